@@ -1,0 +1,95 @@
+"""The words of the project as types: Quote, Answer, Judged, Tick, Status, Update.
+
+Prices are exact decimals in US dollars. Times are integer milliseconds since the epoch, ages integer milliseconds,
+unless a name says seconds. Everything here is frozen: a price that was published can't change.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+
+from msgspec import Struct
+
+CENT = Decimal("0.01")
+
+
+class Status(StrEnum):
+    """How sure the published price is."""
+
+    OK = "ok"  # three exchanges or more agree
+    DEGRADED = "degraded"  # two agree
+    SINGLE_SOURCE = "single_source"  # one speaks, unconfirmed
+    STALE = "stale"  # nobody fresh: the last price, its age grows
+
+
+class Kind(StrEnum):
+    """What a source is: a market, or somebody who re-reports markets."""
+
+    EXCHANGE = "exchange"
+    AGGREGATOR = "aggregator"  # never counts toward the quorum
+
+
+class Quote(Struct, frozen=True):
+    """What the body of one answer says: US dollars, or tethers where the source's `currency` is USDT."""
+
+    last: Decimal
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    time: int | None = None  # the source's own time, ms since the epoch, where it has one
+
+
+class Answer(Struct, frozen=True):
+    """What came of asking one source: a quote and when we heard it, or the fault in its place."""
+
+    source: str
+    kind: Kind
+    currency: str = "USD"
+    quote: Quote | None = None
+    heard: int = 0  # ms since the epoch at which the quote arrived
+    fault: str | None = None  # why there is no fresh quote; with a quote: why the last attempt failed
+    rate: Decimal | None = None  # live USD per unit of `currency`, where that isn't USD
+
+
+class Judged(Struct, frozen=True):
+    """One source's part in a tick: what it said and what became of it.
+
+    `price` ± `interval` is its vote in US dollars; `reason` is None where the vote was used, else why not.
+    """
+
+    source: str
+    kind: Kind
+    last: Decimal | None = None
+    bid: Decimal | None = None
+    ask: Decimal | None = None
+    time: int | None = None
+    rate: Decimal | None = None
+    age: int | None = None  # ms at the time of the tick
+    price: Decimal | None = None
+    interval: Decimal | None = None
+    used: bool = False
+    reason: str | None = None
+
+
+class Tick(Struct, frozen=True):
+    """What we publish. `id` is the time of publication in ms, strictly increasing (DESIGN 1)."""
+
+    id: int
+    price: Decimal  # exact to the cent
+    status: Status
+    sources: int  # how many were used
+    spread: Decimal  # half-width in dollars within which they agree, exact to the cent
+    age: int  # whole seconds since the price was last fresh
+    method: str  # the rule that made it, with its version
+    quotes: tuple[Judged, ...] = ()
+
+    @property
+    def timestamp(self) -> int:
+        """Publication time in whole seconds since the epoch."""
+        return self.id // 1000
+
+
+class Update(Struct, frozen=True):
+    """What one round brings to every instance: the status and why, and a tick unless there is no price to give."""
+
+    status: Status
+    reason: str
+    tick: Tick | None = None
