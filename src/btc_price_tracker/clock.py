@@ -1,0 +1,34 @@
+"""Time as an argument: everything that waits or stamps takes a Clock, so tests own the time."""
+
+import asyncio
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Wall time to stamp with, monotonic time to measure with, and a way to wait."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch; may step, either way."""
+
+    def monotonic(self) -> float:
+        """Seconds since some moment; never steps."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the monotonic clock."""
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now(self) -> int:
+        """Milliseconds since the epoch."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds on the monotonic clock."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the event loop."""
+        await asyncio.sleep(seconds)

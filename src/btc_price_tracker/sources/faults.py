@@ -1,0 +1,32 @@
+"""Everything that can be wrong with a source's answer, named.
+
+SourceFault
+├── NotAQuote        the body is no price: not JSON, wrong shape, wrong pair, out of range, too large
+├── Refused          the source itself says no in its body or its status: error object, 4xx, 5xx
+│   └── Throttled    … because we ask too often, or are banned; `retry_after` seconds if it said how long
+└── Unreachable      no whole answer: DNS, TLS, connection, deadline
+"""
+
+
+class SourceFault(Exception):
+    """Why there is no quote, in words fit for /sources and the log: the message never quotes a whole body."""
+
+
+class NotAQuote(SourceFault):
+    """The body is no price."""
+
+
+class Refused(SourceFault):
+    """The source said no."""
+
+
+class Throttled(Refused):
+    """The source said: not so often."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # seconds; None where the source gave no time
+
+
+class Unreachable(SourceFault):
+    """No whole answer came."""

@@ -1,0 +1,18 @@
+"""What a source is: an address, and a pure function from the body of its answer to a quote."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from btc_price_tracker.price.model import Kind, Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A public API that gives a Bitcoin price without an account."""
+
+    name: str
+    kind: Kind
+    url: str  # the public API's base, no trailing slash; settings may put another in its place
+    path: str  # path and query, as the API has them
+    parse: Callable[[bytes], Quote]  # raises SourceFault on anything that is no price
+    currency: str = "USD"  # what its prices are in: USD or USDT
