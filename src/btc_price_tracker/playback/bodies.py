@@ -1,0 +1,148 @@
+"""Ticker → the body of a source's answer: field names, numbers or strings, decimals as the source has them.
+
+The formats: recorded bodies of each API and its documentation. Prices are never rounded, except by
+CoinGecko's answer without `precision`, which is whole dollars.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from msgspec.json import Encoder
+
+from btc_price_tracker.playback.market import Ticker
+
+_json = Encoder(
+    decimal_format="number"
+).encode  # exact: the digits of the Decimal become the digits of the number
+
+HOUR = 3_600_000  # ms
+
+
+def coinbase(said: Ticker) -> bytes:
+    """GET /products/BTC-USD/ticker; the time is the last trade's, to the microsecond."""
+    time = _moment(said.time).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return _json({"price": _plain(said.last), "bid": _plain(said.bid), "ask": _plain(said.ask), "time": time})
+
+
+def kraken_btc(said: Ticker) -> bytes:
+    """GET /0/public/Ticker?pair=XBTUSD; the answer's key is the long name, whatever alias was asked for."""
+    return _kraken("XXBTZUSD", said)
+
+
+def kraken_tether(said: Ticker) -> bytes:
+    """GET /0/public/Ticker?pair=USDTZUSD."""
+    return _kraken("USDTZUSD", said)
+
+
+def _kraken(pair: str, said: Ticker) -> bytes:
+    last, bid, ask = (_fixed(price, 5) for price in (said.last, said.bid, said.ask))
+    row = {"a": [ask, "0", "0.000"], "b": [bid, "0", "0.000"], "c": [last, "0.00000000"]}
+    return _json({"error": [], "result": {pair: row}})
+
+
+def bitstamp(said: Ticker) -> bytes:
+    """GET /api/v2/ticker/btcusd/; seconds, as a string."""
+    return _json(
+        {
+            "last": _plain(said.last),
+            "timestamp": str(said.time // 1000),
+            "bid": _plain(said.bid),
+            "ask": _plain(said.ask),
+        }
+    )
+
+
+def gemini(said: Ticker) -> bytes:
+    """GET /v1/pubticker/btcusd; the only time is the hour that the volume belongs to."""
+    volume = {"BTC": "0", "USD": "0", "timestamp": said.time // HOUR * HOUR}
+    return _json(
+        {"bid": _plain(said.bid), "ask": _plain(said.ask), "volume": volume, "last": _plain(said.last)}
+    )
+
+
+def binance(said: Ticker) -> bytes:
+    """GET /api/v3/ticker/24hr?symbol=BTCUSDT."""
+    return _binance("BTCUSDT", said, places=8)
+
+
+def binanceus(said: Ticker) -> bytes:
+    """GET /api/v3/ticker/24hr?symbol=BTCUSD."""
+    return _binance("BTCUSD", said, places=2)
+
+
+def _binance(symbol: str, said: Ticker, places: int) -> bytes:
+    return _json(
+        {
+            "symbol": symbol,
+            "lastPrice": _fixed(said.last, places),
+            "bidPrice": _fixed(said.bid, places),
+            "askPrice": _fixed(said.ask, places),
+            "closeTime": said.time,
+        }
+    )
+
+
+def bitfinex(said: Ticker) -> bytes:
+    """GET /v2/ticker/tBTCUSD: bid, size, ask, size, change, relative change, last, volume, high, low."""
+    return _json([said.bid, 0, said.ask, 0, 0, 0, said.last, 0, said.last, said.last])
+
+
+def okx(said: Ticker) -> bytes:
+    """GET /api/v5/market/ticker?instId=BTC-USDT; milliseconds, as a string."""
+    row = {
+        "instType": "SPOT",
+        "instId": "BTC-USDT",
+        "last": _plain(said.last),
+        "askPx": _plain(said.ask),
+        "bidPx": _plain(said.bid),
+        "ts": str(said.time),
+    }
+    return _json({"code": "0", "msg": "", "data": [row]})
+
+
+def coingecko(said: Ticker) -> bytes:
+    """GET /api/v3/simple/price with include_last_updated_at and precision; seconds."""
+    return _json({"bitcoin": {"usd": said.last, "last_updated_at": said.time // 1000}})
+
+
+def coingecko_bare(said: Ticker) -> bytes:
+    """GET /api/v3/simple/price without them: whole dollars and no time."""
+    return _json({"bitcoin": {"usd": said.last.quantize(Decimal(1))}})
+
+
+def coinpaprika(said: Ticker) -> bytes:
+    """GET /v1/tickers/btc-bitcoin."""
+    return _json(
+        {
+            "id": "btc-bitcoin",
+            "name": "Bitcoin",
+            "symbol": "BTC",
+            "rank": 1,
+            "last_updated": _moment(said.time).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "quotes": {"USD": {"price": said.last}},
+        }
+    )
+
+
+def blockchain_info(said: Ticker) -> bytes:
+    """GET /ticker; all four prices of a row are one and the same."""
+    price = said.last
+    return _json({"USD": {"15m": price, "last": price, "buy": price, "sell": price, "symbol": "USD"}})
+
+
+def _plain(price: Decimal) -> str:
+    return format(price, "f")
+
+
+def _fixed(price: Decimal, places: int) -> str:
+    """At least this many decimals; more where the price has more."""
+    return format(price, f".{places}f") if -_exponent(price) < places else _plain(price)
+
+
+def _exponent(price: Decimal) -> int:
+    return int(price.as_tuple().exponent)
+
+
+def _moment(ms: int) -> datetime:
+    """The moment, exact to the millisecond."""
+    return datetime.fromtimestamp(ms // 1000, UTC).replace(microsecond=ms % 1000 * 1000)
