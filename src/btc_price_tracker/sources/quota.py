@@ -1,0 +1,71 @@
+"""How often each source may be asked: its documented limit, spread evenly over its period, and the governor.
+
+Every request counts, failed ones and retries too: CoinGecko says so, and the others can hardly do otherwise.
+A tenth of each limit is kept in reserve for restarts: a new process asks at once.
+"""
+
+from random import Random
+from urllib.parse import urlsplit
+
+MONTH = 31 * 86_400.0  # seconds
+LONGEST_PAUSE = 3_600.0  # seconds of our own back-off at most; what a source asks for may be longer
+
+_SHARE = 0.9  # of a documented limit that is used
+
+# Seconds. Kraken and Gemini want no more than one call a second; Coinbase bears 10 a second, OKX 20 in two,
+# Bitstamp 10,000 in ten minutes, Binance 3,000 of our calls a minute, Binance.US 600.
+_USUAL = 1.0
+_SPACING = {
+    "bitfinex": 60 / (10 * _SHARE),  # 10 to 90 a minute, depending on load; then the address is blocked
+    "blockchain_info": 10.0,  # "one query per 10 s"; the body itself is cached for up to 60
+    "coingecko": 60.0,  # keyless: 5 to 15 a minute for all behind the address; the body is cached for 60 s
+    "coinpaprika": MONTH / (20_000 * _SHARE),  # 20,000 a month
+    "tether": 30.0,  # ours: USDT/USD moves slowly, and Kraken is asked for its own price as well
+}
+_COINGECKO_DEMO = MONTH / (10_000 * _SHARE)  # 10,000 a month (and 100 a minute, which this is far below)
+_COINGECKO_PRO = MONTH / (100_000 * _SHARE)  # the smallest paid plan: 100,000 a month (and 250 a minute)
+
+
+def spacing(name: str, base_url: str, *, keyed: bool) -> float:
+    """Seconds between two calls to a source; where a key is sent along, the base URL tells of which plan."""
+    if name == "coingecko" and keyed:
+        return _COINGECKO_PRO if is_pro(base_url) else _COINGECKO_DEMO
+    return _SPACING.get(name, _USUAL)
+
+
+def is_pro(base_url: str) -> bool:
+    """Whether this is CoinGecko's API for paid plans, which has a host of its own."""
+    return (urlsplit(base_url).hostname or "").startswith("pro-api")
+
+
+class Governor:
+    """Holds back the calls to one source. Pure: `now` is an argument, in seconds on a monotonic clock."""
+
+    def __init__(self, spacing: float, random: Random) -> None:
+        self.spacing = spacing
+        self._random = random
+        self._next = float("-inf")  # the first call may go at once
+        self._pause_ends = float("-inf")
+        self._strikes = 0  # throttled answers in a row
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next call is allowed; 0 means now."""
+        return max(self._next - now, self._pause_ends - now, 0.0)
+
+    def pausing(self, now: float) -> bool:
+        """Whether the source itself told us to wait."""
+        return self._pause_ends > now
+
+    def spend(self, now: float) -> None:
+        """Count a call that is about to be made."""
+        self._next = now + self.spacing
+
+    def throttle(self, now: float, retry_after: float | None) -> None:
+        """Pause as long as the source said, or twice as long with each refusal in a row if that is longer."""
+        self._strikes += 1
+        own = min(self.spacing * 2.0 ** min(self._strikes, 16), max(LONGEST_PAUSE, self.spacing))
+        self._pause_ends = now + max(retry_after or 0.0, own) * self._random.uniform(1.0, 1.1)
+
+    def relent(self) -> None:
+        """Forget earlier refusals: the source has answered."""
+        self._strikes = 0

@@ -1,0 +1,100 @@
+"""What a reply amounts to: a quote, or the fault it is. Pure."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+
+from msgspec import structs
+
+from btc_price_tracker.price.model import Quote
+from btc_price_tracker.sources.endpoint import Reply
+from btc_price_tracker.sources.faults import NotAQuote, Refused, Throttled, Unavailable
+
+BAN_SECONDS = 3_600.0  # out for so long where a ban gives no end
+LONGEST_SECONDS = 3 * 86_400.0  # Binance's longest documented ban; anything longer is a mistake or a trap
+
+_WORDS = {
+    402: "its free quota is used up",
+    403: "we are blocked",
+    418: "banned for asking too often",
+    429: "asked too often",
+    451: "not offered where we are",
+}
+_BANS = frozenset({402, 403, 418, 451})
+_CLOUDFLARE_BAN = re.compile(rb"error(?: code|</span>)?:?\s*(?:<span[^>]*>)?\s*10(?:15|20)\b", re.IGNORECASE)
+_BANNED_UNTIL = re.compile(rb"banned until ([0-9]{13})\b")  # Binance: epoch ms inside the message
+
+
+def read(reply: Reply, parse: Callable[[bytes], Quote], heard: int) -> Quote:
+    """Return the quote in a reply that was heard at `heard` (ms since the epoch).
+
+    A quote without a time of its own, from a cache that says how old it is (`Age: 37`), is dated by that:
+    37 s before `heard`.
+    Raises SourceFault; where the source says in its body why it refuses, in the source's words.
+    """
+    said: Refused | None = None
+    try:
+        quote = parse(reply.body)
+        if reply.status == 200:
+            return _dated(quote, reply.headers, heard)
+    except Refused as fault:
+        said = fault
+    except NotAQuote:
+        if reply.status == 200:
+            raise
+    raise _refusal(reply, said, heard) from None
+
+
+def _dated(quote: Quote, headers: Mapping[str, str], heard: int) -> Quote:
+    age = min(_digits(headers.get("age", "")) or 0, heard // 1000)
+    return structs.replace(quote, time=heard - age * 1000) if age and quote.time is None else quote
+
+
+def _refusal(reply: Reply, said: Refused | None, heard: int) -> Refused:
+    words = _words(reply.status, said)
+    pause = _pause(reply, heard)
+    if pause is None and isinstance(said, Throttled):
+        pause = said.retry_after
+    if reply.status in _BANS or (reply.status != 200 and _CLOUDFLARE_BAN.search(reply.body)):
+        return Throttled(words, BAN_SECONDS if pause is None else pause)
+    if reply.status == 429 or isinstance(said, Throttled) or pause is not None:
+        return Throttled(words, pause)
+    return Unavailable(words) if reply.status >= 500 else Refused(words)
+
+
+def _words(status: int, said: Refused | None) -> str:
+    if status == 200:
+        return str(said)
+    meaning = "it redirects, which we don't follow" if 300 <= status < 400 else _WORDS.get(status)
+    return ": ".join(str(part) for part in (f"HTTP {status}", meaning, said) if part)
+
+
+def _pause(reply: Reply, heard: int) -> float | None:
+    """Seconds that the source wants us to wait, by its own clock if it shows one; None if it doesn't say."""
+    now = _date(reply.headers.get("date", "")) or heard
+    if match := _BANNED_UNTIL.search(reply.body):
+        return _bounded((int(match[1]) - now) / 1000)
+    text = reply.headers.get("retry-after", "")
+    if (seconds := _digits(text)) is not None:
+        return _bounded(seconds)
+    moment = _date(text)
+    return None if moment is None else _bounded((moment - now) / 1000)
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(seconds, 0.0), LONGEST_SECONDS)
+
+
+def _digits(text: str) -> int | None:
+    """A non-negative whole number of sane length, or None: headers are for anyone to fill in."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
+
+
+def _date(text: str) -> int | None:
+    """An HTTP date in ms since the epoch, or None where it is no date."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

@@ -1,0 +1,183 @@
+"""One source, asked politely: deadline, retries, breaker and quota, once for all sources.
+
+A call is made only when the governor and the breaker both let it through. In between, the last quote is
+offered again, as old as it is. Whatever goes wrong ends as the fault of an Answer, in words that don't change
+while it lasts.
+
+The retries are a few lines of ours: a library's would have to be taught the governor's spacing, the deadline
+shared with everything else and the breaker's single probe, and then there is little left for it to do.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from random import Random
+
+import httpx2
+import structlog
+
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.price.model import Answer, Quote
+from btc_price_tracker.sources.breaker import Breaker, Circuit
+from btc_price_tracker.sources.endpoint import Endpoint, Reply
+from btc_price_tracker.sources.faults import SourceFault, Throttled, Unavailable, Unreachable
+from btc_price_tracker.sources.quota import Governor, is_pro, spacing
+from btc_price_tracker.sources.reply import read
+from btc_price_tracker.sources.source import Source
+from btc_price_tracker.sources.state import SourceState, State
+
+Fetch = Callable[[], Awaitable[Reply]]  # one request; raises SourceFault
+Fresh = Callable[[Answer, int], bool]  # whether an answer still counts at a time in ms since the epoch
+
+RETRIES = 2
+BACKOFF = 0.25  # seconds; the first retry waits up to so long, the second up to twice (full jitter)
+PATIENCE = 0.2  # share of the deadline to wait for the governor: rounds and spacing are rarely quite in step
+
+_log = structlog.get_logger(__name__)
+
+
+class Upstream:
+    """A source and what we remember of it. One `ask` at a time."""
+
+    def __init__(self, source: Source, fetch: Fetch, spacing: float, clock: Clock, random: Random) -> None:
+        self.source = source
+        self._fetch = fetch
+        self._clock = clock
+        self._random = random
+        self._governor = Governor(spacing, random)
+        self._breaker = Breaker(random)
+        self._quote: Quote | None = None
+        self._heard = 0
+        self._latency: float | None = None
+        self._error: str | None = None
+        self._calls = 0
+        self._failures = 0
+
+    async def ask(self, seconds: float) -> Answer:
+        """Ask within so many seconds if that is allowed; else answer with the last quote. Never raises."""
+        now = self._clock.monotonic()
+        if self._governor.wait(now) <= seconds * PATIENCE and self._breaker.allow(now):
+            self._conclude(await self._outcome(seconds))
+        return self.answer()
+
+    def answer(self) -> Answer:
+        """The last quote and when it came, and the fault if the last attempt failed."""
+        return Answer(
+            source=self.source.name,
+            kind=self.source.kind,
+            currency=self.source.currency,
+            quote=self._quote,
+            heard=self._heard,
+            fault=self._fault(),
+        )
+
+    def state(self, fresh: Fresh) -> SourceState:
+        """How the source is doing now."""
+        now = self._clock.monotonic()
+        return SourceState(
+            name=self.source.name,
+            kind=self.source.kind,
+            state=self._state(fresh, now),
+            quote=self._quote,
+            heard=self._heard,
+            latency=self._latency,
+            next_try=round(max(self._governor.wait(now), self._breaker.wait(now)), 3),
+            error=self._error,
+            calls=self._calls,
+            failures=self._failures,
+        )
+
+    def _fault(self) -> str | None:
+        if self._error is None:
+            return None if self._quote else "not asked yet"
+        return self._error if self._breaker.circuit is Circuit.CLOSED else f"{self._error}; circuit open"
+
+    def _state(self, fresh: Fresh, now: float) -> State:
+        if self._governor.pausing(now):
+            return State.THROTTLED
+        if self._breaker.circuit is not Circuit.CLOSED:
+            return State.OPEN
+        if self._error is not None:
+            return State.ERROR
+        if self._quote is None:
+            return State.WAITING
+        return State.OK if fresh(self.answer(), self._clock.now()) else State.STALE
+
+    async def _outcome(self, seconds: float) -> SourceFault | None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._persist(self._clock.monotonic() + seconds)
+        except TimeoutError:
+            return Unreachable("no whole answer in time")
+        except SourceFault as fault:
+            return fault
+        except Exception as error:  # noqa: BLE001 - a bug in one source's parser mustn't take down the others
+            return SourceFault(f"the answer can't be read ({type(error).__name__})")
+        return None
+
+    async def _persist(self, deadline: float) -> None:
+        """Attempt, and again after a fault that may pass if the pause takes half of the time left at most."""
+        await self._sleep(self._governor.wait(self._clock.monotonic()))
+        for backoff in self._backoffs():
+            try:
+                return await self._attempt()
+            except (Unreachable, Unavailable):
+                now = self._clock.monotonic()
+                pause = max(backoff, self._governor.wait(now))
+                if pause > (deadline - now) / 2:
+                    raise
+                await self._sleep(pause)
+        return await self._attempt()
+
+    def _backoffs(self) -> Iterator[float]:
+        """The pauses between attempts: none where this is the breaker's probe, which is one call."""
+        tries = RETRIES if self._breaker.circuit is Circuit.CLOSED else 0
+        return (self._random.uniform(0, BACKOFF * 2**n) for n in range(tries))
+
+    async def _sleep(self, seconds: float) -> None:
+        if seconds > 0:
+            await self._clock.sleep(seconds)
+
+    async def _attempt(self) -> None:
+        started = self._clock.monotonic()
+        self._governor.spend(started)
+        self._calls += 1
+        try:
+            reply = await self._fetch()
+            heard = self._clock.now()
+            self._quote, self._heard = read(reply, self.source.parse, heard), heard
+        except BaseException:
+            self._failures += 1
+            raise
+        self._latency = round((self._clock.monotonic() - started) * 1000, 3)
+
+    def _conclude(self, fault: SourceFault | None) -> None:
+        """Remember how the ask turned out, and log it where that is a change."""
+        now = self._clock.monotonic()
+        before, self._error = self._error, None if fault is None else str(fault)
+        was_closed = self._breaker.circuit is Circuit.CLOSED
+        self._breaker.record(ok=fault is None, now=now)
+        if isinstance(fault, Throttled):
+            self._governor.throttle(now, fault.retry_after)
+        elif fault is None:
+            self._governor.relent()
+        self._log_change(before, was_closed=was_closed)
+
+    def _log_change(self, before: str | None, *, was_closed: bool) -> None:
+        name = self.source.name
+        if self._error is None and before is not None:
+            _log.info("source recovered", source=name)
+        if self._error is not None and before is None:
+            _log.warning("source failing", source=name, error=self._error)
+        if was_closed and self._breaker.circuit is not Circuit.CLOSED:
+            _log.warning("circuit opened", source=name, error=self._error)
+
+
+def connect(
+    source: Source, client: httpx2.AsyncClient, clock: Clock, random: Random, key: str = ""
+) -> Upstream:
+    """Make the upstream of a source at its `url`; `key` is CoinGecko's and is sent to no one else."""
+    if source.name != "coingecko":
+        key = ""
+    header = "x-cg-pro-api-key" if is_pro(source.url) else "x-cg-demo-api-key"
+    endpoint = Endpoint(client, source.url + source.path, key, header)
+    return Upstream(source, endpoint.get, spacing(source.name, source.url, keyed=bool(key)), clock, random)

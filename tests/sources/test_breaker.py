@@ -1,0 +1,126 @@
+"""The circuit breaker, with time as an argument."""
+
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from btc_price_tracker.sources.breaker import (
+    FIRST_OPEN,
+    HORIZON,
+    JITTER,
+    LONGEST_OPEN,
+    Breaker,
+    Circuit,
+)
+
+
+def breaker_after(outcomes: str, *, every: float = 1.0) -> Breaker:
+    """A breaker that has seen these outcomes, `.` for good and `x` for bad, a second apart, the last at 0."""
+    breaker = Breaker(Random(1))
+    for age, outcome in zip(range(len(outcomes) - 1, -1, -1), outcomes, strict=True):
+        breaker.record(ok=outcome == ".", now=-age * every)
+    return breaker
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "circuit"),
+    [
+        ("", Circuit.CLOSED),
+        ("..........", Circuit.CLOSED),
+        ("xx", Circuit.CLOSED),  # too few to speak of a rate
+        ("xxx", Circuit.OPEN),
+        ("..xx", Circuit.OPEN),  # half of them
+        ("...xx", Circuit.CLOSED),  # less than half
+        ("......xxxx", Circuit.CLOSED),
+        (".....xxxxx", Circuit.OPEN),
+        ("....................xxxxx", Circuit.OPEN),  # only the last ten count
+    ],
+)
+def test_it_opens_when_half_of_the_recent_outcomes_are_failures(outcomes: str, circuit: Circuit) -> None:
+    assert breaker_after(outcomes).circuit is circuit
+
+
+def test_outcomes_of_long_ago_do_not_count() -> None:
+    assert breaker_after("xxx", every=HORIZON).circuit is Circuit.CLOSED
+
+
+def test_it_lets_one_probe_through_when_its_time_is_up() -> None:
+    breaker = breaker_after("xxx")
+    wait = breaker.wait(0.0)
+    assert FIRST_OPEN * (1 - JITTER) <= wait <= FIRST_OPEN * (1 + JITTER)
+    assert not breaker.allow(wait - 0.001)
+    assert breaker.allow(wait)
+    assert breaker.circuit is Circuit.HALF_OPEN
+    assert not breaker.allow(wait + 1)
+
+
+def test_a_probe_that_succeeds_closes_it_and_forgets_the_past() -> None:
+    breaker = breaker_after("xxx")
+    assert breaker.allow(100.0)
+    breaker.record(ok=True, now=100.5)
+    assert breaker.circuit is Circuit.CLOSED
+    breaker.record(ok=False, now=101.0)
+    breaker.record(ok=False, now=102.0)
+    assert breaker.allow(102.0)
+
+
+def test_each_probe_that_fails_doubles_the_open_time_up_to_a_cap() -> None:
+    breaker, now = breaker_after("xxx"), 0.0
+    waits = []
+    for _ in range(6):
+        waits.append(breaker.wait(now))
+        now += waits[-1]
+        assert breaker.allow(now)
+        breaker.record(ok=False, now=now)
+    expected = [FIRST_OPEN, 2 * FIRST_OPEN, *[LONGEST_OPEN] * 4]
+    for wait, nominal in zip(waits, expected, strict=True):
+        assert wait == pytest.approx(nominal, rel=JITTER)
+
+
+def test_after_a_recovery_it_opens_for_the_first_time_again() -> None:
+    breaker = breaker_after("xxx")
+    for now, ok in [(100.0, False), (300.0, True), (301.0, False), (302.0, False), (303.0, False)]:
+        assert breaker.allow(now)
+        breaker.record(ok=ok, now=now)
+    assert breaker.wait(303.0) == pytest.approx(FIRST_OPEN, rel=JITTER)
+
+
+def test_a_probe_that_never_reports_does_not_lock_the_source_out() -> None:
+    breaker = breaker_after("xxx")
+    assert breaker.allow(100.0)
+    assert not breaker.allow(101.0)
+    assert breaker.allow(100.0 + LONGEST_OPEN)
+
+
+def test_two_breakers_do_not_probe_in_step() -> None:
+    waits = set()
+    for seed in range(10):
+        breaker = Breaker(Random(seed))
+        for _ in range(3):
+            breaker.record(ok=False, now=0.0)
+        waits.add(breaker.wait(0.0))
+    assert len(waits) == 10
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.sampled_from(["good", "bad", "lost"])), max_size=200),
+    st.integers(),
+)
+def test_whatever_happens_one_probe_at_a_time_and_never_locked_out(
+    steps: list[tuple[float, str]], seed: int
+) -> None:
+    breaker, now = Breaker(Random(seed)), 0.0
+    for pause, outcome in steps:
+        now += pause
+        assert 0 <= breaker.wait(now) <= LONGEST_OPEN * (1 + JITTER)
+        before = breaker.circuit
+        if not breaker.allow(now):
+            assert before is not Circuit.CLOSED
+            continue
+        if before is not Circuit.CLOSED:
+            assert not breaker.allow(now)  # a second caller while the probe is out
+        if outcome != "lost":
+            breaker.record(ok=outcome == "good", now=now)
+            assert before is Circuit.CLOSED or (breaker.circuit is Circuit.CLOSED) == (outcome == "good")

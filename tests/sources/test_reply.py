@@ -1,0 +1,179 @@
+"""What a reply amounts to: each status, each header, the words of each fault."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from btc_price_tracker.price.model import Quote
+from btc_price_tracker.sources.endpoint import Reply
+from btc_price_tracker.sources.faults import (
+    NotAQuote,
+    Refused,
+    SourceFault,
+    Throttled,
+    Unavailable,
+)
+from btc_price_tracker.sources.reply import BAN_SECONDS, LONGEST_SECONDS, read
+
+HEARD = 1_764_000_000_000  # Mon, 24 Nov 2025 16:00:00 GMT
+PRICE = Decimal(90_000)
+
+
+def parse(body: bytes) -> Quote:
+    """The parser of a made-up source: `price`, `price at TIME`, `no: REASON`, `too often`; else no quote."""
+    match body.split(b" ", 2):
+        case [b"price"]:
+            return Quote(PRICE)
+        case [b"price", b"at", time]:
+            return Quote(PRICE, time=int(time))
+        case [b"no:", *_]:
+            raise Refused(body.decode())
+        case [b"too", b"often", *_]:
+            raise Throttled("too often")
+    raise NotAQuote("the body is not JSON")
+
+
+def fault_of(status: int, body: bytes = b"<html>", **headers: str) -> SourceFault:
+    reply = Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    with pytest.raises(SourceFault) as caught:
+        read(reply, parse, HEARD)
+    return caught.value
+
+
+def retry_after(status: int = 429, body: bytes = b"", **headers: str) -> float | None:
+    fault = fault_of(status, body, **headers)
+    assert isinstance(fault, Throttled)
+    return fault.retry_after
+
+
+def test_status_200_is_what_the_parser_makes_of_it() -> None:
+    assert read(Reply(200, {}, b"price"), parse, HEARD) == Quote(PRICE)
+    assert type(fault_of(200)) is NotAQuote
+    assert str(fault_of(200, b"no: maintenance")) == "no: maintenance"
+    assert isinstance(fault_of(200, b"too often"), Throttled)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (204, Refused, "HTTP 204"),
+        (301, Refused, "HTTP 301: it redirects, which we don't follow"),
+        (307, Refused, "HTTP 307: it redirects, which we don't follow"),
+        (400, Refused, "HTTP 400"),
+        (401, Refused, "HTTP 401"),
+        (402, Throttled, "HTTP 402: its free quota is used up"),
+        (403, Throttled, "HTTP 403: we are blocked"),
+        (404, Refused, "HTTP 404"),
+        (418, Throttled, "HTTP 418: banned for asking too often"),
+        (429, Throttled, "HTTP 429: asked too often"),
+        (451, Throttled, "HTTP 451: not offered where we are"),
+        (500, Unavailable, "HTTP 500"),
+        (502, Unavailable, "HTTP 502"),
+        (503, Unavailable, "HTTP 503"),
+        (520, Unavailable, "HTTP 520"),
+        (999, Unavailable, "HTTP 999"),
+    ],
+)
+def test_every_other_status_is_a_refusal_with_its_own_words(status: int, kind: type, words: str) -> None:
+    fault = fault_of(status)
+    assert type(fault) is kind
+    assert str(fault) == words
+
+
+def test_a_price_under_an_error_status_is_no_price() -> None:
+    assert type(fault_of(404, b"price")) is Refused
+
+
+def test_the_source_may_say_why_in_its_body() -> None:
+    assert str(fault_of(400, b"no: invalid symbol")) == "HTTP 400: no: invalid symbol"
+    assert isinstance(fault_of(500, b"too often"), Throttled)
+    assert type(fault_of(503, b"no: busy")) is Unavailable
+
+
+@pytest.mark.parametrize("status", [402, 403, 418, 451])
+def test_a_ban_without_an_end_lasts_an_hour(status: int) -> None:
+    assert retry_after(status) == BAN_SECONDS
+    assert retry_after(status, retry_after="90") == 90
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"error code: 1015",
+        b"<title>Access denied</title> <h2>Error 1020</h2>",
+        b"<span>Error</span>\n<span class='code'>1015</span>",
+    ],
+)
+def test_a_block_page_of_cloudflare_is_a_ban(body: bytes) -> None:
+    assert retry_after(429, body) == BAN_SECONDS
+
+
+def test_binance_says_in_its_message_when_the_ban_ends() -> None:
+    body = b'{"code":-1003,"msg":"Way too much request weight used; IP banned until 1764000120000. Please"}'
+    assert retry_after(418, body) == 120
+    assert retry_after(418, body, date="Mon, 24 Nov 2025 16:01:00 GMT") == 60
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("119", 119),
+        ("0", 0),
+        (" 7 ", 7),
+        ("Mon, 24 Nov 2025 16:02:00 GMT", 120),
+        ("Mon, 24 Nov 2025 16:02:00 -0000", 120),
+        ("Mon, 24 Nov 2025 15:00:00 GMT", 0),  # past
+        ("99999999999", LONGEST_SECONDS),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_SECONDS),
+        ("-5", None),
+        ("1e3", None),
+        ("soon", None),
+        ("", None),
+        ("120, 120", None),
+        ("٣", None),
+        ("9" * 5000, None),
+        ("Mon, 99 Nov 2025 16:00:00 GMT", None),
+    ],
+)
+def test_retry_after_in_seconds_or_as_a_date_and_never_nonsense(header: str, seconds: float | None) -> None:
+    assert retry_after(retry_after=header) == seconds
+
+
+def test_a_date_is_read_by_the_clock_of_the_source_when_it_shows_one() -> None:
+    later = "Mon, 24 Nov 2025 17:00:30 GMT"
+    assert retry_after(retry_after=later, date="Mon, 24 Nov 2025 17:00:00 GMT") == 30
+    assert retry_after(retry_after=later, date="nonsense") == 3630
+
+
+def test_retry_after_is_obeyed_under_any_status() -> None:
+    assert retry_after(503, retry_after="20") == 20
+
+
+def test_a_cached_answer_is_dated_by_its_age() -> None:
+    assert read(Reply(200, {"age": "37"}, b"price"), parse, HEARD).time == HEARD - 37_000
+
+
+@pytest.mark.parametrize("age", ["0", "", "-3", "old", "1.5"])
+def test_an_age_of_nothing_or_nonsense_dates_nothing(age: str) -> None:
+    assert read(Reply(200, {"age": age}, b"price"), parse, HEARD).time is None
+
+
+def test_the_time_of_the_source_itself_is_better_than_the_age() -> None:
+    assert read(Reply(200, {"age": "37"}, b"price at 1763999999000"), parse, HEARD).time == 1_763_999_999_000
+
+
+@given(
+    status=st.integers(200, 999),
+    body=st.binary(max_size=60) | st.just(b"banned until 9999999999999"),
+    header=st.text(max_size=40),
+)
+def test_no_reply_is_anything_but_a_quote_or_a_fault(status: int, body: bytes, header: str) -> None:
+    reply = Reply(status, {"retry-after": header, "date": header, "age": header}, body)
+    try:
+        read(reply, parse, HEARD)
+    except Throttled as fault:
+        assert fault.retry_after is None or 0 <= fault.retry_after <= LONGEST_SECONDS
+    except SourceFault as fault:
+        assert str(fault)
