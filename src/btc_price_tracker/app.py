@@ -1,0 +1,199 @@
+"""The composition root: settings become parts, parts become one task group. Only this file names implementations."""
+
+import asyncio
+import gc
+import os
+import random
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp
+
+from btc_price_tracker import pipeline
+from btc_price_tracker.broker import Broker
+from btc_price_tracker.broker.local import LocalBroker
+from btc_price_tracker.clock import Clock, SystemClock
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.price.consensus import Consensus
+from btc_price_tracker.price.fallback import Fallback
+from btc_price_tracker.price.freshness import age, stale_after
+from btc_price_tracker.price.model import Answer, Tick, Update
+from btc_price_tracker.price.policy import Policy
+from btc_price_tracker.settings import Settings
+from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.endpoint import open_client
+from btc_price_tracker.sources.panel import Panel, deadline
+from btc_price_tracker.sources.tether import TETHER
+from btc_price_tracker.sources.upstream import connect
+from btc_price_tracker.store import Span, Store, open_store
+from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.api import Parts, application
+from btc_price_tracker.web.server import listen, server
+from btc_price_tracker.web.stream import Streams
+from btc_price_tracker.web.views import source_views
+
+A_DAY = 86400  # seconds
+ENDED_PER_SECOND = 1000  # streams at shutdown: slowly enough that those who come back don't come as a storm
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """Everything made and nothing running yet."""
+
+    hub: Hub
+    broker: Broker
+    application: ASGIApp
+    loops: tuple[Coroutine[None, None, None], ...]  # to be run together for as long as the service
+
+
+async def run(settings: Settings, origin: str | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; `origin` says where the prices were recorded, if they were.
+
+    Raises StoreError or OSError where the store can't be opened or the address can't be had.
+    """
+    sockets = listen(settings.host, settings.port)
+    async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
+        serving = server(service.application)
+        ended = tasks.create_task(serving.serve(sockets=sockets))
+        running = [tasks.create_task(loop) for loop in service.loops]
+        gc.freeze()  # what lives as long as the process need not be looked through again and again
+        log.info("serving", url=_url(settings.host, sockets[0].getsockname()[1]))
+        await _stop_signal()
+        log.info("shutting down", streams=len(service.hub))
+        await service.hub.drain(len(service.hub) / ENDED_PER_SECOND)
+        serving.should_exit = True
+        await ended
+        for task in running:
+            task.cancel()
+
+
+async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
+    """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
+    clock = SystemClock()
+    async with _ask(settings, clock) as panel:
+        update = _policy(settings, None).decide(await panel.ask(), clock.now())
+        return update, source_views(panel.states(), update.tick, clock.now())
+
+
+async def find_history(settings: Settings) -> Span:
+    """Open the store, see what it holds, and close it. Raises StoreError."""
+    store = await _open_store(settings)
+    try:
+        return await store.span()
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def compose(
+    settings: Settings, clock: Clock, origin: str | None = None, *, detach: bool = True
+) -> AsyncIterator[Service]:
+    """Make the parts and, at the end, release them. With `detach` False, streams stay with the HTTP server."""
+    async with AsyncExitStack() as stack:
+        store = await _open_store(settings)
+        stack.push_async_callback(store.close)
+        ring, hub = await _restore(store, settings, clock)
+        reactor = None
+        if detach and Reactor.available():
+            reactor = Reactor(hub)
+            stack.callback(reactor.close)
+        panel = await stack.enter_async_context(_ask(settings, clock))
+        outbox = Outbox(store, size=round(A_DAY / settings.interval))
+        broker = LocalBroker()
+        app = application(
+            Parts(
+                streams=Streams(hub, ring, store, Admission(hub, settings.max_clients), reactor),
+                panel=panel,
+                outbox=outbox,
+                clock=clock,
+                interval=settings.interval,
+                cors_origins=settings.cors_origins,
+                origin=origin,
+            )
+        )
+        rounds = pipeline.every(settings.interval, clock)
+        loops = [
+            pipeline.produce(rounds, panel, _policy(settings, hub.latest), outbox, broker),
+            pipeline.deliver(broker, hub),
+            hub.watch(),
+        ]
+        if settings.retention:
+            loops.append(pipeline.forget(store, clock, settings.retention))
+        yield Service(hub, broker, app, tuple(loops))
+
+
+async def _open_store(settings: Settings) -> Store:
+    retention = settings.retention * 1000 or None  # ms
+    return await open_store(settings.store_url, capacity=settings.store_size, retention=retention)
+
+
+async def _restore(store: Store, settings: Settings, clock: Clock) -> tuple[Ring, Hub]:
+    """The ring as full as history allows, and a hub that goes on from its last price."""
+    span = await store.span()
+    ticks = await store.newest(settings.store_size)
+    ring = Ring(
+        settings.store_size, floor=ticks[0].id - 1 if ticks and ticks[0].id > span.first else span.dropped
+    )
+    hub = Hub(ring, clock, settings.heartbeat)
+    hub.restore(ticks)
+    return ring, hub
+
+
+@asynccontextmanager
+async def _ask(settings: Settings, clock: Clock) -> AsyncIterator[Panel]:
+    """The sources that the settings name, at their addresses, over one HTTP client."""
+    key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
+    async with open_client() as client:
+        at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
+        sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
+        in_tethers = any(source.currency == "USDT" for source in sources)
+        yield Panel(
+            upstreams=[at(source) for source in sources],
+            clock=clock,
+            seconds=deadline(settings.interval),
+            fresh=partial(_is_fresh, interval=round(settings.interval * 1000)),
+            fallback=settings.policy == "fallback",
+            tether=at(replace(TETHER, url=settings.kraken_url)) if in_tethers else None,
+        )
+
+
+def _is_fresh(answer: Answer, now: int, interval: int) -> bool:
+    quote = answer.quote
+    return quote is not None and age(quote.time, answer.heard, now) <= stale_after(answer.kind, interval)
+
+
+def _policy(settings: Settings, last: Tick | None) -> Policy:
+    rule = Consensus if settings.policy == "consensus" else Fallback
+    return rule(settings.interval, last)
+
+
+async def _stop_signal() -> None:
+    """Return at the first SIGTERM or SIGINT; a second one ends the process at once: every price is stored already."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    await stop.wait()
+
+
+def _url(host: str, port: int) -> str:
+    """The address as a person would type it."""
+    local = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
+    name = "localhost" if host in local else host
+    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -1,0 +1,16 @@
+"""Between the instance that asks and all that deliver: the Broker protocol."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from btc_price_tracker.price.model import Update
+
+
+class Broker(Protocol):
+    """Carries updates from the instance that asks the sources to every instance, in order."""
+
+    async def publish(self, update: Update) -> None:
+        """Send an update to every follower."""
+
+    def follow(self) -> AsyncIterator[Update]:
+        """Every update published from now on, in order."""

@@ -1,0 +1,125 @@
+"""The commands: parse and call, no logic. Imports stay inside the commands, so that `--help` is quick."""
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from btc_price_tracker import __version__
+
+if TYPE_CHECKING:
+    from btc_price_tracker.settings import Settings
+
+PROGRAM = "btc-price-tracker"
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run a command and exit: 0 done, 1 it failed, 2 the call or the settings are wrong."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        PROGRAM, description="A Bitcoin price you can trust, from your own machine."
+    )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    commands = parser.add_subparsers(metavar="command", required=True)
+    for name, command in _COMMANDS.items():
+        summary = (command.__doc__ or "").splitlines()[0]
+        subparser = commands.add_parser(name, help=summary, description=summary)
+        subparser.set_defaults(command=command)
+        if name in words:  # else nobody looks at its flags, and the settings take their time to import
+            _add_flags(subparser, name)
+    parsed = vars(parser.parse_args(words))
+    sys.exit(
+        _run(parsed.pop("command"), {name: value for name, value in parsed.items() if value is not None})
+    )
+
+
+def _serve(flags: dict[str, str]) -> int:
+    """The server: collects, stores, streams, serves the page."""
+    from btc_price_tracker.app import run
+
+    return _until_stopped(flags, run)
+
+
+def _demo(flags: dict[str, str]) -> int:
+    """The same server against recorded real exchanges, for a machine without internet."""
+    from btc_price_tracker.demo import DEFAULTS, run
+
+    speed = float(flags.pop("speed"))
+    interval = {} if "INTERVAL" in os.environ else {"interval": "1"}
+    return _until_stopped({**DEFAULTS, **interval, **flags}, lambda settings: run(settings, speed))
+
+
+def _sources(flags: dict[str, str]) -> int:
+    """Ask every configured source once; exit 1 if there is no quorum."""
+    from btc_price_tracker.report import print_sources
+    from btc_price_tracker.settings import load
+
+    return asyncio.run(print_sources(load(flags)))
+
+
+def _check(flags: dict[str, str]) -> int:
+    """Validate the settings, open the store, print what was found."""
+    from btc_price_tracker.report import print_check
+    from btc_price_tracker.settings import load
+
+    return asyncio.run(print_check(load(flags)))
+
+
+_COMMANDS = {"serve": _serve, "demo": _demo, "sources": _sources, "check": _check}
+
+
+def _add_flags(parser: argparse.ArgumentParser, name: str) -> None:
+    from btc_price_tracker.settings import Settings
+
+    if name == "demo":
+        parser.add_argument(
+            "--speed", type=_speed, default="60", help="how many times faster than it was (default: 60)"
+        )
+    for field, info in Settings.model_fields.items():
+        default = (
+            "" if info.default_factory or info.default is None else f" (default: {_plain(info.default)})"
+        )
+        words = f"{info.description}{default}".replace("%", "%%")
+        parser.add_argument(f"--{field.replace('_', '-')}", metavar=field.upper(), help=words)
+
+
+def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int:
+    """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
+    from btc_price_tracker.settings import SettingsError
+    from btc_price_tracker.store import StoreError
+
+    try:
+        return command(flags)
+    except SettingsError as error:
+        print(f"{PROGRAM}: these settings can't be used:\n{error}", file=sys.stderr)
+        return 2
+    except (StoreError, OSError) as error:
+        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Coroutine[Any, Any, None]]") -> int:
+    import uvloop
+
+    from btc_price_tracker.settings import load
+    from btc_price_tracker.telemetry import logs
+
+    settings = load(flags)
+    logs.configure(settings.log_level, settings.log_format)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(service(settings))
+    return 0
+
+
+def _speed(text: str) -> str:
+    if not 0 < float(text) <= 3600:
+        raise argparse.ArgumentTypeError("give a number above 0 and up to 3600")
+    return text
+
+
+def _plain(default: object) -> str:
+    return ",".join(default) if isinstance(default, tuple) else str(default)

@@ -1,0 +1,23 @@
+"""`demo`: the same server and the same HTTP path, against recorded real exchanges on loopback."""
+
+import structlog
+
+from btc_price_tracker.app import run as run_service
+from btc_price_tracker.clock import SystemClock
+from btc_price_tracker.playback import ORIGIN, Playback, Recording, packaged
+from btc_price_tracker.settings import Settings
+
+# Only these were recorded; and recorded prices are never mixed with a real history.
+DEFAULTS = {"sources": "coinbase,kraken,binanceus,coingecko", "store_url": "memory://"}
+
+log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, speed: float) -> None:
+    """Play back a day, `speed` times as fast as it was, and serve from it."""
+    clock = SystemClock()
+    async with Playback(Recording(packaged(), clock.now(), speed), clock) as playback:
+        log.info(
+            "prices are recorded, not live", origin=ORIGIN, speed=speed, playback=playback.url("").rstrip("/")
+        )
+        await run_service(settings.model_copy(update=playback.urls()), ORIGIN)

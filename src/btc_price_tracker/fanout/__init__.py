@@ -1,0 +1,1 @@
+"""From one tick to every client of this instance."""

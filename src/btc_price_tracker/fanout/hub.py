@@ -1,0 +1,270 @@
+"""The open streams of this instance: joining, broadcasting, laggards, heartbeats, the end.
+
+How a broadcast stays in order without a lock. Frames wait in `_outbox`; a round takes all of them as one payload,
+moves `_head` to the newest id among them, and writes the payload to every stream that was live when the round began,
+a slice at a time so that the loop keeps answering. Whoever joins or catches up gets the ring up to `_head` and is live
+only for later rounds. So every stream gets every frame once, whatever happens between two slices.
+
+A stream that can't take a whole payload lags: it keeps the rest and its position and gets nothing more until the kernel
+has room; then it reads on from the ring. It costs the others nothing. Nothing in this file awaits between looking at
+the ring and adding to the live streams.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator
+from itertools import islice
+from typing import Protocol
+
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.price.model import Status, Tick, Update
+
+SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
+PAGE = 256  # frames replayed in one write: about 50 KB
+STALL = 30.0  # seconds without progress before a laggard is closed
+
+
+class Lag:
+    """Where a stream stands that has not got everything yet."""
+
+    __slots__ = ("after", "moved", "pending", "told", "waiting")
+
+    def __init__(self, after: int, pending: bytes, told: bytes, moved: float) -> None:
+        self.after = after  # the id up to which it has everything once `pending` is written
+        self.pending = pending  # bytes it must get first
+        self.told = told  # the status frame it has once `pending` is written
+        self.moved = moved  # monotonic time of its last progress
+        self.waiting = False  # whether it has asked to hear of room
+
+
+class Stream(Protocol):
+    """One client's open connection. The hub owns `lag`: None while the stream is live."""
+
+    lag: Lag | None
+
+    def write(self, data: bytes) -> int:
+        """Take as much as there is room for, and say how much.
+
+        Raises BlockingIOError where there is no room, another OSError where the client is gone.
+        """
+
+    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - as asyncio's own switches
+        """Whether `Hub.advance` is to be called once there is room."""
+
+    def finish(self, farewell: bytes) -> None:
+        """Write these last bytes, end the response cleanly, and close."""
+
+    def close(self) -> None:
+        """Let go of the connection at once. Idempotent."""
+
+
+class Hub:
+    """The streams of this instance. `join`, `publish` and `advance` never await."""
+
+    def __init__(self, ring: Ring, clock: Clock, heartbeat: float) -> None:
+        self.latest: Tick | None = None
+        self.status = Status.STALE
+        self.reason = "No price yet: the sources are being asked."
+        self.draining = False
+        self._ring = ring
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._live: set[Stream] = set()
+        self._lagging: dict[Stream, Lag] = {}  # in the order of their last progress
+        self._outbox: list[bytes] = []
+        self._broadcasting = False
+        self._round: Iterator[Stream] = iter(())
+        self._payload = b""
+        self._head = ring.last
+        self._status_frame = self._said = self._frame_of_status()
+        self._spoke = clock.monotonic()
+
+    def __len__(self) -> int:
+        return len(self._live) + len(self._lagging)
+
+    @property
+    def head(self) -> int:
+        """The newest id that live streams have been sent; 0 before the first."""
+        return self._head
+
+    @property
+    def said(self) -> bytes:
+        """The status frame that goes with `head`."""
+        return self._said
+
+    # Publishing
+
+    def restore(self, ticks: list[Tick]) -> None:
+        """Take up history, oldest first, before the first stream joins."""
+        for tick in ticks:
+            self._ring.append(tick.id, sse.price(tick))
+            self.latest = tick
+        self._head = self._ring.last
+
+    def publish(self, update: Update) -> None:
+        """Give an update to every stream: the status if it changed, then the price."""
+        if (update.status, update.reason) != (self.status, self.reason):
+            self.status, self.reason = update.status, update.reason
+            self._status_frame = self._frame_of_status()
+            self._outbox.append(self._status_frame)
+        if update.tick is not None:
+            self.latest = update.tick
+            frame = sse.price(update.tick)
+            self._ring.append(update.tick.id, frame)
+            self._outbox.append(frame)
+        self._begin_round()
+
+    def _frame_of_status(self) -> bytes:
+        return sse.status(self.status, self.reason, self._clock.now() // 1000)
+
+    def _begin_round(self) -> None:
+        if self._broadcasting or not self._outbox:
+            return
+        self._broadcasting = True
+        self._payload = b"".join(self._outbox)
+        self._outbox.clear()
+        self._head = self._ring.last
+        self._said = self._status_frame
+        self._spoke = self._clock.monotonic()
+        self._round = iter(list(self._live))
+        self._write_slice()
+
+    def _write_slice(self) -> None:
+        payload, size = self._payload, len(self._payload)
+        stream = None
+        for stream in islice(self._round, SLICE):
+            try:
+                sent = stream.write(payload)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                self.leave(stream)
+                continue
+            if sent < size:
+                self._fall_behind(stream, payload[sent:])
+        if stream is not None:
+            asyncio.get_running_loop().call_soon(self._write_slice)
+        else:
+            self._broadcasting = False
+            self._begin_round()
+
+    # Joining and lagging
+
+    def join(self, stream: Stream, after: int, opening: bytes = b"", told: bytes = b"") -> None:
+        """Send `opening`, the status unless it is the frame `told`, every price after `after`, then live: in one step.
+
+        What the ring has lost by now is said with a `gap` event.
+        """
+        if told != self._said:
+            opening += self._said
+        after, page = self._replay(after)
+        stream.lag = self._lagging[stream] = Lag(after, opening + page, self._said, self._clock.monotonic())
+        self.advance(stream)
+
+    def advance(self, stream: Stream) -> None:
+        """Write on where a laggard stopped; make it live once it has everything."""
+        lag = stream.lag
+        if lag is None:
+            return
+        try:
+            while self._load(lag):
+                sent = stream.write(lag.pending)
+                lag.pending = lag.pending[sent:]
+                lag.moved = self._clock.monotonic()
+                self._lagging[stream] = self._lagging.pop(
+                    stream
+                )  # the latest to progress is the last in order
+                if lag.pending:
+                    self._wait_for_room(stream, lag)
+                    return
+        except BlockingIOError:
+            self._wait_for_room(stream, lag)
+        except OSError:
+            self.leave(stream)
+        else:
+            self._catch_up(stream, lag)
+
+    def leave(self, stream: Stream) -> None:
+        """Close a stream and forget it. Idempotent."""
+        self._live.discard(stream)
+        self._lagging.pop(stream, None)
+        stream.close()
+
+    def _fall_behind(self, stream: Stream, pending: bytes) -> None:
+        self._live.remove(stream)
+        lag = stream.lag = self._lagging[stream] = Lag(
+            self._head, pending, self._said, self._clock.monotonic()
+        )
+        self._wait_for_room(stream, lag)
+
+    def _wait_for_room(self, stream: Stream, lag: Lag) -> None:
+        if not lag.waiting:
+            lag.waiting = True
+            stream.want_room(True)
+
+    def _catch_up(self, stream: Stream, lag: Lag) -> None:
+        if lag.waiting:
+            stream.want_room(False)
+        stream.lag = None
+        del self._lagging[stream]
+        self._live.add(stream)
+
+    def _load(self, lag: Lag) -> bool:
+        """Give a laggard its next bytes, if it has none; False once it has everything that live streams have."""
+        if not lag.pending:
+            lag.after, lag.pending = self._replay(lag.after)
+        if not lag.pending and lag.told is not self._said:
+            lag.pending = lag.told = self._said
+        return bool(lag.pending)
+
+    def _replay(self, after: int) -> tuple[int, bytes]:
+        """The next page of the ring after a position, led by a gap where the ring has lost some, and its last id."""
+        lost = b""
+        if after < self._ring.floor:
+            lost = sse.gap(after + 1, self._ring.floor)
+            after = self._ring.floor
+        after, page = self._ring.page(after, self._head, PAGE)
+        return after, lost + page
+
+    # Time
+
+    async def watch(self) -> None:
+        """Once a second: close what stalls, and break a long silence. Runs for as long as the hub."""
+        while True:
+            await self._clock.sleep(1)
+            now = self._clock.monotonic()
+            for stream in self._stalled(now):
+                self.leave(stream)
+            if now - self._spoke >= self._heartbeat and not self._broadcasting:
+                self._outbox.append(sse.heartbeat(self._clock.now() // 1000))
+                self._begin_round()
+
+    def _stalled(self, now: float) -> list[Stream]:
+        stalled = []
+        for stream, lag in self._lagging.items():
+            if now - lag.moved < STALL:
+                break
+            stalled.append(stream)
+        return stalled
+
+    async def drain(self, window: float) -> None:
+        """End every stream cleanly, spread over `window` seconds, each with a `retry:` of its own.
+
+        The spread and the jitter keep the clients from coming back all at once.
+        """
+        self.draining = True
+        everyone = [*self._live, *self._lagging]
+        latest_return = max(5000, len(everyone) // 2)  # ms: at most 2,000 a second come back
+        steps = max(1, int(window * 10))
+        for step in range(steps):
+            for stream in everyone[step::steps]:
+                self._end(stream, sse.retry(random.randint(1000, latest_return)))
+            if everyone:
+                await self._clock.sleep(window / steps)
+
+    def _end(self, stream: Stream, farewell: bytes) -> None:
+        if stream in self._live:
+            stream.finish(farewell)
+        self.leave(stream)

@@ -1,0 +1,45 @@
+"""The recent ticks in memory, as frames, found by id."""
+
+from bisect import bisect_right
+
+
+class Ring:
+    """The newest `size` frames in the order of their ids.
+
+    Every frame ever appended with an id above `floor` is held.
+    """
+
+    def __init__(self, size: int, floor: int = 0) -> None:
+        self.floor = floor
+        self._size = size
+        self._ids: list[int] = []
+        self._frames: list[bytes] = []
+
+    @property
+    def first(self) -> int:
+        """The oldest id held; 0 when empty."""
+        return self._ids[0] if self._ids else 0
+
+    @property
+    def last(self) -> int:
+        """The newest id held; 0 when empty."""
+        return self._ids[-1] if self._ids else 0
+
+    def append(self, tick_id: int, frame: bytes) -> None:
+        """Hold one more frame and let the oldest go; raises ValueError unless the id is greater than the last."""
+        if tick_id <= self.last:
+            raise ValueError(f"id {tick_id} does not follow {self.last}")
+        self._ids.append(tick_id)
+        self._frames.append(frame)
+        if len(self._ids) > self._size:
+            # Moving a few thousand pointers down costs microseconds, once a price.
+            self.floor = self._ids.pop(0)
+            del self._frames[0]
+
+    def page(self, after: int, until: int, limit: int) -> tuple[int, bytes]:
+        """At most `limit` frames with after < id ≤ until, joined, and the last id among them (`after` if none)."""
+        start = bisect_right(self._ids, after)
+        end = min(bisect_right(self._ids, until), start + limit)
+        if start >= end:
+            return after, b""
+        return self._ids[end - 1], b"".join(self._frames[start:end])

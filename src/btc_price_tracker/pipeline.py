@@ -1,0 +1,57 @@
+"""The whole service on one screen.
+
+sources ──answers──▶ policy ──update──▶ store, broker ──update──▶ hub ──frame──▶ streams
+"""
+
+from collections.abc import AsyncIterator
+
+import structlog
+
+from btc_price_tracker.broker import Broker
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.price.policy import Policy
+from btc_price_tracker.sources.panel import Panel
+from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.store.outbox import Outbox
+
+log = structlog.get_logger(__name__)
+
+
+async def produce(
+    rounds: AsyncIterator[None], panel: Panel, policy: Policy, outbox: Outbox, broker: Broker
+) -> None:
+    """Ask, conclude, keep, publish: on the one instance that asks."""
+    async for _ in rounds:
+        answers = await panel.ask()
+        update = policy.decide(answers, panel.clock.now())
+        if update.tick is not None:
+            await outbox.keep(update.tick)  # durable first: no client ever holds an id that a crash forgets
+        await broker.publish(update)
+
+
+async def deliver(broker: Broker, hub: Hub) -> None:
+    """Pass every update on to the open streams: on every instance."""
+    async for update in broker.follow():
+        if (update.status, update.reason) != (hub.status, hub.reason):
+            log.info("price status", status=update.status, reason=update.reason)
+        hub.publish(update)  # encodes once, writes to all, never awaits
+
+
+async def forget(store: Store, clock: Clock, retention: float) -> None:
+    """Drop prices older than `retention` seconds, once a minute."""
+    while True:
+        try:
+            await store.prune(clock.now() - int(retention * 1000))
+        except StoreError as error:
+            log.warning("old prices stay for now", reason=str(error))
+        await clock.sleep(60)
+
+
+async def every(interval: float, clock: Clock) -> AsyncIterator[None]:
+    """A round at once, then one each `interval` seconds of the monotonic clock; those that were missed are left out."""
+    due = clock.monotonic()
+    while True:
+        yield
+        due = max(due + interval, clock.monotonic())
+        await clock.sleep(due - clock.monotonic())

@@ -1,0 +1,73 @@
+"""What `sources` and `check` print."""
+
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.table import Table
+
+from btc_price_tracker import app
+from btc_price_tracker.price.model import Status
+from btc_price_tracker.settings import Settings
+
+
+async def print_sources(settings: Settings) -> int:
+    """Ask once and print a table; the exit code is 1 if there is no quorum."""
+    update, views = await app.ask_once(settings)
+    table = Table("source", box=None, header_style="bold", pad_edge=False)
+    for column in ("price", "age", "latency"):
+        table.add_column(column, justify="right")
+    table.add_column("verdict")
+    for view in views:
+        table.add_row(view["name"], *_figures(view), _verdict(view))
+    console = Console()
+    console.print(table)
+    price = f"{update.tick.price:,} USD ± {update.tick.spread}" if update.tick else "no price"
+    console.print(f"\n{price} · {update.status} · {update.reason}", highlight=False)
+    return 0 if _is_quorum(update.status, settings) else 1
+
+
+async def print_check(settings: Settings) -> int:
+    """Open what the settings name and print what was found; the exit code is 0. Raises StoreError."""
+    span = await app.find_history(settings)
+    console = Console(highlight=False, soft_wrap=True)
+    for name, value in settings.model_dump().items():
+        if value is not None and not (name.endswith("_url") and value == Settings.model_fields[name].default):
+            console.print(f"{name.upper()}={_shown(name, value)}", markup=False)
+    held = f"prices from {_moment(span.first)} to {_moment(span.last)}" if span.first else "no prices yet"
+    console.print(f"\nThe settings are good; the store opens and holds {held}.")
+    return 0
+
+
+def _figures(view: dict[str, Any]) -> tuple[str, str, str]:
+    price, age, latency = view["price"], view["age"], view["latency_ms"]
+    return (
+        f"{price:,.2f}" if price is not None else "–",
+        f"{age:.1f} s" if age is not None else "–",
+        f"{latency:.0f} ms" if latency is not None else "–",
+    )
+
+
+def _verdict(view: dict[str, Any]) -> str:
+    if view["used"]:
+        return "[green]used[/green]"
+    return f"[yellow]{view['state']}[/yellow]: {view['error'] or view['reason'] or 'not asked'}"
+
+
+def _is_quorum(status: Status, settings: Settings) -> bool:
+    """Two exchanges that agree; one answer will do where one source, or the first that answers, was asked for."""
+    one_will_do = settings.policy == "fallback" or len(settings.sources) == 1
+    return status in (Status.OK, Status.DEGRADED) or (one_will_do and status is Status.SINGLE_SOURCE)
+
+
+def _shown(name: str, value: object) -> str:
+    """A setting as it may be printed: no key, no password."""
+    if name == "store_url":
+        parts = urlsplit(str(value))
+        return str(value).replace(f":{parts.password}@", ":***@") if parts.password else str(value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _moment(tick_id: int) -> str:
+    return datetime.fromtimestamp(tick_id / 1000, UTC).isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,149 @@
+"""Every setting, documented once: an environment variable of this name, or a flag (`STORE_URL` is `--store-url`)."""
+
+import re
+import resource
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from platformdirs import user_state_path
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.store import SCHEMES
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_RESERVED_FILES = 512  # for the store, the sources, plain requests
+
+
+class SettingsError(Exception):
+    """Everything that is wrong with the settings, one fault a line."""
+
+
+def _duration(value: object) -> object:
+    """Seconds of `90d`, `12h`, `30m`, `45s` or `0`."""
+    if isinstance(value, int):
+        return value
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])|0", str(value).strip())
+    if match is None:
+        raise ValueError("give a number and a unit, like 90d, 12h, 30m or 45s; or 0 for ever")
+    return int(match[1]) * _SECONDS[match[2]] if match[1] else 0
+
+
+def _names(value: object) -> object:
+    """The items of a comma-separated list."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def _known_sources(names: tuple[str, ...]) -> tuple[str, ...]:
+    unknown = [name for name in names if name not in SOURCES]
+    if unknown:
+        raise ValueError(f"unknown source {', '.join(unknown)}; there are {', '.join(SOURCES)}")
+    if not names:
+        raise ValueError(f"name at least one of {', '.join(SOURCES)}")
+    if len(set(names)) < len(names):
+        raise ValueError("a source is named twice")
+    return names
+
+
+def _base_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("give a base URL like https://api.example.com")
+    return url.rstrip("/")
+
+
+def _known_store(url: str) -> str:
+    scheme = url.partition("://")[0]
+    if "://" not in url or scheme not in SCHEMES:
+        raise ValueError(f"give one of {', '.join(known.form for known in SCHEMES.values())}")
+    return url
+
+
+def _most_streams() -> int:
+    """The open files this process may have, less a reserve."""
+    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED_FILES, 1)
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
+Duration = Annotated[int, BeforeValidator(_duration)]
+
+
+class Settings(BaseSettings):
+    """The settings of `serve`, validated together; frozen once made."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8082, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    sources: Annotated[Names, AfterValidator(_known_sources)] = Field(
+        ("coingecko", "coinbase", "kraken", "bitstamp", "gemini"),
+        description="which sources to ask, in order of preference",
+    )
+    policy: Literal["consensus", "fallback"] = Field(
+        "consensus", description="consensus of all sources, or fallback: the first healthy source in order"
+    )
+    interval: float = Field(10, ge=1, le=3600, allow_inf_nan=False, description="seconds between prices")
+    coingecko_url: BaseUrl = Field(SOURCES["coingecko"].url, description="base URL of CoinGecko")
+    coinbase_url: BaseUrl = Field(SOURCES["coinbase"].url, description="base URL of Coinbase")
+    kraken_url: BaseUrl = Field(
+        SOURCES["kraken"].url, description="base URL of Kraken (also gives the USDT/USD rate)"
+    )
+    bitstamp_url: BaseUrl = Field(SOURCES["bitstamp"].url, description="base URL of Bitstamp")
+    gemini_url: BaseUrl = Field(SOURCES["gemini"].url, description="base URL of Gemini")
+    binance_url: BaseUrl = Field(SOURCES["binance"].url, description="base URL of Binance")
+    binanceus_url: BaseUrl = Field(SOURCES["binanceus"].url, description="base URL of Binance.US")
+    bitfinex_url: BaseUrl = Field(SOURCES["bitfinex"].url, description="base URL of Bitfinex")
+    okx_url: BaseUrl = Field(SOURCES["okx"].url, description="base URL of OKX")
+    coinpaprika_url: BaseUrl = Field(SOURCES["coinpaprika"].url, description="base URL of CoinPaprika")
+    blockchain_info_url: BaseUrl = Field(
+        SOURCES["blockchain_info"].url, description="base URL of blockchain.info"
+    )
+    coingecko_api_key: SecretStr | None = Field(None, description="a demo or pro key of CoinGecko")
+    store_size: int = Field(10_000, ge=1, le=10_000_000, description="price updates kept in memory")
+    store_url: Annotated[str, AfterValidator(_known_store)] = Field(
+        default_factory=lambda: f"sqlite:///{user_state_path('btc-price-tracker')}/prices.db",
+        description="where prices are kept: memory:// or sqlite:///path",
+    )
+    retention: Duration = Field(
+        90 * 86400, description="how long the store keeps prices, like 90d or 12h; 0 for ever (default: 90d)"
+    )
+    heartbeat: float = Field(
+        15, ge=1, le=3600, allow_inf_nan=False, description="seconds of silence before a heartbeat"
+    )
+    max_clients: int = Field(
+        default_factory=_most_streams, ge=0, description="open streams at most; 0 for no limit"
+    )
+    cors_origins: Names = Field(
+        ("*",), description="origins whose pages may use the API, separated by commas"
+    )
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
+        "info", description="least level that is logged"
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="auto is console on a terminal and JSON elsewhere"
+    )
+
+    def url_of(self, source: str) -> str:
+        """The base URL at which a source is asked."""
+        return str(getattr(self, f"{source}_url"))
+
+
+def load(flags: dict[str, str]) -> Settings:
+    """The settings from the environment and, over it, from flags (by field name).
+
+    Raises SettingsError that names every fault at once.
+    """
+    try:
+        return Settings(**flags)  # type: ignore[arg-type]  # texts, as the environment has them: pydantic converts
+    except ValidationError as error:
+        raise SettingsError("\n".join(_fault(fault) for fault in error.errors())) from None
+
+
+def _fault(fault: Any) -> str:
+    name = str(fault["loc"][0])
+    words = fault["msg"].removeprefix("Value error, ")
+    secret = name in ("coingecko_api_key", "store_url")  # a URL may hold a password
+    value = "" if secret else f", not {fault['input']!r}"
+    return f"  {name.upper()}: {words}{value}"

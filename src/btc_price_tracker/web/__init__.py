@@ -1,0 +1,1 @@
+"""HTTP: the routes, the stream's response, the server and its limits."""

@@ -1,0 +1,46 @@
+"""Who gets a stream when the house is full: whoever is in stays, a newcomer is told to come back."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.datastructures import Headers
+
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.web.problems import Problem
+
+
+class Admission:
+    """Keeps the number of open streams within `most` (0: no limit)."""
+
+    def __init__(self, hub: Hub, most: int) -> None:
+        self._hub = hub
+        self._most = most
+        self._entering = 0  # streams under way to the hub
+
+    @property
+    def full(self) -> bool:
+        """Whether a newcomer must wait."""
+        return self._hub.draining or 0 < self._most <= len(self._hub) + self._entering
+
+    @contextmanager
+    def entering(self) -> Iterator[None]:
+        """Count a stream until the hub does."""
+        self._entering += 1
+        try:
+            yield
+        finally:
+            self._entering -= 1
+
+
+def come_back(headers: Headers) -> int:
+    """Milliseconds after which a browser should come back, jittered so that a crowd doesn't return as one.
+
+    Raises Problem (503 with Retry-After) for everyone else. A browser sends Sec-Fetch-Mode, and its EventSource never
+    retries after an error status, so it must get a 200.
+    """
+    milliseconds = random.randint(10_000, 30_000)
+    if "sec-fetch-mode" not in headers:
+        seconds = str(milliseconds // 1000)
+        raise Problem(503, f"Every place is taken; come back in {seconds} s.", {"Retry-After": seconds})
+    return milliseconds

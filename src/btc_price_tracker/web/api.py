@@ -1,0 +1,117 @@
+"""The routes: what users ask, answered from the parts. No logic of the price or of the fan-out is here."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from btc_price_tracker import __version__
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.sources.panel import Panel
+from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.web import problems, site
+from btc_price_tracker.web.openapi import LATEST, Api, example
+from btc_price_tracker.web.problems import Problem
+from btc_price_tracker.web.request_id import RequestId
+from btc_price_tracker.web.resume import position
+from btc_price_tracker.web.stream import PriceStream, Streams
+from btc_price_tracker.web.views import latest_price, readiness, source_views
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the routes look at."""
+
+    streams: Streams
+    panel: Panel
+    outbox: Outbox
+    clock: Clock
+    interval: float  # seconds between prices
+    cors_origins: tuple[str, ...]
+    origin: str | None = None  # where recorded prices come from; None where they are live
+
+
+def application(parts: Parts) -> ASGIApp:
+    """The whole HTTP side as one ASGI application."""
+    app = Api()
+    problems.install(app)
+    _add_routes(app, parts)
+    site.install(app)
+    cors = CORSMiddleware(
+        app,
+        allow_origins=parts.cors_origins,
+        allow_methods=["GET", "HEAD"],
+        allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
+        expose_headers=["X-Request-ID", "Retry-After", "Link"],
+    )
+    return RequestId(cors)
+
+
+def _add_routes(app: FastAPI, parts: Parts) -> None:
+    hub = parts.streams.hub
+
+    async def stream(request: Request) -> PriceStream:
+        wanted = position(request.headers, request.query_params, parts.clock.now())
+        return PriceStream(parts.streams, wanted, request.headers)
+
+    # A plain route: FastAPI's own would make each of ten thousand connects dearer; documented in openapi.py.
+    app.router.routes.append(Route("/prices/stream", stream, methods=["GET"]))
+
+    @_get(app, "/prices/latest", responses=example(LATEST))
+    async def latest() -> Response:
+        """The newest price; `stale` with its age where nothing fresh has come since."""
+        if hub.latest is None:
+            raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
+        return reply(latest_price(hub.latest, hub.status, parts.clock.now()))
+
+    @_get(app, "/sources")
+    async def sources() -> Response:
+        """How every source is doing: its price, age, deviation and state, and why."""
+        return reply(
+            {
+                "recorded": parts.origin is not None,
+                "origin": parts.origin,
+                "status": hub.status,
+                "reason": hub.reason,
+                "price": hub.latest and hub.latest.price,
+                "sources": source_views(parts.panel.states(), hub.latest, parts.clock.now()),
+            }
+        )
+
+    @_get(app, "/healthz")
+    async def healthz() -> Response:
+        """The process lives."""
+        return reply({"alive": True, "version": __version__})
+
+    @_get(app, "/readyz")
+    async def readyz() -> Response:
+        """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
+        reasons = readiness(hub, parts.outbox, parts.clock.now(), parts.interval)
+        return reply(
+            {"ready": not reasons, "status": hub.status, "reasons": reasons}, 503 if reasons else 200
+        )
+
+
+def reply(document: object, status: int = 200) -> Response:
+    """JSON that is true only now; decimals are numbers with all their digits."""
+    return Response(_json.encode(document), status, {"Cache-Control": "no-store"}, "application/json")
+
+
+def _get(app: FastAPI, path: str, **documentation: Any) -> Callable[[Endpoint], Endpoint]:
+    """Route GET, documented, and HEAD, which needs no documentation of its own."""
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        app.get(path, response_model=None, **documentation)(endpoint)
+        app.head(path, response_model=None, include_in_schema=False)(endpoint)
+        return endpoint
+
+    return register

@@ -1,0 +1,54 @@
+"""A stream that stays with the HTTP server: the hub leaves bytes here, the response's task takes them on."""
+
+import asyncio
+from collections.abc import Callable
+
+from btc_price_tracker.fanout.hub import Hub, Lag
+
+
+class Mailbox:
+    """Room for one payload; see `hub.Stream`. A full one makes its stream a laggard like any other."""
+
+    def __init__(self, hub: Hub, abort: Callable[[], None]) -> None:
+        self.lag: Lag | None = None
+        self._hub = hub
+        self._abort = abort  # how to cut off a client that takes nothing
+        self._content = b""
+        self._ended = False
+        self._room_wanted = False
+        self._ready = asyncio.Event()
+
+    def write(self, data: bytes) -> int:
+        """Take everything if the box is empty."""
+        if self._content:
+            raise BlockingIOError
+        self._content = data
+        self._ready.set()
+        return len(data)
+
+    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see hub.Stream
+        """Whether the hub is told once the box is empty."""
+        self._room_wanted = wanted
+
+    def finish(self, farewell: bytes) -> None:
+        """Leave the last bytes behind what is there."""
+        self._content += farewell
+        self._ended = True
+        self._ready.set()
+
+    def close(self) -> None:
+        """Cut the client off, unless the stream has come to its end."""
+        if not self._ended:
+            self._ended = True
+            self._ready.set()
+            self._abort()
+
+    async def take(self) -> bytes:
+        """The next bytes; none once the stream is over."""
+        while not self._content and not self._ended:
+            self._ready.clear()
+            await self._ready.wait()
+        content, self._content = self._content, b""
+        if self._room_wanted:
+            self._hub.advance(self)
+        return content

@@ -1,0 +1,76 @@
+"""Errors as application/problem+json (RFC 9457), whatever raised them."""
+
+from http import HTTPStatus
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.routing import Match
+
+
+class ProblemResponse(Response):
+    """A problem as a response; `phrase` is its status in words."""
+
+    media_type = "application/problem+json"
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        self.phrase = HTTPStatus(status).phrase
+        document = {"type": "about:blank", "title": self.phrase, "status": status, "detail": detail}
+        super().__init__(
+            msgspec.json.encode(document), status, {"Cache-Control": "no-store", **(headers or {})}
+        )
+
+
+class Problem(Exception):
+    """Raise it anywhere in a request to answer with this status and these words."""
+
+    def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers
+
+    def response(self) -> ProblemResponse:
+        """The response that says so."""
+        return ProblemResponse(self.status, str(self), self.headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of an application a problem."""
+    app.exception_handler(Problem)(_on_problem)
+    app.exception_handler(HTTPException)(_on_http_exception)
+    app.exception_handler(RequestValidationError)(_on_invalid)
+    app.exception_handler(Exception)(_on_bug)
+
+
+async def _on_problem(_: Request, problem: Problem) -> Response:
+    return problem.response()
+
+
+async def _on_http_exception(request: Request, error: HTTPException) -> Response:
+    if error.status_code == 405:
+        allowed = _methods_of(request)
+        headers = {"Allow": ", ".join(sorted(allowed))}
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=headers)
+        return ProblemResponse(405, f"{request.url.path} takes {headers['Allow']}.", headers)
+    if error.status_code == 404:
+        return ProblemResponse(404, f"There is no {request.url.path} here; see /docs.")
+    return ProblemResponse(error.status_code, error.detail, dict(error.headers or {}))
+
+
+async def _on_invalid(_: Request, error: RequestValidationError) -> Response:
+    faults = [
+        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors()
+    ]
+    return ProblemResponse(400, "; ".join(faults))
+
+
+async def _on_bug(_: Request, __: Exception) -> Response:
+    return ProblemResponse(500, "Something went wrong here; the log has it under this X-Request-ID.")
+
+
+def _methods_of(request: Request) -> set[str]:
+    """Every method that some route has for the path of a request."""
+    routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
+    return {"OPTIONS"}.union(*(getattr(route, "methods", None) or () for route in routes))

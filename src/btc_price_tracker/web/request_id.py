@@ -1,0 +1,45 @@
+"""Every response bears an X-Request-ID: the caller's, if it sent a sane one, else a new one."""
+
+import random
+import re
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
+
+_SANE = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
+
+
+def new_request_id() -> str:
+    """Sixteen hexadecimal digits."""
+    return f"{random.getrandbits(64):016x}"
+
+
+class RequestId:
+    """ASGI middleware, outermost: so that errors and preflights bear the id too."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the request under its id."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = next(
+            (value for name, value in scope["headers"] if name == b"x-request-id" and _SANE.fullmatch(value)),
+            None,
+        )
+        if request_id is None:
+            request_id = new_request_id().encode()
+        bind_contextvars(request_id=request_id.decode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)

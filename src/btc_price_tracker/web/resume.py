@@ -1,0 +1,72 @@
+"""From what a client asks for to where its stream begins. Pure.
+
+Precedence: the Last-Event-ID header, then ?last_event_id=, then ?since=, because an EventSource repeats the URL that it
+was made with, stale `since` and all, each time it reconnects.
+"""
+
+import re
+from enum import Enum
+from typing import NamedTuple
+
+from starlette.datastructures import Headers, QueryParams
+
+from btc_price_tracker.web.problems import Problem
+
+GREATEST_ID = 2**53 - 1  # what every JSON reader can hold exactly
+AHEAD = 60  # seconds by which a client's clock may be ahead of ours
+_DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
+
+
+class Kind(Enum):
+    """How a client names its position."""
+
+    NOW = "without parameters: the current price, then live"
+    TIME = "since: every stored price from a second on"
+    ID = "an id: every price after it"
+    LOST = "an id that can't be one of ours: what was missed is unknown"
+
+
+class Position(NamedTuple):
+    """Where a stream begins: after this id."""
+
+    kind: Kind
+    after: int = 0
+
+
+def position(headers: Headers, query: QueryParams, now: int) -> Position:
+    """Read a request's position; `now` in ms since the epoch.
+
+    Raises Problem (400) on a bad query parameter; a bad header is a lost position, because an EventSource that gets an
+    error never comes back.
+    """
+    header = headers.get("last-event-id")
+    if header:
+        after = _integer(header)
+        return Position(Kind.LOST) if after is None else Position(Kind.ID, after)
+    if "last_event_id" in query:
+        after = _integer(query["last_event_id"])
+        if after is None:
+            raise Problem(
+                400, f"last_event_id must be an id from this stream: digits, at most {GREATEST_ID}."
+            )
+        return Position(Kind.ID, after)
+    if "since" in query:
+        return Position(Kind.TIME, since(query["since"], now) * 1000 - 1)
+    return Position(Kind.NOW)
+
+
+def since(text: str, now: int) -> int:
+    """Seconds since the epoch. Raises Problem (400)."""
+    seconds = _integer(text)
+    if seconds is None:
+        raise Problem(400, "since must be a whole number of seconds since the epoch, like 1764000000.")
+    if seconds > now // 1000 + AHEAD:
+        raise Problem(400, f"since is in the future: it is {now // 1000} now (in seconds, not milliseconds).")
+    return seconds
+
+
+def _integer(text: str) -> int | None:
+    if not _DIGITS.fullmatch(text):
+        return None
+    number = int(text)
+    return number if number <= GREATEST_ID else None

@@ -1,0 +1,182 @@
+"""uvicorn, with deadlines on every connection and a way for a response to take its socket along.
+
+`Connection` relies on private attributes of uvicorn's HttpToolsProtocol (hence the narrow pin; tests/web/test_server.py
+watches them): transport, cycle and its `response_complete`, `chunked_encoding`, `expected_content_length`.
+"""
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from btc_price_tracker.web.problems import Problem
+from btc_price_tracker.web.request_id import new_request_id
+
+CONNECTION = "btc_price_tracker.connection"  # the key in scope["extensions"]
+HEAD_DEADLINE = 10.0  # seconds a client has for the head of a request
+HEAD_LIMIT = 16 * 1024  # bytes
+IDLE = 15  # seconds a kept-alive connection may rest
+BACKLOG = 4096
+SEND_BUFFER = 64 * 1024  # bytes (Linux doubles it): what the kernel holds for one slow client
+UNREACHABLE = 30  # seconds until a peer that acknowledges nothing is given up (production.md A7)
+
+
+class Connection(HttpToolsProtocol):
+    """One HTTP/1 connection. The head of a request must arrive within HEAD_DEADLINE and HEAD_LIMIT."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._deadline: asyncio.TimerHandle | None = None
+        self._head_size = 0
+        self.unframed = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
+        """Start the deadline for the first head."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave no timer behind: uvicorn forgets its own after a reset."""
+        self._got_head()
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, and mind that a head comes to its end."""
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._deadline is not None:
+            self._head_size += len(data)
+            if self._head_size > HEAD_LIMIT:
+                self._refuse(431, f"The head of a request may have {HEAD_LIMIT} bytes.")
+        elif self._is_idle():
+            # Bytes after a finished response that begin no request: the rest of a body nobody wants.
+            self._await_head()
+
+    def on_message_begin(self) -> None:
+        """A request begins: offer the connection to its response."""
+        super().on_message_begin()
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item] # a value of ours under a key of ours
+        self._await_head()
+
+    def on_url(self, url: bytes) -> None:
+        """Count what came in one piece too."""
+        super().on_url(url)
+        self._head_size += len(url)
+
+    def on_headers_complete(self) -> None:
+        """The head is here."""
+        self._got_head()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP in the words of every other error."""
+        self._refuse(400, msg)
+
+    def leave_unframed(self) -> None:
+        """Send the body of the present response as it is and end it by closing: HTTP/1.0 knows no chunks."""
+        self.unframed = True
+        self.cycle.chunked_encoding = False
+        self.cycle.expected_content_length = sys.maxsize
+
+    def detach(self) -> int:
+        """Give a descriptor of the client's socket to the caller and let uvicorn believe that the client hung up.
+
+        Every byte must be with the kernel. Raises OSError where there is no descriptor left.
+        """
+        fd = self.transport.get_extra_info("socket").dup().detach()
+        self.transport.abort()
+        return int(fd)
+
+    def _await_head(self) -> None:
+        if self._deadline is None:
+            self._head_size = 0
+            self._deadline = self.loop.call_later(HEAD_DEADLINE, self._late)
+
+    def _got_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _is_idle(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _late(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        request_id = new_request_id()
+        response = Problem(status, detail).response()
+        head = [f"HTTP/1.1 {status} {response.phrase}", f"x-request-id: {request_id}", "connection: close"]
+        head += [f"{name.decode()}: {value.decode()}" for name, value in response.raw_headers]
+        self.transport.write("\r\n".join([*head, "", ""]).encode() + bytes(response.body))
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: the end of a stream is ours to arrange (app.py)."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def server(app: Any) -> Server:
+    """A server for an ASGI application, to be run with `serve(sockets=listen(…))`."""
+    return Server(
+        uvicorn.Config(
+            app,
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=IDLE,
+            timeout_graceful_shutdown=3,
+        )
+    )
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on every address of `host`; accepted ones inherit their options.
+
+    Raises OSError where the address can't be had.
+    """
+    sockets: list[socket.socket] = []
+    try:
+        for family, _, _, _, address in dict.fromkeys(
+            socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        ):
+            listener = socket.create_server(address, family=family, backlog=BACKLOG)
+            sockets.append(listener)
+            listener.setblocking(False)
+            _bound_each_client(listener)
+    except BaseException:
+        for listener in sockets:
+            listener.close()
+        raise
+    return sockets
+
+
+def _bound_each_client(listener: socket.socket) -> None:
+    """What one slow or dead client may cost: in kernel memory, and in time until it is found out."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREACHABLE * 1000)

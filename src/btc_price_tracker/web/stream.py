@@ -1,0 +1,177 @@
+"""The response of /prices/stream: history under ASGI's back-pressure, then the socket leaves the server (DESIGN 2).
+
+Where it can't leave (no epoll, no plain TCP socket of ours, HTTP/1.0, no descriptor left) the same hub writes into a
+mailbox that this response empties through ASGI, and the client gets the same events.
+"""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import Receive, Scope, Send
+
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.web.admission import Admission, come_back
+from btc_price_tracker.web.mailbox import Mailbox
+from btc_price_tracker.web.resume import Position
+from btc_price_tracker.web.server import CONNECTION, Connection
+from btc_price_tracker.web.start import Start, locate
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),  # else nginx holds events back
+]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """What all streams of this instance share."""
+
+    hub: Hub
+    ring: Ring
+    store: Store
+    admission: Admission
+    reactor: Reactor | None = None  # None: every stream stays with the server
+
+
+class PriceStream:
+    """The response to one client, as an ASGI application."""
+
+    def __init__(self, streams: Streams, position: Position, headers: Headers) -> None:
+        """Raises Problem (503) when the house is full and the client is no browser."""
+        self._streams = streams
+        self._position = position
+        self._wait = come_back(headers) if streams.admission.full else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head, then whatever the client is to have."""
+        connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
+        if connection is not None and scope["http_version"] == "1.0":
+            connection.leave_unframed()
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        if scope["method"] == "HEAD":
+            await send(_body(b"", more=False))
+        elif self._wait is not None:
+            await send(_body(_bare(sse.retry(self._wait))))
+            await _end(connection, receive, send)
+        else:
+            await self._stream(scope, receive, send, connection)
+
+    async def _stream(
+        self, scope: Scope, receive: Receive, send: Send, connection: Connection | None
+    ) -> None:
+        shared = self._streams
+        with shared.admission.entering():
+            start = await locate(self._position, shared.hub, shared.ring, shared.store)
+            if start.after < shared.ring.floor:
+                await self._replay_history(start, send, connection)
+            fd = None
+            if shared.reactor is not None and connection is not None and _can_leave(scope):
+                fd = await _leave(connection, receive, send)
+        if shared.reactor is not None and fd is not None:
+            shared.reactor.adopt(fd, start.after, start.opening, start.told)
+        else:
+            await self._stay(start, receive, send, connection)
+
+    async def _replay_history(self, start: Start, send: Send, connection: Connection | None) -> None:
+        """Send what is older than the ring, page by page, as fast as the client takes it."""
+        start.told = self._streams.hub.said
+        await send(_body(_bare(start.opening + start.told)))
+        start.opening = b""
+        try:
+            async for page in self._streams.store.since(start.after):
+                await send(_body(_bare(b"".join(map(sse.price, page)))))
+                start.after = page[-1].id
+                if start.after >= self._streams.ring.floor or _is_closing(connection):
+                    break
+        except StoreError as error:
+            log.warning("history cut short", reason=str(error))
+
+    async def _stay(self, start: Start, receive: Receive, send: Send, connection: Connection | None) -> None:
+        """Stream through ASGI until the client hangs up or the hub ends it."""
+        hub = self._streams.hub
+
+        def abort() -> None:
+            forwarding.cancel()
+            if connection is not None:
+                connection.transport.abort()
+
+        mailbox = Mailbox(hub, abort)
+        async with asyncio.TaskGroup() as tasks:
+            forwarding = tasks.create_task(_forward(mailbox, send))
+            hang_up = tasks.create_task(_hang_up(receive))
+            hang_up.add_done_callback(lambda _: hub.leave(mailbox))
+            try:
+                hub.join(mailbox, start.after, start.opening, start.told)
+                await asyncio.wait({forwarding})
+            finally:
+                hub.leave(mailbox)
+                hang_up.cancel()
+        if not forwarding.cancelled():
+            await _end(connection, receive, send)
+        elif connection is not None:
+            await _hang_up(receive)
+
+
+async def _forward(mailbox: Mailbox, send: Send) -> None:
+    """Take what the hub leaves in a mailbox on to the client, until the stream is over."""
+    with contextlib.suppress(OSError):  # how some servers say that the client is gone
+        while frames := await mailbox.take():
+            for event in sse.unchunk(frames):
+                await send(_body(event))
+
+
+def _can_leave(scope: Scope) -> bool:
+    """Whether the bytes on the socket are ours to write: chunks, and no TLS in this process."""
+    return scope["scheme"] == "http" and scope["http_version"] == "1.1"
+
+
+async def _leave(connection: Connection, receive: Receive, send: Send) -> int | None:
+    """Take the socket out of the server; None where that can't be done and the stream must stay."""
+    connection.transport.set_write_buffer_limits(0)
+    await send(_body(b""))  # a barrier: returns when every byte is with the kernel
+    if _is_closing(connection):
+        return None
+    try:
+        fd = connection.detach()
+    except OSError as error:
+        log.warning("stream stays with the server", reason=str(error))
+        return None
+    await _hang_up(receive)  # the server cleans up as after any client that is gone
+    return fd
+
+
+async def _end(connection: Connection | None, receive: Receive, send: Send) -> None:
+    """End the response as its framing asks for."""
+    if connection is not None and connection.unframed:
+        connection.transport.close()
+        await _hang_up(receive)
+    else:
+        await send(_body(b"", more=False))
+
+
+async def _hang_up(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _is_closing(connection: Connection | None) -> bool:
+    return connection is not None and connection.transport.is_closing()
+
+
+def _bare(frames: bytes) -> bytes:
+    return b"".join(sse.unchunk(frames))
+
+
+def _body(body: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}

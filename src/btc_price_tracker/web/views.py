@@ -1,0 +1,84 @@
+"""What the routes show, computed from the parts. Pure."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.sse import Price
+from btc_price_tracker.price.model import Judged, Status, Tick
+from btc_price_tracker.sources.state import SourceState, State
+from btc_price_tracker.store.outbox import Outbox
+
+BASIS_POINTS = 10_000
+
+
+def latest_price(tick: Tick, status: Status, now: int) -> dict[str, Any]:
+    """The newest price as of `now` (ms): where nothing fresh followed it, it is stale and its age has grown."""
+    price = {"id": tick.id, **{name: getattr(Price.of(tick), name) for name in Price.__struct_fields__}}
+    if status is Status.STALE:
+        price |= {"status": status, "age": max(now // 1000 - tick.timestamp + tick.age, tick.age)}
+    return price
+
+
+def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:
+    """Why this instance should get no traffic; empty when it should."""
+    reasons = []
+    if hub.draining:
+        reasons.append("shutting down")
+    if hub.status is Status.STALE:
+        reasons.append(hub.reason)
+    elif hub.latest is not None and now - hub.latest.id > 3000 * interval + 5000:
+        reasons.append("no price for three intervals")
+    if outbox.fault is not None:
+        reasons.append(f"the store fails, {len(outbox)} prices wait for it: {outbox.fault}")
+    return reasons
+
+
+def source_views(states: Iterable[SourceState], latest: Tick | None, now: int) -> list[dict[str, Any]]:
+    """Every source as `/sources` shows it: how it is doing, and its part in the newest price."""
+    judged = {quote.source: quote for quote in latest.quotes} if latest else {}
+    return [_source_view(state, judged.get(state.name), latest, now) for state in states]
+
+
+def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None, now: int) -> dict[str, Any]:
+    quote = state.quote
+    price = judged.price if judged else None
+    return {
+        "name": state.name,
+        "kind": state.kind,
+        "state": _state(state, judged),
+        "price": price,
+        "last": quote and quote.last,
+        "bid": quote and quote.bid,
+        "ask": quote and quote.ask,
+        "time": quote and quote.time,
+        "age": _age(state, now),
+        "deviation_bp": _deviation(price, latest),
+        "latency_ms": state.latency and round(state.latency, 1),
+        "used": judged.used if judged else False,
+        "reason": judged.reason if judged else None,
+        "next_try_s": round(state.next_try, 1),
+        "error": state.error,
+    }
+
+
+def _state(state: SourceState, judged: Judged | None) -> str:
+    """What the source does by itself, unless the price rule has shut it out."""
+    excluded = judged is not None and judged.reason is not None and judged.reason.startswith("excluded")
+    return "excluded" if excluded and state.state is State.OK else state.state
+
+
+def _age(state: SourceState, now: int) -> float | None:
+    """Seconds since what the source last said was true: by its own time, where it gives one."""
+    if state.quote is None:
+        return None
+    oldest = min(state.heard, state.quote.time or state.heard)
+    return max(now - oldest, 0) / 1000
+
+
+def _deviation(price: Decimal | None, latest: Tick | None) -> float | None:
+    """How far a source's price is from the published one, in basis points."""
+    if price is None or latest is None:
+        return None
+    return round(float((price / latest.price - 1) * BASIS_POINTS), 1)
