@@ -1,0 +1,51 @@
+// The state of the connection in words, with the countdown to the next try.
+
+import { say } from "./spoken.js";
+
+const GRACE = 1_200; // ms a hand-over may take before it is worth a word
+const $ = (id) => document.getElementById(id);
+
+export class Link {
+  #event = null;
+  #delay = 0;
+  #lost = false;
+
+  constructor(onRetry) {
+    $("retry").addEventListener("click", onRetry);
+  }
+
+  get event() {
+    return this.#event;
+  }
+
+  /** `{state, until}` as Connection emits it. */
+  show(event) {
+    this.#event = event;
+    clearTimeout(this.#delay);
+    if (event.state === "live" || this.#lost) this.#render();
+    else this.#delay = setTimeout(() => this.#render(), GRACE);
+  }
+
+  /** Once a second: the countdown. */
+  tick() {
+    if (this.#lost && this.#event.state === "waiting") this.#render();
+  }
+
+  #render() {
+    const { state } = this.#event;
+    const lost = state === "reconnecting" || state === "waiting";
+    if (lost !== this.#lost) say(lost ? "The connection to the server is lost. Reconnecting." : "Connected again.");
+    this.#lost = lost;
+    document.querySelector("main").dataset.link = lost ? "lost" : "fine";
+    $("link").dataset.state = state;
+    $("link-words").textContent = this.#words();
+    $("retry").hidden = state !== "waiting";
+  }
+
+  #words() {
+    const { state, until } = this.#event;
+    const seconds = Math.ceil((until - Date.now()) / 1000);
+    if (state === "waiting") return seconds > 0 ? `Reconnecting in ${seconds}\u202fs` : "Reconnecting…";
+    return { connecting: "Connecting…", live: "Connected", reconnecting: "Reconnecting…" }[state];
+  }
+}

@@ -1,0 +1,98 @@
+// The points of the chart: in order of id, each once, holes kept as holes, bounded in number.
+
+const LIMIT = 12_000; // points kept; beyond it the older ones are thinned
+const WHOLE = 4_000; // the newest, never thinned
+const HOLE = 3; // usual spacings without a price break the line
+const MEMORY = 7; // spacings from which the usual one is judged
+
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+
+/** Of every four points keeps the lowest and the highest, so that no extreme is lost. */
+function thin(points) {
+  const kept = [];
+  for (let i = 0; i < points.length; i += 4) {
+    const four = points.slice(i, i + 4);
+    const low = four.reduce((a, b) => (b.price < a.price ? b : a));
+    const high = four.reduce((a, b) => (b.price > a.price ? b : a));
+    let broken = false;
+    for (const point of four) {
+      broken ||= point.breaks;
+      if (point !== low && point !== high) continue;
+      kept.push({ ...point, breaks: broken });
+      broken = false;
+    }
+  }
+  return kept;
+}
+
+export class Series {
+  #points = [];
+  #spacings = [];
+  #gap = false;
+
+  /** The next point breaks the line: the server cannot replay what was before it. */
+  gap() {
+    this.#gap = true;
+  }
+
+  /** Appends `{id, price, status}`; a point that is not newer than the last is a repeat and ignored. */
+  append({ id, price, status, breaks = false }) {
+    const last = this.last;
+    if (last && id <= last.id) return false;
+    this.#points.push({ id, price, status, breaks: breaks || this.#breaks(last, id) });
+    this.#gap = false;
+    if (this.#points.length > LIMIT) this.#thin();
+    return true;
+  }
+
+  get last() {
+    return this.#points.at(-1);
+  }
+
+  get points() {
+    return this.#points;
+  }
+
+  /** The points not older than `from` (ms). */
+  since(from) {
+    return this.#points.slice(this.#index(from));
+  }
+
+  /** Columns for uPlot: seconds, fresh prices, stale prices; one point more on the left, so that the line enters. */
+  columns(from) {
+    const [x, fresh, stale] = [[], [], []];
+    const push = (time, price, old) => (x.push(time), fresh.push(old ? null : price), stale.push(old));
+    let before = null;
+    for (const { id, price, status, breaks } of this.#points.slice(Math.max(0, this.#index(from) - 1))) {
+      if (breaks && before) push((before.id + id) / 2000, null, null);
+      const old = status === "stale" ? price : null;
+      push(id / 1000, price, old);
+      if (old !== null && !breaks && before) stale[stale.length - 2] ??= before.price;
+      before = { id, price };
+    }
+    return [x, fresh, stale];
+  }
+
+  #index(from) {
+    let [low, high] = [0, this.#points.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#points[middle].id < from) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #breaks(last, id) {
+    if (!last) return false;
+    const spacing = id - last.id;
+    const hole = this.#spacings.length > 0 && spacing > HOLE * median(this.#spacings);
+    this.#spacings = [...this.#spacings, spacing].slice(-MEMORY);
+    return hole || this.#gap;
+  }
+
+  #thin() {
+    const old = this.#points.length - WHOLE;
+    this.#points = [...thin(this.#points.slice(0, old)), ...this.#points.slice(old)];
+  }
+}

@@ -1,0 +1,42 @@
+// Dark or light: the system's choice, unless the reader chose otherwise. Runs before the first paint, hence no module.
+(() => {
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const chosen = () => root.dataset.theme;
+  const shown = () => chosen() ?? (system.matches ? "dark" : "light");
+
+  function remember(theme) {
+    try {
+      if (theme) localStorage.setItem("theme", theme);
+      else localStorage.removeItem("theme");
+    } catch {
+      // storage is forbidden here: the choice lasts as long as the page
+    }
+  }
+
+  function recall() {
+    try {
+      return localStorage.getItem("theme");
+    } catch {
+      return null;
+    }
+  }
+
+  function choose(theme) {
+    if (theme === "dark" || theme === "light") root.dataset.theme = theme;
+    else delete root.dataset.theme;
+    dispatchEvent(new Event("themechange"));
+  }
+
+  function toggle() {
+    const other = shown() === "dark" ? "light" : "dark";
+    const choice = other === (system.matches ? "dark" : "light") ? null : other;
+    remember(choice);
+    choose(choice);
+  }
+
+  choose(recall());
+  system.addEventListener("change", () => dispatchEvent(new Event("themechange")));
+  addEventListener("storage", ({ key, newValue }) => key === "theme" && choose(newValue));
+  addEventListener("DOMContentLoaded", () => document.querySelector("#theme").addEventListener("click", toggle));
+})();
