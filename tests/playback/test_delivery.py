@@ -3,12 +3,13 @@
 import asyncio
 import gzip
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from decimal import Decimal
 
 import httpx2
 import pytest
+import uvloop
 
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.sources import SOURCES
@@ -122,7 +123,10 @@ async def test_reset_before_the_head_is_seen_as_a_reset(playback: Playback) -> N
             await reader.read()
 
 
-def test_reset_in_the_body_comes_after_half_of_it(script: Script) -> None:
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_reset_in_the_body_comes_after_half_of_it(
+    script: Script, new_loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
     """A blocking socket, since a stream reader drops what came before a reset."""
 
     async def play() -> bytes:
@@ -130,7 +134,8 @@ def test_reset_in_the_body_comes_after_half_of_it(script: Script) -> None:
             playback.faults["kraken"] = Fault(reset="body", body=b"x" * 1000)
             return await asyncio.to_thread(read_until_reset, playback.port)
 
-    assert asyncio.run(play()).endswith(b"\r\n\r\n" + b"x" * 500)
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        assert runner.run(play()).endswith(b"\r\n\r\n" + b"x" * 500)
 
 
 def read_until_reset(port: int) -> bytes:
@@ -186,6 +191,26 @@ async def test_a_bomb_is_small_on_the_wire_and_huge_unfolded(
     assert response.headers["content-encoding"] == "gzip"
     assert len(packed) < 10 * 2**20 // 100
     assert gzip.decompress(packed) == bytes(10 * 2**20)
+
+
+async def test_a_reader_that_keeps_up_with_a_bomb_leaves_time_for_others(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["kraken"] = Fault(bomb=2**40)
+    reading = asyncio.create_task(asyncio.to_thread(read_for_ever, playback.port))
+    await eventually(lambda: playback.calls["kraken"])
+    assert (await client.get(playback.url("okx"))).status_code == 404
+    assert not reading.done()
+    await playback.__aexit__(None, None, None)
+    await reading
+
+
+def read_for_ever(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
+        client.sendall(REQUEST)
+        with suppress(ConnectionResetError):
+            while client.recv(65536):
+                pass
 
 
 async def test_a_client_that_leaves_in_the_middle_of_a_flood_ends_it(playback: Playback) -> None:
