@@ -1,0 +1,178 @@
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from btc_price_tracker.price.model import Quote
+from btc_price_tracker.sources.body import Part
+from btc_price_tracker.sources.faults import NotAQuote
+from btc_price_tracker.sources.quoting import BITCOIN, milliseconds, price, quote, rfc3339, seconds
+
+
+def at(value: object) -> Part:
+    return Part(value, "field")
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("63410.18", "63410.18"),
+        ("73380.70000", "73380.70000"),
+        ("49253", "49253"),
+        ("9.083198811E7", "90831988.11"),
+        ("6.341018e+4", "63410.18"),
+        ("1e5", "100000"),
+        ("30538.078793975994", "30538.078793975994"),
+        ("1", "1"),
+        ("100000000", "100000000"),
+        ("99999999.999999999999999999", "99999999.999999999999999999"),
+    ],
+)
+def test_a_price_is_exact_and_prints_plainly(text: str, plain: str) -> None:
+    assert str(price(at(text), BITCOIN)) == plain
+
+
+@pytest.mark.parametrize("nothing", [None, "", "0", "0.00", "0.00000000", "0E5"])
+def test_absent_blank_and_zero_are_no_price(nothing: str | None) -> None:
+    assert price(at(nothing), BITCOIN) is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "-1",
+            "-0",
+            "+5",
+            " 5 ",
+            "5\n",
+            "5.",
+            ".5",
+            "05",
+            "33,683.1850",
+            "1_000",
+            "٣",
+            "\uff15",
+            "0x10",
+            "1/2",
+            "$5",
+        ),
+        *("NaN", "nan", "sNaN", "Infinity", "inf", "-Infinity", "1e999999999", "1e10", "1e-1", "1e", "e5"),
+        *("1" * 10, "1." + "1" * 19, "1" * 100_000, "abc", "null", "true", "5 USD"),
+        *(True, False, [], ["5"], {}, {"usd": "5"}),
+    ],
+)
+def test_what_is_no_plain_positive_number_is_no_quote(value: object) -> None:
+    with pytest.raises(NotAQuote, match="not a plain positive number"):
+        price(at(value), BITCOIN)
+
+
+@pytest.mark.parametrize("absurd", ["0.99", "0.000000000000000001", "100000000.01", "999999999", "9E8"])
+def test_a_price_outside_the_band_is_no_quote(absurd: str) -> None:
+    with pytest.raises(NotAQuote, match="outside 1 to 100000000"):
+        price(at(absurd), BITCOIN)
+
+
+def made(last: Any, bid: Any = None, ask: Any = None) -> Quote:
+    return quote(at(last), at(bid), at(ask))
+
+
+def test_last_may_lie_outside_the_book_as_it_does_on_thin_pairs() -> None:
+    quote = made("105899.4", "105944.2", "105944.3")
+    assert quote == Quote(Decimal("105899.4"), Decimal("105944.2"), Decimal("105944.3"))
+
+
+@pytest.mark.parametrize(("bid", "ask"), [("101", "100"), ("100", "100"), ("100.0", "100")])
+def test_a_crossed_or_locked_book_is_dropped_and_last_stays(bid: str, ask: str) -> None:
+    assert made("99", bid, ask) == Quote(Decimal(99))
+
+
+@pytest.mark.parametrize("empty", [None, "", "0.00"])
+def test_a_book_with_one_side_keeps_it(empty: str | None) -> None:
+    assert made("100", "99", empty) == Quote(Decimal(100), bid=Decimal(99))
+    assert made("100", empty, "101") == Quote(Decimal(100), ask=Decimal(101))
+
+
+@pytest.mark.parametrize("missing", [None, "", "0"])
+def test_the_middle_of_a_sound_book_stands_in_for_a_missing_last(missing: str | None) -> None:
+    assert made(missing, "100.01", "100.02").last == Decimal("100.015")
+
+
+def test_the_middle_is_exact_even_for_the_longest_prices() -> None:
+    low, high = "99999999.999999999999999997", "99999999.999999999999999998"
+    assert made(None, low, high).last == Decimal("99999999.9999999999999999975")
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(None, None), ("100", None), (None, "100"), ("101", "100")])
+def test_without_last_and_without_a_sound_book_there_is_no_quote(bid: str | None, ask: str | None) -> None:
+    with pytest.raises(NotAQuote, match="field is missing, and there is no sound book"):
+        made(None, bid, ask)
+
+
+@pytest.mark.parametrize("bad", ["-1", "NaN", "abc", "1e9", True, {}, "0.5"])
+def test_a_malformed_side_spoils_the_quote(bad: object) -> None:
+    """Nothing there is an empty book; nonsense there means that we don't understand the answer."""
+    with pytest.raises(NotAQuote):
+        made("100", bad, "101")
+    with pytest.raises(NotAQuote):
+        made("100", "99", bad)
+
+
+def test_times_are_milliseconds_since_the_epoch() -> None:
+    assert seconds(at("1507003445")) == 1_507_003_445_000
+    assert milliseconds(at("1566445106532")) == 1_566_445_106_532
+    assert seconds(at(None)) is milliseconds(at(None)) is rfc3339(at(None)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "fraction"),
+    [("Z", 0), (".8Z", 800), (".887Z", 887), (".887999Z", 887), (".887999999Z", 887), (".001+00:00", 1)],
+)
+def test_an_rfc3339_time_has_any_number_of_fractional_digits(text: str, fraction: int) -> None:
+    assert rfc3339(at("2017-10-03T04:00:31" + text)) == 1_507_003_231_000 + fraction
+
+
+def test_an_rfc3339_time_may_be_of_another_zone() -> None:
+    assert rfc3339(at("2017-10-03T06:00:31+02:00")) == rfc3339(at("2017-10-03T04:00:31Z"))
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        *("", "0", "-1507003445", "1e9", "1507003445.5", "٣", "9" * 17, "x", True, [], {}),
+        "1231006504",  # the second before Bitcoin's first block
+        "1566445106532",  # milliseconds
+    ],
+)
+def test_an_absurd_count_of_seconds_is_no_quote(absurd: object) -> None:
+    with pytest.raises(NotAQuote):
+        seconds(at(absurd))
+
+
+def test_seconds_in_place_of_milliseconds_are_no_quote() -> None:
+    with pytest.raises(NotAQuote, match="a time that can't be"):
+        milliseconds(at("1507003445"))
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        *("", "2017-10-03", "2017-10-03T04:00:31", "2017-10-03 04:00:31Z", "2017-13-03T04:00:31Z", True, {}),
+        *("2017-10-03T04:00:31.1234567890Z", "2017-10-03T25:00:31Z", "0000-01-01T00:00:00Z", "1507003445"),
+        *(
+            "0001-01-01T00:00:00+23:59",
+            "9999-12-31T23:59:59-23:59",
+            "2017-10-03T04:00:31+99:99",
+            "2008-12-31T00:00:00Z",
+        ),
+    ],
+)
+def test_an_absurd_rfc3339_time_is_no_quote(absurd: object) -> None:
+    with pytest.raises(NotAQuote):
+        rfc3339(at(absurd))
+
+
+def test_an_rfc3339_time_agrees_with_the_standard_library() -> None:
+    text = "2026-06-11T12:34:56.789012Z"
+    assert rfc3339(at(text)) == int(datetime.fromisoformat(text).timestamp() * 1000)

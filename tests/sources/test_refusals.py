@@ -1,0 +1,128 @@
+"""An answer in which a source says no becomes the named fault, whatever its HTTP status."""
+
+from pathlib import Path
+
+import pytest
+
+from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.faults import NotAQuote, Refused, SourceFault, Throttled
+from btc_price_tracker.sources.tether import TETHER
+
+RECORDINGS = Path(__file__).parents[1] / "recordings"
+PARSERS = {**SOURCES, "tether": TETHER}
+
+RECORDED = [
+    ("binance/geo_block_451.json", Refused, "restricted location"),
+    ("bitfinex/rate_limit_v2_429.json", Throttled, "ratelimit: error"),
+    ("bitfinex/tickers_v2_2019.json", NotAQuote, "not an array of 10"),
+    ("binanceus/ticker_24hr_all_200.json", NotAQuote, "not an object"),
+    ("coingecko/rate_limit_429.json", Throttled, "exceeded the Rate Limit"),
+    ("coingecko/simple_price_missing_ids_422.json", Refused, "Missing parameter ids"),
+    ("kraken/error_service_unavailable_200.json", Refused, "EService:Unavailable"),
+    ("kraken/error_too_many_requests_200.json", Throttled, "Too many requests"),
+    ("kraken/error_unknown_asset_pair_200.json", Refused, "Unknown asset pair"),
+    ("kraken/ticker_xbtusdt_built.json", NotAQuote, "XXBTZUSD"),
+    ("kraken/ticker_xxbtzeur_2014.json", NotAQuote, "XXBTZUSD"),
+    ("okx/rate_limit_50011_built.json", Throttled, "Too Many Requests"),
+]
+
+SAID = [
+    ("binance", '{"code":-1003,"msg":"Way too much request weight used; IP banned."}', Throttled, "-1003"),
+    ("binance", '{"code":-1121,"msg":"Invalid symbol."}', Refused, "Invalid symbol"),
+    ("binance", '{"symbol":"BTCUSDC","lastPrice":"9912.33"}', NotAQuote, "'BTCUSDC', not 'BTCUSDT'"),
+    ("binance", '{"symbol":"BTCUSDT","price":"9912.33"}', NotAQuote, "lastPrice is missing"),
+    ("binanceus", '{"symbol":"BTCUSDT","lastPrice":"9912.33"}', NotAQuote, "not 'BTCUSD'"),
+    ("binanceus", '{"code":-1003,"msg":"Slow down."}', Throttled, "Slow down"),
+    ("bitfinex", '{"error":"ERR_RATE_LIMIT"}', Throttled, "ERR_RATE_LIMIT"),
+    ("bitfinex", '["error",11010,""]', Throttled, "11010"),
+    ("bitfinex", '["error",20060,"maintenance"]', Refused, "20060, maintenance"),
+    ("bitfinex", "[]", NotAQuote, "not an array of 10"),
+    ("bitfinex", '["tBTCUSD",1,2,3,4,5,6,7,8,9]', NotAQuote, "0 is 'tBTCUSD', not a plain positive number"),
+    ("bitfinex", '{"last_price":"7381.2"}', NotAQuote, "not an array"),
+    ("bitstamp", '{"error":"Bitstamp.net is under scheduled maintenance."}', Refused, "maintenance"),
+    ("bitstamp", '{"status":"error","reason":"No.","code":"400.002"}', Throttled, "400.002"),
+    ("bitstamp", '{"status":"error","reason":"Invalid pair.","code":"404"}', Refused, "Invalid pair"),
+    ("blockchain_info", '{"error":"not-found","message":"Nothing here"}', Refused, "Nothing here"),
+    ("blockchain_info", '{"EUR":{"last":1.0,"symbol":"EUR"}}', NotAQuote, "USD.symbol is missing"),
+    ("blockchain_info", '{"USD":{"last":54815.31,"symbol":"EUR"}}', NotAQuote, "USD.symbol is 'EUR'"),
+    ("coinbase", '{"message":"Public rate limit exceeded"}', Throttled, "Public rate limit exceeded"),
+    ("coinbase", '{"message":"NotFound"}', Refused, "NotFound"),
+    ("coingecko", '{"bitcoin":{}}', NotAQuote, "bitcoin.usd is missing"),
+    ("coingecko", "{}", NotAQuote, "bitcoin.usd is missing"),
+    ("coingecko", '{"error":{"status":{"error_code":429,"error_message":"Slow."}}}', Throttled, "Slow"),
+    ("coingecko", '{"error":{"status":{"error_code":10002,"error_message":"Key?"}}}', Refused, "Key?"),
+    ("coingecko", '{"status":{"error_code":10010,"error_message":"Wrong key type."}}', Refused, "10010"),
+    ("coingecko", '{"status":500,"error":"Internal Server Error"}', Refused, "Internal Server Error"),
+    ("coingecko", '{"status":429,"error":"Wait."}', Throttled, "Wait"),
+    ("coinpaprika", '{"error":"id not found"}', Refused, "id not found"),
+    ("coinpaprika", '{"error":"too many requests"}', Throttled, "too many requests"),
+    ("coinpaprika", '{"id":"bch-bitcoin-cash","quotes":{}}', NotAQuote, "id is 'bch-bitcoin-cash'"),
+    ("gemini", '{"result":"error","reason":"RateLimit","message":"Wait."}', Throttled, "RateLimit, Wait"),
+    ("gemini", '{"result":"error","reason":"Maintenance","message":"Soon."}', Refused, "Maintenance"),
+    ("gemini", '{"last":"4407.82","volume":{"ETH":"1","USD":"2"}}', NotAQuote, "another pair"),
+    ("kraken", '{"error":["EAPI:Rate limit exceeded"]}', Throttled, "EAPI"),
+    ("kraken", '{"error":["EGeneral:Temporary lockout"]}', Throttled, "lockout"),
+    ("kraken", '{"error":["WGeneral:Odd","EService:Busy"],"result":{}}', Refused, "EService:Busy"),
+    ("kraken", '{"error":[{}]}', Refused, "an object"),
+    ("kraken", '{"error":"no"}', NotAQuote, "error is 'no', not an array"),
+    ("kraken", '{"error":[]}', NotAQuote, "result is missing"),
+    ("kraken", '{"error":[],"result":{}}', NotAQuote, "XXBTZUSD"),
+    ("kraken", '{"error":[],"result":{"XXBTZUSD":{},"XETHZUSD":{}}}', NotAQuote, "alone"),
+    ("okx", '{"code":"50011","msg":""}', Throttled, "50011"),
+    ("okx", '{"code":"51001","msg":"Instrument ID does not exist","data":[]}', Refused, "51001"),
+    ("okx", '{"code":404,"msg":"Not Found"}', Refused, "Not Found"),
+    ("okx", '{"code":"0","msg":"","data":[]}', NotAQuote, "data.0.instId is missing"),
+    ("okx", '{"code":"0","data":[{"instId":"BTC-USDC","last":"1"}]}', NotAQuote, "not 'BTC-USDT'"),
+    ("tether", '{"error":[],"result":{"XXBTZUSD":{"c":["1"]}}}', NotAQuote, "USDTZUSD"),
+    ("tether", '{"error":[],"result":{"USDTZUSD":{"c":["0.41"]}}}', NotAQuote, "outside 0.5 to 1.5"),
+]
+
+
+def fault_of(name: str, body: bytes) -> SourceFault:
+    with pytest.raises(SourceFault) as raised:
+        PARSERS[name].parse(body)
+    return raised.value
+
+
+@pytest.mark.parametrize(("file", "kind", "words"), RECORDED, ids=str)
+def test_a_recorded_answer_that_is_no_price_is_its_fault(
+    file: str, kind: type[SourceFault], words: str
+) -> None:
+    fault = fault_of(file.partition("/")[0], (RECORDINGS / file).read_bytes())
+    assert type(fault) is kind
+    assert words in str(fault)
+
+
+@pytest.mark.parametrize(("name", "body", "kind", "words"), SAID)
+def test_an_answer_that_is_no_price_is_its_fault(
+    name: str, body: str, kind: type[SourceFault], words: str
+) -> None:
+    fault = fault_of(name, body.encode())
+    assert type(fault) is kind
+    assert words in str(fault)
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_html_in_place_of_json_is_no_quote(name: str) -> None:
+    fault = fault_of(name, (RECORDINGS / "generic/html_502_meta_refresh.html").read_bytes())
+    assert type(fault) is NotAQuote
+    assert str(fault) == "the body is HTML"
+
+
+def test_a_warning_beside_a_result_is_no_refusal() -> None:
+    body = (RECORDINGS / "kraken/ticker_xbtusd_200.json").read_text()
+    warned = body.replace('"error":[]', '"error":["WGeneral:Something is odd"]')
+    assert SOURCES["kraken"].parse(warned.encode()) == SOURCES["kraken"].parse(body.encode())
+
+
+def test_a_refusal_without_words_is_a_refusal_all_the_same() -> None:
+    assert type(fault_of("gemini", b'{"result":"error"}')) is Refused
+
+
+def test_what_a_source_says_is_shown_in_few_harmless_characters() -> None:
+    """A message goes to logs, terminals and pages: no control characters, no novels."""
+    said = str(fault_of("coinbase", b'{"message":"\\u001b[31mred\\n' + b"x" * 100_000 + b'"}'))
+    assert said.isprintable()
+    assert len(said) < 120
+    many = b'{"error":[' + b",".join([b'"E' + b"x" * 90 + b'"'] * 1000) + b"]}"
+    assert len(str(fault_of("kraken", many))) < 400

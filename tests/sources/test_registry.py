@@ -1,0 +1,53 @@
+from urllib.parse import urlsplit
+
+import pytest
+
+from btc_price_tracker.price.model import Kind
+from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.source import Source
+from btc_price_tracker.sources.tether import TETHER
+
+
+def test_the_registry_holds_every_source_in_its_fixed_order() -> None:
+    assert list(SOURCES) == [
+        "coingecko",
+        "coinbase",
+        "kraken",
+        "bitstamp",
+        "gemini",
+        "binance",
+        "binanceus",
+        "bitfinex",
+        "okx",
+        "coinpaprika",
+        "blockchain_info",
+    ]
+    assert all(source.name == name for name, source in SOURCES.items())
+
+
+def test_the_registry_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        SOURCES["mine"] = TETHER  # type: ignore[index]
+
+
+def test_aggregators_are_named_as_such_since_they_never_count_toward_the_quorum() -> None:
+    aggregators = {name for name, source in SOURCES.items() if source.kind is Kind.AGGREGATOR}
+    assert aggregators == {"coingecko", "coinpaprika", "blockchain_info"}
+
+
+def test_only_binance_and_okx_quote_in_tethers() -> None:
+    assert {name for name, source in SOURCES.items() if source.currency == "USDT"} == {"binance", "okx"}
+
+
+def test_tether_is_asked_of_kraken_and_is_no_source_of_bitcoin_prices() -> None:
+    assert TETHER.url == SOURCES["kraken"].url
+    assert TETHER.path == "/0/public/Ticker?pair=USDTZUSD"
+    assert TETHER.name not in SOURCES
+
+
+@pytest.mark.parametrize("source", [*SOURCES.values(), TETHER], ids=lambda source: source.name)
+def test_an_address_is_a_base_without_a_slash_and_a_path_with_one(source: Source) -> None:
+    base = urlsplit(source.url)
+    assert base.scheme == "https"
+    assert base.path == base.query == ""
+    assert source.path.startswith("/")
