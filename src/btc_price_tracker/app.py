@@ -5,7 +5,7 @@ import gc
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -46,14 +46,19 @@ ENDED_PER_SECOND = 1000  # streams at shutdown: slowly enough that those who com
 log = structlog.get_logger(__name__)
 
 
+Loop = Callable[[], Coroutine[None, None, None]]  # to be run for as long as the service
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """Everything made and nothing running yet."""
 
     hub: Hub
+    outbox: Outbox
     broker: Broker
     application: ASGIApp
-    loops: tuple[Coroutine[None, None, None], ...]  # to be run together for as long as the service
+    ask: Loop  # on the one instance that asks the sources
+    serve: tuple[Loop, ...]  # on every instance
 
 
 async def run(settings: Settings, origin: str | None = None) -> None:
@@ -65,7 +70,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
         serving = server(service.application)
         ended = tasks.create_task(serving.serve(sockets=sockets))
-        running = [tasks.create_task(loop) for loop in service.loops]
+        running = [tasks.create_task(loop()) for loop in (service.ask, *service.serve)]
         gc.freeze()  # what lives as long as the process need not be looked through again and again
         log.info("serving", url=_url(settings.host, sockets[0].getsockname()[1]))
         await _stop_signal()
@@ -122,14 +127,12 @@ async def compose(
             )
         )
         rounds = pipeline.every(settings.interval, clock)
-        loops = [
-            pipeline.produce(rounds, panel, _policy(settings, hub.latest), outbox, broker),
-            pipeline.deliver(broker, hub),
-            hub.watch(),
-        ]
+        policy = _policy(settings, hub.latest)
+        serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch]
         if settings.retention:
-            loops.append(pipeline.forget(store, clock, settings.retention))
-        yield Service(hub, broker, app, tuple(loops))
+            serve.append(partial(pipeline.forget, store, clock, settings.retention))
+        ask = partial(pipeline.produce, rounds, panel, policy, outbox, broker)
+        yield Service(hub, outbox, broker, app, ask, tuple(serve))
 
 
 async def _open_store(settings: Settings) -> Store:

@@ -1,0 +1,295 @@
+"""The promises of /prices/stream, each on the detached path and on the fallback."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from live import Client, Event, Live, live
+
+from btc_price_tracker.price.model import Status
+
+pytestmark = pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
+
+
+@pytest.fixture
+async def server(detach: bool) -> AsyncIterator[Live]:  # noqa: FBT001 - the parameter of every test here
+    async with live(detach=detach) as server:
+        yield server
+
+
+async def test_it_begins_with_retry_status_and_the_current_price(server: Live) -> None:
+    current = await server.publish("69420.10")
+    async with await Client.get(server.port, "/prices/stream") as client:
+        retry, status, price = await client.events(3)
+    assert retry.retry is not None
+    assert 2000 <= retry.retry <= 5000
+    assert status.name == "status"
+    assert status.data["status"] == "ok"
+    assert status.id is None
+    assert price == Event(
+        data={
+            "timestamp": current // 1000,
+            "price": 69420.10,
+            "status": "ok",
+            "sources": 3,
+            "spread": 3.10,
+            "age": 0,
+            "method": "vote3-ped/1",
+        },
+        id=current,
+    )
+
+
+async def test_cents_are_exact_on_the_wire(server: Live) -> None:
+    await server.publish("69420.10")
+    async with await Client.get(server.port, "/prices/stream") as client:
+        await client.prices(1)
+        assert b'"price":69420.10,' in client.raw
+        assert b'"spread":3.10,' in client.raw
+
+
+async def test_the_first_bytes_leave_before_there_is_any_price(server: Live) -> None:
+    async with await Client.get(server.port, "/prices/stream") as client:
+        retry, status = await client.events(2)
+        assert retry.retry
+        assert status.data["status"] == "stale"
+        fresh = await server.publish()
+        assert await client.prices(1) == [fresh]
+
+
+async def test_every_price_arrives_in_order(server: Live) -> None:
+    first = await server.publish()
+    async with await Client.get(server.port, "/prices/stream") as client:
+        ids = [first] + [await server.publish() for _ in range(50)]
+        assert await client.prices(51) == ids
+
+
+async def test_the_head_lets_no_proxy_hold_events_back(server: Live) -> None:
+    async with await Client.get(server.port, "/prices/stream", accept_encoding="gzip, br, zstd") as client:
+        assert client.status == 200
+        assert client.headers["content-type"] == "text/event-stream; charset=utf-8"
+        assert {"no-cache", "no-transform"} <= set(client.headers["cache-control"].split(", "))
+        assert client.headers["x-accel-buffering"] == "no"
+        assert "content-encoding" not in client.headers
+        assert client.headers["x-request-id"]
+
+
+async def test_last_event_id_resumes_after_it(server: Live) -> None:
+    ids = [await server.publish() for _ in range(5)]
+    async with await Client.get(server.port, "/prices/stream", last_event_id=str(ids[1])) as client:
+        ids.append(await server.publish())
+        assert await client.prices(4) == ids[2:]
+        assert b"gap" not in client.raw
+
+
+async def test_last_event_id_in_the_query_resumes_too(server: Live) -> None:
+    ids = [await server.publish() for _ in range(3)]
+    async with await Client.get(server.port, f"/prices/stream?last_event_id={ids[0]}") as client:
+        assert await client.prices(2) == ids[1:]
+
+
+async def test_the_header_comes_before_the_query_and_an_id_before_a_time(server: Live) -> None:
+    ids = [await server.publish() for _ in range(4)]
+    path = f"/prices/stream?last_event_id={ids[0]}&since=0"
+    async with await Client.get(server.port, path, last_event_id=str(ids[2])) as client:
+        assert await client.prices(1) == ids[3:]
+    async with await Client.get(server.port, path) as client:
+        assert await client.prices(3) == ids[1:]
+
+
+async def test_whoever_has_everything_gets_only_what_is_new(server: Live) -> None:
+    last = await server.publish()
+    async with await Client.get(server.port, "/prices/stream", last_event_id=str(last)) as client:
+        await client.events(2)
+        fresh = await server.publish()
+        assert await client.prices(1) == [fresh]
+
+
+async def test_since_gives_every_price_of_its_second_on(server: Live) -> None:
+    ids = [await server.publish() for _ in range(3)]
+    async with await Client.get(server.port, f"/prices/stream?since={ids[0] // 1000}") as client:
+        ids.append(await server.publish())
+        assert await client.prices(4) == ids
+        assert b"gap" not in client.raw
+
+
+@pytest.mark.parametrize(
+    "query", ["since=x", "since=-1", "since=", "since=1e3", "since=1764000000000", "since=9" * 30]
+)
+async def test_a_bad_since_is_400_and_says_why(server: Live, query: str) -> None:
+    async with await Client.get(server.port, f"/prices/stream?{query}") as client:
+        assert client.status == 400
+        assert client.headers["content-type"] == "application/problem+json"
+        assert b"since" in await client.body()
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "%D9%A1", "9" * 20, "9007199254740992"])
+async def test_a_bad_last_event_id_in_the_query_is_400(server: Live, text: str) -> None:
+    async with await Client.get(server.port, f"/prices/stream?last_event_id={text}") as client:
+        assert client.status == 400
+        assert b"last_event_id" in await client.body()
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "9" * 20, "9007199254740991"])
+async def test_a_bad_header_is_answered_with_a_gap_and_the_current_price(server: Live, text: str) -> None:
+    await server.publish()
+    current = await server.publish()
+    async with await Client.get(server.port, "/prices/stream", last_event_id=text) as client:
+        _, gap, _, price = await client.events(4)
+        assert (gap.name, gap.data) == ("gap", {"from": 0, "to": current - 1})
+        assert price.id == current
+
+
+async def test_what_memory_has_lost_is_said_in_band(detach: bool) -> None:  # noqa: FBT001 - see server
+    async with live(detach=detach, store_size=3) as server:
+        ids = [await server.publish() for _ in range(8)]
+        async with await Client.get(server.port, "/prices/stream", last_event_id=str(ids[0])) as client:
+            _, gap = await client.events(2)
+            assert (gap.name, gap.data) == ("gap", {"from": ids[0] + 1, "to": ids[4]})
+            assert await client.prices(3) == ids[5:]
+
+
+async def test_history_older_than_the_ring_is_paged_from_the_store(detach: bool, tmp_path: object) -> None:  # noqa: FBT001
+    async with live(detach=detach, store_size=10, store_url=f"sqlite:///{tmp_path}/prices.db") as server:
+        ids = [await server.publish() for _ in range(1200)]
+        async with await Client.get(server.port, f"/prices/stream?since={ids[0] // 1000}") as client:
+            ids += [await server.publish() for _ in range(3)]
+            assert await client.prices(1203) == ids
+            assert b"gap" not in client.raw
+            assert client.raw.count(b"event: status") == 1
+
+
+async def test_a_change_of_status_is_an_event_before_its_price(server: Live) -> None:
+    await server.publish()
+    async with await Client.get(server.port, "/prices/stream") as client:
+        await client.events(3)
+        await server.publish(status=Status.DEGRADED, reason="2 exchanges agree.")
+        status, price = await client.events(2)
+        assert status.data["status"] == "degraded"
+        assert status.data["reason"] == "2 exchanges agree."
+        assert price.data["status"] == "degraded"
+        await server.announce(Status.STALE, "Nobody answers.")
+        assert (await client.event()).data["status"] == "stale"
+
+
+async def test_silence_is_broken_by_heartbeats_without_an_id(detach: bool) -> None:  # noqa: FBT001 - see server
+    async with live(detach=detach, heartbeat=1) as server:
+        await server.publish()
+        async with await Client.get(server.port, "/prices/stream") as client:
+            await client.events(3)
+            beat = await client.event()
+            assert (beat.name, beat.id) == ("heartbeat", None)
+            assert abs(beat.data["timestamp"] - server.clock.now() / 1000) < 5
+
+
+async def test_head_gets_the_head_only(server: Live) -> None:
+    async with await Client.get(server.port, "/prices/stream", method="HEAD", connection="close") as client:
+        assert client.status == 200
+        assert client.headers["content-type"].startswith("text/event-stream")
+        assert await client.reader.read() == b""
+        assert len(server.hub) == 0
+
+
+async def test_options_and_preflight_are_answered(server: Live) -> None:
+    async with await Client.get(server.port, "/prices/stream", method="OPTIONS") as client:
+        assert client.status == 204
+        assert client.headers["allow"] == "GET, HEAD, OPTIONS"
+    preflight = {"origin": "https://example.com", "access_control_request_method": "GET"}
+    async with await Client.get(
+        server.port,
+        "/prices/stream",
+        method="OPTIONS",
+        access_control_request_headers="last-event-id,cache-control",
+        **preflight,
+    ) as client:
+        assert client.status == 200
+        assert client.headers["access-control-allow-origin"] == "*"
+        assert "last-event-id" in client.headers["access-control-allow-headers"].lower()
+    async with await Client.get(server.port, "/prices/stream", origin="https://example.com") as client:
+        assert client.headers["access-control-allow-origin"] == "*"
+        assert "access-control-allow-credentials" not in client.headers
+
+
+async def test_http_1_0_gets_a_bare_body_and_close(server: Live) -> None:
+    current = await server.publish()
+    async with await Client.get(server.port, "/prices/stream", version="1.0") as client:
+        assert "transfer-encoding" not in client.headers
+        assert client.headers["connection"] == "close"
+        assert await client.prices(1) == [current]
+        fresh = await server.publish()
+        assert await client.prices(1) == [fresh]
+        await server.hub.drain(0)
+        with pytest.raises(EOFError):
+            await asyncio.wait_for(_read_on(client), 5)
+
+
+async def _read_on(client: Client) -> None:
+    while True:
+        await client.event()
+
+
+async def test_a_pipelined_stream_follows_the_answer_before_it(server: Live) -> None:
+    current = await server.publish()
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    client = Client(reader, writer)
+    for path in ("/healthz", "/prices/stream"):
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    async with client:
+        await client._read_head()
+        assert (await client.body()).startswith(b'{"alive":true')
+        client.headers = {}
+        await client._read_head()
+        assert client.headers["content-type"].startswith("text/event-stream")
+        assert await client.prices(1) == [current]
+
+
+async def test_the_end_is_clean_with_a_jittered_retry(server: Live) -> None:
+    await server.publish()
+    clients = [await Client.get(server.port, "/prices/stream") for _ in range(20)]
+    for client in clients:
+        await client.prices(1)
+    await server.hub.drain(0.2)
+    retries = set()
+    for client in clients:
+        retries.add((await client.event()).retry)
+        with pytest.raises(EOFError):
+            await client.event()
+        assert client.ended
+        client.close()
+    assert len(retries) > 10
+    assert len(server.hub) == 0
+
+
+async def test_a_full_house_sends_browsers_back_and_refuses_others(detach: bool) -> None:  # noqa: FBT001 - see server
+    async with live(detach=detach, max_clients=2) as server:
+        inside = [await Client.get(server.port, "/prices/stream") for _ in range(2)]
+        for client in inside:
+            await client.events(2)
+        async with await Client.get(server.port, "/prices/stream", sec_fetch_mode="cors") as browser:
+            assert browser.status == 200
+            retry = await browser.event()
+            assert retry.retry is not None
+            assert 10_000 <= retry.retry <= 30_000
+            with pytest.raises(EOFError):
+                await browser.event()
+        async with await Client.get(server.port, "/prices/stream") as other:
+            assert other.status == 503
+            assert 10 <= int(other.headers["retry-after"]) <= 30
+        current = await server.publish()
+        for client in inside:
+            assert await client.prices(1) == [current]
+            client.close()
+
+
+async def test_nothing_is_left_of_clients_that_are_gone(server: Live) -> None:
+    for _ in range(20):
+        client = await Client.get(server.port, "/prices/stream")
+        await client.events(2)
+        client.close()
+    for _ in range(200):
+        if len(server.hub) == 0 and not server.server.server_state.connections:
+            break
+        await asyncio.sleep(0.01)
+    assert len(server.hub) == 0
+    assert not server.server.server_state.connections
+    assert not server.server.server_state.tasks
