@@ -1,0 +1,59 @@
+# Every target sets itself up on a machine that has Python >= 3.11 and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := $(BIN)/.run-$(shell cat requirements/run.txt pyproject.toml | cksum | tr ' ' '-')
+DEV := $(BIN)/.dev-$(shell cat requirements/dev.txt pyproject.toml | cksum | tr ' ' '-')
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+
+.PHONY: help run demo test lint format bench lock clean
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+run: $(RUN)  ## serve the live price on http://localhost:8082
+	$(BIN)/btc-price-tracker serve
+
+demo: $(RUN)  ## the same with recorded prices: needs no internet
+	$(BIN)/btc-price-tracker demo
+
+test: $(DEV)  ## every test
+	$(BIN)/pytest
+
+lint: $(DEV)  ## style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(DEV)  ## let the formatter have its way
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(DEV)  ## measure, side by side with rivals
+	$(BIN)/python bench/run.py
+
+lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where they come from
+	for set in run dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --group build \
+	    $$([ $$set = dev ] && echo --group dev) --output-file requirements/$$set.txt; \
+	done
+
+clean:  ## remove what make has made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "btc-price-tracker needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
+	    "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv || { \
+	  echo "$(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+
+$(RUN): $(BIN)/python
+	$(PIP) --require-hashes --requirement requirements/run.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(RUN)
+	$(PIP) --require-hashes --requirement requirements/dev.txt
+	@touch $@
