@@ -1,6 +1,7 @@
 """Durable history: the Store protocol and the place where a URL becomes a store."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from importlib import import_module
 from typing import NamedTuple, Protocol
 
 from btc_price_tracker.price.model import Tick
@@ -11,9 +12,11 @@ class StoreError(Exception):
 
 
 class Span(NamedTuple):
-    """What a store holds: the oldest and the newest id (0, 0 when empty), and the id up to which prices were dropped.
+    """What a store holds: the oldest and the newest id, 0 and 0 when empty, and how far it was dropped.
 
-    `dropped` is 0 until retention or capacity first removes a price.
+    `dropped` is the id up to which prices are gone: 0 until retention or capacity first removes a price, and
+    never decreases. A store that was emptied still has it, so the next id must exceed both `last` and
+    `dropped`. An old price appended anew is kept, below `dropped`: what lies there may be incomplete.
     """
 
     first: int
@@ -21,14 +24,25 @@ class Span(NamedTuple):
     dropped: int
 
 
+class Limits(NamedTuple):
+    """How much a store may keep, as far as it is the store itself that sees to it."""
+
+    capacity: int  # ticks, for stores in memory
+    retention: int | None  # ms, None for ever: for databases that expire rows themselves, without prune()
+
+
 class Store(Protocol):
     """Append-only history of ticks, keyed and ordered by id; old ones leave from the front only.
 
-    All methods may raise StoreError. One writer; any number of concurrent readers, which never block the writer.
+    All methods may raise StoreError, and do once the store is closed. One writer; any number of concurrent
+    readers, which never block the writer. A failed append changed nothing and may be repeated.
     """
 
     async def append(self, ticks: list[Tick]) -> None:
-        """Keep these ticks, durably and all or none; a tick whose id is already kept is left as it is."""
+        """Keep these ticks, durably and all or none; a tick whose id is already kept is left as it is.
+
+        Ids may come in any order. Raises ValueError on an amount that is not exact to the cent.
+        """
 
     async def span(self) -> Span:
         """What is held now."""
@@ -42,7 +56,8 @@ class Store(Protocol):
     def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
         """Ticks with after < id (≤ until), oldest first, without quotes, in pages of at most `page`.
 
-        What is appended while a reader iterates is part of what it reads: the iteration ends at a page that is short.
+        What is appended while a reader iterates is part of what it reads: the iteration ends at a page that
+        is short. Nothing is held between pages, so a reader may take its time.
         """
 
     async def prune(self, before: int) -> int:
@@ -50,3 +65,43 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Release everything. Idempotent."""
+
+
+class Scheme(NamedTuple):
+    """Where a kind of store lives, how its URL reads, and what it needs that a default install may lack."""
+
+    module: str
+    form: str
+    needs: str
+
+
+SCHEMES = {
+    "memory": Scheme("memory", "memory://", "nothing else"),
+    "sqlite": Scheme("sqlite", "sqlite:///path", "a Python that was built with sqlite3"),
+}
+
+_Opener = Callable[[str, Limits], Awaitable[Store]]
+
+
+async def open_store(url: str, *, capacity: int, retention: int | None = None) -> Store:
+    """Open the store that `url` names; `capacity` and `retention` as in Limits.
+
+    Raises StoreError where the scheme is unknown, something it needs isn't installed, or the store can't be
+    opened.
+    """
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme not in SCHEMES:
+        known = ", ".join(each.form for each in SCHEMES.values())
+        named = f"{scheme}://" if separator else "a text without ://"
+        raise StoreError(f"{named} names no store; known are {known}")
+    return await _opener(scheme)(url, Limits(capacity, retention))
+
+
+def _opener(scheme: str) -> _Opener:
+    """The implementation, imported only now: nobody pays for a database they don't use."""
+    module, _, needs = SCHEMES[scheme]
+    try:
+        opener: _Opener = import_module(f"{__name__}.{module}").open_url
+    except ImportError as error:
+        raise StoreError(f"{scheme}:// needs {needs} ({error})") from error
+    return opener

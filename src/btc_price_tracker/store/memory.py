@@ -1,0 +1,91 @@
+"""memory:// — the last ticks, gone with the process."""
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import AsyncIterator
+
+from msgspec.structs import replace
+
+from btc_price_tracker.price.model import Tick
+from btc_price_tracker.store import Limits, Span, StoreError
+from btc_price_tracker.store.amounts import check_cents
+from btc_price_tracker.store.paging import keyset
+
+
+class MemoryStore:
+    """At most `capacity` ticks with their quotes; the oldest make room for new ones."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._ids: list[int] = []  # sorted
+        self._ticks: dict[int, Tick] = {}
+        self._dropped = 0
+        self._closed = False
+
+    async def append(self, ticks: list[Tick]) -> None:
+        """Keep these ticks, and the newest `capacity` of all."""
+        self._check_open()
+        for tick in ticks:
+            check_cents(tick)  # refuse what a database would, before anything is kept
+        for tick in ticks:
+            if tick.id not in self._ticks:
+                self._ticks[tick.id] = tick
+                insort(self._ids, tick.id)
+        self._drop(len(self._ids) - self._capacity)
+
+    async def span(self) -> Span:
+        """What is held now."""
+        self._check_open()
+        return Span(self._ids[0], self._ids[-1], self._dropped) if self._ids else Span(0, 0, self._dropped)
+
+    async def get(self, tick_id: int) -> Tick | None:
+        """The tick with this id and its quotes, or None."""
+        self._check_open()
+        return self._ticks.get(tick_id)
+
+    async def newest(self, limit: int) -> list[Tick]:
+        """The last `limit` ticks, oldest first, without their quotes."""
+        self._check_open()
+        return self._bare(max(0, len(self._ids) - limit), len(self._ids))
+
+    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
+        """Pages of ticks with after < id (≤ until)."""
+        return keyset(self._page, after, until, page)
+
+    async def prune(self, before: int) -> int:
+        """Drop ticks with id < before."""
+        self._check_open()
+        return self._drop(bisect_left(self._ids, before))
+
+    async def close(self) -> None:
+        """Forget everything."""
+        self._closed = True
+        self._ids = []
+        self._ticks = {}
+
+    async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
+        self._check_open()
+        start = bisect_right(self._ids, after)
+        stop = len(self._ids) if until is None else bisect_right(self._ids, until)
+        return self._bare(start, min(stop, start + page))
+
+    def _bare(self, start: int, stop: int) -> list[Tick]:
+        return [replace(self._ticks[tick_id], quotes=()) for tick_id in self._ids[start:stop]]
+
+    def _drop(self, count: int) -> int:
+        """Take the oldest `count` out, if that is any; returns how many went."""
+        gone = self._ids[: max(0, count)]
+        for tick_id in gone:
+            del self._ticks[tick_id]
+        if gone:
+            del self._ids[: len(gone)]
+            self._dropped = max(self._dropped, gone[-1])
+        return len(gone)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed")
+
+
+async def open_url(_url: str, limits: Limits) -> MemoryStore:
+    """An empty store."""
+    return MemoryStore(limits.capacity)

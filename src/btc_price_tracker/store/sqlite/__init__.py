@@ -1,0 +1,93 @@
+"""sqlite:// — one file, one thread that writes, one that reads; `file` has how it is opened and why."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from io import FileIO
+from pathlib import Path
+
+from btc_price_tracker.price.model import Tick
+from btc_price_tracker.store import Limits, Span, StoreError
+from btc_price_tracker.store.paging import keyset
+from btc_price_tracker.store.sqlite import rows
+from btc_price_tracker.store.sqlite.faults import store_error
+from btc_price_tracker.store.sqlite.file import open_file
+from btc_price_tracker.store.sqlite.lane import Lane
+
+PREFIX = "sqlite:///"
+
+
+class SqliteStore:
+    """Ticks in a file. Reads have a connection and a thread of their own, so none keeps an append waiting."""
+
+    def __init__(self, writer: Lane, reader: Lane, lock: FileIO) -> None:
+        self._writer = writer
+        self._reader = reader
+        self._lock = lock
+
+    async def append(self, ticks: list[Tick]) -> None:
+        """Keep these ticks in one transaction. When this returns they are safe from `kill -9`."""
+        await self._writer.run(rows.insert, ticks)
+
+    async def span(self) -> Span:
+        """What is held now."""
+        return await self._reader.run(rows.span)
+
+    async def get(self, tick_id: int) -> Tick | None:
+        """The tick with this id and its quotes, or None."""
+        try:
+            return await self._reader.run(rows.one, tick_id)
+        except ValueError as error:
+            raise StoreError(f"tick {tick_id}: {error}") from error
+
+    async def newest(self, limit: int) -> list[Tick]:
+        """The last `limit` ticks, oldest first, without their quotes."""
+        return await self._reader.run(rows.newest, limit)
+
+    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
+        """Pages of ticks with after < id (≤ until), each a short query of its own."""
+        return keyset(self._page, after, until, page)
+
+    async def prune(self, before: int) -> int:
+        """Drop ticks with id < before; an append waits for one step at most. The file reuses the room."""
+        total = 0
+        while gone := await self._writer.run(rows.delete_some, before):
+            total += gone
+        return total
+
+    async def close(self) -> None:
+        """Finish what was begun, fold the log into the file and let go of it."""
+        with closing(self._lock):
+            try:
+                await self._reader.close()
+            finally:
+                await self._writer.close()  # last: the last one to leave folds the log
+
+    async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
+        return await self._reader.run(rows.page, after, until, page)
+
+
+async def open_url(url: str, _limits: Limits) -> SqliteStore:
+    """The store in the file that `url` names, which is made if need be, with its folders.
+
+    As everywhere else that has such URLs, what follows the third slash is the path: sqlite:///here.db, in the
+    working directory, and sqlite:////var/there.db. Raises StoreError.
+    """
+    name = url.removeprefix(PREFIX)
+    if name in (url, ""):
+        raise StoreError(
+            "a path belongs after sqlite:///, as in sqlite:///prices.db or sqlite:////var/lib/prices.db"
+        )
+    return await asyncio.to_thread(_open_path, Path(name))
+
+
+def _open_path(name: Path) -> SqliteStore:
+    path = name.expanduser().resolve()
+    try:
+        file = open_file(path)
+    except sqlite3.Error as error:
+        raise store_error(error, path) from error
+    except OSError as error:
+        raise StoreError(f"{path} can't be opened: {error.strerror}; check its folder") from error
+    return SqliteStore(Lane(file.writer, path, "writer"), Lane(file.reader, path, "reader"), file.lock)

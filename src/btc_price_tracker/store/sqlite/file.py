@@ -1,0 +1,85 @@
+"""The file behind sqlite://, from a path to open connections.
+
+In this order, so that nothing is written to a file before it is known to be ours:
+    lock     one process at a time
+    refuse   somebody else's database, or a newer one of ours
+    check    a damaged file is set aside under a new name, never deleted, and a fresh one begins
+    migrate  forward only
+"""
+
+import sqlite3
+from contextlib import ExitStack, closing
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from btc_price_tracker.store.sqlite.faults import is_damage
+from btc_price_tracker.store.sqlite.lock import acquire
+from btc_price_tracker.store.sqlite.schema import migrate, refuse_foreign
+
+BUSY_TIMEOUT = 5.0  # seconds to wait for another program, such as a backup, to let go
+
+_log = structlog.get_logger(__name__)
+
+
+class OpenFile(NamedTuple):
+    """The one connection that writes, one that only reads, and the lock that makes the file ours."""
+
+    writer: sqlite3.Connection
+    reader: sqlite3.Connection
+    lock: FileIO
+
+
+def open_file(path: Path) -> OpenFile:
+    """Open or begin the file. Blocks. Raises StoreError, OSError or sqlite3.Error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as undo:
+        lock = undo.enter_context(acquire(path))
+        with closing(_connect(path)) as connection:
+            if _is_damaged(connection, path):
+                # Before it closes: the last connection to leave folds the log into the file and deletes it.
+                set_aside(path, datetime.now(UTC))
+        writer = undo.enter_context(closing(_connect(path)))
+        # WAL: readers and the writer don't wait for one another. NORMAL: a commit is with the kernel when it
+        # returns, and on the disk at the next checkpoint. So `kill -9` loses nothing; a power cut may lose
+        # what came after the last checkpoint, but never damages the file. FULL would put an fsync, and with
+        # it the disk's slowest moment, between each price and those who wait for it, to save minutes of
+        # history that no money hangs on.
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("PRAGMA synchronous = NORMAL")
+        migrate(writer)
+        reader = undo.enter_context(closing(_connect(path)))
+        reader.execute("PRAGMA query_only = ON")
+        undo.pop_all()
+    return OpenFile(writer, reader, lock)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """A connection with explicit transactions, for one thread at a time."""
+    return sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+
+
+def _is_damaged(connection: sqlite3.Connection, path: Path) -> bool:
+    """Is the file no whole database? Raises StoreError where that is none of our business."""
+    try:
+        refuse_foreign(connection, path)
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return True
+        raise
+    return bool(verdict != "ok")
+
+
+def set_aside(path: Path, now: datetime) -> None:
+    """Rename the file and what belongs to it, so that nothing is lost and a fresh file can begin."""
+    aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%S.%fZ}")
+    # The file last: a log alone is ignored, a log beside a fresh file might be played into it.
+    for suffix in ("-wal", "-shm", ""):
+        piece = path.with_name(path.name + suffix)
+        if piece.exists():
+            piece.rename(aside.with_name(aside.name + suffix))
+    _log.warning("store file is damaged: set aside, a fresh one begins", file=str(path), aside=str(aside))

@@ -1,0 +1,45 @@
+"""One connection and the one thread that uses it."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from btc_price_tracker.store import StoreError
+from btc_price_tracker.store.sqlite.faults import store_error
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Lane:
+    """Work on a connection, in the order in which it was asked for, off the event loop."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, role: str) -> None:
+        self.connection = connection
+        self._path = path
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{role}")
+        self._closing: Future[None] | None = None
+
+    async def run(
+        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """`work(connection, *args)` in this lane's thread. Raises StoreError if SQLite fails, or once closed.
+
+        Work whose caller is cancelled is finished if it has begun, else left undone.
+        """
+        if self._closing is not None:
+            raise StoreError("the store is closed")
+        try:
+            return await asyncio.wrap_future(self._thread.submit(work, self.connection, *args, **kwargs))
+        except sqlite3.Error as error:
+            raise store_error(error, self._path) from error
+
+    async def close(self) -> None:
+        """Finish what was asked for, then close the connection."""
+        if self._closing is None:
+            self._closing = self._thread.submit(self.connection.close)
+            self._thread.shutdown(wait=False)  # takes no more, and ends when it is done
+        await asyncio.shield(asyncio.wrap_future(self._closing))

@@ -1,0 +1,115 @@
+"""The queries: ticks to rows and back. Each function is one piece of work for one thread."""
+
+import sqlite3
+from typing import Any
+
+from msgspec.structs import replace
+
+from btc_price_tracker.price.model import Status, Tick
+from btc_price_tracker.store import Span
+from btc_price_tracker.store.amounts import cents, dollars
+from btc_price_tracker.store.codec import decode_quotes, encode_quotes
+from btc_price_tracker.store.sqlite.transaction import transaction
+
+# At most this many ticks go in one transaction: a few milliseconds, which is what an append may have to wait.
+STEP = 500
+
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1  # SQLite's
+
+# A status is kept as its place in this list. Append only.
+_STATUSES = (Status.OK, Status.DEGRADED, Status.SINGLE_SOURCE, Status.STALE)
+_CODES = {status: code for code, status in enumerate(_STATUSES)}
+
+_INSERT_METHOD = "INSERT OR IGNORE INTO methods (name) VALUES (?)"
+_INSERT_TICK = """
+    INSERT OR IGNORE INTO ticks (id, price, status, sources, spread, age, method)
+    VALUES (?, ?, ?, ?, ?, ?, (SELECT id FROM methods WHERE name = ?))"""
+_INSERT_QUOTES = "INSERT INTO quotes (id, body) VALUES (?, ?)"
+
+_TICKS = """
+    SELECT ticks.id, price, status, sources, spread, age, name
+    FROM ticks JOIN methods ON methods.id = method """
+_PAGE = f"{_TICKS} WHERE ticks.id > ? AND ticks.id <= ? ORDER BY ticks.id LIMIT ?"
+_NEWEST = f"{_TICKS} ORDER BY ticks.id DESC LIMIT ?"
+_ONE = """
+    SELECT ticks.id, price, status, sources, spread, age, name, body
+    FROM ticks JOIN methods ON methods.id = method LEFT JOIN quotes ON quotes.id = ticks.id
+    WHERE ticks.id = ?"""
+_SPAN = """
+    SELECT coalesce((SELECT min(id) FROM ticks), 0), coalesce((SELECT max(id) FROM ticks), 0), dropped
+    FROM retention"""
+
+_LAST_TO_GO = "SELECT max(id) FROM (SELECT id FROM ticks WHERE id < ? ORDER BY id LIMIT ?)"
+_DELETE_QUOTES = "DELETE FROM quotes WHERE id <= ?"
+_DELETE_TICKS = "DELETE FROM ticks WHERE id <= ?"
+_SET_DROPPED = "UPDATE retention SET dropped = max(dropped, ?)"
+
+
+def insert(connection: sqlite3.Connection, ticks: list[Tick]) -> None:
+    """Keep the ticks whose ids are new, in one transaction."""
+    with transaction(connection):
+        connection.executemany(_INSERT_METHOD, [(method,) for method in {tick.method for tick in ticks}])
+        for tick in ticks:
+            is_new = connection.execute(_INSERT_TICK, _row(tick)).rowcount
+            if is_new and tick.quotes:
+                connection.execute(_INSERT_QUOTES, (tick.id, encode_quotes(tick)))
+
+
+def span(connection: sqlite3.Connection) -> Span:
+    """What is held, in one consistent look."""
+    return Span(*connection.execute(_SPAN).fetchone())
+
+
+def page(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Tick]:
+    """At most `limit` ticks with after < id (≤ until), oldest first."""
+    last = _MAX_INTEGER if until is None else _clamped(until)
+    return [_tick(*row) for row in connection.execute(_PAGE, (_clamped(after), last, limit))]
+
+
+def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
+    """The last `limit` ticks, oldest first."""
+    return [_tick(*row) for row in connection.execute(_NEWEST, (limit,))][::-1]
+
+
+def one(connection: sqlite3.Connection, tick_id: int) -> Tick | None:
+    """The tick with this id and its quotes. Raises ValueError where the quotes can't be read."""
+    row = connection.execute(_ONE, (_clamped(tick_id),)).fetchone()
+    if row is None:
+        return None
+    *columns, body = row
+    tick = _tick(*columns)
+    return tick if body is None else replace(tick, quotes=decode_quotes(body, tick.id, tick.price))
+
+
+def delete_some(connection: sqlite3.Connection, before: int) -> int:
+    """Drop the oldest STEP ticks of those with id < before; returns how many went, 0 when none are left."""
+    (last,) = connection.execute(_LAST_TO_GO, (_clamped(before), STEP)).fetchone()
+    if last is None:
+        return 0
+    with transaction(connection):
+        connection.execute(_DELETE_QUOTES, (last,))
+        gone = connection.execute(_DELETE_TICKS, (last,)).rowcount
+        connection.execute(_SET_DROPPED, (last,))
+    return gone
+
+
+def _row(tick: Tick) -> tuple[Any, ...]:
+    return (
+        tick.id,
+        cents(tick.price),
+        _CODES[tick.status],
+        tick.sources,
+        cents(tick.spread),
+        tick.age,
+        tick.method,
+    )
+
+
+def _tick(*columns: Any) -> Tick:
+    tick_id, price, status, sources, spread, age, method = columns
+    return Tick(tick_id, dollars(price), _STATUSES[status], sources, dollars(spread), age, method)
+
+
+def _clamped(number: int) -> int:
+    """The nearest id that SQLite can compare with; none that far out is a time."""
+    return max(_MIN_INTEGER, min(number, _MAX_INTEGER))

@@ -1,0 +1,57 @@
+"""What is in the file: whose it is, its schema, and the way from each version to the next."""
+
+import sqlite3
+from pathlib import Path
+
+from btc_price_tracker.store import StoreError
+from btc_price_tracker.store.sqlite.transaction import transaction
+
+APPLICATION_ID = 0x42544350  # "BTCP": how a file says that it is ours
+
+# Version n of the schema is what the first n of these make. Append only.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE methods (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
+        # Amounts in cents, age in seconds, method by its number: less than 40 bytes a row.
+        """CREATE TABLE ticks (id INTEGER PRIMARY KEY, price INTEGER NOT NULL, status INTEGER NOT NULL,
+           sources INTEGER NOT NULL, spread INTEGER NOT NULL, age INTEGER NOT NULL,
+           method INTEGER NOT NULL REFERENCES methods (id))""",
+        # Apart from the ticks, so that reading a year of prices doesn't read a year of quotes.
+        "CREATE TABLE quotes (id INTEGER PRIMARY KEY REFERENCES ticks (id), body BLOB NOT NULL)",
+        "CREATE TABLE retention (dropped INTEGER NOT NULL)",
+        "INSERT INTO retention VALUES (0)",
+    ),
+)
+
+
+def refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise StoreError unless the file is empty, or ours and of a version that we know."""
+    owner = pragma(connection, "application_id")
+    version = pragma(connection, "user_version")
+    (objects,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if owner != APPLICATION_ID and (owner or version or objects):
+        raise StoreError(f"{path} is another program's database; name another file in STORE_URL")
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"{path} was written by a newer version (schema {version}, this one knows {len(MIGRATIONS)}); "
+            "install that version, or name another file in STORE_URL"
+        )
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the newest schema, in one transaction."""
+    version = pragma(connection, "user_version")
+    if version == len(MIGRATIONS):
+        return
+    with transaction(connection):
+        for statements in MIGRATIONS[version:]:
+            for statement in statements:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def pragma(connection: sqlite3.Connection, name: str) -> int:
+    """The value of a numeric pragma."""
+    (value,) = connection.execute(f"PRAGMA {name}").fetchone()
+    return int(value)

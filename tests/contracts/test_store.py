@@ -1,0 +1,199 @@
+"""What every store promises. A new implementation joins by one line in STORES."""
+
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.store import Span, Store, StoreError, open_store
+
+STORES: dict[str, Callable[[Path], str]] = {
+    "memory": lambda _: "memory://",
+    "sqlite": lambda folder: f"sqlite:///{folder}/prices.db",
+}
+
+QUOTES = (
+    Judged(
+        source="kraken",
+        kind=Kind.EXCHANGE,
+        last=Decimal("69420.10000"),
+        bid=Decimal("69420.0"),
+        ask=Decimal("69420.20000"),
+        time=1_764_000_000_001,
+        age=1234,
+        price=Decimal("69420.100"),
+        interval=Decimal("34.7"),
+        used=True,
+    ),
+    Judged(source="okx", kind=Kind.EXCHANGE, rate=Decimal("0.9990"), reason="no answer within 5 s"),
+)
+
+
+def tick(tick_id: int, price: str = "69420.25", quotes: tuple[Judged, ...] = ()) -> Tick:
+    """A tick like any other."""
+    return Tick(tick_id, Decimal(price), Status.OK, 3, Decimal("3.10"), 0, "vote3/1", quotes)
+
+
+def ticks(*tick_ids: int) -> list[Tick]:
+    return [tick(tick_id) for tick_id in tick_ids]
+
+
+async def read(store: Store, after: int, until: int | None = None, page: int = 500) -> list[int]:
+    """The ids of all pages, joined."""
+    return [tick.id async for ticks in store.since(after, until, page) for tick in ticks]
+
+
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    store = await open_store(STORES[request.param](tmp_path), capacity=10_000, retention=None)
+    yield store
+    await store.close()
+
+
+async def test_an_empty_store_has_nothing(store: Store) -> None:
+    assert await store.span() == Span(0, 0, 0)
+    assert await store.newest(10) == []
+    assert await store.get(1) is None
+    assert await read(store, 0) == []
+
+
+async def test_appending_nothing_changes_nothing(store: Store) -> None:
+    await store.append([])
+    assert await store.span() == Span(0, 0, 0)
+
+
+async def test_a_tick_comes_back_as_it_was_with_every_exact_decimal_of_its_quotes(store: Store) -> None:
+    await store.append([tick(7, "69420.20", QUOTES)])
+    kept = await store.get(7)
+    assert repr(kept) == repr(tick(7, "69420.20", QUOTES))  # repr shows exponents, == doesn't
+
+
+@pytest.mark.parametrize("status", Status)
+async def test_every_status_is_kept(store: Store, status: Status) -> None:
+    stale = Tick(5, Decimal("0.01"), status, 0, Decimal("0.00"), 299, "another method/2")
+    await store.append([stale])
+    assert await store.newest(1) == [stale]
+
+
+async def test_an_id_that_is_kept_already_is_left_as_it_is(store: Store) -> None:
+    await store.append([tick(1, "1.00"), tick(1, "2.00", QUOTES)])
+    await store.append([tick(1, "3.00", QUOTES), tick(2)])
+    assert await store.get(1) == tick(1, "1.00")
+    assert await read(store, 0) == [1, 2]
+
+
+async def test_ticks_are_read_in_the_order_of_their_ids_whatever_order_they_came_in(store: Store) -> None:
+    await store.append(ticks(30, 10))
+    await store.append(ticks(20, 5))
+    assert await read(store, 0) == [5, 10, 20, 30]
+    assert await store.newest(3) == ticks(10, 20, 30)
+    assert await store.span() == Span(5, 30, 0)
+
+
+async def test_a_batch_with_an_amount_finer_than_a_cent_is_refused_as_a_whole(store: Store) -> None:
+    with pytest.raises(ValueError, match=r"69420\.255"):
+        await store.append([tick(1), tick(2, "69420.255")])
+    assert await read(store, 0) == []
+
+
+async def test_since_gives_what_lies_after_the_first_id_up_to_and_with_the_last(store: Store) -> None:
+    await store.append(ticks(1, 2, 3, 4, 5))
+    assert await read(store, 2) == [3, 4, 5]
+    assert await read(store, 1, until=4) == [2, 3, 4]
+    assert await read(store, 3, until=3) == []
+    assert await read(store, 4, until=2) == []
+    assert await read(store, -1) == [1, 2, 3, 4, 5]
+
+
+async def test_numbers_that_are_no_ids_find_nothing(store: Store) -> None:
+    await store.append(ticks(1))
+    assert await store.get(10**30) is None
+    assert await store.get(-(10**30)) is None
+    assert await read(store, 10**30) == []
+    assert await read(store, -(10**30), until=10**30) == [1]
+    assert await store.prune(-(10**30)) == 0
+
+
+async def test_pages_are_full_but_for_the_last_and_never_empty(store: Store) -> None:
+    await store.append(ticks(*range(1, 7)))
+    assert [len(page) async for page in store.since(0, page=4)] == [4, 2]
+    assert [len(page) async for page in store.since(0, page=3)] == [3, 3]
+    assert [len(page) async for page in store.since(6, page=3)] == []
+
+
+async def test_pages_and_the_newest_leave_the_quotes_out(store: Store) -> None:
+    await store.append([tick(1, quotes=QUOTES)])
+    assert await store.newest(1) == [tick(1)]
+    assert [page async for page in store.since(0)] == [[tick(1)]]
+
+
+async def test_newest_gives_at_most_as_many_as_asked_for(store: Store) -> None:
+    await store.append(ticks(1, 2, 3))
+    assert await store.newest(0) == []
+    assert await store.newest(2) == ticks(2, 3)
+    assert await store.newest(9) == ticks(1, 2, 3)
+
+
+async def test_what_is_appended_while_a_reader_is_between_pages_is_part_of_what_it_reads(
+    store: Store,
+) -> None:
+    await store.append(ticks(1, 2))
+    seen: list[int] = []
+    async for page in store.since(0, page=2):
+        seen += [tick.id for tick in page]
+        if len(seen) < 10:
+            await store.append(ticks(seen[-1] + 1, seen[-1] + 2))
+    assert seen == [*range(1, 11)]
+
+
+async def test_a_reader_between_pages_doesnt_hold_up_pruning_and_goes_on_behind_it(store: Store) -> None:
+    await store.append(ticks(*range(1, 11)))
+    pages = store.since(0, page=2)
+    assert [tick.id for tick in await anext(pages)] == [1, 2]
+    assert await store.prune(8) == 7
+    assert [tick.id for tick in await anext(pages)] == [8, 9]
+
+
+async def test_pruning_drops_what_is_older_and_remembers_how_far(store: Store) -> None:
+    await store.append([tick(1, quotes=QUOTES), *ticks(2, 5, 9)])
+    assert await store.prune(5) == 2
+    assert await store.span() == Span(5, 9, 2)
+    assert await store.get(1) is None
+    assert await store.prune(5) == 0
+    assert await store.span() == Span(5, 9, 2)
+
+
+async def test_an_emptied_store_still_knows_how_far_it_was_pruned(store: Store) -> None:
+    await store.append(ticks(1, 2))
+    assert await store.prune(100) == 2
+    assert await store.span() == Span(0, 0, 2)
+
+
+async def test_pruning_takes_more_than_one_step_where_there_is_much_to_drop(store: Store) -> None:
+    await store.append(ticks(*range(1, 2502)))
+    assert await store.prune(2501) == 2500
+    assert await store.span() == Span(2501, 2501, 2500)
+
+
+async def test_an_old_tick_that_comes_after_pruning_is_kept_and_how_far_was_dropped_stays(
+    store: Store,
+) -> None:
+    await store.append(ticks(1, 5, 9))
+    await store.prune(9)
+    await store.append(ticks(3))
+    assert await store.span() == Span(3, 9, 5)
+    assert await store.prune(4) == 1
+    assert await store.span() == Span(9, 9, 5)
+
+
+async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> None:
+    await store.append(ticks(1))
+    await store.close()
+    await store.close()
+    for call in (store.append(ticks(2)), store.span(), store.get(1), store.newest(1), store.prune(1)):
+        with pytest.raises(StoreError, match="closed"):
+            await call
+    with pytest.raises(StoreError, match="closed"):
+        await read(store, 0)

@@ -1,0 +1,100 @@
+"""Quotes survive their encoding exactly, and stay small."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import fields
+
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.store.codec import decode_quotes, encode_quotes, pack, unpack
+
+amounts = st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(10_000, 99_999, places=2)
+numbers = st.integers(-(2**40), 2**42)
+FIELDS = {
+    "source": st.text(max_size=20),
+    "kind": st.sampled_from(Kind),
+    "last": st.none() | amounts,
+    "bid": st.none() | amounts,
+    "ask": st.none() | amounts,
+    "time": st.none() | numbers,
+    "rate": st.none() | amounts,
+    "age": st.none() | numbers,
+    "price": st.none() | amounts,
+    "interval": st.none() | amounts,
+    "used": st.booleans(),
+    "reason": st.none() | st.text(max_size=40),
+}
+quotes = st.lists(st.builds(Judged, **FIELDS), max_size=4).map(tuple)
+
+
+def made_of(judged: tuple[Judged, ...], tick_id: int = 1_764_000_000_123, price: str = "69420.25") -> Tick:
+    return Tick(tick_id, Decimal(price), Status.OK, 3, Decimal("3.10"), 0, "vote3/1", judged)
+
+
+def test_every_field_of_a_quote_is_tried_here() -> None:
+    assert [field.name for field in fields(Judged)] == list(FIELDS)
+
+
+@given(quotes, st.integers(0, 2**42), st.sampled_from(["0.00", "0.01", "69420.25", "1000000.00"]))
+def test_what_went_in_comes_out_exponents_and_all(
+    judged: tuple[Judged, ...], tick_id: int, price: str
+) -> None:
+    tick = made_of(judged, tick_id, price)
+    assert repr(decode_quotes(encode_quotes(tick), tick_id, tick.price)) == repr(judged)
+
+
+@given(amounts, amounts)
+def test_an_amount_is_exact_whatever_it_is_near(amount: Decimal, near: Decimal) -> None:
+    assert repr(unpack(pack(amount, near), near)) == repr(amount)
+
+
+def test_what_an_integer_cant_say_goes_as_text() -> None:
+    long = "69420.12345678901234567890123"
+    too_far = "1E-18"
+    for text in (long, too_far, "-0.00", "1E+40", "1E-40"):
+        assert pack(Decimal(text), Decimal("69420.25")) == text
+
+
+def test_a_neighbour_of_the_same_exponent_costs_only_the_distance() -> None:
+    assert pack(Decimal("69420.30"), Decimal("69420.25")) == 5
+    assert pack(Decimal("69420.3"), Decimal("69420.25")) == (-1, 1)
+
+
+def venue(name: str, number: int, places: str) -> Judged:
+    last = (Decimal("69420.25") + number * Decimal("7.13579")).quantize(Decimal(places))
+    return Judged(
+        source=name,
+        kind=Kind.EXCHANGE,
+        last=last,
+        bid=last - Decimal("1.37").quantize(Decimal(places)),
+        ask=last + Decimal("2.91").quantize(Decimal(places)),
+        time=1_764_000_000_123 - 1517 * number,
+        rate=Decimal("0.99987"),
+        age=1517 * number,
+        price=last + Decimal("0.77"),
+        interval=Decimal("34.711") + number,
+        used=True,
+    )
+
+
+def test_five_quotes_with_all_their_fields_fit_in_two_hundred_bytes() -> None:
+    places = {"coinbase": "0.01", "kraken": "0.00001", "bitstamp": "1", "gemini": "0.01", "binance": "1e-8"}
+    judged = tuple(venue(name, number, at) for number, (name, at) in enumerate(places.items()))
+    assert len(encode_quotes(made_of(judged))) <= 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\x02" + encode_quotes(made_of(()))[1:],
+        b"\x01",
+        b"\x01garbage",
+        encode_quotes(made_of((Judged(source="kraken", kind=Kind.EXCHANGE),)))[:-3],
+    ],
+)
+def test_bytes_that_are_no_quotes_are_refused(body: bytes) -> None:
+    with pytest.raises(ValueError, match="quotes"):
+        decode_quotes(body, 1, Decimal(1))

@@ -1,0 +1,22 @@
+"""From a URL to a store, or to words that help."""
+
+import sys
+
+import pytest
+
+from btc_price_tracker.store import StoreError, open_store
+
+
+@pytest.mark.parametrize("url", ["mysql://user:hunter2@host/db", "user:hunter2@host", "", "sqlite:prices.db"])
+async def test_an_unknown_url_is_refused_with_what_is_known_and_without_its_password(url: str) -> None:
+    with pytest.raises(StoreError, match=r"memory://, sqlite:///path") as caught:
+        await open_store(url, capacity=1)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_what_isnt_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("btc_price_tracker.store.sqlite")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    with pytest.raises(StoreError, match="needs a Python that was built with sqlite3"):
+        await open_store("sqlite:///prices.db", capacity=1)

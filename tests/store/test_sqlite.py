@@ -1,0 +1,342 @@
+"""What only a file can promise, and what can happen to one."""
+
+import asyncio
+import os
+import sqlite3
+import tempfile
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store.sqlite import SqliteStore, rows
+from btc_price_tracker.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
+
+
+def ticks(*tick_ids: int) -> list[Tick]:
+    quotes = (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)
+    return [
+        Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1", quotes) for each in tick_ids
+    ]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "prices.db"
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[SqliteStore]:
+    store = await open_store(f"sqlite:///{path}", capacity=1)
+    assert isinstance(store, SqliteStore)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def ids(store: SqliteStore) -> list[int]:
+    return [tick.id async for page in store.since(0) for tick in page]
+
+
+def put(path: Path, body: bytes) -> None:
+    path.write_bytes(body)
+
+
+def contents(path: Path) -> bytes:
+    return path.read_bytes()
+
+
+@contextmanager
+def foreign(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file as another program sees it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(path: Path) -> None:
+    async with opened(path) as store:
+        await store.append(ticks(1, 2, 3))
+        await store.prune(2)
+    async with opened(path) as store:
+        assert await store.span() == Span(2, 3, 1)
+        assert await store.get(3) == ticks(3)[0]
+
+
+async def test_folders_are_made_and_closing_leaves_no_log(tmp_path: Path) -> None:
+    async with opened(tmp_path / "a" / "b" / "prices.db") as store:
+        await store.append(ticks(1))
+    assert sorted(left.name for left in (tmp_path / "a" / "b").iterdir()) == ["prices.db", "prices.db.lock"]
+
+
+async def test_the_path_is_relative_after_three_slashes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = await open_store("sqlite:///here.db", capacity=1)
+    await store.close()
+    assert (tmp_path / "here.db").exists()
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://prices.db", "sqlite://host/prices.db"])
+async def test_a_url_without_a_path_is_refused(url: str) -> None:
+    with pytest.raises(StoreError, match="a path belongs after sqlite:///"):
+        await open_store(url, capacity=1)
+
+
+async def test_a_commit_doesnt_wait_for_the_disk_and_the_log_is_ahead_of_the_file(path: Path) -> None:
+    async with opened(path) as store:
+        writer = store._writer.connection
+        assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert writer.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
+
+
+# Files that aren't ours
+
+
+async def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None:
+    with foreign(path) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    before = contents(path)
+    with pytest.raises(StoreError, match="another program's database"):
+        await open_store(f"sqlite:///{path}", capacity=1)
+    assert contents(path) == before
+
+
+async def test_another_application_id_is_refused(path: Path) -> None:
+    with foreign(path) as connection:
+        connection.execute("PRAGMA application_id = 7")
+    with pytest.raises(StoreError, match="another program's database"):
+        await open_store(f"sqlite:///{path}", capacity=1)
+
+
+async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
+    async with opened(path) as store:
+        await store.append(ticks(1))
+    with foreign(path) as connection:
+        assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    with pytest.raises(StoreError, match=rf"newer version \(schema {len(MIGRATIONS) + 1}, this one knows"):
+        await open_store(f"sqlite:///{path}", capacity=1)
+
+
+async def test_an_empty_file_is_as_good_as_none(path: Path) -> None:
+    put(path, b"")
+    async with opened(path) as store:
+        await store.append(ticks(1))
+        assert await ids(store) == [1]
+
+
+# Damage
+
+
+async def filled(path: Path) -> bytes:
+    """The bytes of a whole file of several pages."""
+    async with opened(path) as store:
+        await store.append(ticks(*range(1, 2001)))
+    return contents(path)
+
+
+def no_database(whole: bytes) -> bytes:
+    return b"these are not the bytes you are looking for " * 1000
+
+
+def overwritten(whole: bytes) -> bytes:
+    return whole[:8192] + b"\xa5" * 16384 + whole[24576:]
+
+
+def torn(whole: bytes) -> bytes:
+    return whole[: len(whole) // 2]
+
+
+@pytest.mark.parametrize("damage", [no_database, overwritten, torn])
+async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
+    path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    damaged = damage(await filled(path))
+    put(path, damaged)
+    with capture_logs() as logs:
+        async with opened(path) as store:
+            await store.append(ticks(5000))
+            assert await ids(store) == [5000]
+    (aside,) = path.parent.glob("prices.db.damaged-*Z")
+    assert contents(aside) == damaged
+    assert [(log["log_level"], log["aside"]) for log in logs] == [("warning", str(aside))]
+
+
+async def test_the_log_of_a_damaged_file_goes_with_it(path: Path) -> None:
+    whole = await filled(path)
+    put(path, no_database(whole))
+    log = path.with_name("prices.db-wal")
+    put(log, b"the log")
+    async with opened(path) as store:
+        assert await ids(store) == []
+    (aside,) = path.parent.glob("prices.db.damaged-*Z")
+    assert contents(aside.with_name(f"{aside.name}-wal")) == b"the log"
+
+
+async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(path: Path) -> None:
+    async with opened(path) as store:
+        await store.append(ticks(1, 2))
+        with foreign(path) as connection:
+            connection.execute("UPDATE quotes SET body = x'00' WHERE id = 1")
+        with pytest.raises(StoreError, match="tick 1: quotes in an unknown format"):
+            await store.get(1)
+        assert await store.get(2) == ticks(2)[0]
+        assert await ids(store) == [1, 2]
+
+
+# Files that can't be written
+
+
+async def test_a_full_disk_is_named_and_the_store_goes_on_when_there_is_room_again(path: Path) -> None:
+    async with opened(path) as store:
+        await store.append(ticks(1))
+        writer = store._writer.connection
+        (pages,) = writer.execute("PRAGMA page_count").fetchone()
+        writer.execute(f"PRAGMA max_page_count = {pages}")
+        with pytest.raises(StoreError, match=r"the disk is full; make room"):
+            await store.append(ticks(*range(2, 1000)))
+        assert await ids(store) == [1]  # all or none
+        writer.execute("PRAGMA max_page_count = 1000000")
+        await store.append(ticks(*range(2, 1000)))
+        assert await ids(store) == [*range(1, 1000)]
+
+
+async def test_a_file_that_becomes_read_only_is_named_and_can_become_writable_again(path: Path) -> None:
+    async with opened(path) as store:
+        writer = store._writer.connection
+        writer.execute("PRAGMA query_only = ON")
+        with pytest.raises(StoreError, match=r"it is read-only; let this user write"):
+            await store.append(ticks(1))
+        writer.execute("PRAGMA query_only = OFF")
+        await store.append(ticks(1))
+        assert await ids(store) == [1]
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Whoever runs the tests, root too, is bound by permissions."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+async def test_a_file_that_this_user_may_not_write_is_refused_with_the_remedy() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # the user without rights can't look into tmp_path
+        path = Path(folder) / "prices.db"
+        await filled(path)
+        path.chmod(0o444)
+        path.with_name("prices.db.lock").chmod(0o666)
+        path.parent.chmod(0o555)
+        with (
+            unprivileged(),
+            pytest.raises(StoreError, match=r"prices\.db: it (is read-only|can't be opened);"),
+        ):
+            await open_store(f"sqlite:///{path}", capacity=1)
+        path.parent.chmod(0o755)
+
+
+async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match=r"can't be opened: (Not a directory|File exists)"):
+        await open_store(f"sqlite:///{tmp_path}/file/prices.db", capacity=1)
+    with pytest.raises(StoreError, match="it can't be opened; check that it is a file"):
+        await open_store(f"sqlite:///{tmp_path}", capacity=1)
+
+
+async def test_a_lock_of_another_program_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("btc_price_tracker.store.sqlite.file.BUSY_TIMEOUT", 0.01)
+    async with opened(path) as store:
+        with foreign(path) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreError, match="another program keeps it locked"):
+                await store.append(ticks(1))
+        await store.append(ticks(1))
+
+
+# One writer, many readers
+
+
+async def test_a_file_that_is_open_is_refused_a_second_time_and_free_after_closing(path: Path) -> None:
+    async with opened(path) as store:
+        await store.append(ticks(1))
+        with pytest.raises(StoreError, match=f"already in use by process {os.getpid()}; stop that"):
+            await open_store(f"sqlite:///{path}", capacity=1)
+        link = path.with_name("link.db")
+        link.symlink_to(path)
+        with pytest.raises(StoreError, match="already in use"):
+            await open_store(f"sqlite:///{link}", capacity=1)
+        await store.append(ticks(2))  # the refused ones have not taken SQLite's own locks with them
+    async with opened(path) as store:
+        assert await ids(store) == [1, 2]
+
+
+async def test_an_append_doesnt_wait_for_a_read(path: Path) -> None:
+    async with opened(path) as store:
+        await store.append(ticks(*range(1, 1001)))
+        reading, done = threading.Event(), threading.Event()
+
+        def long_read(connection: sqlite3.Connection) -> int:
+            cursor = connection.execute("SELECT id FROM ticks")
+            cursor.fetchone()
+            reading.set()
+            done.wait()
+            return 1 + len(cursor.fetchall())
+
+        read = asyncio.create_task(store._reader.run(long_read))
+        await asyncio.to_thread(reading.wait)
+        await store.append(ticks(1001))
+        assert await store.prune(500) == 499
+        done.set()
+        assert await read == 1000  # it saw the one moment at which it began
+
+
+async def test_an_append_waits_for_one_step_of_a_pruning_at_most(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    step, insert = rows.delete_some, rows.insert
+
+    def noted_step(connection: sqlite3.Connection, before: int) -> int:
+        order.append("step")
+        return step(connection, before)
+
+    def noted_insert(connection: sqlite3.Connection, batch: list[Tick]) -> None:
+        order.append("append")
+        insert(connection, batch)
+
+    async with opened(path) as store:
+        await store.append(ticks(*range(1, 5 * rows.STEP + 1)))
+        monkeypatch.setattr(rows, "delete_some", noted_step)
+        monkeypatch.setattr(rows, "insert", noted_insert)
+        pruning = asyncio.create_task(store.prune(5 * rows.STEP + 1))
+        await asyncio.sleep(0)  # it has asked for its first step
+        await store.append(ticks(10**9))
+        assert await pruning == 5 * rows.STEP
+        assert order[:3] == ["step", "append", "step"]
+        assert await ids(store) == [10**9]
+
+
+async def test_work_whose_caller_gave_up_is_whole_or_absent(path: Path) -> None:
+    async with opened(path) as store:
+        appends = [asyncio.create_task(store.append(ticks(at, at + 1))) for at in range(1, 101, 2)]
+        await asyncio.sleep(0)
+        for append in appends:
+            append.cancel()
+        await asyncio.gather(*appends, return_exceptions=True)
+        kept = await ids(store)
+        assert all(at + 1 in kept for at in kept if at % 2)
+        await store.append(ticks(1000))
+        assert (await ids(store))[-1] == 1000

@@ -1,0 +1,62 @@
+"""kill -9: what was acknowledged is there, in order, once, and the file is free again."""
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from btc_price_tracker.store import open_store
+
+ROUNDS = 20
+
+# Appends one to three ticks at a time, with quotes, and tells the last id once the store has them.
+SERVER = """
+import asyncio, sys
+from decimal import Decimal
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.store import open_store
+
+QUOTES = (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("69420.10000"), used=True),)
+
+def tick(tick_id):
+    return Tick(tick_id, Decimal("69420.25"), Status.OK, 3, Decimal("3.10"), 0, "vote3/1", QUOTES)
+
+async def main(path):
+    store = await open_store("sqlite:///" + path, capacity=1)
+    next_id = (await store.span()).last + 1
+    while True:
+        batch = [tick(next_id + n) for n in range(1 + next_id % 3)]
+        await store.append(batch)
+        next_id += len(batch)
+        print(next_id - 1, flush=True)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+def serve_and_kill(path: Path, lines: int) -> int:
+    """Run a server until it has acknowledged so often, kill it, and give the last id that it acknowledged."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVER, str(path)], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        for _ in range(lines):
+            told = server.stdout.readline()
+        server.send_signal(signal.SIGKILL)
+        return int((told + server.stdout.read()).split()[-1])
+
+
+async def test_every_acknowledged_tick_survives_kill_9_in_order_and_once(tmp_path: Path) -> None:
+    path = tmp_path / "prices.db"
+    chance = random.Random(20261122)
+    for _ in range(ROUNDS):
+        acknowledged = serve_and_kill(path, chance.randint(1, 40))
+        store = await open_store(f"sqlite:///{path}", capacity=1)  # at once: the lock died with its holder
+        kept = [tick.id async for page in store.since(0) for tick in page]
+        last = await store.get(kept[-1])
+        await store.close()
+        assert kept == [*range(1, len(kept) + 1)]
+        assert kept[-1] >= acknowledged
+        assert last is not None
+        assert last.quotes

@@ -1,0 +1,98 @@
+"""Every store behaves like a dictionary that remembers what it dropped, whatever is done to it in whatever order."""
+
+import asyncio
+import tempfile
+from decimal import Decimal
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.store import Span, Store, open_store
+
+ids = st.integers(1, 60)
+quotes = st.sampled_from([(), (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)])
+ticks = st.builds(
+    lambda tick_id, cents, quotes: Tick(
+        tick_id, Decimal(cents).scaleb(-2), Status.OK, 3, Decimal("0.10"), 0, "vote3/1", quotes
+    ),
+    ids,
+    st.integers(1, 10**8),
+    quotes,
+)
+
+
+class StoreModel(RuleBasedStateMachine):
+    @initialize()
+    def begin(self) -> None:
+        self.runner = asyncio.Runner()
+        self.folder = tempfile.TemporaryDirectory()
+        self.kept: dict[int, Tick] = {}
+        self.dropped = 0
+        self.memory = self.opened("memory://")
+        self.sqlite = self.opened(self.url)
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{Path(self.folder.name)}/prices.db"
+
+    def opened(self, url: str) -> Store:
+        return self.runner.run(open_store(url, capacity=1000))
+
+    @property
+    def stores(self) -> tuple[Store, Store]:
+        return self.memory, self.sqlite
+
+    @rule(batch=st.lists(ticks, max_size=8))
+    def append(self, batch: list[Tick]) -> None:
+        for tick in batch:
+            self.kept.setdefault(tick.id, tick)
+        for store in self.stores:
+            self.runner.run(store.append(batch))
+
+    @rule(before=ids)
+    def prune(self, before: int) -> None:
+        gone = [tick_id for tick_id in self.kept if tick_id < before]
+        for tick_id in gone:
+            del self.kept[tick_id]
+        self.dropped = max([self.dropped, *gone])
+        for store in self.stores:
+            assert self.runner.run(store.prune(before)) == len(gone)
+
+    @rule()
+    def restart(self) -> None:
+        self.runner.run(self.sqlite.close())
+        self.sqlite = self.opened(self.url)
+
+    @rule(tick_id=ids)
+    def get(self, tick_id: int) -> None:
+        for store in self.stores:
+            assert self.runner.run(store.get(tick_id)) == self.kept.get(tick_id)
+
+    @rule(after=ids, until=st.none() | ids, page=st.integers(1, 9))
+    def read(self, after: int, until: int | None, page: int) -> None:
+        expected = [each for each in sorted(self.kept) if after < each and (until is None or each <= until)]
+        for store in self.stores:
+            assert self.runner.run(read(store, after, until, page)) == expected
+
+    @invariant()
+    def spans_agree(self) -> None:
+        first, last = min(self.kept, default=0), max(self.kept, default=0)
+        for store in self.stores:
+            assert self.runner.run(store.span()) == Span(first, last, self.dropped)
+
+    def teardown(self) -> None:
+        for store in self.stores:
+            self.runner.run(store.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+
+async def read(store: Store, after: int, until: int | None, page: int) -> list[int]:
+    return [tick.id async for ticks in store.since(after, until, page) for tick in ticks]
+
+
+TestStoreModel = StoreModel.TestCase
+TestStoreModel.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
