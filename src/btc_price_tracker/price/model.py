@@ -1,7 +1,7 @@
 """The words of the project as types: Quote, Answer, Judged, Tick, Status, Update.
 
-Prices are exact decimals in US dollars. Times are integer milliseconds since the epoch, ages integer milliseconds,
-unless a name says seconds. Everything here is frozen: a price that was published can't change.
+Prices are exact decimals in US dollars. Times are integer milliseconds since the epoch, ages integer
+milliseconds, unless a name says seconds. Everything here is frozen: a price that was published can't change.
 """
 
 from decimal import Decimal
@@ -52,7 +52,8 @@ class Answer(Struct, frozen=True):
 class Judged(Struct, frozen=True):
     """One source's part in a tick: what it said and what became of it.
 
-    `price` ± `interval` is its vote in US dollars; `reason` is None where the vote was used, else why not.
+    `price` ± `interval` is its vote in US dollars, rounded; the rule computes with the raw fields.
+    Without an interval there is no vote. `reason` is None where the vote was used, else why not.
     """
 
     source: str
@@ -67,6 +68,11 @@ class Judged(Struct, frozen=True):
     interval: Decimal | None = None
     used: bool = False
     reason: str | None = None
+
+    @property
+    def fresh(self) -> bool:
+        """Whether the quote was plausible, convertible and recent, so that it could vote; used or not."""
+        return self.interval is not None
 
 
 class Tick(Struct, frozen=True):
@@ -88,8 +94,12 @@ class Tick(Struct, frozen=True):
 
 
 class Update(Struct, frozen=True):
-    """What one round brings to every instance: the status and why, and a tick unless there is no price to give."""
+    """What one round brings to every instance: the status and why, and a tick unless there is no price.
+
+    `quotes` is what became of every source this round, also when there is no tick to carry it.
+    """
 
     status: Status
     reason: str
     tick: Tick | None = None
+    quotes: tuple[Judged, ...] = ()

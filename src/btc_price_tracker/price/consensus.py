@@ -1,0 +1,74 @@
+"""`POLICY=consensus`: several sources, one price, and how sure it is. The rule on one screen.
+
+    answers ─screen─▶ fresh quotes ─frozen, excluded─▶ admitted ─quorum─▶ verdict ─jump guard─▶ publication
+
+The parts are pure or remember one thing each; the parameters and their origin: docs/decisions/consensus.md.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from btc_price_tracker.price.exclusion import Exclusion
+from btc_price_tracker.price.frozen import FrozenWatch, Prices
+from btc_price_tracker.price.jump import JumpGuard
+from btc_price_tracker.price.model import Answer, Judged, Kind, Status, Tick, Update
+from btc_price_tracker.price.parameters import METHOD
+from btc_price_tracker.price.publication import Publication, Verdict
+from btc_price_tracker.price.quorum import Round, conclude
+from btc_price_tracker.price.screening import screen, set_aside
+from btc_price_tracker.price.votes import vote
+
+
+class Consensus:
+    """The three-vote median of the exchanges that are fresh and not far from the others.
+
+    A price is held within what most fresh exchanges quote: while fewer than half of them are faulty, it lies
+    between the lowest bid and the highest ask of the honest ones. `ok` means that three at least are within
+    1 % of it.
+    """
+
+    def __init__(self, interval: float, last: Tick | None = None) -> None:
+        """Decide every `interval` seconds; go on from the tick `last`."""
+        self._publication = Publication(METHOD, round(interval * 1000), last)
+        self._frozen = FrozenWatch()
+        self._exclusion = Exclusion()
+        self._jump = JumpGuard()
+        self._sure = Fraction(last.price) if last is not None and last.status is Status.OK else None
+
+    @property
+    def last(self) -> Tick | None:
+        """The last tick it made, or was given at the start."""
+        return self._publication.last
+
+    def decide(self, answers: Sequence[Answer], now: int) -> Update:
+        """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""
+        last = self._publication.begin(now)
+        if last is None:
+            self._start_over()
+        judged = self._set_frozen_aside(
+            answers, [screen(answer, now, self._publication.interval) for answer in answers]
+        )
+        admission = self._exclusion.review(_prices(judged))
+        verdict = self._jump.check(conclude(Round.of(judged, admission, self._sure)), last)
+        self._remember(verdict)
+        return self._publication.publish(verdict)
+
+    def _set_frozen_aside(self, answers: Sequence[Answer], judged: Sequence[Judged]) -> list[Judged]:
+        """Take the votes of those that repeat themselves."""
+        frozen = self._frozen.look(answers, _prices(judged))
+        reason = "frozen: its quote stands still while the others move"
+        return [set_aside(said, reason) if said.source in frozen else said for said in judged]
+
+    def _start_over(self) -> None:
+        """With no price left to compare with, whoever was excluded by it gets another chance."""
+        self._exclusion.lapse()
+        self._sure = None
+
+    def _remember(self, verdict: Verdict) -> None:
+        if verdict.status is Status.OK and verdict.price is not None:
+            self._sure = Fraction(verdict.price)
+
+
+def _prices(judged: Sequence[Judged]) -> Prices:
+    """The fresh exchanges' prices."""
+    return {said.source: vote(said).price for said in judged if said.fresh and said.kind is Kind.EXCHANGE}

@@ -1,0 +1,65 @@
+"""Potentially erroneous data: who is far from the median is out, and comes back only when it is well within.
+
+Thresholds and hysteresis are those published for the CME CF Bitcoin Real Time Index.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple
+
+from btc_price_tracker.price.frozen import Prices
+from btc_price_tracker.price.parameters import EXCLUDE, READMIT, READMIT_ROUNDS
+from btc_price_tracker.price.votes import median, near
+
+
+class Admission(NamedTuple):
+    """Who may vote; `split` where half of them or more would have to go: then nobody can say who is right."""
+
+    admitted: frozenset[str]
+    split: bool
+
+
+@dataclass(slots=True)
+class Exclusion:
+    """Remembers who is out, and for how many rounds in a row it has been back within reach."""
+
+    _rounds_back: dict[str, int] = field(default_factory=dict)
+
+    def review(self, prices: Prices) -> Admission:
+        """Judge the fresh exchanges of this round.
+
+        The median includes the one that is judged: without it {100, 100, 200} would give the honest ones 150.
+        """
+        admitted = {name: price for name, price in prices.items() if name not in self._rounds_back}
+        outliers = _outliers(admitted)
+        split = bool(outliers) and 2 * len(outliers) >= len(admitted)
+        others = {} if split else {name: admitted[name] for name in admitted.keys() - outliers}
+        self._rounds_back |= {} if split else dict.fromkeys(outliers, 0)
+        self._readmit(prices, others)
+        return Admission(frozenset(prices.keys() - self._rounds_back.keys()), split)
+
+    def _readmit(self, prices: Prices, others: Prices) -> None:
+        """Count the rounds, by the median of the admitted others; where there are none, nobody is back."""
+        for name in list(self._rounds_back):
+            is_back = name in prices and _is_well_within(prices[name], others)
+            self._rounds_back[name] = self._rounds_back[name] + 1 if is_back else 0
+            if self._rounds_back[name] == READMIT_ROUNDS:
+                del self._rounds_back[name]
+
+    def lapse(self) -> None:
+        """Forget who was out: there is no price any more by which they were."""
+        self._rounds_back.clear()
+
+
+def _outliers(admitted: Prices) -> frozenset[str]:
+    if not admitted:
+        return frozenset()
+    middle = median(admitted.values())
+    return frozenset(name for name, price in admitted.items() if not near(price, middle, EXCLUDE))
+
+
+def _is_well_within(price: Fraction, others: Prices) -> bool:
+    if not others:
+        return False
+    middle = median(others.values())
+    return abs(price - middle) < READMIT * middle

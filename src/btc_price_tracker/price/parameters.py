@@ -1,0 +1,41 @@
+"""The published parameters of the rule `vote3-ped/1`; whoever changes one changes METHOD with it.
+
+Ratios are exact fractions, times are milliseconds. Where each comes from: docs/decisions/consensus.md.
+"""
+
+from decimal import Decimal
+from fractions import Fraction
+
+METHOD = "vote3-ped/1"
+FALLBACK_METHOD = "fallback/1"
+
+# A quote is plausible between these, in US dollars.
+LOWEST = Decimal(1)
+HIGHEST = Decimal(100_000_000)
+
+# Freshness: max(base, polls x interval).
+EXCHANGE_STALE = 30_000
+EXCHANGE_STALE_POLLS = 3
+AGGREGATOR_STALE = 120_000
+AGGREGATOR_STALE_POLLS = 2
+# A clock may be ahead of ours by as much as a quote may be old.
+CLOCK_AHEAD = 30_000
+
+# The interval of doubt of a vote: half the bid-ask spread, at least this part of the price, wider with age.
+BOOK_FLOOR = Fraction(1, 10_000)
+LAST_FLOOR = Fraction(10, 10_000)  # no bid and ask: only a last trade
+CONVERTED_FLOOR = Fraction(20, 10_000)  # 99 % of converted prices lie this near in the twelve recorded days
+
+# A frozen source repeats itself for this many polls while the others move by more than this.
+FROZEN_POLLS = 3
+FROZEN_MOVE = Fraction(10, 10_000)
+
+# Potentially erroneous data: out beyond this distance from the median, back within half of it for two rounds.
+EXCLUDE = Fraction(5, 100)
+READMIT = EXCLUDE / 2
+READMIT_ROUNDS = 2
+
+QUORUM = 3  # exchanges that must agree for `ok`
+AGREE = Fraction(1, 100)
+JUMP = Fraction(5, 100)  # more than this between two rounds needs a second look, unless the status is `ok`
+MAX_STALE = 300_000  # after this long without a fresh price there is none

@@ -1,0 +1,92 @@
+"""From a verdict to what goes out: ids that only rise, a last price that ages, and an end to it."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from btc_price_tracker.price.model import Judged, Status, Tick, Update
+from btc_price_tracker.price.parameters import MAX_STALE
+
+
+class Verdict(Struct, frozen=True):
+    """What a policy makes of one round. Without a price the status is stale, and the reason a clause."""
+
+    status: Status
+    reason: str
+    quotes: tuple[Judged, ...]
+    price: Decimal | None = None
+    spread: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Publication:
+    """The last tick, and since when it has not been fresh.
+
+    A tick that was restored after a restart goes on ageing from when it was last fresh.
+    """
+
+    method: str
+    interval: int  # ms between rounds
+    last: Tick | None = None
+    _fresh_at: int = field(init=False, default=0)
+    _now: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        if self.last is not None:
+            self._now = self.last.id
+            self._fresh_at = self.last.id - 1000 * self.last.age
+
+    def begin(self, now: int) -> Tick | None:
+        """Start a round at `now`: the last tick if its price still counts, else None.
+
+        Where our clock was set back, time since the last fresh price goes on as if one interval had passed.
+        """
+        if now < self._now:
+            self._fresh_at += now - self._now - self.interval
+        self._now = now
+        is_over = self.last is None or now - self._fresh_at > MAX_STALE
+        return None if is_over else self.last
+
+    def publish(self, verdict: Verdict) -> Update:
+        """The update of the round that was begun."""
+        if verdict.price is None:
+            return self._repeat(verdict)
+        self._fresh_at = self._now
+        self.last = Tick(
+            id=self._next_id(),
+            price=verdict.price,
+            status=verdict.status,
+            sources=_count(verdict),
+            spread=verdict.spread,
+            age=0,
+            method=self.method,
+            quotes=verdict.quotes,
+        )
+        return Update(verdict.status, verdict.reason, self.last, verdict.quotes)
+
+    def _repeat(self, verdict: Verdict) -> Update:
+        """The last price again, stale and older, for as long as it counts."""
+        age = self._now - self._fresh_at
+        if self.last is None:
+            return Update(Status.STALE, f"No price yet: {verdict.reason}", None, verdict.quotes)
+        if age > MAX_STALE:
+            reason = f"No price for more than {MAX_STALE // 1000} s: {verdict.reason}"
+            return Update(Status.STALE, reason, None, verdict.quotes)
+        self.last = replace(
+            self.last,
+            id=self._next_id(),
+            status=Status.STALE,
+            sources=0,
+            age=age // 1000,
+            quotes=verdict.quotes,
+        )
+        return Update(Status.STALE, f"The last price stands: {verdict.reason}", self.last, verdict.quotes)
+
+    def _next_id(self) -> int:
+        return self._now if self.last is None else max(self._now, self.last.id + 1)
+
+
+def _count(verdict: Verdict) -> int:
+    return sum(judged.used for judged in verdict.quotes)

@@ -1,0 +1,143 @@
+"""Who decides the price of a round, and how sure that makes it. Pure: one round in, one verdict out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations
+from typing import NamedTuple
+
+from btc_price_tracker.price.exclusion import Admission
+from btc_price_tracker.price.model import Judged, Kind, Status
+from btc_price_tracker.price.parameters import AGREE, QUORUM, READMIT
+from btc_price_tracker.price.publication import Verdict
+from btc_price_tracker.price.votes import Vote, agree, cents, combine, median, near, vote
+from btc_price_tracker.price.wording import astray, causes, count, mark, names, percent
+
+Votes = Mapping[str, Vote]  # by source
+
+
+class Choice(NamedTuple):
+    """Whose votes count, who confirmed them from outside, and why there is none if there is none."""
+
+    voters: Votes
+    referee: str = ""
+    dispute: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """The fresh votes of one round."""
+
+    judged: Sequence[Judged]
+    exchanges: Votes  # all fresh ones, admitted or not
+    admitted: Votes
+    aggregators: Votes
+    split: bool  # exclusion found no majority
+    sure: Fraction | None  # the last price that was `ok`, while there has been one since
+
+    @classmethod
+    def of(cls, judged: Sequence[Judged], admission: Admission, sure: Fraction | None) -> "Round":
+        """Sort the fresh votes by what they may do."""
+        votes = {said.source: (said.kind, vote(said)) for said in judged if said.fresh}
+        exchanges = {name: its for name, (kind, its) in votes.items() if kind is Kind.EXCHANGE}
+        return cls(
+            judged=judged,
+            exchanges=exchanges,
+            admitted={name: its for name, its in exchanges.items() if name in admission.admitted},
+            aggregators={name: its for name, (kind, its) in votes.items() if kind is Kind.AGGREGATOR},
+            split=admission.split,
+            sure=sure,
+        )
+
+
+def conclude(this: Round) -> Verdict:
+    """Choose the voters, compute the price, and say how sure it is."""
+    choice = _choose(this)
+    if not choice.voters:
+        return _undecided(this, choice.dispute)
+    used, fresh = list(choice.voters.values()), list(this.exchanges.values())
+    price, spread = combine(used, fresh)
+    if not near(price, combine(used)[0], AGREE):
+        return _undecided(this, "most exchanges contradict those that may vote")
+    quotes = mark(this.judged, used=choice.voters.keys(), admitted=this.admitted.keys())
+    status, reason = _standing(this, choice, price, quotes)
+    return Verdict(status, reason, quotes, cents(price), cents(spread))
+
+
+def _undecided(this: Round, dispute: str) -> Verdict:
+    quotes = mark(this.judged, used=(), admitted=this.admitted.keys())
+    flawed = [
+        said for said in quotes if said.source not in this.admitted and said.source not in this.aggregators
+    ]
+    return Verdict(Status.STALE, f"{dispute}{causes(flawed)}.", quotes)
+
+
+def _choose(this: Round) -> Choice:
+    """Exchanges decide; with fewer than two of them the aggregators vote, too."""
+    if len(this.admitted) >= 2:
+        return _referee(this) if this.split or _is_torn(this.admitted) else Choice(this.admitted)
+    voters = {**this.admitted, **this.aggregators}
+    if not voters:
+        return Choice({}, dispute="no source is usable")
+    if not agree(_prices(voters), AGREE):
+        return Choice({}, dispute=_dispute(voters))
+    return Choice(voters)
+
+
+def _dispute(voters: Votes) -> str:
+    return f"{names(list(voters))} disagree by more than {percent(AGREE)}"
+
+
+def _is_torn(voters: Votes) -> bool:
+    """Two that disagree, or more of whom none is near the middle."""
+    if len(voters) == 2:
+        return not agree(_prices(voters), AGREE)
+    return not _near(combine(voters.values())[0], voters)
+
+
+def _referee(this: Round) -> Choice:
+    """Let the aggregators choose the side: the one that agrees with them, if it is one side only."""
+    dispute = Choice({}, dispute=_dispute(this.admitted))
+    if not this.aggregators:
+        return dispute
+    side = _near(median(_prices(this.aggregators)), this.admitted)
+    is_one_side = 0 < len(side) < len(this.admitted) and agree(_prices(side), AGREE)
+    return Choice(side, referee=names(list(this.aggregators))) if is_one_side else dispute
+
+
+def _standing(this: Round, choice: Choice, price: Fraction, quotes: Sequence[Judged]) -> tuple[Status, str]:
+    """The status, and one sentence on why."""
+    exchanges = [said for said in quotes if said.kind is Kind.EXCHANGE]
+    if len(this.admitted) < 2:
+        return Status.SINGLE_SOURCE, f"Only {names(list(choice.voters))} can be used{causes(quotes)}."
+    near_it = _near(price, choice.voters)
+    said = count(len(near_it), len(exchanges))
+    if choice.referee:
+        return Status.DEGRADED, f"{said}, confirmed by {choice.referee}{astray(exchanges, near_it)}."
+    if rival := _rival(this, price):
+        return Status.DEGRADED, f"{said}, but {rival} agree on another price{astray(exchanges, near_it)}."
+    status = Status.OK if len(near_it) >= QUORUM else Status.DEGRADED
+    return status, f"{said}{astray(exchanges, near_it)}."
+
+
+def _rival(this: Round, price: Fraction) -> str:
+    """Two voices that agree on another price, for then three that agree may be three that err together.
+
+    Voices are the exchanges, the aggregators as one (they aren't independent), and the last `ok` price.
+    """
+    voices = {name: its.price for name, its in this.exchanges.items()}
+    if this.aggregators:
+        voices[names(list(this.aggregators))] = median(_prices(this.aggregators))
+    if this.sure is not None:
+        voices["the last sure price"] = this.sure
+    far = [(name, its) for name, its in voices.items() if not near(its, price, READMIT)]
+    pairs = combinations(far, 2)
+    return next((names([one, other]) for (one, a), (other, b) in pairs if agree([a, b], AGREE)), "")
+
+
+def _near(price: Fraction, voters: Votes) -> Votes:
+    return {name: its for name, its in voters.items() if near(its.price, price, AGREE)}
+
+
+def _prices(voters: Votes) -> list[Fraction]:
+    return [its.price for its in voters.values()]

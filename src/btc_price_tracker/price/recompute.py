@@ -1,0 +1,25 @@
+"""Anyone can check a price: compute it again from what the sources said."""
+
+from decimal import Decimal
+
+from btc_price_tracker.price.model import Kind, Tick
+from btc_price_tracker.price.parameters import FALLBACK_METHOD, METHOD
+from btc_price_tracker.price.votes import cents, combine, vote
+
+
+def recompute(tick: Tick) -> tuple[Decimal, Decimal] | None:
+    """Price and spread from the raw quotes of the tick (bid, ask, last, rate, age) and who of them was used.
+
+    None where nothing was used: a stale tick repeats the price of the last that wasn't.
+    Raises ValueError for a method that this version doesn't know.
+    """
+    if tick.method not in (METHOD, FALLBACK_METHOD):
+        raise ValueError(
+            f"can't recompute a price of the method {tick.method!r}: this version knows {METHOD!r}"
+        )
+    used = [vote(said) for said in tick.quotes if said.used]
+    if not used:
+        return None
+    bounding = [vote(said) for said in tick.quotes if said.fresh and said.kind is Kind.EXCHANGE]
+    price, spread = combine(used, bounding if tick.method == METHOD else ())
+    return cents(price), cents(spread)

@@ -1,0 +1,117 @@
+"""The arithmetic of the rule: quotes become votes, votes become a price and its spread.
+
+Computed in fractions, so nothing is rounded before the price is: `cents` is the one place.
+"""
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from btc_price_tracker.price.model import CENT, Judged, Kind
+from btc_price_tracker.price.parameters import (
+    AGGREGATOR_STALE,
+    BOOK_FLOOR,
+    CONVERTED_FLOOR,
+    EXCHANGE_STALE,
+    LAST_FLOOR,
+)
+
+BOUNDED_FROM = 3  # with fewer exchanges there is no majority to hold the price within
+
+
+class Vote(NamedTuple):
+    """One source's say in US dollars: its quote, the price that stands for it, and its interval of doubt."""
+
+    bid: Fraction
+    price: Fraction
+    ask: Fraction
+    interval: Fraction
+
+
+def vote(said: Judged) -> Vote:
+    """The vote of a quote: mid ± half the spread where the book is sane, else the last trade; wider with age.
+
+    Uses the raw fields of `said` only (bid, ask, last, rate, kind, age), never its rounded price.
+    """
+    bid, price, ask = _book(said)
+    rate = Fraction(1) if said.rate is None else Fraction(said.rate)
+    narrow = max((ask - bid) / 2, price * _floor(said, has_book=bid < ask))
+    return Vote(bid * rate, price * rate, ask * rate, narrow * rate * _widening(said))
+
+
+def _book(said: Judged) -> tuple[Fraction, Fraction, Fraction]:
+    """Bid, price and ask; a missing, empty or crossed book leaves the last trade for all three."""
+    if said.bid is not None and said.ask is not None and 0 < said.bid < said.ask:
+        bid, ask = Fraction(said.bid), Fraction(said.ask)
+        return bid, (bid + ask) / 2, ask
+    last = Fraction(said.last or 0)
+    return last, last, last
+
+
+def _floor(said: Judged, *, has_book: bool) -> Fraction:
+    if said.rate is not None:
+        return CONVERTED_FLOOR
+    return BOOK_FLOOR if has_book else LAST_FLOOR
+
+
+def _widening(said: Judged) -> Fraction:
+    """Doubt grows by its own width each 30 s (aggregators: 120 s), whatever the polling interval."""
+    unit = EXCHANGE_STALE if said.kind is Kind.EXCHANGE else AGGREGATOR_STALE
+    return 1 + Fraction(said.age or 0, unit)
+
+
+def combine(used: Iterable[Vote], fresh: Sequence[Vote] = ()) -> tuple[Fraction, Fraction]:
+    """The price and its spread by the three-vote median, within what most of the `fresh` exchanges quote.
+
+    Each source votes {p - c, p, p + c}; the price R is the median of all votes, the spread
+    max(R - Q25, Q75 - R). This is Pyth's aggregation (docs.pyth.network, price-aggregation), with the
+    quartiles at index n // 4 from either end as in its price_model_core. `used` must not be empty.
+    """
+    ballots = sorted(ballot for each in used for ballot in _ballots(each))
+    price = _within(median(ballots), fresh)
+    quarter = len(ballots) // 4
+    return price, max(price - ballots[quarter], ballots[-1 - quarter] - price)
+
+
+def _ballots(each: Vote) -> tuple[Fraction, Fraction, Fraction]:
+    return each.price - each.interval, each.price, each.price + each.interval
+
+
+def _within(price: Fraction, fresh: Sequence[Vote]) -> Fraction:
+    """Hold the price between the lower median of the bids and the upper median of the asks.
+
+    While fewer than half of the exchanges are faulty, an honest bid is among those up to the lower median,
+    and an honest ask among those from the upper median on: the price is neither below the lowest honest bid
+    nor above the highest honest ask. The three votes alone don't give this: p + c may exceed the ask.
+    """
+    if len(fresh) < BOUNDED_FROM:
+        return price
+    lowest = sorted(each.bid for each in fresh)[(len(fresh) - 1) // 2]
+    highest = sorted(each.ask for each in fresh)[len(fresh) // 2]
+    return min(max(price, lowest), highest)
+
+
+def median(values: Iterable[Fraction]) -> Fraction:
+    """The middle value, or the mean of the two in the middle. ValueError where there are none."""
+    ordered = sorted(values)
+    if not ordered:
+        msg = "the median of nothing"
+        raise ValueError(msg)
+    half = len(ordered) // 2
+    return (ordered[half] + ordered[-1 - half]) / 2
+
+
+def near(one: Fraction, other: Fraction, ratio: Fraction) -> bool:
+    """Whether `one` differs from `other` by at most this part of `other`."""
+    return abs(one - other) <= ratio * other
+
+
+def agree(prices: Sequence[Fraction], ratio: Fraction) -> bool:
+    """Whether the highest is at most this part above the lowest."""
+    return near(max(prices), min(prices), ratio)
+
+
+def cents(dollars: Fraction) -> Decimal:
+    """Dollars exact to the cent, a half cent to the even one."""
+    return round(dollars * 100) * CENT

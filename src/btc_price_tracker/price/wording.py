@@ -1,0 +1,65 @@
+"""Words about a round, calm and stable: no number in them grows from round to round."""
+
+from collections.abc import Collection, Iterable, Sequence
+from fractions import Fraction
+
+from msgspec.structs import replace
+
+from btc_price_tracker.price.model import Judged, Kind
+from btc_price_tracker.price.parameters import AGREE, EXCLUDE, READMIT
+
+
+def percent(ratio: Fraction) -> str:
+    """`2.5 %`."""
+    return f"{float(ratio * 100):g} %"
+
+
+_IN_RESERVE = "in reserve: it re-reports the exchanges"
+_EXCLUDED = f"excluded: more than {percent(EXCLUDE)} from the others, not yet back within {percent(READMIT)}"
+_DISPUTED = f"the exchanges disagree by more than {percent(AGREE)}"
+_ASTRAY = f"more than {percent(AGREE)} from the price"
+
+
+def mark(judged: Iterable[Judged], used: Collection[str], admitted: Collection[str]) -> tuple[Judged, ...]:
+    """Every source with its part in the round: used, or the reason why not."""
+    return tuple(
+        replace(said, used=True)
+        if said.source in used
+        else replace(said, reason=said.reason or _why_unused(said, admitted))
+        for said in judged
+    )
+
+
+def _why_unused(said: Judged, admitted: Collection[str]) -> str:
+    if said.kind is Kind.AGGREGATOR:
+        return _IN_RESERVE
+    return _DISPUTED if said.source in admitted else _EXCLUDED
+
+
+def withheld(quotes: Iterable[Judged], reason: str) -> tuple[Judged, ...]:
+    """The same quotes, the used ones of them unused for this reason."""
+    return tuple(replace(said, used=False, reason=reason) if said.used else said for said in quotes)
+
+
+def causes(judged: Iterable[Judged]) -> str:
+    """What is wrong with each, as a list to hang on a clause: `; kraken: HTTP 503; gemini: …`."""
+    return "".join(f"; {said.source}: {said.reason}" for said in judged if said.reason)
+
+
+def astray(exchanges: Iterable[Judged], agreeing: Collection[str]) -> str:
+    """Why the exchanges that don't agree don't, as such a list."""
+    return causes(
+        replace(said, reason=said.reason or _ASTRAY) for said in exchanges if said.source not in agreeing
+    )
+
+
+def names(sources: Sequence[str]) -> str:
+    """Names as in a sentence: `coinbase, kraken and gemini`."""
+    if len(sources) < 2:
+        return "".join(sources)
+    return f"{', '.join(sources[:-1])} and {sources[-1]}"
+
+
+def count(number: int, total: int) -> str:
+    """`4 exchanges agree`, `3 of 4 exchanges agree`."""
+    return f"{number} exchanges agree" if number == total else f"{number} of {total} exchanges agree"
