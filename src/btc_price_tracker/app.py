@@ -87,7 +87,7 @@ async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
     clock = SystemClock()
     async with _ask(settings, clock) as panel:
         update = _policy(settings, None).decide(await panel.ask(), clock.now())
-        return update, source_views(panel.states(), update.tick, clock.now())
+        return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
 
 async def find_history(settings: Settings) -> Span:

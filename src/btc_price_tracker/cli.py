@@ -55,7 +55,9 @@ def _sources(flags: dict[str, str]) -> int:
     """Ask every configured source once; exit 1 if there is no quorum."""
     from btc_price_tracker.report import print_sources
     from btc_price_tracker.settings import load
+    from btc_price_tracker.telemetry import logs
 
+    logs.configure("error", "auto")  # the table says it all
     return asyncio.run(print_sources(load(flags)))
 
 

@@ -10,6 +10,7 @@ import structlog
 from btc_price_tracker.broker import Broker
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store import Store, StoreError
@@ -34,8 +35,17 @@ async def deliver(broker: Broker, hub: Hub) -> None:
     """Pass every update on to the open streams: on every instance."""
     async for update in broker.follow():
         if (update.status, update.reason) != (hub.status, hub.reason):
-            log.info("price status", status=update.status, reason=update.reason)
+            _log_status(update)
         hub.publish(update)  # encodes once, writes to all, never awaits
+
+
+def _log_status(update: Update) -> None:
+    if update.status is Status.STALE:
+        log.warning("price status", status=update.status, reason=update.reason)
+    else:
+        log.info("price status", status=update.status, reason=update.reason)
+    if update.tick is None:
+        log.warning("no price to show; to see one without internet, run the demo: make demo")
 
 
 async def forget(store: Store, clock: Clock, retention: float) -> None:

@@ -66,7 +66,15 @@ def _shown(name: str, value: object) -> str:
     if name == "store_url":
         parts = urlsplit(str(value))
         return str(value).replace(f":{parts.password}@", ":***@") if parts.password else str(value)
-    return ",".join(value) if isinstance(value, tuple) else str(value)
+    if name == "retention":
+        return f"{int(str(value)) / 86400:g}d" if value else "0"
+    return (
+        ",".join(value)
+        if isinstance(value, tuple)
+        else f"{value:g}"
+        if isinstance(value, float)
+        else str(value)
+    )
 
 
 def _moment(tick_id: int) -> str:

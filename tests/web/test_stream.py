@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from live import Client, Event, Live, live
 
 from btc_price_tracker.price.model import Status
+from live import Client, Event, Live, live
 
 pytestmark = pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
 

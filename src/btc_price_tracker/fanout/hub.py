@@ -19,7 +19,7 @@ from typing import Protocol
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
-from btc_price_tracker.price.model import Status, Tick, Update
+from btc_price_tracker.price.model import Judged, Status, Tick, Update
 
 SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
 PAGE = 256  # frames replayed in one write: about 50 KB
@@ -67,6 +67,7 @@ class Hub:
         self.latest: Tick | None = None
         self.status = Status.STALE
         self.reason = "No price yet: the sources are being asked."
+        self.quotes: tuple[Judged, ...] = ()  # what became of every source in the last round
         self.draining = False
         self._ring = ring
         self._clock = clock
@@ -105,6 +106,7 @@ class Hub:
 
     def publish(self, update: Update) -> None:
         """Give an update to every stream: the status if it changed, then the price."""
+        self.quotes = update.quotes
         if (update.status, update.reason) != (self.status, self.reason):
             self.status, self.reason = update.status, update.reason
             self._status_frame = self._frame_of_status()

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Path, Request, Response
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 from starlette.types import ASGIApp
@@ -13,14 +13,15 @@ from starlette.types import ASGIApp
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.sources.panel import Panel
+from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import problems, site
 from btc_price_tracker.web.openapi import LATEST, Api, example
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.request_id import RequestId
-from btc_price_tracker.web.resume import position
+from btc_price_tracker.web.resume import GREATEST_ID, position
 from btc_price_tracker.web.stream import PriceStream, Streams
-from btc_price_tracker.web.views import latest_price, readiness, source_views
+from btc_price_tracker.web.views import latest_view, provenance_view, readiness, source_views
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -71,7 +72,18 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         """The newest price; `stale` with its age where nothing fresh has come since."""
         if hub.latest is None:
             raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
-        return reply(latest_price(hub.latest, hub.status, parts.clock.now()))
+        return reply(latest_view(hub.latest, hub.status, parts.clock.now()))
+
+    @_get(app, "/prices/{tick_id}")
+    async def price(tick_id: Annotated[int, Path(ge=0, le=GREATEST_ID)]) -> Response:
+        """One price and every source's part in it: enough to compute it again."""
+        try:
+            tick = await parts.streams.store.get(tick_id)
+        except StoreError as error:
+            raise Problem(503, f"The store fails: {error}") from error
+        if tick is None:
+            raise Problem(404, f"There is no price with the id {tick_id}.")
+        return reply(provenance_view(tick), cache="public, max-age=86400, immutable")
 
     @_get(app, "/sources")
     async def sources() -> Response:
@@ -83,7 +95,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
                 "status": hub.status,
                 "reason": hub.reason,
                 "price": hub.latest and hub.latest.price,
-                "sources": source_views(parts.panel.states(), hub.latest, parts.clock.now()),
+                "sources": source_views(parts.panel.states(), hub.quotes, hub.latest, parts.clock.now()),
             }
         )
 
@@ -101,9 +113,9 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         )
 
 
-def reply(document: object, status: int = 200) -> Response:
-    """JSON that is true only now; decimals are numbers with all their digits."""
-    return Response(_json.encode(document), status, {"Cache-Control": "no-store"}, "application/json")
+def reply(document: object, status: int = 200, cache: str = "no-store") -> Response:
+    """JSON that is true only now, unless `cache` says otherwise; decimals are numbers with all their digits."""
+    return Response(_json.encode(document), status, {"Cache-Control": cache}, "application/json")
 
 
 def _get(app: FastAPI, path: str, **documentation: Any) -> Callable[[Endpoint], Endpoint]:

@@ -133,7 +133,7 @@ async def _forward(mailbox: Mailbox, send: Send) -> None:
 
 def _can_leave(scope: Scope) -> bool:
     """Whether the bytes on the socket are ours to write: chunks, and no TLS in this process."""
-    return scope["scheme"] == "http" and scope["http_version"] == "1.1"
+    return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")
 
 
 async def _leave(connection: Connection, receive: Receive, send: Send) -> int | None:

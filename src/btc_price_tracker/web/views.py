@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
+from msgspec import structs
+
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.sse import Price
 from btc_price_tracker.price.model import Judged, Status, Tick
@@ -13,12 +15,24 @@ from btc_price_tracker.store.outbox import Outbox
 BASIS_POINTS = 10_000
 
 
-def latest_price(tick: Tick, status: Status, now: int) -> dict[str, Any]:
+def price_view(tick: Tick) -> dict[str, Any]:
+    """A price as streams have it, with its id."""
+    return {"id": tick.id, **structs.asdict(Price.of(tick))}
+
+
+def latest_view(tick: Tick, status: Status, now: int) -> dict[str, Any]:
     """The newest price as of `now` (ms): where nothing fresh followed it, it is stale and its age has grown."""
-    price = {"id": tick.id, **{name: getattr(Price.of(tick), name) for name in Price.__struct_fields__}}
-    if status is Status.STALE:
-        price |= {"status": status, "age": max(now // 1000 - tick.timestamp + tick.age, tick.age)}
-    return price
+    if status is not Status.STALE:
+        return price_view(tick)
+    return price_view(tick) | {
+        "status": status,
+        "age": max(now // 1000 - tick.timestamp + tick.age, tick.age),
+    }
+
+
+def provenance_view(tick: Tick) -> dict[str, Any]:
+    """A price with all that it was computed from; `price.recompute` does it again."""
+    return price_view(tick) | {"quotes": tick.quotes}
 
 
 def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:
@@ -35,9 +49,11 @@ def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:
     return reasons
 
 
-def source_views(states: Iterable[SourceState], latest: Tick | None, now: int) -> list[dict[str, Any]]:
-    """Every source as `/sources` shows it: how it is doing, and its part in the newest price."""
-    judged = {quote.source: quote for quote in latest.quotes} if latest else {}
+def source_views(
+    states: Iterable[SourceState], quotes: Iterable[Judged], latest: Tick | None, now: int
+) -> list[dict[str, Any]]:
+    """Every source as `/sources` shows it: how it is doing, and its part in the last round."""
+    judged = {quote.source: quote for quote in quotes}
     return [_source_view(state, judged.get(state.name), latest, now) for state in states]
 
 
