@@ -74,8 +74,8 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
         return reply(latest_view(hub.latest, hub.status, parts.clock.now()))
 
-    @_get(app, "/prices/{tick_id}")
-    async def price(tick_id: Annotated[int, Path(ge=0, le=GREATEST_ID)]) -> Response:
+    @_get(app, "/prices/{id}")
+    async def price(tick_id: Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID)]) -> Response:
         """One price and every source's part in it: enough to compute it again."""
         try:
             tick = await parts.streams.store.get(tick_id)
