@@ -1,0 +1,69 @@
+"""A stream that writes down what the hub gives it, and has as much room as the test allows."""
+
+import re
+
+import msgspec
+
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.hub import Hub, Lag
+
+_EVENT = re.compile(rb"(?:event: (?P<name>\w+)|id: (?P<id>\d+))\ndata: (?P<data>.+)\n\n")
+
+
+class Recorder:
+    """A `hub.Stream`. `room` is how many bytes it still takes, None for any number."""
+
+    def __init__(self, room: int | None = None) -> None:
+        self.lag: Lag | None = None
+        self.room = room
+        self.taken = b""
+        self.broken = False
+        self.closed = False
+        self.farewell = b""
+        self.waits = False
+
+    def write(self, data: bytes) -> int:
+        if self.broken or self.closed:
+            raise BrokenPipeError
+        if self.room is None:
+            self.taken += data
+            return len(data)
+        if self.room == 0:
+            raise BlockingIOError
+        part = data[: self.room]
+        self.room -= len(part)
+        self.taken += part
+        return len(part)
+
+    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see hub.Stream
+        self.waits = wanted
+
+    def finish(self, farewell: bytes) -> None:
+        self.farewell = farewell
+
+    def close(self) -> None:
+        self.closed = True
+
+    def make_room(self, hub: Hub, room: int | None = None) -> None:
+        """Let the kernel have room again: it tells whoever waits for it."""
+        self.room = room
+        if self.waits and not self.closed:
+            hub.advance(self)
+
+    @property
+    def events(self) -> list[tuple[str, dict[str, int | str]]]:
+        """Name and data of every whole event; prices are called `price` and have an `id`."""
+        return [_read(event) for event in sse.unchunk(self.taken) if not event.startswith(b"retry")]
+
+    @property
+    def ids(self) -> list[int]:
+        return [int(data["id"]) for name, data in self.events if name == "price"]
+
+
+def _read(event: bytes) -> tuple[str, dict[str, int | str]]:
+    at = _EVENT.fullmatch(event)
+    assert at is not None, event
+    data: dict[str, int | str] = msgspec.json.decode(at["data"])
+    if at["id"]:
+        return "price", {**data, "id": int(at["id"])}
+    return at["name"].decode(), data

@@ -1,0 +1,108 @@
+"""Whatever happens in whatever order, a stream's prices and gaps add up to all that was published."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from btc_price_tracker.fanout import hub as hub_module
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.price.model import Status, Update
+from btc_price_tracker.testing import ManualClock
+from fanout.recorder import Recorder
+from live import a_tick
+
+Step = tuple[str, int, int]
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["publish", "publish", "status", "join", "room", "turn", "break", "leave"]),
+        st.integers(0, 6),
+        st.integers(0, 400),
+    ),
+    max_size=60,
+)
+
+
+@dataclass(slots=True)
+class World:
+    """A hub, everything published, and every stream with the id after which it joined."""
+
+    hub: Hub
+    published: list[int] = field(default_factory=list)
+    streams: list[tuple[int, Recorder]] = field(default_factory=list)
+
+    async def play(self, steps: Sequence[Step]) -> None:
+        for name, which, amount in steps:
+            match name:
+                case "publish" | "status":
+                    self.publish(with_price=name == "publish", reason=f"reason {which}")
+                case "join":
+                    self.join(which, room=amount)
+                case "turn":
+                    await asyncio.sleep(0)
+                case _ if self.streams:
+                    self.disturb(name, self.streams[which % len(self.streams)][1], amount)
+
+    def publish(self, *, with_price: bool, reason: str) -> None:
+        tick = a_tick(2 * len(self.published) + 2) if with_price else None
+        if tick is not None:
+            self.published.append(tick.id)
+        self.hub.publish(Update(Status.OK, reason, tick))
+
+    def join(self, back: int, room: int) -> None:
+        after = max(self.hub.head - 2 * back, 0)
+        stream = Recorder(room)
+        self.streams.append((after, stream))
+        self.hub.join(stream, after)
+
+    def disturb(self, name: str, stream: Recorder, amount: int) -> None:
+        match name:
+            case "room":
+                stream.make_room(self.hub, amount)
+            case "break":
+                stream.broken = True
+            case "leave":
+                self.hub.leave(stream)
+
+    async def come_to_rest(self) -> None:
+        for _ in range(100):
+            for _, stream in self.streams:
+                stream.make_room(self.hub)
+            await asyncio.sleep(0)
+
+    def check(self, after: int, stream: Recorder) -> None:
+        """No price is skipped in silence, none comes twice, and none that was called lost was sent."""
+        at = after
+        for name, data in stream.events:
+            if name == "price":
+                assert [i for i in self.published if at < i <= int(data["id"])] == [data["id"]]
+                at = int(data["id"])
+            elif name == "gap":
+                assert data["from"] == at + 1
+                at = int(data["to"])
+        assert at >= self.hub.head
+        assert stream.taken.endswith(self.hub.said) or self.hub.said in stream.taken
+
+
+async def play(steps: Sequence[Step], ring_size: int) -> None:
+    world = World(Hub(Ring(ring_size), ManualClock(), heartbeat=15))
+    await world.play(steps)
+    await world.come_to_rest()
+    for after, stream in world.streams:
+        if not stream.closed and not stream.broken:
+            assert stream.lag is None
+            world.check(after, stream)
+
+
+@pytest.mark.parametrize("ring_size", [3, 1000])
+@settings(deadline=None, max_examples=150)
+@given(steps=STEPS)
+def test_prices_and_gaps_add_up(steps: Sequence[Step], ring_size: int) -> None:
+    with mock.patch.object(hub_module, "SLICE", 2), mock.patch.object(hub_module, "PAGE", 3):
+        asyncio.run(play(steps, ring_size))

@@ -1,0 +1,142 @@
+"""The reactor on real sockets."""
+
+import asyncio
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.price.model import Status, Update
+from btc_price_tracker.testing import ManualClock, eventually
+from live import a_tick
+
+pytestmark = pytest.mark.skipif(not Reactor.available(), reason="there is no epoll on this platform")
+
+
+@pytest.fixture
+def hub() -> Hub:
+    return Hub(Ring(10_000), ManualClock(), heartbeat=15)
+
+
+@pytest.fixture
+async def reactor(hub: Hub) -> AsyncIterator[Reactor]:
+    reactor = Reactor(hub)
+    yield reactor
+    reactor.close()
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[int, socket.socket]]:
+    """A descriptor to be adopted, and the client at its other end, over TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    server.setblocking(False)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+    client.settimeout(5)
+    yield server.detach(), client
+    client.close()
+
+
+def publish(hub: Hub, *ids: int) -> None:
+    for tick_id in ids:
+        hub.publish(Update(Status.OK, "3 exchanges agree.", a_tick(tick_id)))
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def is_open(fd: int) -> bool:
+    return Path(f"/proc/self/fd/{fd}").exists()
+
+
+def read_all(client: socket.socket) -> bytes:
+    received = b""
+    while data := client.recv(65536):
+        received += data
+    return received
+
+
+async def test_an_adopted_socket_gets_its_opening_and_then_every_frame(
+    hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
+) -> None:
+    fd, client = pair
+    reactor.adopt(fd, 0, sse.retry(2000), told=hub.said)
+    publish(hub, 1)
+    await hub.drain(0)
+    received = read_all(client)
+    assert received.startswith(sse.retry(2000))
+    assert sse.price(a_tick(1)) in received
+    assert received.endswith(b"\r\n0\r\n\r\n")
+    assert not is_open(fd)
+
+
+async def test_a_client_that_sent_more_than_it_asked_still_gets_a_clean_end(
+    hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
+) -> None:
+    fd, client = pair
+    reactor.adopt(fd, 0, b"")
+    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    await hub.drain(0)
+    assert read_all(client).endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("way", ["close", "half-close", "reset"])
+async def test_a_client_that_hangs_up_is_forgotten_without_a_write(
+    hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket], way: str
+) -> None:
+    fd, client = pair
+    reactor.adopt(fd, 0, b"")
+    if way == "half-close":
+        client.shutdown(socket.SHUT_WR)
+    else:
+        if way == "reset":
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+    await eventually(lambda: len(hub) == 0)
+    assert not is_open(fd)
+
+
+async def test_a_client_that_is_gone_before_it_is_adopted_leaves_nothing(
+    hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
+) -> None:
+    fd, client = pair
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+    reactor.adopt(fd, 0, sse.retry(2000))
+    await eventually(lambda: len(hub) == 0)
+    assert not is_open(fd)
+
+
+async def test_a_reader_that_pauses_gets_everything_and_costs_no_polling_after(
+    hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
+) -> None:
+    fd, client = pair
+    publish(hub, *range(1, 10_001))
+    await asyncio.sleep(0)
+    reactor.adopt(fd, 0, b"", told=hub.said)
+    publish(hub, 10_001)
+    everything = b"".join(sse.price(a_tick(tick_id)) for tick_id in range(1, 10_002))
+    received = b""
+    client.setblocking(False)
+    async with asyncio.timeout(20):
+        while len(received) < len(everything):
+            received += await asyncio.get_running_loop().sock_recv(client, 65536)
+    assert received == everything
+    assert reactor._epoll.poll(0) == []
+
+
+async def test_closing_it_closes_every_socket_and_its_own(hub: Hub, pair: tuple[int, socket.socket]) -> None:
+    before = open_files()
+    reactor = Reactor(hub)
+    reactor.adopt(pair[0], 0, b"")
+    reactor.close()
+    assert len(hub) == 0
+    assert open_files() == before - 1
