@@ -164,6 +164,8 @@ class Hub:
         after, page = self._replay(after)
         stream.lag = self._lagging[stream] = Lag(after, opening + page, self._said, self._clock.monotonic())
         self.advance(stream)
+        if self.draining:  # it was under way to us when the end began
+            self._end(stream, sse.retry(random.randint(1000, 5000)))
 
     def advance(self, stream: Stream) -> None:
         """Write on where a laggard stopped; make it live once it has everything."""
