@@ -96,6 +96,8 @@ async def test_a_batch_with_an_amount_finer_than_a_cent_is_refused_as_a_whole(st
     with pytest.raises(ValueError, match=r"69420\.255"):
         await store.append([tick(1), tick(2, "69420.255")])
     assert await read(store, 0) == []
+    await store.append(ticks(2))
+    assert await read(store, 0) == [2]
 
 
 async def test_since_gives_what_lies_after_the_first_id_up_to_and_with_the_last(store: Store) -> None:
@@ -163,6 +165,14 @@ async def test_pruning_drops_what_is_older_and_remembers_how_far(store: Store) -
     assert await store.get(1) is None
     assert await store.prune(5) == 0
     assert await store.span() == Span(5, 9, 2)
+
+
+async def test_the_quotes_of_a_dropped_tick_are_gone_with_it(store: Store) -> None:
+    await store.append([tick(1, quotes=QUOTES), tick(2, quotes=QUOTES)])
+    await store.prune(3)
+    await store.append([tick(1), tick(2, "1.00", QUOTES)])
+    assert await store.get(1) == tick(1)
+    assert await store.get(2) == tick(2, "1.00", QUOTES)
 
 
 async def test_an_emptied_store_still_knows_how_far_it_was_pruned(store: Store) -> None:

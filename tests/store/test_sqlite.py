@@ -292,15 +292,29 @@ async def test_an_append_doesnt_wait_for_a_read(path: Path) -> None:
             cursor = connection.execute("SELECT id FROM ticks")
             cursor.fetchone()
             reading.set()
-            done.wait()
+            done.wait(30)
             return 1 + len(cursor.fetchall())
 
         read = asyncio.create_task(store._reader.run(long_read))
-        await asyncio.to_thread(reading.wait)
+        await asyncio.to_thread(reading.wait, 30)
         await store.append(ticks(1001))
         assert await store.prune(500) == 499
         done.set()
         assert await read == 1000  # it saw the one moment at which it began
+
+
+async def test_no_read_waits_for_the_writer_or_takes_its_time(path: Path) -> None:
+    async with opened(path) as store:
+        await store.append(ticks(1))
+        done = threading.Event()
+        write = asyncio.create_task(store._writer.run(lambda _: done.wait(30)))
+        await asyncio.sleep(0)  # it has the writer's thread to itself
+        assert await store.span() == Span(1, 1, 0)
+        assert await store.get(1) == ticks(1)[0]
+        assert len(await store.newest(1)) == 1
+        assert await ids(store) == [1]
+        done.set()
+        await write
 
 
 async def test_an_append_waits_for_one_step_of_a_pruning_at_most(
