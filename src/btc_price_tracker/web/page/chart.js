@@ -40,7 +40,8 @@ const prices = (plot, splits, axis, space, step) =>
 const times = (plot, splits, axis, space, step) =>
   splits.map((seconds) => (step < 60 ? hourMinuteSecond : hourMinute)(seconds * 1000));
 
-const widest = (rem) => (plot, labels) => (0.47 * Math.max(0, ...(labels ?? []).map(({ length }) => length)) + 0.6) * rem;
+const widest = (rem) => (plot, labels) =>
+  (0.47 * Math.max(0, ...(labels ?? []).map(({ length }) => length)) + 0.6) * rem;
 
 export class Chart {
   #plot = null;
@@ -61,7 +62,11 @@ export class Chart {
     if (!this.#plot) this.#build();
     this.#plot?.setData(this.#data);
     this.#describe(points);
-    Object.assign(root.dataset, { first: series.points[0].id, last: series.last.id, count: series.points.length });
+    Object.assign(root.dataset, {
+      first: series.points[0].id,
+      last: series.last.id,
+      count: series.points.length,
+    });
   }
 
   /** Call when the colours have changed. */
@@ -85,11 +90,22 @@ export class Chart {
       height: root.clientHeight,
       legend: { show: false },
       padding: [0.3 * rem, 0, 0, 0],
-      cursor: { y: false, drag: { x: false, y: false }, points: { size: 0.6 * rem, fill: colour("--accent") } },
+      cursor: {
+        y: false,
+        drag: { x: false, y: false },
+        points: { size: 0.6 * rem, fill: colour("--accent") },
+      },
       scales: { x: { range: () => this.#window }, y: { range: priceRange } },
       axes: [
         { ...axis, grid: { show: false }, space: 6 * rem, size: 1.8 * rem, values: times },
-        { ...axis, side: 1, grid: { stroke: colour("--rule"), width: Math.max(1, 0.055 * rem) }, space: 3.4 * rem, size: widest(rem), values: prices },
+        {
+          ...axis,
+          side: 1,
+          grid: { stroke: colour("--rule"), width: Math.max(1, 0.055 * rem) },
+          space: 3.4 * rem,
+          size: widest(rem),
+          values: prices,
+        },
       ],
       series: [
         {},
@@ -147,7 +163,10 @@ export class Chart {
     const high = points.reduce((most, { price }) => Math.max(most, price), 0);
     document.getElementById("extremes").replaceChildren(labelled("Low", low), labelled("High", high));
     const since = dayHourMinute(points[0].id);
-    root.setAttribute("aria-label", `Line chart of the price since ${since}: lowest ${money(low)}, highest ${money(high)}. Arrow keys read it.`);
+    root.setAttribute(
+      "aria-label",
+      `Line chart of the price since ${since}: lowest ${money(low)}, highest ${money(high)}. Arrow keys read it.`,
+    );
   }
 }
 

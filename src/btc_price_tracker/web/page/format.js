@@ -25,7 +25,8 @@ export const signedPercent = (share) => sign(share, `${Math.abs(share * 100).toF
 
 /** A deviation in basis points; from 100 bp on in per cent. */
 export function deviation(basisPoints) {
-  if (Math.abs(basisPoints) >= 100) return sign(basisPoints, `${Math.abs(basisPoints / 100).toFixed(1)}\u202f%`);
+  if (Math.abs(basisPoints) >= 100)
+    return sign(basisPoints, `${Math.abs(basisPoints / 100).toFixed(1)}\u202f%`);
   return sign(basisPoints, `${Math.abs(basisPoints).toFixed(1)}\u202fbp`);
 }
 
@@ -43,13 +44,22 @@ const two = (large, unit, small, part) => `${large}\u202f${unit}` + (small ? ` $
 
 /** A span in seconds in one unit, to follow "past": 45 seconds, minute, 8 minutes, 3 hours. */
 export function coarse(seconds) {
-  const [unit, size] = [["hour", 3_600], ["minute", 60], ["second", 1]].find(([, size]) => seconds >= size) ?? ["second", 1];
+  const [unit, size] = [
+    ["hour", 3_600],
+    ["minute", 60],
+    ["second", 1],
+  ].find(([, size]) => seconds >= size) ?? ["second", 1];
   const count = Math.floor(seconds / size);
   return count === 1 ? unit : `${count} ${unit}s`;
 }
 
 const clock = (options) => {
-  const format = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", hourCycle: "h23", ...options });
+  const format = new Intl.DateTimeFormat("en-GB", {
+    hour: "2-digit",
+    minute: "2-digit",
+    hourCycle: "h23",
+    ...options,
+  });
   return (milliseconds) => format.format(milliseconds);
 };
 

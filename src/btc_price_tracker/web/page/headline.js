@@ -35,7 +35,10 @@ export class Headline {
   #fit(length) {
     this.#fitted = length;
     const figures = $("price").querySelector(".figures");
-    $("price").style.setProperty("--em", figures.offsetWidth / parseFloat(getComputedStyle(figures).fontSize));
+    $("price").style.setProperty(
+      "--em",
+      figures.offsetWidth / parseFloat(getComputedStyle(figures).fontSize),
+    );
   }
 
   #write(price) {
@@ -51,12 +54,17 @@ export class Headline {
 /** Puts `text` into `element`, one span a character; those from the first that changed on light up and fade. */
 function rewrite(element, text, colour) {
   const before = element.textContent;
-  const same = before.length === text.length ? [...text].findIndex((character, i) => character !== before[i]) : 0;
+  const same =
+    before.length === text.length ? [...text].findIndex((character, i) => character !== before[i]) : 0;
   element.replaceChildren(...[...text].map((character) => make("span", character)));
   if (!colour || calm.matches || same < 0) return;
   for (const figure of [...element.children].slice(same)) {
-    figure.animate({ color: [`var(${colour})`, getComputedStyle(figure).color] }, { duration: FLASH, easing: "ease-out" });
+    figure.animate(
+      { color: [`var(${colour})`, getComputedStyle(figure).color] },
+      { duration: FLASH, easing: "ease-out" },
+    );
   }
 }
 
-const make = (tag, textContent, className = "") => Object.assign(document.createElement(tag), { textContent, className });
+const make = (tag, textContent, className = "") =>
+  Object.assign(document.createElement(tag), { textContent, className });

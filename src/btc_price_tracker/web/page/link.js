@@ -34,7 +34,8 @@ export class Link {
   #render() {
     const { state } = this.#event;
     const lost = state === "reconnecting" || state === "waiting";
-    if (lost !== this.#lost) say(lost ? "The connection to the server is lost. Reconnecting." : "Connected again.");
+    if (lost !== this.#lost)
+      say(lost ? "The connection to the server is lost. Reconnecting." : "Connected again.");
     this.#lost = lost;
     document.querySelector("main").dataset.link = lost ? "lost" : "fine";
     $("link").dataset.state = state;

@@ -20,7 +20,11 @@ const standing = new Standing(clock);
 const chart = new Chart();
 const ranges = rangeChoice(() => choose());
 const link = new Link(() => stream.wake());
-const sources = new Sources(clock, (answer) => standing.learn(answer), () => stream.wake());
+const sources = new Sources(
+  clock,
+  (answer) => standing.learn(answer),
+  () => stream.wake(),
+);
 
 let series = new Series(); // what is shown
 let replay = null; // what takes its place once it has reached the present

@@ -44,7 +44,10 @@ export class Sources {
 
   async #ask() {
     try {
-      const response = await fetch(endpoint("/sources"), { cache: "no-store", signal: AbortSignal.timeout(PERIOD) });
+      const response = await fetch(endpoint("/sources"), {
+        cache: "no-store",
+        signal: AbortSignal.timeout(PERIOD),
+      });
       this.#clock.learn(response.headers);
       if (this.#silent) this.#onReturn();
       this.#silent = false;
@@ -93,7 +96,8 @@ function fill(item, source) {
   write(item, ".source-price", price == null ? "–" : amount(price));
   write(item, ".source-deviation", distance == null ? "" : deviation(distance));
   item.querySelector(".scale").classList.toggle("is-empty", distance == null);
-  item.querySelector(".scale i").style.left = `${50 + 50 * Math.max(-1, Math.min(1, (distance ?? 0) / SCALE))}%`;
+  item.querySelector(".scale i").style.left =
+    `${50 + 50 * Math.max(-1, Math.min(1, (distance ?? 0) / SCALE))}%`;
 }
 
 function write(item, selector, text) {
@@ -101,7 +105,8 @@ function write(item, selector, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-const standing = ({ state, age }) => (STATES[state] ?? state ?? "unknown") + (age == null ? "" : `, ${span(age)}`);
+const standing = ({ state, age }) =>
+  (STATES[state] ?? state ?? "unknown") + (age == null ? "" : `, ${span(age)}`);
 
 function explanation({ state, reason, error, next_try_s: next }) {
   const soon = next >= 1 && !CALM.has(state) ? `next try in ${span(next)}` : null;

@@ -53,7 +53,9 @@ export class Standing {
 
   #render() {
     document.querySelector("main").dataset.price = this.#kind();
-    $("none-reason").textContent = this.#reason.replace(/^No price yet: ./, (start) => start.at(-1).toUpperCase()); // as the heading says
+    $("none-reason").textContent = this.#reason.replace(/^No price yet: ./, (start) =>
+      start.at(-1).toUpperCase(),
+    ); // as the heading says
     $("none-demo").hidden = this.#recorded !== false;
     $("status").dataset.status = this.#status ?? "";
     $("status").textContent = WORDS[this.#status] ?? this.#status ?? "";

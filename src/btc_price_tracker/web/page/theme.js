@@ -38,5 +38,7 @@
   choose(recall());
   system.addEventListener("change", () => dispatchEvent(new Event("themechange")));
   addEventListener("storage", ({ key, newValue }) => key === "theme" && choose(newValue));
-  addEventListener("DOMContentLoaded", () => document.querySelector("#theme").addEventListener("click", toggle));
+  addEventListener("DOMContentLoaded", () =>
+    document.querySelector("#theme").addEventListener("click", toggle),
+  );
 })();

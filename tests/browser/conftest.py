@@ -1,0 +1,72 @@
+"""A real server and a real Chromium."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from browser.process import Server, running
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def demo() -> Iterator[Server]:
+    """Recorded prices, one a second."""
+    with running(Server("demo", store_url="memory://")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """For a module, not for the session: Playwright keeps a loop running, which async tests don't bear."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"Chromium is not installed: there is no {CHROMIUM}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser_context(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def complaints(browser_context: BrowserContext) -> list[str]:
+    """What the console and uncaught errors say; violations of the content security policy are among it."""
+    heard: list[str] = []
+
+    def listen(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            heard.append(message.text)
+
+    browser_context.on("console", listen)
+    browser_context.on("weberror", lambda error: heard.append(str(error.error)))
+    return heard
+
+
+@pytest.fixture
+def visit(browser_context: BrowserContext, complaints: list[str]) -> Callable[[Server], Page]:
+    """Open the page of a server and wait for its first price."""
+
+    def go(server: Server) -> Page:
+        page = browser_context.new_page()
+        page.goto(server.url)
+        page.wait_for_selector("main[data-price=fresh]")
+        return page
+
+    return go

@@ -1,0 +1,157 @@
+"""The page's own parts, each by itself: imported from the server into a blank page, with time and network in hand."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from browser.process import Server
+
+FAKE = """
+  class FakeEventSource extends EventTarget {
+    static CLOSED = 2;
+    static opened = [];
+    readyState = 0;
+    constructor(url) { super(); this.url = url; FakeEventSource.opened.push(this); }
+    close() { this.readyState = 2; }
+    fail(readyState) { this.readyState = readyState; this.onerror(); }
+    price(id) { this.onmessage({lastEventId: String(id), data: JSON.stringify({price: 1, status: "ok"})}); }
+    say(type, data) { this.dispatchEvent(new MessageEvent(type, {data: JSON.stringify(data)})); }
+  }
+  const { Connection } = await import("/page/connection.js");
+  const events = [];
+  const connection = new Connection((event) => events.push(event), { EventSource: FakeEventSource });
+  connection.start(100);
+  const now = () => FakeEventSource.opened.at(-1);
+  const urls = () => FakeEventSource.opened.map(({url}) => url);
+  const ids = () => events.filter(({type}) => type === "price").map(({id}) => id);
+  const states = () => events.filter(({type}) => type === "link").map(({state}) => state);
+  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+"""
+
+
+@pytest.fixture
+def blank(demo: Server, chromium: Browser) -> Page:
+    """A page of the server's origin without any script of its own, and with a clock that the test owns."""
+    page = chromium.new_page()
+    page.clock.install()
+    page.goto(f"{demo.url}/healthz")
+    return page
+
+
+def with_connection(page: Page, script: str) -> Any:
+    return page.evaluate(f"async () => {{ {FAKE} {script} }}")
+
+
+def test_a_stream_begins_at_since_and_repeats_are_dropped(blank: Page) -> None:
+    script = (
+        "now().price(5); now().price(7); now().price(7); now().price(6); return [urls(), ids(), states()];"
+    )
+    urls, ids, states = with_connection(blank, script)
+    assert urls == ["/prices/stream?since=100"]
+    assert ids == [5, 7]
+    assert states == ["connecting", "live"]
+
+
+def test_the_first_try_is_left_to_the_browser(blank: Page) -> None:
+    """It knows the server's `retry:`; we can't see it."""
+    urls, states = with_connection(blank, "now().price(5); now().fail(0); return [urls(), states()];")
+    assert len(urls) == 1
+    assert states[-1] == "reconnecting"
+
+
+@pytest.mark.parametrize("failure", ["now().fail(2);", "now().fail(0); now().fail(0);"])
+def test_where_the_browser_fails_we_go_on_after_the_last_id(blank: Page, failure: str) -> None:
+    """It gives up after an error status, and its second failure in a row is a server that is down."""
+    blank.evaluate(f"async () => {{ {FAKE} now().price(5); {failure} window.test = {{urls, states}}; }}")
+    assert blank.evaluate("test.states().at(-1)") == "waiting"
+    blank.clock.run_for(1_000)
+    assert blank.evaluate("test.urls()") == ["/prices/stream?since=100", "/prices/stream?last_event_id=5"]
+
+
+def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:
+    blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{urls, now}}; }}")
+    blank.clock.run_for(35_000)
+    blank.evaluate("test.now().say('heartbeat', {timestamp: 1})")
+    blank.clock.run_for(39_000)
+    assert len(blank.evaluate("test.urls()")) == 1
+    blank.clock.run_for(10_000)
+    assert blank.evaluate("test.urls().at(-1)") == "/prices/stream?last_event_id=5"
+
+
+def test_a_page_that_wakes_up_does_not_wait_for_the_silence_to_end(blank: Page) -> None:
+    blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{urls, connection}}; }}")
+    blank.clock.run_for(6_000)
+    blank.evaluate("test.connection.wake()")
+    blank.clock.run_for(1_000)
+    assert blank.evaluate("test.urls().at(-1)") == "/prices/stream?last_event_id=5"
+
+
+def test_a_server_whose_ids_went_back_is_followed_from_the_beginning(blank: Page) -> None:
+    script = "now().price(9); now().say('gap', {from: 0, to: 3}); now().price(4); return [ids(), events];"
+    ids, events = with_connection(blank, script)
+    assert ids == [9, 4]
+    assert [event["type"] for event in events if event["type"] != "link"] == [
+        "restart",
+        "price",
+        "restart",
+        "gap",
+        "price",
+    ]
+
+
+def test_the_wait_doubles_up_to_thirty_seconds_and_half_of_it_is_chance(blank: Page) -> None:
+    waits = blank.evaluate(
+        """async () => {
+          const { backoff } = await import("/page/connection.js");
+          return [1, 2, 3, 9].map((n) => [backoff(n, () => 0), backoff(n, () => 1)]);
+        }"""
+    )
+    assert waits == [[500, 1000], [1000, 2000], [2000, 4000], [15_000, 30_000]]
+
+
+def with_series(page: Page, script: str) -> Any:
+    return page.evaluate(
+        f"""async () => {{
+          const {{ Series }} = await import("/page/series.js");
+          const series = new Series();
+          const add = (seconds, price = 1, status = "ok") => series.append({{id: seconds * 1000, price, status}});
+          {script}
+        }}"""
+    )
+
+
+def test_a_hole_breaks_the_line_and_jitter_does_not(blank: Page) -> None:
+    script = "[0, 10, 21, 30, 58, 68, 168, 178].forEach((at) => add(at)); return series.columns(0)[1];"
+    assert with_series(blank, script) == [1, 1, 1, 1, 1, 1, None, 1, 1]
+
+
+def test_another_interval_is_no_hole_for_ever(blank: Page) -> None:
+    script = """
+      for (let i = 0; i < 9; i++) add(i);
+      for (let i = 1; i < 9; i++) add(9 + 10 * i);
+      return series.columns(0)[1];
+    """
+    assert with_series(blank, script)[-4:] == [1, 1, 1, 1]
+
+
+def test_a_gap_event_breaks_the_line(blank: Page) -> None:
+    script = "add(0); add(10); series.gap(); add(20); return series.columns(0)[1];"
+    assert with_series(blank, script) == [1, 1, None, 1]
+
+
+def test_stale_prices_are_a_line_of_their_own_that_starts_where_the_fresh_one_ends(blank: Page) -> None:
+    script = "add(0, 5); add(10, 6); add(20, 6, 'stale'); add(30, 7); return series.columns(0);"
+    assert with_series(blank, script) == [[0, 10, 20, 30], [5, 6, None, 7], [None, 6, 6, None]]
+
+
+def test_the_points_are_bounded_and_no_extreme_is_lost(blank: Page) -> None:
+    script = """
+      for (let i = 0; i < 100_000; i++) add(i, i === 777 ? 1 : i === 30_001 ? 9 : 5);
+      const prices = series.points.map(({price}) => price);
+      const breaks = series.points.filter((point) => point.breaks).length;
+      return [prices.length, Math.min(...prices), Math.max(...prices), series.last.id, breaks];
+    """
+    count, low, high, last, breaks = with_series(blank, script)
+    assert count <= 12_000
+    assert (low, high, last, breaks) == (1, 9, 99_999_000, 0)

@@ -1,0 +1,168 @@
+"""What a reader sees."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from browser.process import Server, running
+
+Visit = Callable[[Server], Page]
+
+SCREENS = [(320, 568), (360, 640), (844, 390), (820, 1180), (1600, 900), (3840, 2160)]
+
+
+SETTLED = """() => {
+  const chart = document.querySelector("#chart");
+  return chart.clientWidth === chart.querySelector("canvas").clientWidth;
+}"""
+
+
+def shown_price(page: Page) -> str:
+    return page.inner_text("#dollars") + page.inner_text("#cents")
+
+
+def test_the_price_is_shown_in_the_page_and_in_its_title_and_goes_on(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    first = shown_price(page)
+    assert re.fullmatch(r"\d{2},\d{3}\.\d\d", first)
+    expect(page.locator("#price")).not_to_contain_text(first)
+    expect(page).to_have_title(re.compile(r"^\d{2},\d{3}\.\d\d · BTC/USD$"))
+
+
+def test_the_points_of_the_chart_are_the_prices_of_the_stream(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    expect(page.locator("#chart canvas")).to_be_visible()
+    data = page.locator("#chart").evaluate("chart => ({...chart.dataset})")
+    first, last = int(data["first"]), int(data["last"])
+    ids = [i for i in demo.stream_ids(first // 1000, last) if i >= first]
+    assert (ids[0], ids[-1], len(ids)) == (first, last, int(data["count"]))
+
+
+def test_recorded_prices_are_called_recorded(demo: Server, visit: Visit) -> None:
+    expect(visit(demo).locator("#recorded")).to_contain_text("Recorded prices: Coinbase")
+
+
+def test_every_source_has_its_line_with_price_and_deviation(demo: Server, visit: Visit) -> None:
+    lines = visit(demo).locator("#sources li")
+    expect(lines).to_have_count(4)
+    expect(lines.nth(0)).to_contain_text("Coinbase")
+    expect(lines.nth(0)).to_contain_text(
+        re.compile(r"fresh.*\d{2},\d{3}\.\d\d.*bp|\d{2},\d{3}\.\d\d.*fresh.*bp", re.DOTALL)
+    )
+
+
+def test_status_age_spread_and_number_of_sources_stand_beside_the_price(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    expect(page.locator(".standing")).to_contain_text(re.compile(r"Age\s*\d+\s*s"))
+    expect(page.locator(".standing")).to_contain_text(re.compile(r"Spread\s*±\s*\$\d+\.\d\d"))
+    expect(page.locator(".standing")).to_contain_text(re.compile(r"Sources\s*\d"))
+    expect(page.locator("#status")).to_have_text(re.compile("OK|Degraded|Single source"))
+
+
+def test_nothing_breaks_the_content_security_policy_and_nothing_complains(
+    demo: Server, visit: Visit, complaints: list[str]
+) -> None:
+    page = visit(demo)
+    page.get_by_label("24h").check()
+    page.locator("#theme").click()
+    page.locator("#chart").hover()
+    expect(page.locator(".reading")).to_be_visible()
+    assert complaints == []
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_no_screen_is_too_small_or_too_large(demo: Server, visit: Visit, scheme: str) -> None:
+    page = visit(demo)
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    for width, height in SCREENS:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_function(SETTLED)
+        too_wide = "document.documentElement.scrollWidth > innerWidth"
+        assert not page.evaluate(too_wide), f"{width}×{height} scrolls sideways"
+        price = page.locator("#price .figures").bounding_box()
+        assert price is not None
+        assert price["x"] >= 0
+        assert price["x"] + price["width"] <= width
+        chart = page.locator("#chart canvas").bounding_box()
+        assert chart is not None
+        assert chart["x"] + chart["width"] <= width
+
+
+def test_on_a_wall_the_price_dominates_and_nothing_scrolls(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    page.set_viewport_size({"width": 3840, "height": 2160})
+    price = page.locator("#price .figures").bounding_box()
+    assert price is not None
+    assert price["width"] > 3840 / 2
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+
+
+def test_the_choice_of_dark_or_light_is_remembered(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    page.emulate_media(color_scheme="light")
+    page.get_by_role("button", name="Switch between dark and light").click()
+    paper = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(paper)
+    page.reload()
+    assert page.evaluate(paper) == dark == "rgb(14, 13, 12)"
+
+
+def test_the_range_is_chosen_by_keyboard_and_remembered(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    page.get_by_label("1h").focus()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("6h")).to_be_checked()
+    page.reload()
+    expect(page.get_by_label("6h")).to_be_checked()
+
+
+def test_the_chart_is_read_by_arrow_keys(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    expect(page.locator("#chart canvas")).to_be_visible()
+    page.locator("#chart").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator(".reading")).to_have_text(re.compile(r"\$\d{2},\d{3}\.\d\d \d\d:\d\d:\d\d"))
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_text_stands_out_from_its_ground(demo: Server, visit: Visit, scheme: str) -> None:
+    """WCAG 2.2 AA: 4.5 for text, 3 for the line and the focus ring."""
+    page = visit(demo)
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    for name, least in {"ink": 4.5, "quiet": 4.5, "up": 4.5, "down": 4.5, "warn": 4.5, "accent": 3}.items():
+        assert page.evaluate(CONTRAST, f"--{name}") >= least, f"--{name} on --paper"
+
+
+CONTRAST = """name => {
+  const luminance = (colour) => {
+    document.body.style.color = `var(${colour})`;
+    const linear = getComputedStyle(document.body).color.match(/[\\d.]+/g).map(Number)
+      .map((byte) => byte / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
+    document.body.style.color = "";
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const [low, high] = [luminance(name), luminance("--paper")].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}"""
+
+
+def test_who_wants_no_motion_gets_none(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    page.emulate_media(reduced_motion="reduce")
+    before = shown_price(page)
+    expect(page.locator("#price")).not_to_contain_text(before)
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_without_a_price_the_page_says_why_and_names_the_demo(browser_context: BrowserContext) -> None:
+    """Port 9 (discard) of this machine: nobody answers there."""
+    dead = Server("serve", store_url="memory://", sources="coinbase", coinbase_url="http://127.0.0.1:9")
+    with running(dead):
+        page = browser_context.new_page()
+        page.goto(dead.url)
+        expect(page.locator(".none-title")).to_have_text("No price yet")
+        expect(page.locator("#none-reason")).to_contain_text("coinbase")
+        expect(page.locator(".none")).to_contain_text("make demo")
+        expect(page.locator("#sources li")).to_contain_text("Coinbase")
