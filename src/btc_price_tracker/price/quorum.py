@@ -66,22 +66,27 @@ def conclude(this: Round) -> Verdict:
 
 def _undecided(this: Round, dispute: str) -> Verdict:
     quotes = mark(this.judged, used=(), admitted=this.admitted.keys())
-    flawed = [
-        said for said in quotes if said.source not in this.admitted and said.source not in this.aggregators
-    ]
-    return Verdict(Status.STALE, f"{dispute}{causes(flawed)}.", quotes)
+    return Verdict(Status.STALE, f"{dispute}{_unusable(this, quotes)}.", quotes)
+
+
+def _unusable(this: Round, quotes: Sequence[Judged]) -> str:
+    """Why those that can't vote can't."""
+    fit = this.admitted.keys() | this.aggregators.keys()
+    return causes(said for said in quotes if said.source not in fit)
 
 
 def _choose(this: Round) -> Choice:
-    """Exchanges decide; with fewer than two of them the aggregators vote, too."""
+    """Exchanges decide; an aggregator can contradict one that is alone, and only votes where there is none."""
     if len(this.admitted) >= 2:
         return _referee(this) if this.split or _is_torn(this.admitted) else Choice(this.admitted)
-    voters = {**this.admitted, **this.aggregators}
-    if not voters:
+    voices = {**this.admitted, **this.aggregators}
+    if not voices:
         return Choice({}, dispute="no source is usable")
-    if not agree(_prices(voters), AGREE):
-        return Choice({}, dispute=_dispute(voters))
-    return Choice(voters)
+    if not agree(_prices(voices), AGREE):
+        return Choice({}, dispute=_dispute(voices))
+    if not this.admitted:
+        return Choice(this.aggregators)
+    return Choice(this.admitted, referee=names(list(this.aggregators)))
 
 
 def _dispute(voters: Votes) -> str:
@@ -107,17 +112,17 @@ def _referee(this: Round) -> Choice:
 
 def _standing(this: Round, choice: Choice, price: Fraction, quotes: Sequence[Judged]) -> tuple[Status, str]:
     """The status, and one sentence on why."""
-    exchanges = [said for said in quotes if said.kind is Kind.EXCHANGE]
+    confirmed = choice.referee and f", confirmed by {choice.referee}"
     if len(this.admitted) < 2:
-        return Status.SINGLE_SOURCE, f"Only {names(list(choice.voters))} can be used{causes(quotes)}."
-    near_it = _near(price, choice.voters)
-    said = count(len(near_it), len(exchanges))
-    if choice.referee:
-        return Status.DEGRADED, f"{said}, confirmed by {choice.referee}{astray(exchanges, near_it)}."
-    if rival := _rival(this, price):
-        return Status.DEGRADED, f"{said}, but {rival} agree on another price{astray(exchanges, near_it)}."
-    status = Status.OK if len(near_it) >= QUORUM else Status.DEGRADED
-    return status, f"{said}{astray(exchanges, near_it)}."
+        alone = f"Only {names(list(choice.voters))} can be used{confirmed}"
+        return Status.SINGLE_SOURCE, f"{alone}{_unusable(this, quotes)}."
+    exchanges = [said for said in quotes if said.kind is Kind.EXCHANGE]
+    agreeing = _near(price, choice.voters)
+    rival = _rival(this, price)
+    contested = rival and f", but {rival} agree on another price"
+    is_sure = len(agreeing) >= QUORUM and not choice.referee and not rival
+    reason = f"{count(len(agreeing), len(exchanges))}{confirmed}{contested}{astray(exchanges, agreeing)}."
+    return (Status.OK if is_sure else Status.DEGRADED), reason
 
 
 def _rival(this: Round, price: Fraction) -> str:

@@ -17,8 +17,6 @@ from btc_price_tracker.price.parameters import (
     LAST_FLOOR,
 )
 
-BOUNDED_FROM = 3  # with fewer exchanges there is no majority to hold the price within
-
 
 class Vote(NamedTuple):
     """One source's say in US dollars: its quote, the price that stands for it, and its interval of doubt."""
@@ -85,7 +83,7 @@ def _within(price: Fraction, fresh: Sequence[Vote]) -> Fraction:
     and an honest ask among those from the upper median on: the price is neither below the lowest honest bid
     nor above the highest honest ask. The three votes alone don't give this: p + c may exceed the ask.
     """
-    if len(fresh) < BOUNDED_FROM:
+    if not fresh:
         return price
     lowest = sorted(each.bid for each in fresh)[(len(fresh) - 1) // 2]
     highest = sorted(each.ask for each in fresh)[len(fresh) // 2]
