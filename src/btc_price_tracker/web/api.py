@@ -1,10 +1,8 @@
 """The routes: what users ask, answered from the parts. No logic of the price or of the fan-out is here."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated
 
-import msgspec
 from fastapi import FastAPI, Path, Request, Response
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
@@ -13,19 +11,15 @@ from starlette.types import ASGIApp
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.sources.panel import Panel
-from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.outbox import Outbox
-from btc_price_tracker.web import problems, site
+from btc_price_tracker.web import history, problems, site
 from btc_price_tracker.web.openapi import LATEST, Api, example
 from btc_price_tracker.web.problems import Problem
+from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.request_id import RequestId
 from btc_price_tracker.web.resume import GREATEST_ID, position
 from btc_price_tracker.web.stream import PriceStream, Streams
-from btc_price_tracker.web.views import latest_view, provenance_view, readiness, source_views
-
-_json = msgspec.json.Encoder(decimal_format="number")
-
-Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+from btc_price_tracker.web.views import Provenance, latest_view, readiness, source_views
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,25 +61,24 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     # A plain route: FastAPI's own would make each of ten thousand connects dearer; documented in openapi.py.
     app.router.routes.append(Route("/prices/stream", stream, methods=["GET"]))
 
-    @_get(app, "/prices/latest", responses=example(LATEST))
+    @get(app, "/prices/latest", responses=example(LATEST))
     async def latest() -> Response:
         """The newest price; `stale` with its age where nothing fresh has come since."""
         if hub.latest is None:
             raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
         return reply(latest_view(hub.latest, hub.status, parts.clock.now()))
 
-    @_get(app, "/prices/{id}")
+    history.install(app, parts.streams.store, parts.clock)
+
+    @get(app, "/prices/{id}")
     async def price(tick_id: Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID)]) -> Response:
         """One price and every source's part in it: enough to compute it again."""
-        try:
-            tick = await parts.streams.store.get(tick_id)
-        except StoreError as error:
-            raise Problem(503, f"The store fails: {error}") from error
+        tick = await parts.streams.store.get(tick_id)
         if tick is None:
             raise Problem(404, f"There is no price with the id {tick_id}.")
-        return reply(provenance_view(tick), cache="public, max-age=86400, immutable")
+        return reply(Provenance.of(tick), cache="public, max-age=86400, immutable")
 
-    @_get(app, "/sources")
+    @get(app, "/sources")
     async def sources() -> Response:
         """How every source is doing: its price, age, deviation and state, and why."""
         return reply(
@@ -99,31 +92,15 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             }
         )
 
-    @_get(app, "/healthz")
+    @get(app, "/healthz")
     async def healthz() -> Response:
         """The process lives."""
         return reply({"alive": True, "version": __version__})
 
-    @_get(app, "/readyz")
+    @get(app, "/readyz")
     async def readyz() -> Response:
         """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
         reasons = readiness(hub, parts.outbox, parts.clock.now(), parts.interval)
         return reply(
             {"ready": not reasons, "status": hub.status, "reasons": reasons}, 503 if reasons else 200
         )
-
-
-def reply(document: object, status: int = 200, cache: str = "no-store") -> Response:
-    """JSON that is true only now, unless `cache` says otherwise; decimals are numbers with all their digits."""
-    return Response(_json.encode(document), status, {"Cache-Control": cache}, "application/json")
-
-
-def _get(app: FastAPI, path: str, **documentation: Any) -> Callable[[Endpoint], Endpoint]:
-    """Route GET, documented, and HEAD, which needs no documentation of its own."""
-
-    def register(endpoint: Endpoint) -> Endpoint:
-        app.get(path, response_model=None, **documentation)(endpoint)
-        app.head(path, response_model=None, include_in_schema=False)(endpoint)
-        return endpoint
-
-    return register

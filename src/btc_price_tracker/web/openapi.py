@@ -16,6 +16,15 @@ PRICE = {
     "method": "vote3-ped/1",
 }
 LATEST = {"id": 1764000000123, **PRICE}
+CANDLE = {
+    "timestamp": 1763996400,
+    "open": 69380.00,
+    "high": 69444.10,
+    "low": 69321.75,
+    "close": 69420.25,
+    "count": 360,
+    "final": True,
+}
 
 
 def _query(name: str, meaning: str) -> dict[str, Any]:

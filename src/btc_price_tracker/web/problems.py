@@ -8,6 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from btc_price_tracker.store import StoreError
+
 
 class ProblemResponse(Response):
     """A problem as a response; `phrase` is its status in words."""
@@ -40,6 +42,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(HTTPException)(_on_http_exception)
     app.exception_handler(RequestValidationError)(_on_invalid)
+    app.exception_handler(StoreError)(_on_store_error)
     app.exception_handler(Exception)(_on_bug)
 
 
@@ -64,6 +67,10 @@ async def _on_invalid(_: Request, error: RequestValidationError) -> Response:
         f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors()
     ]
     return ProblemResponse(400, "; ".join(faults))
+
+
+async def _on_store_error(_: Request, error: StoreError) -> Response:
+    return ProblemResponse(503, f"The store fails: {error}", {"Retry-After": "10"})
 
 
 async def _on_bug(_: Request, __: Exception) -> Response:

@@ -51,18 +51,18 @@ def position(headers: Headers, query: QueryParams, now: int) -> Position:
             )
         return Position(Kind.ID, after)
     if "since" in query:
-        return Position(Kind.TIME, since(query["since"], now) * 1000 - 1)
+        seconds = _integer(query["since"])
+        if seconds is None:
+            raise Problem(400, "since must be a whole number of seconds since the epoch, like 1764000000.")
+        check_since(seconds, now)
+        return Position(Kind.TIME, seconds * 1000 - 1)
     return Position(Kind.NOW)
 
 
-def since(text: str, now: int) -> int:
-    """Seconds since the epoch. Raises Problem (400)."""
-    seconds = _integer(text)
-    if seconds is None:
-        raise Problem(400, "since must be a whole number of seconds since the epoch, like 1764000000.")
+def check_since(seconds: int, now: int) -> None:
+    """Refuse a `since` (seconds) from the future of `now` (ms). Raises Problem (400)."""
     if seconds > now // 1000 + AHEAD:
         raise Problem(400, f"since is in the future: it is {now // 1000} now (in seconds, not milliseconds).")
-    return seconds
 
 
 def _integer(text: str) -> int | None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
-from msgspec import structs
+from msgspec import Struct
 
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.fanout.sse import Price
+from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Judged, Status, Tick
 from btc_price_tracker.sources.state import SourceState, State
 from btc_price_tracker.store.outbox import Outbox
@@ -15,24 +15,64 @@ from btc_price_tracker.store.outbox import Outbox
 BASIS_POINTS = 10_000
 
 
-def price_view(tick: Tick) -> dict[str, Any]:
-    """A price as streams have it, with its id."""
-    return {"id": tick.id, **structs.asdict(Price.of(tick))}
+class PriceView(Struct):
+    """A price as streams have it, with its id; the order of the fields is the public order."""
+
+    id: int
+    timestamp: int
+    price: Decimal
+    status: Status
+    sources: int
+    spread: Decimal
+    age: int
+    method: str
+
+    @classmethod
+    def of(cls, tick: Tick) -> Self:
+        """What the world sees of a tick."""
+        return cls(
+            tick.id, tick.timestamp, tick.price, tick.status, tick.sources, tick.spread, tick.age, tick.method
+        )
 
 
-def latest_view(tick: Tick, status: Status, now: int) -> dict[str, Any]:
-    """The newest price as of `now` (ms): where nothing fresh followed it, it is stale and its age has grown."""
-    if status is not Status.STALE:
-        return price_view(tick)
-    return price_view(tick) | {
-        "status": status,
-        "age": max(now // 1000 - tick.timestamp + tick.age, tick.age),
-    }
-
-
-def provenance_view(tick: Tick) -> dict[str, Any]:
+class Provenance(PriceView):
     """A price with all that it was computed from; `price.recompute` does it again."""
-    return price_view(tick) | {"quotes": tick.quotes}
+
+    quotes: tuple[Judged, ...] = ()
+
+    @classmethod
+    def of(cls, tick: Tick) -> Self:
+        """Everything about a tick."""
+        view = super().of(tick)
+        view.quotes = tick.quotes
+        return view
+
+
+class CandleView(Struct):
+    """A candle, and whether it is final: no price can come into it any more."""
+
+    timestamp: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    count: int
+    final: bool
+
+    @classmethod
+    def of(cls, candle: Candle, seconds: int, now: int) -> Self:
+        """A candle of so many seconds as of `now` (seconds)."""
+        final = candle.timestamp + seconds <= now
+        return cls(candle.timestamp, candle.open, candle.high, candle.low, candle.close, candle.count, final)
+
+
+def latest_view(tick: Tick, status: Status, now: int) -> PriceView:
+    """The newest price as of `now` (ms): where nothing fresh followed it, it is stale and its age has grown."""
+    view = PriceView.of(tick)
+    if status is Status.STALE:
+        view.status = status
+        view.age += max(now // 1000 - tick.timestamp, 0)
+    return view
 
 
 def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:

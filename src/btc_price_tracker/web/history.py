@@ -1,0 +1,105 @@
+"""Stored prices and candles over HTTP, in answers of bounded size that lead on to one another."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from fastapi import FastAPI, Query, Request, Response
+from msgspec import Struct, structs
+from pydantic import BaseModel, Field
+
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.price.candles import INTERVALS
+from btc_price_tracker.store import Store
+from btc_price_tracker.web.openapi import CANDLE, LATEST, example
+from btc_price_tracker.web.problems import Problem
+from btc_price_tracker.web.reply import get, json
+from btc_price_tracker.web.resume import GREATEST_ID, check_since
+from btc_price_tracker.web.views import CandleView, PriceView
+
+MOST = 10_000  # rows in one answer
+PAGE = 1_000  # rows read at once, so that the streams get their turn
+END = GREATEST_ID // 1000  # seconds
+SETTLED = "public, max-age=3600"  # for what can't change any more: prices are only added at the end
+
+
+class Window(BaseModel):
+    """Which rows, and how many."""
+
+    since: Annotated[int, Field(ge=0, description="From this second (since the epoch) on.")] = 0
+    until: Annotated[int, Field(ge=0, le=END, description="Up to and including this second.")] = END
+    limit: Annotated[
+        int, Field(ge=1, le=MOST, description="At most so many; the `Link` header leads on.")
+    ] = 1000
+
+    def checked(self, now: int) -> Self:
+        """The same, if it makes sense at `now` (ms). Raises Problem (400)."""
+        check_since(self.since, now)
+        if self.until < self.since:
+            raise Problem(400, f"until ({self.until}) is before since ({self.since}).")
+        return self
+
+
+class PriceQuery(Window):
+    """Which prices, and in what form."""
+
+    after: Annotated[int, Field(ge=0, le=GREATEST_ID, description="Only prices after this id.")] = 0
+    format: Literal["json", "csv"] = "json"
+
+
+class CandleQuery(Window):
+    """Which candles."""
+
+    interval: Annotated[Literal["1m", "5m", "15m", "1h", "4h", "1d"], Field(description="Width of a candle.")]
+
+
+def install(app: FastAPI, store: Store, clock: Clock) -> None:
+    """Serve `/prices` and `/prices/candles`."""
+
+    @get(app, "/prices", responses=example([LATEST]))
+    async def prices(request: Request, query: Annotated[PriceQuery, Query()]) -> Response:
+        """Stored prices, oldest first."""
+        wanted = query.checked(clock.now())
+        start = max(wanted.since * 1000 - 1, wanted.after)
+        rows = await _read(store, start, wanted.until * 1000 + 999, wanted.limit + 1)
+        more = {"after": rows[wanted.limit - 1].id} if len(rows) > wanted.limit else {}
+        settled = bool(more) or wanted.until < clock.now() // 1000
+        return _answer(request, rows[: wanted.limit], wanted.format, more, settled=settled)
+
+    @get(app, "/prices/candles", responses=example([CANDLE]))
+    async def candles(request: Request, query: Annotated[CandleQuery, Query()]) -> Response:
+        """Prices rolled up, oldest first. Where there was no fresh price there is no candle."""
+        wanted, seconds, now = query.checked(clock.now()), INTERVALS[query.interval], clock.now() // 1000
+        rolled = await store.candles(seconds, wanted.since, wanted.until, wanted.limit + 1)
+        rows = [CandleView.of(candle, seconds, now) for candle in rolled]
+        more = {"since": rows[wanted.limit].timestamp} if len(rows) > wanted.limit else {}
+        settled = all(row.final for row in rows) and (bool(more) or wanted.until + seconds <= now)
+        return _answer(request, rows[: wanted.limit], "json", more, settled=settled)
+
+
+async def _read(store: Store, after: int, until: int, limit: int) -> list[PriceView]:
+    """At most `limit` prices with after < id ≤ until."""
+    rows: list[PriceView] = []
+    async for page in store.since(after, until, min(limit, PAGE)):
+        rows += map(PriceView.of, page[: limit - len(rows)])
+        if len(rows) == limit:
+            break
+    return rows
+
+
+def _answer(
+    request: Request, rows: Sequence[Struct], form: str, more: dict[str, int], *, settled: bool
+) -> Response:
+    """The rows in the form that was asked for; `more` is where the next answer begins, if there is more."""
+    headers = {"Cache-Control": SETTLED if settled else "no-store"}
+    if more:
+        headers["Link"] = f'<{request.url.include_query_params(**more)}>; rel="next"'
+    if form == "csv":
+        return Response(_csv(rows), headers=headers, media_type="text/csv")
+    return Response(json.encode(rows), headers=headers, media_type="application/json")
+
+
+def _csv(rows: Sequence[Struct]) -> str:
+    """RFC 4180. No value of ours needs quotes."""
+    lines = [",".join(PriceView.__struct_fields__)]
+    lines += [",".join(map(str, structs.astuple(row))) for row in rows]
+    return "\r\n".join([*lines, ""])

@@ -1,0 +1,27 @@
+"""Answers as JSON, and routes that answer to HEAD as well as to GET."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from fastapi import FastAPI, Response
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+json = msgspec.json.Encoder(decimal_format="number")  # all the digits of a decimal, and no quotes around them
+
+
+def reply(document: object, status: int = 200, cache: str = "no-store") -> Response:
+    """JSON that is true only now, unless `cache` says otherwise."""
+    return Response(json.encode(document), status, {"Cache-Control": cache}, "application/json")
+
+
+def get(app: FastAPI, path: str, **documentation: Any) -> Callable[[Endpoint], Endpoint]:
+    """Route GET, documented, and HEAD, which needs no documentation of its own."""
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        app.get(path, response_model=None, **documentation)(endpoint)
+        app.head(path, response_model=None, include_in_schema=False)(endpoint)
+        return endpoint
+
+    return register
