@@ -32,7 +32,10 @@ class Connection(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._deadline: asyncio.TimerHandle | None = None
-        self._head_size = 0
+        self._in_head = False
+        self._received = 0  # bytes of a head that is not whole yet
+        self._parsed = 0  # bytes of its target and fields
+        self._head_ended = False  # in the piece of data that is being parsed
         self.unframed = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
@@ -48,13 +51,15 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, and mind that a head comes to its end."""
+        self._head_ended = False
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._deadline is not None:
-            self._head_size += len(data)
-            if self._head_size > HEAD_LIMIT:
-                self._refuse(431, f"The head of a request may have {HEAD_LIMIT} bytes.")
+        if self._in_head:
+            # Where a head ended in the same piece, most of it was an earlier request's.
+            self._received += 0 if self._head_ended else len(data)
+            if self._received > HEAD_LIMIT:
+                self._refuse_head()
         elif self._is_idle():
             # Bytes after a finished response that begin no request: the rest of a body nobody wants.
             self._await_head()
@@ -63,21 +68,33 @@ class Connection(HttpToolsProtocol):
         """A request begins: offer the connection to its response."""
         super().on_message_begin()
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item] # a value of ours under a key of ours
+        self._in_head = True
+        self._received = self._parsed = 0
         self._await_head()
 
     def on_url(self, url: bytes) -> None:
-        """Count what came in one piece too."""
+        """Count the target; a long one comes in several pieces."""
         super().on_url(url)
-        self._head_size += len(url)
+        self._parsed += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Count a field, with its colon and the end of its line."""
+        super().on_header(name, value)
+        self._parsed += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
-        """The head is here."""
+        """The head is here. Raises ValueError, which the parser passes on as bad HTTP, where it is too large."""
         self._got_head()
+        if self._parsed > HEAD_LIMIT:
+            raise ValueError("the head is too large")
         super().on_headers_complete()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP in the words of every other error."""
-        self._refuse(400, msg)
+        if self._parsed > HEAD_LIMIT:
+            self._refuse_head()
+        else:
+            self._refuse(400, msg)
 
     def leave_unframed(self) -> None:
         """Send the body of the present response as it is and end it by closing: HTTP/1.0 knows no chunks."""
@@ -96,10 +113,11 @@ class Connection(HttpToolsProtocol):
 
     def _await_head(self) -> None:
         if self._deadline is None:
-            self._head_size = 0
             self._deadline = self.loop.call_later(HEAD_DEADLINE, self._late)
 
     def _got_head(self) -> None:
+        self._in_head = False
+        self._head_ended = True
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
@@ -112,6 +130,9 @@ class Connection(HttpToolsProtocol):
         self._deadline = None
         if not self.transport.is_closing():
             self.transport.close()
+
+    def _refuse_head(self) -> None:
+        self._refuse(431, f"The head of a request may have {HEAD_LIMIT} bytes.")
 
     def _refuse(self, status: int, detail: str) -> None:
         request_id = new_request_id()

@@ -1,0 +1,291 @@
+"""Every connection has deadlines and limits, and nothing of it is left behind."""
+
+import asyncio
+import gc
+import json
+import socket
+import struct
+from collections.abc import AsyncIterator
+
+import pytest
+import uvloop
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from btc_price_tracker.testing import eventually
+from btc_price_tracker.web import server as server_module
+from btc_price_tracker.web.server import HEAD_LIMIT, Connection, listen
+from live import Client, Live, live
+
+DEADLINE = 0.4  # seconds, in place of ten
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
+    monkeypatch.setattr(server_module, "HEAD_DEADLINE", DEADLINE)
+    monkeypatch.setattr(server_module, "IDLE", 1)
+    async with live() as server:
+        yield server
+
+
+async def connect(server: Live) -> Client:
+    return Client(*await asyncio.open_connection("127.0.0.1", server.port))
+
+
+async def answer(client: Client) -> tuple[int, bytes]:
+    """The next answer on a connection that is kept alive."""
+    client.headers, client.raw = {}, b""
+    await client._read_head()
+    return client.status, await client.body()
+
+
+async def seconds_until_closed(client: Client) -> float:
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async with asyncio.timeout(10):
+        try:
+            while await client.reader.read(65536):
+                pass
+        except ConnectionResetError:  # closed while we were still sending
+            pass
+    return loop.time() - started
+
+
+async def trickle(client: Client, data: bytes) -> None:
+    """A byte at a time, often enough that no single wait is long."""
+    try:
+        for byte in data:
+            client.writer.write(bytes([byte]))
+            await asyncio.sleep(DEADLINE / 10)
+    except ConnectionError:
+        pass
+
+
+def connections() -> int:
+    gc.collect()
+    return sum(isinstance(thing, Connection) for thing in gc.get_objects())
+
+
+async def test_who_connects_and_says_nothing_is_closed_at_the_deadline(server: Live) -> None:
+    async with await connect(server) as client:
+        assert DEADLINE * 0.9 <= await seconds_until_closed(client) < 10 * DEADLINE
+
+
+@pytest.mark.parametrize("before", [b"", REQUEST], ids=["the first", "the second"])
+async def test_a_head_that_trickles_is_cut_off_at_the_deadline(server: Live, before: bytes) -> None:
+    async with await connect(server) as client:
+        if before:
+            client.writer.write(before)
+            await answer(client)
+        head = asyncio.create_task(trickle(client, b"GET / HTTP/1.1\r\nX-Slow: " + b"a" * 1000))
+        assert DEADLINE * 0.9 <= await seconds_until_closed(client) < 10 * DEADLINE
+        head.cancel()
+
+
+async def test_a_stream_outlives_the_deadline_of_its_head(server: Live) -> None:
+    async with await Client.get(server.port, "/prices/stream") as client:
+        await asyncio.sleep(2 * DEADLINE)
+        fresh = await server.publish()
+        assert await client.prices(1) == [fresh]
+
+
+async def test_a_kept_connection_that_rests_is_closed(server: Live) -> None:
+    async with await Client.get(server.port, "/healthz") as client:
+        await client.body()
+        assert 0.8 <= await seconds_until_closed(client) < 5
+
+
+async def test_a_body_that_trickles_after_its_405_is_cut_off(server: Live) -> None:
+    async with await connect(server) as client:
+        client.writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n")
+        status, _ = await answer(client)
+        assert status == 405
+        body = asyncio.create_task(trickle(client, b"a" * 1000))
+        assert await seconds_until_closed(client) < 10 * DEADLINE
+        body.cancel()
+
+
+HUGE = b"a" * (HEAD_LIMIT + 1)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /" + HUGE,
+        b"GET /" + HUGE + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nX-Huge: " + HUGE,
+        b"GET / HTTP/1.1\r\nX-Huge: " + HUGE + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X-Many: a\r\n" * 2000 + b"\r\n",
+        b"GET / HTTP/1.1\r\n" + b"X-Many: a\r\n" * 2000,
+    ],
+    ids=["path", "whole path", "field", "whole field", "whole many", "many"],
+)
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_a_head_too_large_is_431_in_the_words_of_every_other_error(
+    server: Live, head: bytes, pieces: int
+) -> None:
+    async with await connect(server) as client:
+        size = len(head) // pieces + 1
+        for at in range(0, len(head), size):
+            if not client.reader.at_eof() and not client.writer.is_closing():
+                client.writer.write(head[at : at + size])
+                await asyncio.sleep(0.01)
+        _, body = await answer(client)
+        assert_is_problem(client, body, 431)
+
+
+@pytest.mark.parametrize("pieces", [1, 7])
+async def test_a_head_just_within_the_limit_is_answered(server: Live, pieces: int) -> None:
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: " + b"a" * (HEAD_LIMIT - 100) + b"\r\n\r\n"
+    async with await connect(server) as client:
+        size = len(head) // pieces + 1
+        for at in range(0, len(head), size):
+            client.writer.write(head[at : at + size])
+            await asyncio.sleep(0.01)
+        assert (await answer(client))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"hello\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+    ],
+    ids=["TLS", "words", "a bad field"],
+)
+async def test_what_is_no_http_is_400_in_the_words_of_every_other_error(server: Live, garbage: bytes) -> None:
+    async with await connect(server) as client:
+        client.writer.write(garbage)
+        _, body = await answer(client)
+        assert_is_problem(client, body, 400)
+        assert await client.reader.read() == b""
+
+
+def assert_is_problem(client: Client, body: bytes, status: int) -> None:
+    assert client.status == status
+    assert client.headers["content-type"] == "application/problem+json"
+    assert client.headers["x-request-id"]
+    assert client.headers["connection"] == "close"
+    problem = json.loads(body)
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+
+
+async def test_a_connection_is_kept_after_errors(server: Live) -> None:
+    async with await connect(server) as client:
+        for line, expected in [
+            ("GET /nothing", 404),
+            ("DELETE /healthz", 405),
+            ("POST /prices/stream", 405),
+            ("GET /prices/stream?since=x", 400),
+            ("HEAD /prices/latest", 503),
+            ("GET /healthz", 200),
+        ]:
+            client.writer.write(f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            client.headers, client.raw = {}, b""
+            await client._read_head()
+            assert client.status == expected
+            if not line.startswith("HEAD"):
+                await client.body()
+
+
+async def test_a_long_body_that_nobody_wants_does_not_end_the_connection(server: Live) -> None:
+    async with await connect(server) as client:
+        client.writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n")
+        assert (await answer(client))[0] == 405
+        client.writer.write(b"a" * 300_000 + REQUEST)
+        assert (await answer(client))[0] == 200
+
+
+async def test_a_request_with_a_body_leaves_the_connection_fit_for_the_next(server: Live) -> None:
+    async with await connect(server) as client:
+        client.writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello" + REQUEST)
+        assert (await answer(client))[0] == 405
+        assert (await answer(client))[0] == 200
+
+
+async def test_pipelined_requests_are_answered_in_order_however_many_come_at_once(server: Live) -> None:
+    async with await connect(server) as client:
+        for number in range(1000):
+            client.writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Request-ID: %d\r\n\r\n" % number)
+        for number in range(1000):
+            assert (await answer(client))[0] == 200
+            assert client.headers["x-request-id"] == str(number)
+
+
+async def test_a_reset_leaves_no_keep_alive_timer_and_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = connections()
+    async with live() as server:  # with its real idle time: a timer that is left would hold its connection
+        for _ in range(20):
+            client = await Client.get(server.port, "/healthz")
+            await client.body()
+            reset(client)
+        await eventually(lambda: connections() == before)
+
+
+def reset(client: Client) -> None:
+    sock = client.writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.writer.transport.abort()
+
+
+async def test_silence_and_half_a_request_leave_no_connection_either(server: Live) -> None:
+    before = connections()
+    clients = [await connect(server) for _ in range(10)]
+    for client in clients[::2]:
+        client.writer.write(b"GET / HT")
+    await eventually(lambda: connections() == before + 10)
+    for client in clients:
+        await seconds_until_closed(client)
+        client.close()
+    await eventually(lambda: connections() == before)
+
+
+def test_an_address_in_use_is_refused_and_nothing_is_left_open() -> None:
+    first = listen("127.0.0.1", 0)
+    port = first[0].getsockname()[1]
+    with pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", port)
+    first[0].close()
+    for again in listen("127.0.0.1", port):
+        again.close()
+
+
+def test_what_one_client_may_hold_is_bounded_in_memory_and_time() -> None:
+    (listener,) = listen("127.0.0.1", 0)
+    with listener, socket.create_connection(listener.getsockname()):
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * server_module.SEND_BUFFER
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
+async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(server: Live) -> None:
+    """If this fails after an upgrade of uvicorn, read web/server.py anew before anything else."""
+    assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
+    overridden = [name for name in vars(Connection) if name in vars(HttpToolsProtocol)]
+    assert set(overridden) >= {
+        "__init__",
+        "connection_made",
+        "connection_lost",
+        "data_received",
+        "on_message_begin",
+        "on_url",
+        "on_headers_complete",
+        "send_400_response",
+    }
+    assert callable(HttpToolsProtocol._unset_keepalive_if_required)
+    async with await Client.get(server.port, "/healthz") as client:
+        await client.body()
+        (connection,) = server.server.server_state.connections
+        assert isinstance(connection, Connection)
+        assert isinstance(connection.cycle, RequestResponseCycle)
+        assert connection.cycle.response_complete
+        assert {"chunked_encoding", "expected_content_length"} <= set(vars(connection.cycle))
+        assert connection.transport.get_extra_info("socket").fileno() >= 0
+        assert connection.timeout_keep_alive_task is not None
+        assert connection.scope["extensions"].keys() == {server_module.CONNECTION}
