@@ -1,0 +1,53 @@
+"""Imports run one way: a package may import what its line allows, and what is below everything."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import btc_price_tracker
+
+ROOT = Path(btc_price_tracker.__file__).parent
+BELOW = {"", "clock"}  # the version, and time as an argument
+ALLOWED = {
+    "clock": set[str](),
+    "price": set[str](),
+    "telemetry": set[str](),
+    "sources": {"price"},
+    "store": {"price"},
+    "broker": {"price"},
+    "fanout": {"price"},
+    "settings": {"sources", "store"},
+    "pipeline": {"price", "sources", "store", "broker", "fanout"},
+    "web": {"price", "sources", "store", "fanout"},
+    "playback": {"price", "sources"},
+    "app": {"price", "sources", "store", "broker", "fanout", "web", "settings", "pipeline"},
+    "demo": {"app", "playback", "settings"},
+    "report": {"app", "price", "settings"},
+    "cli": {"app", "demo", "report", "settings", "store", "telemetry"},
+    "__main__": {"cli"},
+    "testing": set[str](),
+}
+
+
+def _imports(path: Path) -> set[str]:
+    """The top-level parts of ours that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("btc_price_tracker"):
+            inside = node.module.split(".")[1:2]
+            names |= (
+                set(inside)
+                if inside
+                else {alias.name for alias in node.names if (ROOT / alias.name).exists()}
+            )
+    return names
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_what_lies_below_it(path: Path) -> None:
+    part = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    if part == "__init__":
+        assert not _imports(path)
+    else:
+        assert _imports(path) <= ALLOWED[part] | BELOW | {part}
