@@ -57,6 +57,11 @@ def test_what_an_integer_cant_say_goes_as_text() -> None:
         assert pack(Decimal(text), Decimal("69420.25")) == text
 
 
+def test_a_number_longer_than_any_price_is_exact_even_beside_another() -> None:
+    amount, near = Decimal(10**70 + 1), Decimal(10**70)
+    assert unpack(pack(amount, near), near) == amount
+
+
 def test_a_neighbour_of_the_same_exponent_costs_only_the_distance() -> None:
     assert pack(Decimal("69420.30"), Decimal("69420.25")) == 5
     assert pack(Decimal("69420.3"), Decimal("69420.25")) == (-1, 1)

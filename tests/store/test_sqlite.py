@@ -292,13 +292,14 @@ async def test_an_append_doesnt_wait_for_a_read(path: Path) -> None:
             cursor = connection.execute("SELECT id FROM ticks")
             cursor.fetchone()
             reading.set()
-            done.wait(30)
+            done.wait(10)
             return 1 + len(cursor.fetchall())
 
         read = asyncio.create_task(store._reader.run(long_read))
-        await asyncio.to_thread(reading.wait, 30)
+        await asyncio.to_thread(reading.wait, 10)
         await store.append(ticks(1001))
         assert await store.prune(500) == 499
+        assert not read.done()
         done.set()
         assert await read == 1000  # it saw the one moment at which it began
 
@@ -307,12 +308,13 @@ async def test_no_read_waits_for_the_writer_or_takes_its_time(path: Path) -> Non
     async with opened(path) as store:
         await store.append(ticks(1))
         done = threading.Event()
-        write = asyncio.create_task(store._writer.run(lambda _: done.wait(30)))
+        write = asyncio.create_task(store._writer.run(lambda _: done.wait(10)))
         await asyncio.sleep(0)  # it has the writer's thread to itself
         assert await store.span() == Span(1, 1, 0)
         assert await store.get(1) == ticks(1)[0]
         assert len(await store.newest(1)) == 1
         assert await ids(store) == [1]
+        assert not write.done()
         done.set()
         await write
 
