@@ -69,7 +69,7 @@ def test_it_waits_at_least_as_long_as_the_source_says(retry_after: float) -> Non
     assert not governor.pausing(retry_after * 1.1)
 
 
-def test_refusals_without_a_time_double_the_pause_up_to_an_hour() -> None:
+def test_refusals_without_a_time_double_the_pause_up_to_a_quarter_of_an_hour() -> None:
     governor, pauses = Governor(1.0, Random(1)), []
     for _ in range(20):
         governor.throttle(0.0, None)

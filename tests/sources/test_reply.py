@@ -23,13 +23,15 @@ PRICE = Decimal(90_000)
 
 def parse(body: bytes) -> Quote:
     """The parser of a made-up source: `price`, `price at TIME`, `no: REASON`, `too often`; else no quote."""
-    match body.split(b" ", 2):
+    match body.split(b" "):
         case [b"price"]:
             return Quote(PRICE)
         case [b"price", b"at", time]:
             return Quote(PRICE, time=int(time))
         case [b"no:", *_]:
             raise Refused(body.decode())
+        case [b"too", b"often", b"for", seconds]:
+            raise Throttled("too often", float(seconds))
         case [b"too", b"often", *_]:
             raise Throttled("too often")
     raise NotAQuote("the body is not JSON")
@@ -147,6 +149,11 @@ def test_a_date_is_read_by_the_clock_of_the_source_when_it_shows_one() -> None:
     assert retry_after(retry_after=later, date="nonsense") == 3630
 
 
+def test_the_body_may_say_for_how_long_and_the_header_knows_better() -> None:
+    assert retry_after(429, b"too often for 40") == 40
+    assert retry_after(429, b"too often for 40", retry_after="9") == 9
+
+
 def test_retry_after_is_obeyed_under_any_status() -> None:
     assert retry_after(503, retry_after="20") == 20
 
@@ -172,8 +179,9 @@ def test_the_time_of_the_source_itself_is_better_than_the_age() -> None:
 def test_no_reply_is_anything_but_a_quote_or_a_fault(status: int, body: bytes, header: str) -> None:
     reply = Reply(status, {"retry-after": header, "date": header, "age": header}, body)
     try:
-        read(reply, parse, HEARD)
-    except Throttled as fault:
-        assert fault.retry_after is None or 0 <= fault.retry_after <= LONGEST_SECONDS
+        said: Quote | SourceFault = read(reply, parse, HEARD)
     except SourceFault as fault:
-        assert str(fault)
+        said = fault
+    assert str(said)
+    if isinstance(said, Throttled):
+        assert said.retry_after is None or 0 <= said.retry_after <= LONGEST_SECONDS

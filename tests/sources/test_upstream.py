@@ -1,4 +1,4 @@
-"""One source asked politely: retries, quota, breaker and memory, on a clock of our own and without a network."""
+"""One source asked politely: retries, quota, breaker and memory; on a clock of our own, without a network."""
 
 import asyncio
 from decimal import Decimal
@@ -167,6 +167,14 @@ async def test_retry_after_takes_the_source_out_for_so_long(clock: ManualClock) 
     assert len(venue.asked) > 1
     assert venue.asked[1] >= 119
     assert upstream.state(fresh).state is State.OK
+
+
+async def test_an_answer_makes_good_for_earlier_refusals(clock: ManualClock) -> None:
+    upstream = upstream_of(Venue(clock, *[GOOD, GOOD, GOOD, Reply(429, {}, b"")] * 6))
+    for _ in range(24):
+        await ask(upstream, clock)
+        await clock.advance(10)
+    assert upstream.state(fresh).calls == 24  # each pause was the first, of two seconds
 
 
 async def test_a_source_that_keeps_failing_is_left_alone_then_probed_once(clock: ManualClock) -> None:

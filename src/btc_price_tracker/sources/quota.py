@@ -8,7 +8,7 @@ from random import Random
 from urllib.parse import urlsplit
 
 MONTH = 31 * 86_400.0  # seconds
-LONGEST_PAUSE = 3_600.0  # seconds of our own back-off at most; what a source asks for may be longer
+LONGEST_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer
 
 _SHARE = 0.9  # of a documented limit that is used
 

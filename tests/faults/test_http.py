@@ -1,0 +1,271 @@
+"""Each thing that can go wrong with an HTTP answer, alone, on a real socket: which fault it becomes, and how soon."""
+
+import asyncio
+import gzip
+import json
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from btc_price_tracker import __version__
+from btc_price_tracker.clock import SystemClock
+from btc_price_tracker.playback import Fault, Playback, Script
+from btc_price_tracker.price.model import Answer, Quote
+from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.body import MAX_BYTES
+from btc_price_tracker.sources.endpoint import Endpoint, open_client
+from btc_price_tracker.sources.state import State
+from btc_price_tracker.sources.upstream import Upstream, connect
+
+DEADLINE = 0.4  # seconds
+SOON = 0.25  # seconds that a round may take longer on a busy machine
+PRICE = Decimal("90000.01")
+KEY = "CG-0123456789abcdef"
+TICKER = b'{"error":[],"result":{"XXBTZUSD":{"a":["90001"],"b":["90000"],"c":["90000.01"]}}}'
+
+
+@pytest.fixture(autouse=True)
+def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names that don't resolve are for us to see, not for a proxy of this machine."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+async def playback() -> AsyncIterator[Playback]:
+    async with Playback(Script({name: Quote(PRICE) for name in SOURCES})) as playback:
+        yield playback
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    async with open_client() as client:
+        yield client
+
+
+def upstream_at(url: str, client: httpx2.AsyncClient, name: str = "kraken", key: str = "") -> Upstream:
+    return connect(replace(SOURCES[name], url=url), client, SystemClock(), Random(1), key)
+
+
+async def ask(url: str, client: httpx2.AsyncClient) -> tuple[Answer, float]:
+    """The answer of a source at this URL, and how many seconds it took."""
+    started = time.monotonic()
+    answer = await upstream_at(url, client).ask(DEADLINE)
+    return answer, time.monotonic() - started
+
+
+@asynccontextmanager
+async def server_saying(answer: bytes) -> AsyncIterator[int]:
+    """A port at which whoever sends anything is answered these bytes."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+def gzipped(size: int) -> Fault:
+    return Fault(body=gzip.compress(bytes(size)), headers={"Content-Encoding": "gzip"})
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(status=302, headers={"Location": "/kraken"}), "HTTP 302: it redirects, which we don't follow"),
+        (Fault(status=400), "HTTP 400"),
+        (Fault(status=403), "HTTP 403: we are blocked"),
+        (Fault(status=404), "HTTP 404"),
+        (Fault(status=418), "HTTP 418: banned for asking too often"),
+        (Fault(status=429), "HTTP 429: asked too often"),
+        (Fault(status=451), "HTTP 451: not offered where we are"),
+        (Fault(status=500), "HTTP 500"),
+        (Fault(status=503), "HTTP 503"),
+        (Fault(body=b""), "the body is not JSON"),
+        (Fault(body=b"<html><title>Just a moment...</title>"), "the body is HTML"),
+        (Fault(reset="head"), "the connection broke"),
+        (Fault(reset="body"), "the connection broke"),
+        (Fault(truncate=20), "the answer broke off or is not HTTP"),
+        (Fault(headers={"Content-Length": "5000"}), "the answer broke off or is not HTTP"),
+        (Fault(headers={"Content-Length": "20"}), "the body is not JSON"),
+        (Fault(headers={"Content-Length": "much"}), "the answer broke off or is not HTTP"),
+        (Fault(headers={"Content-Encoding": "gzip"}), "the body is not what its Content-Encoding says"),
+        (Fault(flood=10 * MAX_BYTES), f"the body is larger than {MAX_BYTES} bytes"),
+        (gzipped(64 * MAX_BYTES), f"the body is larger than {MAX_BYTES} bytes"),
+    ],
+)
+async def test_a_fault_is_named_and_there_is_no_price(
+    playback: Playback, client: httpx2.AsyncClient, fault: Fault, words: str
+) -> None:
+    playback.faults["kraken"] = fault
+    answer, _ = await ask(playback.url("kraken"), client)
+    assert (answer.quote, answer.fault) == (None, words)
+
+
+@pytest.mark.parametrize("fault", [Fault(hang=True), Fault(delay=5), Fault(drip=0.05)])
+async def test_what_takes_too_long_is_given_up_at_the_deadline(
+    playback: Playback, client: httpx2.AsyncClient, fault: Fault
+) -> None:
+    playback.faults["kraken"] = fault
+    answer, took = await ask(playback.url("kraken"), client)
+    assert (answer.quote, answer.fault) == (None, "no whole answer in time")
+    assert DEADLINE <= took < DEADLINE + SOON
+
+
+async def test_a_delay_within_the_deadline_does_no_harm(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["kraken"] = Fault(delay=0.1)
+    answer, _ = await ask(playback.url("kraken"), client)
+    assert answer.fault is None
+    assert answer.quote
+    assert answer.quote.last == PRICE
+
+
+async def test_an_honest_gzipped_answer_is_read(playback: Playback, client: httpx2.AsyncClient) -> None:
+    playback.faults["kraken"] = Fault(body=gzip.compress(TICKER), headers={"Content-Encoding": "gzip"})
+    answer, _ = await ask(playback.url("kraken"), client)
+    assert answer.quote
+    assert answer.quote.last == PRICE
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("http://nobody.invalid", "its name can't be resolved (DNS)"),
+        ("http://127.0.0.1:1", "the connection was refused"),
+    ],
+)
+async def test_where_nobody_is(client: httpx2.AsyncClient, url: str, words: str) -> None:
+    assert (await ask(url, client))[0].fault == words
+
+
+@pytest.mark.parametrize(
+    ("scheme", "said", "words"),
+    [
+        ("https", b"HTTP/1.1 400 Bad Request\r\n\r\n", "TLS failed: no valid certificate, or not TLS at all"),
+        ("http", b"SSH-2.0-OpenSSH_9.6\r\n", "the answer broke off or is not HTTP"),
+        ("http", b"", "the answer broke off or is not HTTP"),
+    ],
+)
+async def test_where_somebody_else_is(
+    client: httpx2.AsyncClient, scheme: str, said: bytes, words: str
+) -> None:
+    async with server_saying(said) as port:
+        assert (await ask(f"{scheme}://127.0.0.1:{port}", client))[0].fault == words
+
+
+async def test_a_bomb_takes_no_more_memory_than_its_first_pieces(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["kraken"] = gzipped(64 * MAX_BYTES)
+    tracemalloc.start()
+    await ask(playback.url("kraken"), client)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * MAX_BYTES
+
+
+async def test_after_a_fault_the_last_quote_stays_with_its_age(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    upstream = Upstream(
+        SOURCES["kraken"],
+        Endpoint(client, playback.url("kraken") + SOURCES["kraken"].path).get,
+        0.001,
+        SystemClock(),
+        Random(1),
+    )
+    first = await upstream.ask(DEADLINE)
+    playback.faults["kraken"] = Fault(status=404)
+    second = await upstream.ask(DEADLINE)
+    assert second.fault == "HTTP 404"
+    assert (second.quote, second.heard) == (first.quote, first.heard)
+
+
+async def test_retry_after_holds_back_the_next_round(playback: Playback, client: httpx2.AsyncClient) -> None:
+    playback.faults["kraken"] = Fault(status=429, headers={"Retry-After": "119"})
+    upstream = upstream_at(playback.url("kraken"), client)
+    await upstream.ask(DEADLINE)
+    await upstream.ask(DEADLINE)
+    state = upstream.state(lambda *_: True)
+    assert state.state is State.THROTTLED
+    assert 110 < state.next_try <= 131
+    assert len(playback.calls["kraken"]) == 1
+
+
+async def test_a_ban_of_binance_lasts_until_the_time_in_its_message(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    ends = SystemClock().now() + 600_000
+    said = {"code": -1003, "msg": f"Way too much request weight used; IP banned until {ends}. Please use WS."}
+    playback.faults["binance"] = Fault(status=418, body=json.dumps(said).encode())
+    upstream = upstream_at(playback.url("binance"), client, "binance")
+    answer = await upstream.ask(DEADLINE)
+    assert answer.fault
+    assert answer.fault.startswith("HTTP 418: banned for asking too often")
+    assert 590 < upstream.state(lambda *_: True).next_try <= 661
+
+
+async def test_a_cached_answer_of_a_source_without_a_time_is_as_old_as_it_says(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["kraken"] = Fault(headers={"Age": "37"})
+    answer, _ = await ask(playback.url("kraken"), client)
+    assert answer.quote
+    assert answer.quote.time == answer.heard - 37_000
+
+
+async def test_we_say_who_we_are(playback: Playback, client: httpx2.AsyncClient) -> None:
+    await ask(playback.url("kraken"), client)
+    headers = playback.calls["kraken"][0].headers
+    assert headers["user-agent"] == f"btc-price-tracker/{__version__}"
+    assert headers["accept-encoding"] == "gzip"
+
+
+async def test_loopback_is_reached_directly_whatever_the_proxy(
+    playback: Playback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    monkeypatch.setenv("all_proxy", "http://127.0.0.1:1")
+    async with open_client() as client:
+        assert (await ask(playback.url("kraken"), client))[0].fault is None
+        assert (await ask("http://nobody.invalid", client))[0].fault == "the connection was refused"
+
+
+async def test_a_key_goes_to_coingecko_and_to_nobody_else(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    for name in ("coingecko", "kraken"):
+        await upstream_at(playback.url(name), client, name, KEY).ask(DEADLINE)
+    assert playback.calls["coingecko"][0].headers["x-cg-demo-api-key"] == KEY
+    assert KEY not in str(playback.calls["kraken"][0].headers)
+
+
+def test_a_pro_key_is_sent_under_its_own_name(client: httpx2.AsyncClient) -> None:
+    upstream = upstream_at("https://pro-api.coingecko.com/api/v3", client, "coingecko", KEY)
+    assert "x-cg-pro-api-key" in repr(upstream._fetch)
+
+
+@pytest.mark.parametrize("key", [KEY, "line\nbreak", "nicht-ASCII-ß"])
+async def test_a_key_never_shows(playback: Playback, client: httpx2.AsyncClient, key: str) -> None:
+    echo = {"status": {"error_code": 401, "error_message": f"unknown key {key}"}}
+    playback.faults["coingecko"] = Fault(status=401, body=json.dumps(echo, ensure_ascii=False).encode())
+    upstream = upstream_at(playback.url("coingecko"), client, "coingecko", key)
+    with capture_logs() as lines:
+        answer = await upstream.ask(DEADLINE)
+    shown = f"{answer} {upstream.state(lambda *_: True)} {lines} {upstream._fetch!r}"
+    assert answer.fault
+    assert key not in shown
+    assert json.dumps(key)[1:-1] not in shown

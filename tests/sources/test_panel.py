@@ -1,0 +1,206 @@
+"""All sources together: side by side or in order, and the rate of tethers; over HTTP against the playback."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from random import Random
+
+import httpx2
+import pytest
+
+from btc_price_tracker.clock import Clock, SystemClock
+from btc_price_tracker.playback import Fault, Playback, Script
+from btc_price_tracker.price.model import Answer, Quote
+from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.endpoint import open_client
+from btc_price_tracker.sources.panel import RATE_LASTS, Panel, deadline
+from btc_price_tracker.sources.state import State
+from btc_price_tracker.sources.tether import TETHER
+from btc_price_tracker.sources.upstream import Upstream, connect
+from btc_price_tracker.testing import ManualClock
+
+NAMES = ("coinbase", "kraken", "bitstamp")
+SECONDS = 0.4
+
+
+@pytest.fixture
+async def playback() -> AsyncIterator[Playback]:
+    prices = {name: Quote(Decimal(90_000)) for name in (*NAMES, "okx", "tether")}
+    prices["tether"] = Quote(Decimal("0.99"), Decimal("0.98"), Decimal("1.00"))
+    async with Playback(Script(prices)) as playback:
+        yield playback
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx2.AsyncClient]:
+    async with open_client() as client:
+        yield client
+
+
+def fresh(answer: Answer, now: int) -> bool:
+    return answer.quote is not None and now - answer.heard <= 30_000
+
+
+def upstreams(
+    playback: Playback, client: httpx2.AsyncClient, names: Sequence[str], clock: Clock
+) -> list[Upstream]:
+    return [
+        connect(replace(SOURCES[name], url=playback.url(name)), client, clock, Random(1)) for name in names
+    ]
+
+
+def panel_of(
+    playback: Playback,
+    client: httpx2.AsyncClient,
+    names: Sequence[str] = NAMES,
+    *,
+    fallback: bool = False,
+    clock: Clock | None = None,
+) -> Panel:
+    clock = clock or SystemClock()
+    tether = connect(replace(TETHER, url=playback.url("kraken")), client, clock, Random(1))
+    return Panel(
+        upstreams=upstreams(playback, client, names, clock),
+        clock=clock,
+        seconds=SECONDS,
+        fresh=fresh,
+        fallback=fallback,
+        tether=tether if "okx" in names else None,
+    )
+
+
+@pytest.mark.parametrize(("interval", "seconds"), [(1, 0.8), (5, 4.0), (10, 5.0), (3600, 5.0)])
+def test_a_round_ends_well_before_the_next(interval: float, seconds: float) -> None:
+    assert deadline(interval) == seconds
+
+
+async def test_all_are_asked_and_answer_in_the_configured_order(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["coinbase"] = Fault(delay=0.1)
+    answers = await panel_of(playback, client).ask()
+    assert [(answer.source, answer.fault) for answer in answers] == [(name, None) for name in NAMES]
+    assert all(answer.quote and answer.quote.last == 90_000 for answer in answers)
+
+
+async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(drip=0.1))
+    started = time.monotonic()
+    answers = await panel_of(playback, client).ask()
+    assert time.monotonic() - started < SECONDS + 0.25
+    assert [answer.fault for answer in answers] == ["no whole answer in time"] * 2 + [None]
+
+
+async def test_in_order_the_first_that_is_fit_ends_the_questions(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    panel = panel_of(playback, client, fallback=True)
+    assert [answer.source for answer in await panel.ask()] == ["coinbase"]
+    assert not playback.calls["kraken"]
+    assert [state.state for state in panel.states()] == [State.OK, State.WAITING, State.WAITING]
+
+
+async def test_in_order_those_that_failed_are_told_with_their_fault(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["coinbase"] = Fault(status=503)
+    answers = await panel_of(playback, client, fallback=True).ask()
+    assert [(answer.source, answer.fault) for answer in answers] == [
+        ("coinbase", "HTTP 503"),
+        ("kraken", None),
+    ]
+
+
+async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    clock = ManualClock()
+    panel = panel_of(playback, client, fallback=True, clock=clock)
+    await panel.ask()
+    playback.faults["coinbase"] = Fault(status=404)
+    await clock.advance(10)
+    answers = await panel.ask()
+    assert [(answer.source, answer.fault) for answer in answers] == [
+        ("coinbase", "HTTP 404"),
+        ("kraken", None),
+    ]
+    assert answers[0].quote
+
+
+async def test_in_order_sources_that_hang_leave_time_for_the_next(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(hang=True))
+    started = time.monotonic()
+    answers = await panel_of(playback, client, fallback=True).ask()
+    assert time.monotonic() - started < SECONDS + 0.25
+    assert [answer.fault for answer in answers] == ["no whole answer in time"] * 2 + [None]
+
+
+async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["coingecko"] = Fault(status=200, body=b'{"bitcoin":{"usd":90000.01}}')
+    clock = ManualClock()
+    panel = panel_of(playback, client, ("coingecko", "kraken"), fallback=True, clock=clock)
+    seen = []
+    for _ in range(7):
+        answers = await panel.ask()
+        seen.append(answers[-1].source)
+        await clock.advance(10)
+    assert seen == ["coingecko"] * 4 + ["kraken"] * 2 + ["coingecko"]
+    assert len(playback.calls["coingecko"]) == 2
+
+
+async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    answers = await panel_of(playback, client, ("kraken", "okx")).ask()
+    assert [(answer.currency, answer.rate) for answer in answers] == [
+        ("USD", None),
+        ("USDT", Decimal("0.99")),
+    ]
+
+
+async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_when_old(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    clock = ManualClock()
+    panel = panel_of(playback, client, ("okx",), clock=clock)
+    rates = []
+    for round_ in range(20):
+        if round_ == 4:
+            playback.faults["kraken"] = Fault(body=b"{}")
+        rates.append((await panel.ask())[0].rate)
+        await clock.advance(10)
+    last = RATE_LASTS // 10_000 + 3  # heard in round 3
+    assert rates == [Decimal("0.99")] * (last + 1) + [None] * (19 - last)
+    asked = [call for call in playback.calls["kraken"] if "USDT" in call.target]
+    assert len(asked) <= 7
+
+
+async def test_the_rate_is_not_asked_for_where_nobody_quotes_tethers(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    await panel_of(playback, client).ask()
+    assert all("USDT" not in call.target for call in playback.calls["kraken"])
+
+
+async def test_a_cancelled_round_leaves_no_task_behind(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults.update(dict.fromkeys(NAMES, Fault(hang=True)))
+    panel = panel_of(playback, client)
+    before = asyncio.all_tasks()
+    asking = asyncio.ensure_future(panel.ask())
+    await asyncio.wait([asking], timeout=0.1)
+    assert all(playback.calls[name] for name in NAMES)  # the questions are out, and hang
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    started = asyncio.all_tasks() - before
+    assert not [task for task in started if "Playback" not in repr(task.get_coro())]
