@@ -63,6 +63,7 @@ SAID = [
     ("kraken", '{"error":["EAPI:Rate limit exceeded"]}', Throttled, "EAPI"),
     ("kraken", '{"error":["EGeneral:Temporary lockout"]}', Throttled, "lockout"),
     ("kraken", '{"error":["WGeneral:Odd","EService:Busy"],"result":{}}', Refused, "EService:Busy"),
+    ("kraken", '{"error":[' + "[" * 900 + "]" * 900 + "]}", Refused, "an array"),
     ("kraken", '{"error":[{}]}', Refused, "an object"),
     ("kraken", '{"error":"no"}', NotAQuote, "error is 'no', not an array"),
     ("kraken", '{"error":[]}', NotAQuote, "result is missing"),

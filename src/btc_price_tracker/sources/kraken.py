@@ -31,9 +31,9 @@ def _refuse(errors: Part) -> None:
     """Raise what a list like `["EGeneral:Too many requests"]` says; texts that begin with W are warnings."""
     if errors.absent:
         return
-    said = [Part(error) for error in errors.items()]
-    if any(not str(error.value).startswith("W") for error in said):
-        raise refusal(*said)
+    serious = [error for error in errors.items() if not (isinstance(error, str) and error.startswith("W"))]
+    if serious:
+        raise refusal(*map(Part, serious[:3]))
 
 
 KRAKEN = Source(
