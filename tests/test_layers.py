@@ -24,7 +24,9 @@ ALLOWED = {
     "app": {"price", "sources", "store", "broker", "fanout", "web", "settings", "pipeline"},
     "demo": {"app", "playback", "settings"},
     "report": {"app", "price", "settings"},
-    "cli": {"app", "demo", "report", "settings", "store", "telemetry"},
+    "past": set[str](),
+    "transfer": {"price", "store"},
+    "cli": {"past", "transfer", "app", "demo", "report", "settings", "store", "telemetry"},
     "__main__": {"cli"},
     "testing": set[str](),
 }

@@ -32,7 +32,7 @@ from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import connect
-from btc_price_tracker.store import Span, Store, open_store
+from btc_price_tracker.store import Span, Store, StoreError, open_store
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.api import Parts, application
@@ -90,11 +90,13 @@ async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
 
-async def find_history(settings: Settings) -> Span:
-    """Open the store, see what it holds, and close it. Raises StoreError."""
-    store = await _open_store(settings)
+@asynccontextmanager
+async def history(settings: Settings) -> AsyncIterator[Store]:
+    """The store that the settings name, for as long as the caller needs it. Raises StoreError."""
+    retention = settings.retention * 1000 or None  # ms
+    store = await open_store(settings.store_url, capacity=settings.store_size, retention=retention)
     try:
-        return await store.span()
+        yield store
     finally:
         await store.close()
 
@@ -105,15 +107,14 @@ async def compose(
 ) -> AsyncIterator[Service]:
     """Make the parts and, at the end, release them. With `detach` False, streams stay with the HTTP server."""
     async with AsyncExitStack() as stack:
-        store = await _open_store(settings)
-        stack.push_async_callback(store.close)
+        store = await stack.enter_async_context(history(settings))
         ring, hub = await _restore(store, settings, clock)
         reactor = None
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
         panel = await stack.enter_async_context(_ask(settings, clock))
-        outbox = Outbox(store, size=round(A_DAY / settings.interval))
+        outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         broker = LocalBroker()
         app = application(
             Parts(
@@ -128,22 +129,24 @@ async def compose(
         )
         rounds = pipeline.every(settings.interval, clock)
         policy = _policy(settings, hub.latest)
-        serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch]
+        serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch, outbox.recover]
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention))
         ask = partial(pipeline.produce, rounds, panel, policy, outbox, broker)
         yield Service(hub, outbox, broker, app, ask, tuple(serve))
 
 
-async def _open_store(settings: Settings) -> Store:
-    retention = settings.retention * 1000 or None  # ms
-    return await open_store(settings.store_url, capacity=settings.store_size, retention=retention)
-
-
 async def _restore(store: Store, settings: Settings, clock: Clock) -> tuple[Ring, Hub]:
-    """The ring as full as history allows, and a hub that goes on from its last price."""
-    span = await store.span()
-    ticks = await store.newest(settings.store_size)
+    """The ring as full as history allows, and a hub that goes on from its last price.
+
+    While the store fails the ring begins empty; what came before is looked for in the store, once it is back.
+    """
+    try:
+        span = await store.span()
+        ticks = await store.newest(settings.store_size)
+    except StoreError as error:
+        log.error("the store fails; starting without history", reason=str(error))
+        span, ticks = Span(0, 0, dropped=clock.now()), []
     ring = Ring(
         settings.store_size, floor=ticks[0].id - 1 if ticks and ticks[0].id > span.first else span.dropped
     )

@@ -4,13 +4,15 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from btc_price_tracker import __version__
 
 if TYPE_CHECKING:
     from btc_price_tracker.settings import Settings
+    from btc_price_tracker.store import Store
 
 PROGRAM = "btc-price-tracker"
 
@@ -69,16 +71,81 @@ def _check(flags: dict[str, str]) -> int:
     return asyncio.run(print_check(load(flags)))
 
 
-_COMMANDS = {"serve": _serve, "demo": _demo, "sources": _sources, "check": _check}
+def _history(flags: dict[str, str]) -> int:
+    """Prices or candles of a running server, to the terminal or a file."""
+    from btc_price_tracker import past
+
+    url, form = flags.pop("url"), flags.pop("format")
+    past.write(past.fetch(url, flags), form, sys.stdout)
+    return 0
+
+
+def _export(flags: dict[str, str]) -> int:
+    """Write everything that the store holds to a file, or to standard output."""
+    from btc_price_tracker.transfer import export
+
+    path, form = flags.pop("file"), flags.pop("format")
+    with open(path, "w") if path != "-" else nullcontext(sys.stdout) as file:
+        count = asyncio.run(_with_store(flags, lambda store: export(store, file, form)))
+    print(f"{count} prices written", file=sys.stderr)
+    return 0
+
+
+def _import(flags: dict[str, str]) -> int:
+    """Take the prices of a file into the store; those it has already stay as they are."""
+    from btc_price_tracker.transfer import take_in
+
+    path, form = flags.pop("file"), flags.pop("format")
+    with open(path) if path != "-" else nullcontext(sys.stdin) as file:
+        count = asyncio.run(_with_store(flags, lambda store: take_in(store, file, form)))
+    print(f"{count} prices read", file=sys.stderr)
+    return 0
+
+
+_COMMANDS = {
+    "serve": _serve,
+    "demo": _demo,
+    "sources": _sources,
+    "check": _check,
+    "history": _history,
+    "export": _export,
+    "import": _import,
+}
 
 
 def _add_flags(parser: argparse.ArgumentParser, name: str) -> None:
-    from btc_price_tracker.settings import Settings
-
     if name == "demo":
         parser.add_argument(
-            "--speed", type=_speed, default="60", help="how many times faster than it was (default: 60)"
+            "--speed", type=_speed, default="60", help="how many times as fast as it was (default: 60)"
         )
+    if name == "history":
+        _add_history_flags(parser)
+        return
+    if name in ("export", "import"):
+        parser.add_argument("file", nargs="?", default="-", help="path; - for the standard stream (default)")
+        parser.add_argument(
+            "--format", choices=("csv", "jsonl"), default="csv", help="jsonl has every quote, too"
+        )
+    _add_settings(parser)
+
+
+def _add_history_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "url", nargs="?", default="http://localhost:8082", help="of the server (default: %(default)s)"
+    )
+    for flag, words in (("--since", "from this moment on"), ("--until", "up to and including this moment")):
+        parser.add_argument(
+            flag, type=_moment, help=f"{words}: seconds since the epoch, or like 2026-11-22T09:30"
+        )
+    parser.add_argument(
+        "--interval", choices=("1m", "5m", "15m", "1h", "4h", "1d"), help="candles of this width"
+    )
+    parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    from btc_price_tracker.settings import Settings
+
     for field, info in Settings.model_fields.items():
         default = (
             "" if info.default_factory or info.default is None else f" (default: {_plain(info.default)})"
@@ -89,19 +156,29 @@ def _add_flags(parser: argparse.ArgumentParser, name: str) -> None:
 
 def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int:
     """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
+    from btc_price_tracker.past import HistoryError
     from btc_price_tracker.settings import SettingsError
     from btc_price_tracker.store import StoreError
+    from btc_price_tracker.transfer import TransferError
 
     try:
         return command(flags)
     except SettingsError as error:
         print(f"{PROGRAM}: these settings can't be used:\n{error}", file=sys.stderr)
         return 2
-    except (StoreError, OSError) as error:
+    except (StoreError, TransferError, HistoryError, OSError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+async def _with_store(flags: dict[str, str], action: "Callable[[Store], Awaitable[int]]") -> int:
+    from btc_price_tracker.app import history
+    from btc_price_tracker.settings import load
+
+    async with history(load(flags)) as store:
+        return await action(store)
 
 
 def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Coroutine[Any, Any, None]]") -> int:
@@ -121,6 +198,17 @@ def _speed(text: str) -> str:
     if not 0 < float(text) <= 3600:
         raise argparse.ArgumentTypeError("give a number above 0 and up to 3600")
     return text
+
+
+def _moment(text: str) -> str:
+    from btc_price_tracker.past import moment
+
+    try:
+        return str(moment(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{error}; give seconds since the epoch, or like 2026-11-22T09:30"
+        ) from None
 
 
 def _plain(default: object) -> str:

@@ -30,7 +30,8 @@ async def print_sources(settings: Settings) -> int:
 
 async def print_check(settings: Settings) -> int:
     """Open what the settings name and print what was found; the exit code is 0. Raises StoreError."""
-    span = await app.find_history(settings)
+    async with app.history(settings) as store:
+        span = await store.span()
     console = Console(highlight=False, soft_wrap=True)
     for name, value in settings.model_dump().items():
         if value is not None and not (name.endswith("_url") and value == Settings.model_fields[name].default):

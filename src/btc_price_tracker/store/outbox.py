@@ -1,52 +1,76 @@
 """Between the tick path and the store: what can't be written now waits, in order, and is written when it can be."""
 
+import asyncio
 from collections import deque
+from itertools import islice
 
 import structlog
 
+from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store, StoreError
 
+PATIENCE = 2.0  # seconds that a price waits for the store
+RETRY = 1.0  # seconds between attempts while the store fails
 BATCH = 500  # ticks written at once after an outage
 
 log = structlog.get_logger(__name__)
 
 
 class Outbox:
-    """Writes each tick before it is published, unless the store fails: prices go on without it (DESIGN 6).
+    """Writes each tick before it is published, unless the store fails: prices go on without it (DESIGN 6)."""
 
-    `fault` says why the store fails, None while it doesn't; `lost` counts ticks that overflowed the queue.
-    """
-
-    def __init__(self, store: Store, size: int) -> None:
-        self.fault: str | None = None
-        self.lost = 0
+    def __init__(self, store: Store, clock: Clock, size: int) -> None:
+        self.fault: str | None = None  # why the store fails; None while it doesn't
+        self.lost = 0  # ticks that overflowed the queue, the oldest first
         self._store = store
+        self._clock = clock
         self._waiting: deque[Tick] = deque(maxlen=size)
 
     def __len__(self) -> int:
         return len(self._waiting)
 
     async def keep(self, tick: Tick) -> None:
-        """Write what waits, then this tick; never raises for the store's sake."""
+        """Write a tick; while the store fails, only queue it. Never raises for the store's sake."""
         if len(self._waiting) == self._waiting.maxlen:
             self.lost += 1
         self._waiting.append(tick)
-        await self.flush()
+        if self.fault is None:
+            await self._flush()
 
-    async def flush(self) -> None:
-        """Write what waits, oldest first. A batch that failed half-way is offered again: the store knows its ids."""
+    async def recover(self) -> None:
+        """While the store fails, try again and again. Runs for as long as the service."""
+        while True:
+            await self._clock.sleep(RETRY)
+            if self.fault is not None:
+                await self._flush()
+
+    async def _flush(self) -> None:
+        """Write what waits, oldest first. A batch that may be there already is offered again: a store knows its ids."""
         try:
             while self._waiting:
-                batch = [self._waiting[at] for at in range(min(BATCH, len(self._waiting)))]
-                await self._store.append(batch)
-                for _ in batch:
-                    self._waiting.popleft()
+                batch = list(islice(self._waiting, BATCH))
+                async with asyncio.timeout(PATIENCE):
+                    await self._store.append(batch)
+                self._forget(batch)
         except StoreError as error:
-            if self.fault is None:
-                log.error("store fails, prices go on and wait for it", reason=str(error))
-            self.fault = str(error)
+            self._fail(str(error))
+        except TimeoutError:
+            self._fail(f"no answer within {PATIENCE:g} s")
         else:
-            if self.fault is not None:
-                log.info("store is back, nothing waits", lost=self.lost)
-            self.fault = None
+            self._succeed()
+
+    def _forget(self, batch: list[Tick]) -> None:
+        """Take written ticks off the queue, those that didn't overflow meanwhile."""
+        while self._waiting and self._waiting[0].id <= batch[-1].id:
+            self._waiting.popleft()
+
+    def _fail(self, reason: str) -> None:
+        if self.fault is None:
+            log.error("the store fails; prices go on and wait for it", reason=reason)
+        self.fault = reason
+
+    def _succeed(self) -> None:
+        if self.fault is not None:
+            log.info("the store is back and has every price that waited", lost=self.lost)
+        self.fault = None

@@ -85,7 +85,8 @@ def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:
     elif hub.latest is not None and now - hub.latest.id > 3000 * interval + 5000:
         reasons.append("no price for three intervals")
     if outbox.fault is not None:
-        reasons.append(f"the store fails, {len(outbox)} prices wait for it: {outbox.fault}")
+        lost = f" and {outbox.lost} are lost" if outbox.lost else ""
+        reasons.append(f"the store fails, {len(outbox)} prices wait for it{lost}: {outbox.fault}")
     return reasons
 
 
