@@ -1,0 +1,73 @@
+// The API, read from the server's own OpenAPI description: what each route does, takes and answers, and a call to try.
+
+import { endpoint } from "./endpoint.js";
+
+const FIRST = "/prices/stream";
+
+const $ = (id) => document.getElementById(id);
+
+async function show() {
+  const response = await fetch(endpoint("/openapi.json"));
+  const { info, paths } = await response.json();
+  $("about").textContent = `${info.description} Version ${info.version}.`;
+  const routes = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, ...operation })),
+  );
+  routes.sort((a, b) => (b.path === FIRST) - (a.path === FIRST));
+  $("routes").replaceChildren(...routes.map(section));
+}
+
+function section({ path, method, description, parameters = [], responses }) {
+  const route = $("route").content.firstElementChild.cloneNode(true);
+  route.querySelector("h2 code").textContent = `${method.toUpperCase()} ${path}`;
+  route.querySelector("h2").after(...prose(description ?? ""));
+  list(route.querySelector(".parameters"), parameters.map(parameter));
+  list(route.querySelector(".answers"), Object.entries(responses).filter(noteworthy).map(answer));
+  route.querySelector(".call code").textContent = call(path);
+  const shown = example(responses);
+  route.querySelector(".answer").hidden = !shown;
+  route.querySelector(".answer code").textContent = shown;
+  return route;
+}
+
+/** Paragraphs, with `code` between backquotes. */
+const prose = (text) => text.split("\n\n").map((paragraph) => element("p", ...marked(paragraph)));
+
+const marked = (text) => text.split("`").map((part, i) => (i % 2 ? element("code", part) : part));
+
+function element(tag, ...children) {
+  const made = document.createElement(tag);
+  made.append(...children);
+  return made;
+}
+
+function list(target, entries) {
+  target.hidden = !entries.length;
+  target.append(
+    ...entries.map(([term, text]) => element("div", element("dt", term), element("dd", ...marked(text)))),
+  );
+}
+
+const parameter = ({ name, in: place, description, schema }) => [
+  element("code", name),
+  description ?? `${schema.type} in the ${place}`,
+];
+
+/** FastAPI's stock phrases say nothing. */
+const noteworthy = ([, { description }]) =>
+  !["Successful Response", "Validation Error"].includes(description);
+
+const answer = ([code, { description }]) => [code, description];
+
+function call(path) {
+  const live = path === FIRST ? "-N " : "";
+  return `curl ${live}${location.origin}${path}`;
+}
+
+function example(responses) {
+  const [content] = Object.values(responses["200"]?.content ?? {});
+  const shown = content?.example;
+  return typeof shown === "object" ? JSON.stringify(shown, null, 2) : (shown ?? "").trim();
+}
+
+show().catch(() => ($("about").textContent = "The server does not answer. Load the page again."));
