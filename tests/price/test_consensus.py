@@ -209,6 +209,11 @@ def test_a_clock_a_little_ahead_does_not_matter(play: Play) -> None:
     assert update.quotes[1].age == 0
 
 
+def test_a_quote_is_never_younger_than_new(play: Play) -> None:
+    update = play({**FOUR, "kraken": says("kraken", 50010, START + STEP + 5_000)})
+    assert ("kraken" in used(update), update.quotes[1].age) == (True, 0)
+
+
 def test_a_source_ahead_that_repeats_itself_grows_stale_by_when_we_heard_it(play: Play) -> None:
     ahead = timed("kraken", START, START + 20_000)
     rounds = [play({**FOUR, "kraken": ahead}) for _ in range(4)]

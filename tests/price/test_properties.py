@@ -5,7 +5,7 @@ from fractions import Fraction
 from random import Random
 from typing import NamedTuple
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from btc_price_tracker.price.consensus import Consensus
@@ -17,6 +17,7 @@ from rounds import INTERVAL, START, STEP
 
 EXCHANGES = ("coinbase", "kraken", "bitstamp", "gemini", "okx")
 CENT = Decimal("0.01")
+EXAMPLES = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 amounts = st.decimals(min_value="0.01", max_value="99999999", places=2)
 anything = st.one_of(
@@ -87,7 +88,7 @@ def quotes(answer: Answer) -> tuple[Decimal, Decimal]:
 
 
 @given(histories(minority=True))
-@settings(max_examples=80, deadline=None)
+@EXAMPLES
 def test_with_a_minority_faulty_the_price_lies_within_the_honest_quotes(history: list[Played]) -> None:
     policy = Consensus(INTERVAL)
     for played in history:
@@ -107,7 +108,7 @@ def votes(draw: st.DrawFn) -> Vote:
 
 
 @given(st.data())
-@settings(max_examples=80, deadline=None)
+@EXAMPLES
 def test_the_bounds_hold_for_any_votes_of_a_faulty_minority_and_any_choice_of_voters(
     data: st.DataObject,
 ) -> None:
@@ -123,12 +124,14 @@ def test_the_bounds_hold_for_any_votes_of_a_faulty_minority_and_any_choice_of_vo
 
 
 @given(st.lists(votes(), min_size=1, max_size=7))
+@EXAMPLES
 def test_unbounded_the_price_lies_within_the_prices_of_those_used(used: list[Vote]) -> None:
     price, _ = combine(used)
     assert min(vote.price for vote in used) <= price <= max(vote.price for vote in used)
 
 
 @given(st.integers(0, 10**12).map(lambda part: Fraction(part, 800)))
+@EXAMPLES
 def test_cents_are_at_most_half_a_cent_away_and_ties_are_even(dollars: Fraction) -> None:
     rounded = cents(dollars)
     away = abs(Fraction(rounded) - dollars) * 100
@@ -137,7 +140,7 @@ def test_cents_are_at_most_half_a_cent_away_and_ties_are_even(dollars: Fraction)
 
 
 @given(histories(minority=False), st.randoms(use_true_random=False))
-@settings(max_examples=80, deadline=None)
+@EXAMPLES
 def test_whatever_is_said_the_promises_of_a_tick_hold(history: list[Played], random: Random) -> None:
     """ok needs three; ids rise; a price can be computed again; the order of the sources changes nothing."""
     policy, shuffled = Consensus(INTERVAL), Consensus(INTERVAL)
@@ -168,7 +171,7 @@ def test_whatever_is_said_the_promises_of_a_tick_hold(history: list[Played], ran
 @given(
     st.lists(st.tuples(st.integers(-(10**7), 10**7), st.booleans()), min_size=1, max_size=20), st.booleans()
 )
-@settings(deadline=None)
+@EXAMPLES
 def test_ids_rise_whatever_the_clock_does(steps: list[tuple[int, bool]], use_fallback: bool) -> None:  # noqa: FBT001 drawn by Hypothesis
     policy = Fallback(INTERVAL) if use_fallback else Consensus(INTERVAL)
     now, ids = START, []

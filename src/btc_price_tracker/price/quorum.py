@@ -106,8 +106,9 @@ def _referee(this: Round) -> Choice:
     if not this.aggregators:
         return dispute
     side = _near(median(_prices(this.aggregators)), this.admitted)
-    is_one_side = 0 < len(side) < len(this.admitted) and agree(_prices(side), AGREE)
-    return Choice(side, referee=names(list(this.aggregators))) if is_one_side else dispute
+    if not side or not agree(_prices(side), AGREE):
+        return dispute
+    return Choice(side, referee=names(list(this.aggregators)))
 
 
 def _standing(this: Round, choice: Choice, price: Fraction, quotes: Sequence[Judged]) -> tuple[Status, str]:
