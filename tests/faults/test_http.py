@@ -22,6 +22,7 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.body import MAX_BYTES
 from btc_price_tracker.sources.endpoint import Endpoint, open_client
+from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.upstream import Upstream, connect
 
@@ -183,7 +184,7 @@ async def test_after_a_fault_the_last_quote_stays_with_its_age(
     upstream = Upstream(
         SOURCES["kraken"],
         Endpoint(client, playback.url("kraken") + SOURCES["kraken"].path).get,
-        0.001,
+        Governor(0.001, Random(1)),
         SystemClock(),
         Random(1),
     )

@@ -48,12 +48,13 @@ def test_its_price_can_be_computed_again_whatever_the_others_say(play: Play) -> 
     assert recompute(tick) == (tick.price, tick.spread) == (exact(50000), exact(5))
 
 
-def test_a_source_that_fails_now_gives_way_to_a_healthy_one_though_its_last_quote_is_fresh() -> None:
-    answers = [replace(answer("coingecko", 100), fault="HTTP 503"), answer("coinbase", 101)]
-    update = Fallback(10).decide(answers, NOW)
-    assert update.tick is not None
-    assert update.tick.price == Decimal("101.00")
-    assert "coingecko: HTTP 503" in update.reason
-    alone = Fallback(10).decide(answers[:1], NOW)
-    assert alone.tick is not None
-    assert alone.tick.price == Decimal("100.00")
+def test_a_source_that_fails_now_gives_way_though_its_last_quote_is_fresh(play: Play) -> None:
+    failing = says("coingecko", 50000, START + STEP, fault="HTTP 503")
+    update = play(coingecko=failing, coinbase=50100)
+    assert (price(update), used(update)) == (exact(50100), {"coinbase"})
+    assert update.reason == "The price is coinbase's; coingecko: HTTP 503."
+
+
+def test_a_fresh_quote_of_a_source_that_fails_now_is_better_than_none(play: Play) -> None:
+    failing = says("coingecko", 50000, START + STEP, fault="HTTP 503")
+    assert used(play(coingecko=failing, coinbase=None)) == {"coingecko"}

@@ -18,7 +18,7 @@ from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.endpoint import Reply
 from btc_price_tracker.sources.faults import NotAQuote, Unreachable
 from btc_price_tracker.sources.panel import deadline
-from btc_price_tracker.sources.quota import spacing
+from btc_price_tracker.sources.quota import Governor, spacing
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import PATIENCE, Upstream
 
@@ -117,7 +117,7 @@ async def asked_for(
     clock = JumpingClock()
     venue = Venue(clock, replies)
     source = Source("venue", Kind.EXCHANGE, "", "", parse)
-    upstream = Upstream(source, venue.fetch, gap, clock, Random(1))
+    upstream = Upstream(source, venue.fetch, Governor(gap, Random(1)), clock, Random(1))
     most = deadline(interval)
     due = 0.0
     while due < seconds:

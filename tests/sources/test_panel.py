@@ -144,16 +144,17 @@ async def test_in_order_sources_that_hang_leave_time_for_the_next(
 async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
     playback: Playback, client: httpx2.AsyncClient
 ) -> None:
-    playback.faults["coingecko"] = Fault(status=200, body=b'{"bitcoin":{"usd":90000.01}}')
+    body = b'{"id":"btc-bitcoin","quotes":{"USD":{"price":90000.01}}}'  # without a time of its own
+    playback.faults["coinpaprika"] = Fault(status=200, body=body)
     clock = ManualClock()
-    panel = panel_of(playback, client, ("coingecko", "kraken"), fallback=True, clock=clock)
+    panel = panel_of(playback, client, ("coinpaprika", "kraken"), fallback=True, clock=clock)
     seen = []
-    for _ in range(7):
+    for _ in range(16):
         answers = await panel.ask()
         seen.append(answers[-1].source)
         await clock.advance(10)
-    assert seen == ["coingecko"] * 4 + ["kraken"] * 2 + ["coingecko"]
-    assert len(playback.calls["coingecko"]) == 2
+    assert seen == ["coinpaprika"] * 4 + ["kraken"] * 11 + ["coinpaprika"]
+    assert len(playback.calls["coinpaprika"]) == 2
 
 
 async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btc_price_tracker.sources.quota import LONGEST_PAUSE, MONTH, Governor, is_pro, spacing
+from btc_price_tracker.sources.quota import (
+    LONGEST_PAUSE,
+    MONTH,
+    Governor,
+    is_pro,
+    spacing,
+    spacing_after_fault,
+)
 
 PUBLIC = "https://api.coingecko.com/api/v3"
 PRO = "https://pro-api.coingecko.com/api/v3"
@@ -107,3 +114,13 @@ def test_calls_are_never_closer_than_the_spacing_whatever_comes_back(
             governor.throttle(now, 300.0 if answer == "429+" else None)
         else:
             governor.relent()
+
+
+def test_after_a_fault_keyless_coingecko_may_be_asked_sooner_but_within_its_limit() -> None:
+    usual = spacing("coingecko", PUBLIC, keyed=False)
+    governor = Governor(usual, Random(1), spacing_after_fault("coingecko", usual, keyed=False))
+    governor.spend(0.0)
+    governor.falter(1.0)
+    assert governor.wait(1.0) == 12
+    assert spacing_after_fault("coinpaprika", 149.0, keyed=False) == 149
+    assert spacing_after_fault("coingecko", 298.0, keyed=True) == 298

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from btc_price_tracker.price.model import Answer, Kind, Quote
 from btc_price_tracker.sources.endpoint import Reply
 from btc_price_tracker.sources.faults import NotAQuote, SourceFault, Unreachable
+from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.upstream import Upstream
@@ -49,7 +50,7 @@ class Venue:
 
 
 def upstream_of(venue: Venue, *, spacing: float = 1.0) -> Upstream:
-    return Upstream(SOURCE, venue.fetch, spacing, venue.clock, Random(1))
+    return Upstream(SOURCE, venue.fetch, Governor(spacing, Random(1)), venue.clock, Random(1))
 
 
 def fresh(answer: Answer, now: int) -> bool:
@@ -228,7 +229,7 @@ async def test_a_source_that_hangs_is_given_up_at_the_deadline(clock: ManualCloc
         await asyncio.Event().wait()
         return GOOD
 
-    upstream = Upstream(SOURCE, hang, 1.0, clock, Random(1))
+    upstream = Upstream(SOURCE, hang, Governor(1.0, Random(1)), clock, Random(1))
     assert (await upstream.ask(0.05)).fault == "no whole answer in time"
     assert upstream.state(fresh).failures == 1
 
@@ -238,7 +239,7 @@ async def test_latency_is_that_of_the_last_good_answer(clock: ManualClock) -> No
         await clock.sleep(0.25)
         return GOOD
 
-    upstream = Upstream(SOURCE, slow, 1.0, clock, Random(1))
+    upstream = Upstream(SOURCE, slow, Governor(1.0, Random(1)), clock, Random(1))
     await ask(upstream, clock)
     assert upstream.state(fresh).latency == 250
 

@@ -1,6 +1,6 @@
 """`POLICY=fallback`: the first source in order of preference that has a fresh quote."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -28,21 +28,25 @@ class Fallback:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""
         self._publication.begin(now)
         judged = [screen(answer, now, self._publication.interval) for answer in answers]
-        return self._publication.publish(_verdict(judged))
+        faults = {answer.source: answer.fault for answer in answers if answer.fault is not None}
+        return self._publication.publish(_verdict(judged, faults))
 
 
-def _verdict(judged: Sequence[Judged]) -> Verdict:
-    first = next((said for said in judged if said.fresh), None)
+def _verdict(judged: Sequence[Judged], faults: Mapping[str, str]) -> Verdict:
+    fresh = [said for said in judged if said.fresh]
+    # A source that fails now may have said something fresh before: better than nothing, but the last resort.
+    first = next((said for said in fresh if said.source not in faults), next(iter(fresh), None))
     if first is None:
         return Verdict(Status.STALE, f"no source is usable{causes(judged)}.", tuple(judged))
     price, spread = combine([vote(first)])
-    quotes = tuple(_chosen(said, first) for said in judged)
+    quotes = tuple(_chosen(said, first, faults) for said in judged)
     earlier = quotes[: judged.index(first)]
     reason = f"The price is {first.source}'s{causes(earlier)}."
     return Verdict(Status.SINGLE_SOURCE, reason, quotes, cents(price), cents(spread))
 
 
-def _chosen(said: Judged, first: Judged) -> Judged:
+def _chosen(said: Judged, first: Judged, faults: Mapping[str, str]) -> Judged:
     if said is first:
         return replace(said, used=True)
-    return replace(said, reason=said.reason or f"not needed: {first.source} comes first")
+    why = said.reason or faults.get(said.source) or f"not needed: {first.source} comes first"
+    return replace(said, reason=why)

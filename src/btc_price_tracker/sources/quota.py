@@ -18,10 +18,12 @@ _USUAL = 1.0
 _SPACING = {
     "bitfinex": 60 / (10 * _SHARE),  # 10 to 90 a minute, depending on load; then the address is blocked
     "blockchain_info": 10.0,  # "one query per 10 s"; the body itself is cached for up to 60
-    "coingecko": 60.0,  # keyless: 5 to 15 a minute for all behind the address; the body is cached for 60 s
+    "coingecko": 60.0,  # keyless: the body is cached for 60 s, so nothing new comes sooner
     "coinpaprika": MONTH / (20_000 * _SHARE),  # 20,000 a month
     "tether": 30.0,  # ours: USDT/USD moves slowly, and Kraken is asked for its own price as well
 }
+_COINGECKO_KEYLESS = 60 / 5  # 5 to 15 a minute for all behind the address
+_COINGECKO_ELSEWHERE = 60 / 15  # a mirror or a stand-in, which has no such cache
 _COINGECKO_DEMO = MONTH / (10_000 * _SHARE)  # 10,000 a month (and 100 a minute, which this is far below)
 _COINGECKO_PRO = MONTH / (100_000 * _SHARE)  # the smallest paid plan: 100,000 a month (and 250 a minute)
 
@@ -30,7 +32,18 @@ def spacing(name: str, base_url: str, *, keyed: bool) -> float:
     """Seconds between two calls to a source; where a key is sent along, the base URL tells of which plan."""
     if name == "coingecko" and keyed:
         return _COINGECKO_PRO if is_pro(base_url) else _COINGECKO_DEMO
+    if name == "coingecko" and not _is_coingecko(base_url):
+        return _COINGECKO_ELSEWHERE
     return _SPACING.get(name, _USUAL)
+
+
+def spacing_after_fault(name: str, usual: float, *, keyed: bool) -> float:
+    """Seconds until another call where one brought nothing: sooner than usual where the limit leaves room."""
+    return min(usual, _COINGECKO_KEYLESS) if name == "coingecko" and not keyed else usual
+
+
+def _is_coingecko(base_url: str) -> bool:
+    return (urlsplit(base_url).hostname or "").endswith("coingecko.com")
 
 
 def is_pro(base_url: str) -> bool:
@@ -41,8 +54,9 @@ def is_pro(base_url: str) -> bool:
 class Governor:
     """Holds back the calls to one source. Pure: `now` is an argument, in seconds on a monotonic clock."""
 
-    def __init__(self, spacing: float, random: Random) -> None:
+    def __init__(self, spacing: float, random: Random, after_fault: float | None = None) -> None:
         self.spacing = spacing
+        self._after_fault = spacing if after_fault is None else after_fault
         self._random = random
         self._next = float("-inf")  # the first call may go at once
         self._pause_ends = float("-inf")
@@ -59,6 +73,10 @@ class Governor:
     def spend(self, now: float) -> None:
         """Count a call that is about to be made."""
         self._next = now + self.spacing
+
+    def falter(self, now: float) -> None:
+        """Allow the next call sooner: this one brought nothing."""
+        self._next = min(self._next, now + self._after_fault)
 
     def throttle(self, now: float, retry_after: float | None) -> None:
         """Pause as long as the source said, or twice as long with each refusal in a row if that is longer."""

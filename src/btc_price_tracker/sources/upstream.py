@@ -20,7 +20,7 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.endpoint import Endpoint, Reply
 from btc_price_tracker.sources.faults import SourceFault, Throttled, Unavailable, Unreachable
-from btc_price_tracker.sources.quota import Governor, is_pro, spacing
+from btc_price_tracker.sources.quota import Governor, is_pro, spacing, spacing_after_fault
 from btc_price_tracker.sources.reply import read
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import SourceState, State
@@ -38,12 +38,14 @@ _log = structlog.get_logger(__name__)
 class Upstream:
     """A source and what we remember of it. One `ask` at a time."""
 
-    def __init__(self, source: Source, fetch: Fetch, spacing: float, clock: Clock, random: Random) -> None:
+    def __init__(
+        self, source: Source, fetch: Fetch, governor: Governor, clock: Clock, random: Random
+    ) -> None:
         self.source = source
         self._fetch = fetch
         self._clock = clock
         self._random = random
-        self._governor = Governor(spacing, random)
+        self._governor = governor
         self._breaker = Breaker(random)
         self._quote: Quote | None = None
         self._heard = 0
@@ -160,6 +162,8 @@ class Upstream:
             self._governor.throttle(now, fault.retry_after)
         elif fault is None:
             self._governor.relent()
+        else:
+            self._governor.falter(now)
         self._log_change(before, was_closed=was_closed)
 
     def _log_change(self, before: str | None, *, was_closed: bool) -> None:
@@ -180,4 +184,6 @@ def connect(
         key = ""
     header = "x-cg-pro-api-key" if is_pro(source.url) else "x-cg-demo-api-key"
     endpoint = Endpoint(client, source.url + source.path, key, header)
-    return Upstream(source, endpoint.get, spacing(source.name, source.url, keyed=bool(key)), clock, random)
+    usual = spacing(source.name, source.url, keyed=bool(key))
+    after_fault = spacing_after_fault(source.name, usual, keyed=bool(key))
+    return Upstream(source, endpoint.get, Governor(usual, random, after_fault), clock, random)

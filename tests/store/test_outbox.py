@@ -1,0 +1,106 @@
+"""Prices go on while the store fails, and every one of them is in it afterwards."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from btc_price_tracker.price.model import Tick
+from btc_price_tracker.store import StoreError
+from btc_price_tracker.store.memory import MemoryStore
+from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.testing import ManualClock
+from live import a_tick
+
+
+class Flaky(MemoryStore):
+    """A store that fails, or answers nothing, on demand; it counts how often it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(1000)
+        self.down = False
+        self.hanging = False
+        self.asked = 0
+
+    async def append(self, ticks: list[Tick]) -> None:
+        self.asked += 1
+        if self.down:
+            raise StoreError("the disk is full")
+        if self.hanging:
+            await asyncio.Event().wait()
+        await super().append(ticks)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def store() -> Flaky:
+    return Flaky()
+
+
+@pytest.fixture
+async def outbox(store: Flaky, clock: ManualClock) -> AsyncIterator[Outbox]:
+    outbox = Outbox(store, clock, size=5)
+    recovering = asyncio.create_task(outbox.recover())
+    yield outbox
+    recovering.cancel()
+
+
+async def ids(store: Flaky) -> list[int]:
+    return [tick.id for tick in await store.newest(100)]
+
+
+async def test_a_tick_is_stored_before_keep_returns(outbox: Outbox, store: Flaky) -> None:
+    await outbox.keep(a_tick(1))
+    assert await ids(store) == [1]
+    assert outbox.fault is None
+
+
+async def test_ticks_of_an_outage_are_written_in_order_once_it_ends(
+    outbox: Outbox, store: Flaky, clock: ManualClock
+) -> None:
+    await outbox.keep(a_tick(1))
+    store.down = True
+    for tick_id in (2, 3, 4):
+        await outbox.keep(a_tick(tick_id))
+    assert outbox.fault == "the disk is full"
+    assert len(outbox) == 3
+    store.down = False
+    await clock.advance(1)
+    assert await ids(store) == [1, 2, 3, 4]
+    assert (outbox.lost, len(outbox)) == (0, 0)
+
+
+async def test_while_it_fails_a_tick_does_not_wait_for_it(outbox: Outbox, store: Flaky) -> None:
+    store.down = True
+    await outbox.keep(a_tick(1))
+    asked = store.asked
+    await outbox.keep(a_tick(2))
+    assert store.asked == asked
+
+
+async def test_what_overflows_is_the_oldest_and_is_counted(
+    outbox: Outbox, store: Flaky, clock: ManualClock
+) -> None:
+    store.down = True
+    for tick_id in range(1, 9):
+        await outbox.keep(a_tick(tick_id))
+    assert outbox.lost == 3
+    store.down = False
+    await clock.advance(1)
+    assert await ids(store) == [4, 5, 6, 7, 8]
+
+
+async def test_a_store_that_hangs_is_given_up_and_asked_again(
+    outbox: Outbox, store: Flaky, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("btc_price_tracker.store.outbox.PATIENCE", 0.05)
+    store.hanging = True
+    await outbox.keep(a_tick(1))
+    assert outbox.fault == "no answer within 0.05 s"
+    store.hanging = False
+    await clock.advance(1)
+    assert await ids(store) == [1]
