@@ -23,8 +23,8 @@ from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
-from btc_price_tracker.price.freshness import age, stale_after
-from btc_price_tracker.price.model import Answer, Tick, Update
+from btc_price_tracker.price.freshness import is_fresh
+from btc_price_tracker.price.model import Tick, Update
 from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
@@ -167,15 +167,10 @@ async def _ask(settings: Settings, clock: Clock) -> AsyncIterator[Panel]:
             upstreams=[at(source) for source in sources],
             clock=clock,
             seconds=deadline(settings.interval),
-            fresh=partial(_is_fresh, interval=round(settings.interval * 1000)),
+            fresh=partial(is_fresh, interval=round(settings.interval * 1000)),
             fallback=settings.policy == "fallback",
             tether=at(replace(TETHER, url=settings.kraken_url)) if in_tethers else None,
         )
-
-
-def _is_fresh(answer: Answer, now: int, interval: int) -> bool:
-    quote = answer.quote
-    return quote is not None and age(quote.time, answer.heard, now) <= stale_after(answer.kind, interval)
 
 
 def _policy(settings: Settings, last: Tick | None) -> Policy:

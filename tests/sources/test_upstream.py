@@ -76,7 +76,7 @@ def clock() -> ManualClock:
 
 async def test_a_good_answer_is_the_quote_and_when_it_was_heard(clock: ManualClock) -> None:
     answer = await ask(upstream_of(Venue(clock, GOOD)), clock)
-    assert answer == Answer("venue", Kind.EXCHANGE, quote=Quote(PRICE), heard=clock.now())
+    assert answer == Answer("venue", Kind.EXCHANGE, quote=Quote(PRICE), heard=clock.now(), spacing=1000)
 
 
 async def test_before_the_first_round_a_source_is_waiting(clock: ManualClock) -> None:

@@ -1,6 +1,6 @@
 """How old a quote is, and how old it may be."""
 
-from btc_price_tracker.price.model import Kind
+from btc_price_tracker.price.model import Answer, Kind
 from btc_price_tracker.price.parameters import (
     AGGREGATOR_STALE,
     AGGREGATOR_STALE_POLLS,
@@ -24,8 +24,15 @@ def ahead(time: int | None, heard: int, now: int) -> bool:
     return max(heard, time or 0) > now + CLOCK_AHEAD
 
 
-def stale_after(kind: Kind, interval: int) -> int:
-    """How old a quote may be, in ms, where one is asked for every `interval` ms."""
-    if kind is Kind.EXCHANGE:
+def stale_after(answer: Answer, interval: int) -> int:
+    """How old a quote may be, in ms, where one is asked for every `interval` ms, or less often for a quota's sake."""
+    interval = max(interval, answer.spacing)
+    if answer.kind is Kind.EXCHANGE:
         return max(EXCHANGE_STALE, EXCHANGE_STALE_POLLS * interval)
     return max(AGGREGATOR_STALE, AGGREGATOR_STALE_POLLS * interval)
+
+
+def is_fresh(answer: Answer, now: int, interval: int) -> bool:
+    """Whether there is a quote that still counts at `now`. Times in ms."""
+    quote = answer.quote
+    return quote is not None and age(quote.time, answer.heard, now) <= stale_after(answer, interval)

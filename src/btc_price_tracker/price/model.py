@@ -47,6 +47,7 @@ class Answer(Struct, frozen=True):
     heard: int = 0  # ms since the epoch at which the quote arrived
     fault: str | None = None  # why there is no fresh quote; with a quote: why the last attempt failed
     rate: Decimal | None = None  # live USD per unit of `currency`, where that isn't USD
+    spacing: int = 0  # ms that its quota puts between two quotes
 
 
 class Judged(Struct, frozen=True):

@@ -64,7 +64,7 @@ def _is_convertible(answer: Answer) -> bool:
 
 def _timed(said: Judged, answer: Answer, now: int, interval: int) -> Judged:
     """The vote as it is if its time allows it, else set aside."""
-    limit = stale_after(answer.kind, interval)
+    limit = stale_after(answer, interval)
     if ahead(said.time, answer.heard, now):
         return set_aside(said, f"its clock is more than {CLOCK_AHEAD // 1000} s ahead of ours")
     if age(said.time, answer.heard, now) > limit:

@@ -70,6 +70,7 @@ class Upstream:
             quote=self._quote,
             heard=self._heard,
             fault=self._fault(),
+            spacing=round(self._governor.spacing * 1000),
         )
 
     def state(self, fresh: Fresh) -> SourceState:
