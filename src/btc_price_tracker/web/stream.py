@@ -138,6 +138,8 @@ def _can_leave(scope: Scope) -> bool:
 
 async def _leave(connection: Connection, receive: Receive, send: Send) -> int | None:
     """Take the socket out of the server; None where that can't be done and the stream must stay."""
+    if _is_closing(connection):
+        return None
     connection.transport.set_write_buffer_limits(0)
     await send(_body(b""))  # a barrier: returns when every byte is with the kernel
     if _is_closing(connection):
