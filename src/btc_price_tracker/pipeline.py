@@ -49,10 +49,11 @@ def _log_status(update: Update) -> None:
 
 
 async def forget(store: Store, clock: Clock, retention: float) -> None:
-    """Drop prices older than `retention` seconds, once a minute."""
+    """Drop prices older than `retention` seconds, once a minute; the newest stays, for ids to go on from."""
     while True:
         try:
-            await store.prune(clock.now() - int(retention * 1000))
+            newest = (await store.span()).last
+            await store.prune(min(clock.now() - int(retention * 1000), newest))
         except StoreError as error:
             log.warning("old prices stay for now", reason=str(error))
         await clock.sleep(60)

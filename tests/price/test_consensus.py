@@ -125,7 +125,7 @@ def test_an_absurd_price_is_no_vote(play: Play, absurd: str) -> None:
 def test_one_exchange_left_is_a_single_source(play: Play) -> None:
     update = play(coinbase=50000, kraken=None, bitstamp=None)
     assert (update.status, price(update)) == (Status.SINGLE_SOURCE, exact(50000))
-    assert update.reason == "Only coinbase can be used; kraken: HTTP 503; bitstamp: HTTP 503."
+    assert update.reason == "Only coinbase can be used; kraken and bitstamp: HTTP 503."
 
 
 def test_coingecko_only_is_a_single_source(play: Play) -> None:
@@ -153,7 +153,7 @@ def test_one_exchange_against_an_aggregator_is_nobody(play: Play) -> None:
 def test_nothing_ever_is_no_price(play: Play) -> None:
     update = play(coinbase=None, coingecko=None)
     assert (update.status, update.tick, play.policy.last) == (Status.STALE, None, None)
-    assert update.reason == "No price yet: no source is usable; coinbase: HTTP 503; coingecko: HTTP 503."
+    assert update.reason == "No price yet: no source is usable; coinbase and coingecko: HTTP 503."
     assert [judged.source for judged in update.quotes] == ["coinbase", "coingecko"]
 
 

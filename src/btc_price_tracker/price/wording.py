@@ -42,8 +42,12 @@ def withheld(quotes: Iterable[Judged], reason: str) -> tuple[Judged, ...]:
 
 
 def causes(judged: Iterable[Judged]) -> str:
-    """What is wrong with each, as a list to hang on a clause: `; kraken: HTTP 503; gemini: …`."""
-    return "".join(f"; {said.source}: {said.reason}" for said in judged if said.reason)
+    """What is wrong with whom, as a list to hang on a clause: `; kraken and okx: HTTP 503; gemini: …`."""
+    whose: dict[str, list[str]] = {}
+    for said in judged:
+        if said.reason:
+            whose.setdefault(said.reason, []).append(said.source)
+    return "".join(f"; {names(sources)}: {reason}" for reason, sources in whose.items())
 
 
 def astray(exchanges: Iterable[Judged], agreeing: Collection[str]) -> str:
