@@ -1,0 +1,108 @@
+"""The commands as a user has them: exit codes, and faults in words."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    settings = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
+    return subprocess.run(
+        [sys.executable, "-m", "btc_price_tracker", *words],
+        env=settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_lists_the_commands() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    for command in ("serve", "demo", "sources", "check", "history", "export", "import"):
+        assert command in result.stdout
+
+
+def test_every_setting_is_a_flag() -> None:
+    result = run("serve", "--help")
+    for flag in ("--port", "--store-url", "--kraken-url", "--blockchain-info-url", "--coingecko-api-key"):
+        assert flag in result.stdout
+
+
+def test_all_faults_of_the_settings_come_at_once() -> None:
+    result = run(
+        "serve", "--sources", "mtgox", PORT="99999", INTERVAL="0", STORE_URL="redis://x", RETENTION="1y"
+    )
+    assert result.returncode == 2
+    for name in ("SOURCES", "PORT", "INTERVAL", "STORE_URL", "RETENTION"):
+        assert name in result.stderr
+    assert "mtgox" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["serve", "--nonsense"], ["dance"], ["demo", "--speed", "0"]])
+def test_a_wrong_call_is_exit_2(words: list[str]) -> None:
+    result = run(*words)
+    assert result.returncode == 2
+    assert "usage" in result.stderr
+
+
+def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
+    result = run("check", "--port", "9000", PORT="9001", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
+    assert result.returncode == 0
+    assert "PORT=9000" in result.stdout
+
+
+def test_check_opens_the_store_and_shows_no_secret(tmp_path: Path) -> None:
+    result = run("check", STORE_URL=f"sqlite:///{tmp_path}/prices.db", COINGECKO_API_KEY="CG-secret")
+    assert result.returncode == 0
+    assert "no prices yet" in result.stdout
+    assert "CG-secret" not in result.stdout + result.stderr
+    assert "COINGECKO_API_KEY=***" in result.stdout
+
+
+def test_check_says_why_a_store_does_not_open(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("check", STORE_URL=f"sqlite:///{tmp_path}/file/prices.db")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "file/prices.db" in result.stderr
+
+
+def test_sources_without_a_quorum_is_exit_1() -> None:
+    result = run(
+        "sources", SOURCES="kraken,gemini", KRAKEN_URL="http://127.0.0.1:1", GEMINI_URL="http://127.0.0.1:1"
+    )
+    assert result.returncode == 1
+    assert "kraken" in result.stdout
+    assert "no price" in result.stdout
+
+
+def test_an_address_in_use_is_said_in_words() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("serve", PORT=port, STORE_URL="memory://")
+    assert result.returncode == 1
+    assert port in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_export_and_import_move_history(tmp_path: Path) -> None:
+    header = "id,timestamp,price,status,sources,spread,age,method"
+    csv = f"{header}\n1764000000123,1764000000,69420.10,ok,3,3.10,0,vote3-ped/1\n"
+    (tmp_path / "prices.csv").write_text(csv)
+    store = f"sqlite:///{tmp_path}/prices.db"
+    result = run("import", str(tmp_path / "prices.csv"), STORE_URL=store)
+    assert (result.returncode, result.stderr) == (0, "1 prices read\n")
+    assert run("export", STORE_URL=store).stdout == csv
+
+
+def test_history_says_that_nobody_is_there() -> None:
+    result = run("history", "http://127.0.0.1:1")
+    assert result.returncode == 1
+    assert "127.0.0.1:1 can't be reached" in result.stderr
