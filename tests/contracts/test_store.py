@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, Store, StoreError, open_store
 
@@ -210,8 +211,106 @@ async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> N
     await store.append(ticks(1))
     await store.close()
     await store.close()
-    for call in (store.append(ticks(2)), store.span(), store.get(1), store.newest(1), store.prune(1)):
+    for call in (
+        store.append(ticks(2)),
+        store.span(),
+        store.get(1),
+        store.newest(1),
+        store.prune(1),
+        store.candles(60, 0, 1, 1),
+    ):
         with pytest.raises(StoreError, match="closed"):
             await call
     with pytest.raises(StoreError, match="closed"):
         await read(store, 0)
+
+
+# Candles
+
+HOUR = 1_763_999_999 // 3600 * 3600  # seconds; begins hours, quarters and minutes
+
+
+def at(second: float, price: str, status: Status = Status.OK) -> Tick:
+    """A tick so many seconds into the hour."""
+    tick_id = round((HOUR + second) * 1000)
+    return Tick(tick_id, Decimal(price), status, 3, Decimal("3.10"), 0, "vote3/1")
+
+
+def candle(second: int, *amounts: str) -> Candle:
+    """open, high, low, close, count of the candle that begins so many seconds into the hour."""
+    *prices, count = amounts
+    return Candle(HOUR + second, *map(Decimal, prices), int(count))  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("seconds", [60, 300, 900, 3600, 14400, 86400])
+async def test_a_candle_has_the_first_the_highest_the_lowest_and_the_last_price(
+    store: Store, seconds: int
+) -> None:
+    await store.append([at(20, "3.00"), at(0, "2.00"), at(10, "1.00"), at(30, "2.50")])
+    start = HOUR // seconds * seconds
+    expected = Candle(start, Decimal("2.00"), Decimal("3.00"), Decimal("1.00"), Decimal("2.50"), 4)
+    assert await store.candles(seconds, 0, 2**40, 10) == [expected]
+
+
+@pytest.mark.parametrize("seconds", [60, 900, 3600])
+async def test_a_candle_ends_where_the_next_one_begins_and_holes_stay_holes(
+    store: Store, seconds: int
+) -> None:
+    await store.append(
+        [at(0, "1.00"), at(seconds - 0.001, "2.00"), at(seconds, "3.00"), at(3 * seconds, "4.00")]
+    )
+    assert await store.candles(seconds, HOUR, 2**40, 10) == [
+        candle(0, "1.00", "2.00", "1.00", "2.00", "2"),
+        candle(seconds, "3.00", "3.00", "3.00", "3.00", "1"),
+        candle(3 * seconds, "4.00", "4.00", "4.00", "4.00", "1"),
+    ]
+
+
+@pytest.mark.parametrize("seconds", [60, 900])
+async def test_a_stale_tick_is_part_of_no_candle(store: Store, seconds: int) -> None:
+    await store.append([at(0, "9.00", Status.STALE), at(1, "2.00"), at(2, "1.00", Status.STALE)])
+    await store.append([at(seconds, "2.00", Status.STALE)])
+    assert await store.candles(seconds, 0, 2**40, 10) == [candle(0, "2.00", "2.00", "2.00", "2.00", "1")]
+
+
+@pytest.mark.parametrize("seconds", [60, 900])
+async def test_candles_are_chosen_by_when_they_begin_and_are_whole(store: Store, seconds: int) -> None:
+    await store.append([at(n * seconds / 2, f"{n + 1}.00") for n in range(8)])
+
+    async def starts(first: int, last: int, limit: int = 10) -> list[int]:
+        chosen = await store.candles(seconds, HOUR + first, HOUR + last, limit)
+        assert all(each.count == 2 for each in chosen)
+        return [(each.timestamp - HOUR) // seconds for each in chosen]
+
+    assert await starts(0, 3 * seconds) == [0, 1, 2, 3]
+    assert await starts(1, 3 * seconds - 1) == [1, 2]
+    assert await starts(seconds, seconds) == [1]
+    assert await starts(seconds + 1, 2 * seconds - 1) == []
+    assert await starts(2 * seconds, seconds) == []
+    assert await starts(0, 10**30, 2) == [0, 1]
+    assert await starts(-(10**30), 10**30, 0) == []
+
+
+@pytest.mark.parametrize("seconds", [60, 900])
+async def test_what_is_offered_again_or_late_counts_once_and_where_it_belongs(
+    store: Store, seconds: int
+) -> None:
+    await store.append([at(10, "2.00")])
+    await store.append([at(10, "7.00"), at(30, "3.00")])
+    await store.append([at(5, "1.00"), at(20, "9.00"), at(5, "8.00")])
+    assert await store.candles(seconds, 0, 2**40, 10) == [candle(0, "1.00", "9.00", "1.00", "3.00", "4")]
+
+
+@pytest.mark.parametrize("seconds", [60, 900, 3600])
+async def test_what_was_dropped_is_part_of_no_candle(store: Store, seconds: int) -> None:
+    await store.append([at(n, f"{9 - n}.00") for n in range(5)])
+    await store.append([at(seconds, "1.00")])
+    await store.prune(round((HOUR + 3) * 1000))
+    assert await store.candles(seconds, HOUR, 2**40, 10) == [
+        candle(0, "6.00", "6.00", "5.00", "5.00", "2"),
+        candle(seconds, "1.00", "1.00", "1.00", "1.00", "1"),
+    ]
+    await store.append([at(1, "8.00")])
+    assert (await store.candles(seconds, HOUR, HOUR, 1)) == [candle(0, "8.00", "8.00", "5.00", "5.00", "3")]
+    await store.prune(2**50)
+    assert await store.candles(seconds, 0, 2**40, 10) == []

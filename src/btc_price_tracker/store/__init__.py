@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import import_module
 from typing import NamedTuple, Protocol
 
+from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 
 
@@ -60,6 +61,9 @@ class Store(Protocol):
         is short. Nothing is held between pages, so a reader may take its time.
         """
 
+    async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
+        """What roll_up() gives for candles of `seconds` that begin in [first, last] s, the oldest `limit` of them."""
+
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before, in steps too small to keep a writer waiting; returns how many went."""
 
@@ -75,9 +79,16 @@ class Scheme(NamedTuple):
     needs: str
 
 
+_POSTGRES = "pip install 'btc-price-tracker[postgres]'"
+_MONGODB = "pip install 'btc-price-tracker[mongodb]'"
+
 SCHEMES = {
     "memory": Scheme("memory", "memory://", "nothing else"),
     "sqlite": Scheme("sqlite", "sqlite:///path", "a Python that was built with sqlite3"),
+    "postgresql": Scheme("postgres", "postgresql://host/database", _POSTGRES),
+    "postgres": Scheme("postgres", "postgres://host/database", _POSTGRES),
+    "mongodb": Scheme("mongodb", "mongodb://host/database", _MONGODB),
+    "mongodb+srv": Scheme("mongodb", "mongodb+srv://host/database", _MONGODB),
 }
 
 _Opener = Callable[[str, Limits], Awaitable[Store]]

@@ -2,13 +2,16 @@
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import AsyncIterator
+from itertools import islice
 
 from msgspec.structs import replace
 
+from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError
 from btc_price_tracker.store.amounts import check_cents
 from btc_price_tracker.store.paging import keyset
+from btc_price_tracker.store.rollup import arguments
 
 
 class MemoryStore:
@@ -50,6 +53,13 @@ class MemoryStore:
     def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
         """Pages of ticks with after < id (≤ until)."""
         return keyset(self._page, after, until, page)
+
+    async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
+        """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
+        self._check_open()
+        start, end, _, limit = arguments(seconds, first, last, limit)
+        ids = self._ids[bisect_left(self._ids, start) : bisect_left(self._ids, end)]
+        return list(islice(roll_up((self._ticks[tick_id] for tick_id in ids), seconds), limit))
 
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before."""

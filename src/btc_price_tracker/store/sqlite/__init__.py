@@ -7,10 +7,11 @@ from contextlib import closing
 from io import FileIO
 from pathlib import Path
 
+from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError
 from btc_price_tracker.store.paging import keyset
-from btc_price_tracker.store.sqlite import rows
+from btc_price_tracker.store.sqlite import candles, rows
 from btc_price_tracker.store.sqlite.faults import store_error
 from btc_price_tracker.store.sqlite.file import open_file
 from btc_price_tracker.store.sqlite.lane import Lane
@@ -48,6 +49,10 @@ class SqliteStore:
     def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
         """Pages of ticks with after < id (≤ until), each a short query of its own."""
         return keyset(self._page, after, until, page)
+
+    async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
+        """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
+        return await self._reader.run(candles.candles, seconds, first, last, limit)
 
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before; an append waits for one step at most. The file reuses the room."""

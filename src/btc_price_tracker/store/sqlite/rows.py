@@ -8,17 +8,16 @@ from msgspec.structs import replace
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store import Span
 from btc_price_tracker.store.amounts import cents, dollars
+from btc_price_tracker.store.bounds import MAX_INTEGER, clamped
 from btc_price_tracker.store.codec import decode_quotes, encode_quotes
+from btc_price_tracker.store.sqlite import candles
+from btc_price_tracker.store.sqlite.schema import STATUSES
 from btc_price_tracker.store.sqlite.transaction import transaction
 
 # At most this many ticks go in one transaction: a few milliseconds, which is what an append may have to wait.
 STEP = 500
 
-_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1  # SQLite's
-
-# A status is kept as its place in this list. Append only.
-_STATUSES = (Status.OK, Status.DEGRADED, Status.SINGLE_SOURCE, Status.STALE)
-_CODES = {status: code for code, status in enumerate(_STATUSES)}
+_CODES = {status: code for code, status in enumerate(STATUSES)}
 
 _INSERT_METHOD = "INSERT OR IGNORE INTO methods (name) VALUES (?)"
 _INSERT_TICK = """
@@ -50,7 +49,10 @@ def insert(connection: sqlite3.Connection, ticks: list[Tick]) -> None:
     with transaction(connection):
         connection.executemany(_INSERT_METHOD, [(method,) for method in {tick.method for tick in ticks}])
         for tick in ticks:
-            is_new = connection.execute(_INSERT_TICK, _row(tick)).rowcount
+            row = _row(tick)
+            is_new = connection.execute(_INSERT_TICK, row).rowcount
+            if is_new and tick.status is not Status.STALE:
+                candles.count_in(connection, *row[:2])
             if is_new and tick.quotes:
                 connection.execute(_INSERT_QUOTES, (tick.id, encode_quotes(tick)))
 
@@ -62,8 +64,8 @@ def span(connection: sqlite3.Connection) -> Span:
 
 def page(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Tick]:
     """At most `limit` ticks with after < id (≤ until), oldest first."""
-    last = _MAX_INTEGER if until is None else _clamped(until)
-    return [_tick(*row) for row in connection.execute(_PAGE, (_clamped(after), last, limit))]
+    last = MAX_INTEGER if until is None else clamped(until)
+    return [_tick(*row) for row in connection.execute(_PAGE, (clamped(after), last, limit))]
 
 
 def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
@@ -73,7 +75,7 @@ def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
 
 def one(connection: sqlite3.Connection, tick_id: int) -> Tick | None:
     """The tick with this id and its quotes. Raises ValueError where the quotes can't be read."""
-    row = connection.execute(_ONE, (_clamped(tick_id),)).fetchone()
+    row = connection.execute(_ONE, (clamped(tick_id),)).fetchone()
     if row is None:
         return None
     *columns, body = row
@@ -83,13 +85,14 @@ def one(connection: sqlite3.Connection, tick_id: int) -> Tick | None:
 
 def delete_some(connection: sqlite3.Connection, before: int) -> int:
     """Drop the oldest STEP ticks of those with id < before; returns how many went, 0 when none are left."""
-    (last,) = connection.execute(_LAST_TO_GO, (_clamped(before), STEP)).fetchone()
+    (last,) = connection.execute(_LAST_TO_GO, (clamped(before), STEP)).fetchone()
     if last is None:
         return 0
     with transaction(connection):
         connection.execute(_DELETE_QUOTES, (last,))
         gone = connection.execute(_DELETE_TICKS, (last,)).rowcount
         connection.execute(_SET_DROPPED, (last,))
+        candles.forget(connection, last)
     return gone
 
 
@@ -107,9 +110,4 @@ def _row(tick: Tick) -> tuple[Any, ...]:
 
 def _tick(*columns: Any) -> Tick:
     tick_id, price, status, sources, spread, age, method = columns
-    return Tick(tick_id, dollars(price), _STATUSES[status], sources, dollars(spread), age, method)
-
-
-def _clamped(number: int) -> int:
-    """The nearest id that SQLite can compare with; none that far out is a time."""
-    return max(_MIN_INTEGER, min(number, _MAX_INTEGER))
+    return Tick(tick_id, dollars(price), STATUSES[status], sources, dollars(spread), age, method)

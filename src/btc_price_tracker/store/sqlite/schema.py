@@ -3,10 +3,26 @@
 import sqlite3
 from pathlib import Path
 
+from btc_price_tracker.price.model import Status
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.sqlite.transaction import transaction
 
 APPLICATION_ID = 0x42544350  # "BTCP": how a file says that it is ours
+
+# A status is kept as its place in this list. Append only.
+STATUSES = (Status.OK, Status.DEGRADED, Status.SINGLE_SOURCE, Status.STALE)
+
+# Part of version 2: never change it. 900000 ms are a quarter of an hour; status 3 is stale, part of no candle.
+SUM_UP = """
+    INSERT INTO quarter_hours (start, first, last, open, high, low, close, count)
+    SELECT start, first, last, opening.price, high, low, closing.price, count
+    FROM (
+        SELECT id / 900000 * 900000 AS start, min(id) AS first, max(id) AS last,
+            max(price) AS high, min(price) AS low, count(*) AS count
+        FROM ticks WHERE status <> 3 AND {where} GROUP BY start
+    )
+    JOIN ticks AS opening ON opening.id = first
+    JOIN ticks AS closing ON closing.id = last"""
 
 # Version n of the schema is what the first n of these make. Append only.
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -20,6 +36,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE quotes (id INTEGER PRIMARY KEY REFERENCES ticks (id), body BLOB NOT NULL)",
         "CREATE TABLE retention (dropped INTEGER NOT NULL)",
         "INSERT INTO retention VALUES (0)",
+    ),
+    (
+        # What the ticks of a quarter of an hour come to, for candles; see store/rollup.py.
+        """CREATE TABLE quarter_hours (start INTEGER PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL,
+           open INTEGER NOT NULL, high INTEGER NOT NULL, low INTEGER NOT NULL, close INTEGER NOT NULL,
+           count INTEGER NOT NULL)""",
+        SUM_UP.format(where="true"),
     ),
 )
 
