@@ -3,6 +3,7 @@
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import AsyncIterator
 from itertools import islice
+from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -72,6 +73,10 @@ class MemoryStore:
         self._ids = []
         self._ticks = {}
 
+    def held(self) -> list[Tick]:
+        """All ticks with their quotes, oldest first."""
+        return [self._ticks[tick_id] for tick_id in self._ids]
+
     async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
         self._check_open()
         start = bisect_right(self._ids, after)
@@ -96,6 +101,14 @@ class MemoryStore:
             raise StoreError("the store is closed")
 
 
-async def open_url(_url: str, limits: Limits) -> MemoryStore:
-    """An empty store."""
-    return MemoryStore(limits.capacity)
+async def open_url(url: str, limits: Limits) -> MemoryStore:
+    """An empty store, or with `memory:///path` one that goes on from its snapshot."""
+    path = url.removeprefix("memory://")
+    if not path:
+        return MemoryStore(limits.capacity)
+    from btc_price_tracker.clock import SystemClock  # noqa: PLC0415 - snapshot.py builds on this file
+    from btc_price_tracker.store.snapshot import SnapshotStore, load  # noqa: PLC0415
+
+    store = SnapshotStore(Path(path), limits.capacity, SystemClock())
+    await MemoryStore.append(store, load(Path(path)))
+    return store
