@@ -83,7 +83,7 @@ _POSTGRES = "pip install 'btc-price-tracker[postgres]'"
 _MONGODB = "pip install 'btc-price-tracker[mongodb]'"
 
 SCHEMES = {
-    "memory": Scheme("memory", "memory://", "nothing else"),
+    "memory": Scheme("snapshot", "memory:// or memory:///path", "nothing else"),
     "sqlite": Scheme("sqlite", "sqlite:///path", "a Python that was built with sqlite3"),
     "postgresql": Scheme("postgres", "postgresql://host/database", _POSTGRES),
     "postgres": Scheme("postgres", "postgres://host/database", _POSTGRES),

@@ -3,13 +3,12 @@
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import AsyncIterator
 from itertools import islice
-from pathlib import Path
 
 from msgspec.structs import replace
 
 from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, Span, StoreError
+from btc_price_tracker.store import Span, StoreError
 from btc_price_tracker.store.amounts import check_cents
 from btc_price_tracker.store.paging import keyset
 from btc_price_tracker.store.rollup import arguments
@@ -99,16 +98,3 @@ class MemoryStore:
     def _check_open(self) -> None:
         if self._closed:
             raise StoreError("the store is closed")
-
-
-async def open_url(url: str, limits: Limits) -> MemoryStore:
-    """An empty store, or with `memory:///path` one that goes on from its snapshot."""
-    path = url.removeprefix("memory://")
-    if not path:
-        return MemoryStore(limits.capacity)
-    from btc_price_tracker.clock import SystemClock  # noqa: PLC0415 - snapshot.py builds on this file
-    from btc_price_tracker.store.snapshot import SnapshotStore, load  # noqa: PLC0415
-
-    store = SnapshotStore(Path(path), limits.capacity, SystemClock())
-    await MemoryStore.append(store, load(Path(path)))
-    return store

@@ -8,12 +8,13 @@ import asyncio
 import hashlib
 import os
 from pathlib import Path
+from typing import Self
 
 import msgspec
 
-from btc_price_tracker.clock import Clock
+from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.store import Limits, StoreError
 from btc_price_tracker.store.memory import MemoryStore
 
 EVERY = 60.0  # seconds between snapshots, at least
@@ -32,6 +33,13 @@ class SnapshotStore(MemoryStore):
         self._path = path
         self._clock = clock
         self._saved = clock.monotonic()
+
+    @classmethod
+    async def restored(cls, path: Path, capacity: int, clock: Clock) -> Self:
+        """A store that goes on from its snapshot, if there is one."""
+        store = cls(path, capacity, clock)
+        await store.append(await asyncio.to_thread(load, path))
+        return store
 
     async def append(self, ticks: list[Tick]) -> None:
         """Keep these ticks; once a minute, save all."""
@@ -80,3 +88,11 @@ def load(path: Path) -> list[Tick]:
     if hashlib.sha256(body).hexdigest().encode() != checksum:
         raise StoreError(f"the snapshot {path} is damaged: its checksum doesn't match; {remedy}")
     return _decode(body)
+
+
+async def open_url(url: str, limits: Limits) -> MemoryStore:
+    """`memory://`, empty, or `memory:///path`, which goes on from its snapshot. Raises StoreError as `load` does."""
+    path = url.removeprefix("memory://")
+    if not path:
+        return MemoryStore(limits.capacity)
+    return await SnapshotStore.restored(Path(path), limits.capacity, SystemClock())
