@@ -71,6 +71,7 @@ class PriceStream:
         self, scope: Scope, receive: Receive, send: Send, connection: Connection | None
     ) -> None:
         shared = self._streams
+        _hold_nothing_back(connection)
         with shared.admission.entering():
             start = await locate(self._position, shared.hub, shared.ring, shared.store)
             if start.after < shared.ring.floor:
@@ -84,16 +85,22 @@ class PriceStream:
             await self._stay(start, receive, send, connection)
 
     async def _replay_history(self, start: Start, send: Send, connection: Connection | None) -> None:
-        """Send what is older than the ring, page by page, as fast as the client takes it."""
+        """Send what is older than the ring, page by page, as fast as the client takes it.
+
+        A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all.
+        """
         start.told = self._streams.hub.said
         await send(_body(_bare(start.opening + start.told)))
         start.opening = b""
         try:
-            async for page in self._streams.store.since(start.after):
+            while start.after < self._streams.ring.floor and not _is_closing(connection):
+                # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
+                page = await anext(self._streams.store.since(start.after, self._streams.hub.head), None)
+                if page is None:
+                    break  # the store has lost it too: the hub will say so
                 await send(_body(_bare(b"".join(map(sse.price, page)))))
+                await send(_body(b""))
                 start.after = page[-1].id
-                if start.after >= self._streams.ring.floor or _is_closing(connection):
-                    break
         except StoreError as error:
             log.warning("history cut short", reason=str(error))
 
@@ -131,6 +138,12 @@ async def _forward(mailbox: Mailbox, send: Send) -> None:
                 await send(_body(event))
 
 
+def _hold_nothing_back(connection: Connection | None) -> None:
+    """Make each `send` a barrier: it begins when every byte sent before is with the kernel."""
+    if connection is not None and not connection.transport.is_closing():
+        connection.transport.set_write_buffer_limits(0)
+
+
 def _can_leave(scope: Scope) -> bool:
     """Whether the bytes on the socket are ours to write: chunks, and no TLS in this process."""
     return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")
@@ -138,10 +151,7 @@ def _can_leave(scope: Scope) -> bool:
 
 async def _leave(connection: Connection, receive: Receive, send: Send) -> int | None:
     """Take the socket out of the server; None where that can't be done and the stream must stay."""
-    if _is_closing(connection):
-        return None
-    connection.transport.set_write_buffer_limits(0)
-    await send(_body(b""))  # a barrier: returns when every byte is with the kernel
+    await send(_body(b""))
     if _is_closing(connection):
         return None
     try:
