@@ -1,12 +1,13 @@
 """The routes: what users ask, answered from the parts. No logic of the price or of the fan-out is here."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Request, Response
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
@@ -39,27 +40,56 @@ def application(parts: Parts) -> ASGIApp:
     """The whole HTTP side as one ASGI application."""
     app = Api()
     problems.install(app)
+
+    def stream(request: Request) -> PriceStream:
+        query = request.query_params if request.scope["query_string"] else {}
+        wanted = position(request.headers, query, parts.clock.now())
+        return PriceStream(parts.streams, wanted, request.headers)
+
     _add_routes(app, parts)
     site.install(app)
-    cors = CORSMiddleware(
-        app,
+    cors = partial(
+        CORSMiddleware,
         allow_origins=parts.cors_origins,
         allow_methods=["GET", "HEAD"],
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
-    return RequestId(cors)
+    return RequestId(StreamFirst(stream, app, cors))
+
+
+class StreamFirst:
+    """Leads GET /prices/stream past what ten thousand connects should not pay for.
+
+    The framework's routing costs as much as the rest of the route; CORS is for requests that name an origin.
+    """
+
+    def __init__(
+        self, stream: Callable[[Request], ASGIApp], rest: ASGIApp, cors: Callable[[ASGIApp], ASGIApp]
+    ) -> None:
+        self._stream = stream
+        self._rest = cors(rest)
+        self._stream_for_pages = cors(self._answer)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Choose the way."""
+        if scope["path"] != "/prices/stream" or scope["method"] not in ("GET", "HEAD"):
+            await self._rest(scope, receive, send)
+        elif any(name == b"origin" for name, _ in scope["headers"]):
+            await self._stream_for_pages(scope, receive, send)
+        else:
+            await self._answer(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            response = self._stream(Request(scope))
+        except Problem as problem:
+            response = problem.response()
+        await response(scope, receive, send)
 
 
 def _add_routes(app: FastAPI, parts: Parts) -> None:
     hub = parts.streams.hub
-
-    async def stream(request: Request) -> PriceStream:
-        wanted = position(request.headers, request.query_params, parts.clock.now())
-        return PriceStream(parts.streams, wanted, request.headers)
-
-    # A plain route: FastAPI's own would make each of ten thousand connects dearer; documented in openapi.py.
-    app.router.routes.append(Route("/prices/stream", stream, methods=["GET"]))
 
     @get(app, "/prices/latest", responses=example(LATEST))
     async def latest() -> Response:
@@ -68,7 +98,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
         return reply(latest_view(hub.latest, hub.status, parts.clock.now()))
 
-    history.install(app, parts.streams.store, parts.clock)
+    history.install(app, parts.streams.store, parts.outbox, parts.clock)
 
     @get(app, "/prices/{id}")
     async def price(tick_id: Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID)]) -> Response:

@@ -5,10 +5,11 @@ was made with, stale `since` and all, each time it reconnects.
 """
 
 import re
+from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from starlette.datastructures import Headers, QueryParams
+from starlette.datastructures import Headers
 
 from btc_price_tracker.web.problems import Problem
 
@@ -33,7 +34,7 @@ class Position(NamedTuple):
     after: int = 0
 
 
-def position(headers: Headers, query: QueryParams, now: int) -> Position:
+def position(headers: Headers, query: Mapping[str, str], now: int) -> Position:
     """Read a request's position; `now` in ms since the epoch.
 
     Raises Problem (400) on a bad query parameter; a bad header is a lost position, because an EventSource that gets an
@@ -55,7 +56,7 @@ def position(headers: Headers, query: QueryParams, now: int) -> Position:
         if seconds is None:
             raise Problem(400, "since must be a whole number of seconds since the epoch, like 1764000000.")
         check_since(seconds, now)
-        return Position(Kind.TIME, seconds * 1000 - 1)
+        return Position(Kind.TIME, max(seconds * 1000 - 1, 0))
     return Position(Kind.NOW)
 
 
