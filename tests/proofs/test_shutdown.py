@@ -1,0 +1,111 @@
+"""SIGTERM ends every stream cleanly and in time, a second signal at once, and SIGKILL loses nothing."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from btc_price_tracker.testing import eventually
+from proofs.process import Service, command, service
+from proofs.reader import Reader, request
+
+STREAMS = 2000
+
+
+@asynccontextmanager
+async def streams(port: int, number: int) -> AsyncIterator[list[Reader]]:
+    """So many open streams, each of which has had its first price."""
+    readers = [await Reader.open(port) for _ in range(number)]
+    await eventually(lambda: all(reader.ids for reader in readers), seconds=20)
+    yield readers
+    for reader in readers:
+        reader.close()
+
+
+async def why_not_ready(port: int) -> list[str]:
+    async with httpx2.AsyncClient(trust_env=False) as client:
+        response = await client.get(f"http://127.0.0.1:{port}/readyz")
+        reasons: list[str] = response.json()["reasons"]
+        assert (response.status_code == 200) == (not reasons)
+        return reasons
+
+
+async def test_sigterm_ends_every_stream_cleanly_with_a_retry_of_its_own() -> None:
+    loop = asyncio.get_running_loop()
+    async with command("demo") as (process, port), streams(port, STREAMS) as readers:
+        assert await why_not_ready(port) == []
+        asked = loop.time()
+        process.send_signal(signal.SIGTERM)
+        while not await why_not_ready(port):
+            assert loop.time() - asked < 1
+        assert await why_not_ready(port) == ["shutting down"]
+        assert sum(reader.ended for reader in readers) < STREAMS  # ready no more before the last stream ends
+        newcomer = await Reader.open(port)
+        await eventually(lambda: newcomer.status)
+        assert newcomer.status == 503
+        newcomer.close()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+        await asyncio.gather(*(asyncio.wait_for(reader.gone.wait(), 5) for reader in readers))
+        assert all(reader.ended for reader in readers)
+        waits = [reader.retries[-1] for reader in readers if len(reader.retries) == 2]
+        assert len(waits) == STREAMS
+        assert len(set(waits)) > STREAMS / 4
+        for second in range(1000, 5000, 1000):  # each gets its share of the returns
+            assert sum(second <= wait <= second + 1000 for wait in waits) > STREAMS / 8
+
+
+async def test_a_second_signal_ends_it_at_once() -> None:
+    loop = asyncio.get_running_loop()
+    async with command("demo") as (process, port), streams(port, STREAMS):
+        process.send_signal(signal.SIGTERM)
+        while not await why_not_ready(port):
+            pass
+        asked = loop.time()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 5) == 128 + signal.SIGTERM
+        assert loop.time() - asked < 1
+
+
+async def test_without_streams_it_ends_at_once_on_either_signal() -> None:
+    async with command("demo") as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert await asyncio.wait_for(process.wait(), 5) == 0
+
+
+LIVES = 3
+CLIENTS = 50
+
+
+async def follow_until_killed(server: Service, seen: list[list[int]]) -> list[Reader]:
+    """Everyone resumes after what they have seen, hears more, and then the server is killed."""
+    readers = []
+    for ids in seen:
+        last = ids[-1] if ids else None
+        readers.append(await Reader.open(server.port, request("/prices/stream?since=0", last_event_id=last)))
+    await eventually(lambda: all(len(reader.ids) > 20 for reader in readers), seconds=20)
+    await server.kill()
+    for reader in readers:
+        await asyncio.wait_for(reader.gone.wait(), 5)
+    return readers
+
+
+@pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
+async def test_kill_9_loses_nothing_and_ids_go_on_increasing(detach: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    store = f"sqlite:///{tmp_path}/prices.db"
+    seen: list[list[int]] = [[] for _ in range(CLIENTS)]
+    for _ in range(LIVES):
+        async with service(detach=detach, endless=0.005, store_size=100, store_url=store) as server:
+            for ids, reader in zip(seen, await follow_until_killed(server, seen), strict=True):
+                assert reader.gaps == 0
+                ids.extend(reader.ids)
+    async with service(store_url=store) as server:
+        everything = await Reader.open(server.port, request("/prices/stream?since=0"))
+        await eventually(lambda: everything.ids and everything.ids[-1] >= max(ids[-1] for ids in seen))
+        everything.close()
+    assert everything.ids == sorted(set(everything.ids))
+    for ids in seen:
+        assert ids == everything.ids[: len(ids)]
