@@ -1,8 +1,10 @@
 """Every connection has deadlines and limits, and nothing of it is left behind."""
 
 import asyncio
+import errno
 import gc
 import json
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator
@@ -85,6 +87,21 @@ async def test_a_head_that_trickles_is_cut_off_at_the_deadline(server: Live, bef
 async def test_a_stream_outlives_the_deadline_of_its_head(server: Live) -> None:
     async with await Client.get(server.port, "/prices/stream") as client:
         await asyncio.sleep(2 * DEADLINE)
+        fresh = await server.publish()
+        assert await client.prices(1) == [fresh]
+
+
+async def test_a_stream_that_no_descriptor_is_left_for_stays_with_the_server(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def detach(_: Connection) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Connection, "detach", detach)
+    first = await server.publish()
+    async with await Client.get(server.port, "/prices/stream") as client:
+        assert await client.prices(1) == [first]
+        assert len(server.server.server_state.connections) == 1
         fresh = await server.publish()
         assert await client.prices(1) == [fresh]
 

@@ -1,0 +1,56 @@
+"""History and the present meet without a seam, however slowly a client reads and whatever happens meanwhile."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from btc_price_tracker.price.model import Status, Update
+from btc_price_tracker.testing import eventually
+from live import Client, Live, a_tick, live
+from proofs.reader import Reader, request
+
+RING = 10
+
+pytestmark = pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
+
+
+@pytest.fixture
+async def server(detach: bool, tmp_path: Path) -> AsyncIterator[Live]:  # noqa: FBT001 - the parameter of every test
+    async with live(detach=detach, store_size=RING, store_url=f"sqlite:///{tmp_path}/prices.db") as server:
+        yield server
+
+
+async def test_a_price_that_is_stored_but_not_yet_published_comes_once(server: Live) -> None:
+    ids = [await server.publish() for _ in range(2 * RING)]
+    coming = a_tick(max(server.clock.now(), ids[-1] + 1))
+    await server.service.outbox.keep(coming)
+    async with await Client.get(server.port, f"/prices/stream?since={ids[0] // 1000}") as client:
+        assert await client.prices(len(ids)) == ids
+        await server.service.broker.publish(Update(Status.OK, "3 exchanges agree.", coming))
+        await eventually(lambda: server.hub.head == coming.id)
+        fresh = await server.publish()
+        assert await client.prices(2) == [coming.id, fresh]
+
+
+async def test_what_leaves_the_ring_while_a_client_reads_history_is_not_lost(server: Live) -> None:
+    ids = [await server.publish() for _ in range(2000)]
+    reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
+    await eventually(lambda: reader.ids)
+    reader.pause()
+    for _ in range(5 * RING):
+        ids.append(await server.publish())
+        await asyncio.sleep(0.002)
+    reader.resume()
+    await eventually(lambda: reader.ids[-1] == ids[-1])
+    assert reader.ids == ids
+    assert reader.gaps == 0
+    reader.close()
+
+
+async def test_since_the_beginning_of_time_has_no_gap(server: Live) -> None:
+    async with await Client.get(server.port, "/prices/stream?since=0") as client:
+        fresh = await server.publish()
+        assert await client.prices(1) == [fresh]
+        assert b"gap" not in client.raw
