@@ -30,6 +30,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def settled(self, now: int) -> int:
+        """The moment (ms) before which the store has, as of `now`, everything that it will be given."""
+        return min(now, self._waiting[0].id) if self._waiting else now
+
     async def keep(self, tick: Tick) -> None:
         """Write a tick; while the store fails, only queue it. Never raises for the store's sake."""
         if len(self._waiting) == self._waiting.maxlen:

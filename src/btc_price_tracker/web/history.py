@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.candles import INTERVALS
 from btc_price_tracker.store import Store
+from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.openapi import CANDLE, LATEST, example
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, json
@@ -19,7 +20,7 @@ from btc_price_tracker.web.views import CandleView, PriceView
 MOST = 10_000  # rows in one answer
 PAGE = 1_000  # rows read at once, so that the streams get their turn
 END = GREATEST_ID // 1000  # seconds
-SETTLED = "public, max-age=3600"  # for what can't change any more: prices are only added at the end
+SETTLED = "public, max-age=3600"  # for what changes no more, unless somebody imports older prices
 
 
 class Window(BaseModel):
@@ -52,27 +53,28 @@ class CandleQuery(Window):
     interval: Annotated[Literal["1m", "5m", "15m", "1h", "4h", "1d"], Field(description="Width of a candle.")]
 
 
-def install(app: FastAPI, store: Store, clock: Clock) -> None:
-    """Serve `/prices` and `/prices/candles`."""
+def install(app: FastAPI, store: Store, outbox: Outbox, clock: Clock) -> None:
+    """Serve `/prices` and `/prices/candles`; what waits in the outbox may still come into either."""
 
     @get(app, "/prices", responses=example([LATEST]))
     async def prices(request: Request, query: Annotated[PriceQuery, Query()]) -> Response:
         """Stored prices, oldest first."""
-        wanted = query.checked(clock.now())
+        wanted, settled_to = query.checked(clock.now()), outbox.settled(clock.now())
         start = max(wanted.since * 1000 - 1, wanted.after)
         rows = await _read(store, start, wanted.until * 1000 + 999, wanted.limit + 1)
         more = {"after": rows[wanted.limit - 1].id} if len(rows) > wanted.limit else {}
-        settled = bool(more) or wanted.until < clock.now() // 1000
+        settled = bool(more) or wanted.until < settled_to // 1000
         return _answer(request, rows[: wanted.limit], wanted.format, more, settled=settled)
 
     @get(app, "/prices/candles", responses=example([CANDLE]))
     async def candles(request: Request, query: Annotated[CandleQuery, Query()]) -> Response:
         """Prices rolled up, oldest first. Where there was no fresh price there is no candle."""
-        wanted, seconds, now = query.checked(clock.now()), INTERVALS[query.interval], clock.now() // 1000
+        wanted, seconds = query.checked(clock.now()), INTERVALS[query.interval]
+        settled_to = outbox.settled(clock.now()) // 1000
         rolled = await store.candles(seconds, wanted.since, wanted.until, wanted.limit + 1)
-        rows = [CandleView.of(candle, seconds, now) for candle in rolled]
+        rows = [CandleView.of(candle, seconds, settled_to) for candle in rolled]
         more = {"since": rows[wanted.limit].timestamp} if len(rows) > wanted.limit else {}
-        settled = all(row.final for row in rows) and (bool(more) or wanted.until + seconds <= now)
+        settled = all(row.final for row in rows) and (bool(more) or wanted.until + seconds <= settled_to)
         return _answer(request, rows[: wanted.limit], "json", more, settled=settled)
 
 

@@ -60,9 +60,9 @@ class CandleView(Struct):
     final: bool
 
     @classmethod
-    def of(cls, candle: Candle, seconds: int, now: int) -> Self:
-        """A candle of so many seconds as of `now` (seconds)."""
-        final = candle.timestamp + seconds <= now
+    def of(cls, candle: Candle, seconds: int, settled: int) -> Self:
+        """A candle of so many seconds, where no price from before `settled` (seconds) is still to come."""
+        final = candle.timestamp + seconds <= settled
         return cls(candle.timestamp, candle.open, candle.high, candle.low, candle.close, candle.count, final)
 
 
