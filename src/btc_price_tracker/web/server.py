@@ -6,6 +6,7 @@ watches them): transport, cycle and its `response_complete`, `chunked_encoding`,
 
 import asyncio
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -107,9 +108,9 @@ class Connection(HttpToolsProtocol):
 
         Every byte must be with the kernel. Raises OSError where there is no descriptor left.
         """
-        fd = self.transport.get_extra_info("socket").dup().detach()
+        fd = os.dup(self.transport.get_extra_info("socket").fileno())
         self.transport.abort()
-        return int(fd)
+        return fd
 
     def _await_head(self) -> None:
         if self._deadline is None:
