@@ -85,6 +85,9 @@ class StreamFirst:
             response = self._stream(Request(scope))
         except Problem as problem:
             response = problem.response()
+        except Exception:
+            await problems.bug()(scope, receive, send)
+            raise  # as the framework does for its routes: the server logs it
         await response(scope, receive, send)
 
 

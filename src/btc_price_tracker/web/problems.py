@@ -73,8 +73,13 @@ async def _on_store_error(_: Request, error: StoreError) -> Response:
     return ProblemResponse(503, f"The store fails: {error}", {"Retry-After": "10"})
 
 
-async def _on_bug(_: Request, __: Exception) -> Response:
+def bug() -> ProblemResponse:
+    """The response where we don't know what to say."""
     return ProblemResponse(500, "Something went wrong here; the log has it under this X-Request-ID.")
+
+
+async def _on_bug(_: Request, __: Exception) -> Response:
+    return bug()
 
 
 def _methods_of(request: Request) -> set[str]:
