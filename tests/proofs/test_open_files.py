@@ -51,11 +51,6 @@ async def test_whoever_is_in_goes_on_and_newcomers_wait_for_room(detach: bool) -
         outside = await crowd(server.port)
         for _ in range(3):
             await all_get_a_price(inside)
-        print(
-            sum(bool(r.ids) for r in outside),
-            sum(r.gone.is_set() for r in outside),
-            sum(r.status not in (0, 200) for r in outside),
-        )
         assert not any(reader.gone.is_set() for reader in inside)
         served = [reader for reader in outside if reader.ids]
         assert 0 < len(served) < FILES - INSIDE
