@@ -104,7 +104,9 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     history.install(app, parts.streams.store, parts.outbox, parts.clock)
 
     @get(app, "/prices/{id}")
-    async def price(tick_id: Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID)]) -> Response:
+    async def price(
+        tick_id: Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID, description="The id of a price.")],
+    ) -> Response:
         """One price and every source's part in it: enough to compute it again."""
         tick = await parts.streams.store.get(tick_id)
         if tick is None:

@@ -44,13 +44,16 @@ class PriceQuery(Window):
     """Which prices, and in what form."""
 
     after: Annotated[int, Field(ge=0, le=GREATEST_ID, description="Only prices after this id.")] = 0
-    format: Literal["json", "csv"] = "json"
+    format: Annotated[Literal["json", "csv"], Field(description="`json` or `csv`.")] = "json"
 
 
 class CandleQuery(Window):
     """Which candles."""
 
-    interval: Annotated[Literal["1m", "5m", "15m", "1h", "4h", "1d"], Field(description="Width of a candle.")]
+    interval: Annotated[
+        Literal["1m", "5m", "15m", "1h", "4h", "1d"],
+        Field(description="Width of a candle: `1m`, `5m`, `15m`, `1h`, `4h` or `1d`.", examples=["1h"]),
+    ]
 
 
 def install(app: FastAPI, store: Store, outbox: Outbox, clock: Clock) -> None:

@@ -23,7 +23,7 @@ function section({ path, method, description, parameters = [], responses }) {
   route.querySelector("h2").after(...prose(description ?? ""));
   list(route.querySelector(".parameters"), parameters.map(parameter));
   list(route.querySelector(".answers"), Object.entries(responses).filter(noteworthy).map(answer));
-  route.querySelector(".call code").textContent = call(path);
+  route.querySelector(".call code").textContent = call(path, parameters);
   const shown = example(responses);
   route.querySelector(".answer").hidden = !shown;
   route.querySelector(".answer code").textContent = shown;
@@ -59,9 +59,13 @@ const noteworthy = ([, { description }]) =>
 
 const answer = ([code, { description }]) => [code, description];
 
-function call(path) {
+/** What to type: with an example of every parameter that must be there. */
+function call(path, parameters) {
   const live = path === FIRST ? "-N " : "";
-  return `curl ${live}${location.origin}${path}`;
+  const needed = parameters.filter(({ in: place, required }) => required && place === "query");
+  const query = new URLSearchParams(needed.map(({ name, schema }) => [name, schema.examples[0]])).toString();
+  const url = `${location.origin}${path}`;
+  return query ? `curl "${url}?${query}"` : `curl ${live}${url}`;
 }
 
 function example(responses) {
