@@ -182,6 +182,7 @@ async def _with_store(flags: dict[str, str], action: "Callable[[Store], Awaitabl
 
 
 def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Coroutine[Any, Any, None]]") -> int:
+    import structlog
     import uvloop
 
     from btc_price_tracker.settings import load
@@ -190,7 +191,11 @@ def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Corouti
     settings = load(flags)
     logs.configure(settings.log_level, settings.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(service(settings))
+        try:
+            runner.run(service(settings))
+        except ExceptionGroup:
+            structlog.get_logger(__name__).exception("a part of the server failed, so it ends")
+            return 1
     return 0
 
 
