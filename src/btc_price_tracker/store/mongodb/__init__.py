@@ -1,0 +1,151 @@
+"""mongodb:// — a document a tick, which the database expires by itself."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from pymongo import AsyncMongoClient, WriteConcern
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import ConfigurationError, PyMongoError
+
+from btc_price_tracker.price.candles import Candle
+from btc_price_tracker.price.model import Tick
+from btc_price_tracker.store import Limits, Span, StoreError
+from btc_price_tracker.store.mongodb.candles import candles
+from btc_price_tracker.store.mongodb.documents import Document, document, whole_tick
+from btc_price_tracker.store.mongodb.faults import attempt, unreadable_url
+from btc_price_tracker.store.mongodb.history import History
+from btc_price_tracker.store.mongodb.schema import migrate
+from btc_price_tracker.store.mongodb.ticks import Ticks
+from btc_price_tracker.store.paging import keyset
+
+STEP = 500  # ticks that are deleted in one command
+
+# The index is a safety net for when no instance runs: prune() comes first, and knows exactly what it dropped.
+_SLACK = 3600  # seconds
+_LONGEST = 2**31 - 1  # seconds, the server's limit
+
+Client: TypeAlias = AsyncMongoClient[Document]
+
+
+class MongoStore:
+    """Ticks in a collection. Several stores may append to one database at a time.
+
+    A batch whose append fails may be kept in part, since without a replica set MongoDB has no transactions;
+    offered again, the rest follows.
+    """
+
+    def __init__(self, client: Client, database: AsyncDatabase[Document]) -> None:
+        self._client = client
+        self._ticks = Ticks(database["ticks"])
+        self._history = History(database["btc_price_tracker"])
+        self._closed = False
+
+    async def append(self, ticks: list[Tick]) -> None:
+        """Keep these ticks, with the journals of most servers unless the URL says otherwise."""
+        documents = {tick.id: document(tick) for tick in reversed(ticks)}  # of two with one id, the first
+        with self._attempt():
+            if documents:
+                await self._history.appending(min(documents), max(documents))
+                await self._ticks.insert(list(documents.values()))
+
+    async def span(self) -> Span:
+        """What is held now."""
+        with self._attempt():
+            return await self._history.span(self._ticks)
+
+    async def get(self, tick_id: int) -> Tick | None:
+        """The tick with this id and its quotes, or None."""
+        with self._attempt():
+            found = await self._ticks.get(tick_id)
+        try:
+            return None if found is None else whole_tick(found)
+        except ValueError as error:
+            raise StoreError(f"tick {tick_id}: {error}") from error
+
+    async def newest(self, limit: int) -> list[Tick]:
+        """The last `limit` ticks, oldest first, without their quotes."""
+        with self._attempt():
+            return await self._ticks.newest(limit)
+
+    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
+        """Pages of ticks with after < id (≤ until), each a short query of its own."""
+        return keyset(self._page, after, until, page)
+
+    async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
+        """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
+        with self._attempt():
+            return await candles(self._ticks, seconds, first, last, limit)
+
+    async def prune(self, before: int) -> int:
+        """Drop ticks with id < before, a few at a time."""
+        total = 0
+        while gone := await self._prune_some(before):
+            total += gone
+        return total
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        self._closed = True
+        await self._client.close()
+
+    async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
+        with self._attempt():
+            return await self._ticks.page(after, until, page)
+
+    async def _prune_some(self, before: int) -> int:
+        with self._attempt():
+            dropped = (await self._history.span(self._ticks)).dropped
+            ids = await self._ticks.oldest(before, STEP)
+            if not ids:
+                return 0
+            gone = await self._ticks.delete(ids[-1])
+            await self._history.dropped(max(dropped, ids[-1]), await self._ticks.end(1))
+            return gone
+
+    @contextmanager
+    def _attempt(self) -> Iterator[None]:
+        if self._closed:
+            raise StoreError("the store is closed")
+        with attempt():
+            yield
+
+
+async def open_url(url: str, limits: Limits) -> MongoStore:
+    """The store in the database that `url` names. Raises StoreError.
+
+    The URL is MongoDB's own (mongodb.com/docs/manual/reference/connection-string), as PyMongo reads it.
+    """
+    client = _client(url)
+    try:
+        database = _database(client)
+        with attempt():
+            await migrate(database)
+            await Ticks(database["ticks"]).expire(_seconds(limits.retention))
+            await History(database["btc_price_tracker"]).begin()
+    except StoreError:
+        await client.close()
+        raise
+    return MongoStore(client, database)
+
+
+def _client(url: str) -> Client:
+    try:
+        return AsyncMongoClient(url)
+    except OSError as error:
+        raise StoreError(f"mongodb: {error.filename}: {error.strerror}; correct STORE_URL") from None
+    except (PyMongoError, ValueError, TypeError):
+        raise unreadable_url() from None
+
+
+def _database(client: Client) -> AsyncDatabase[Document]:
+    concern = client.write_concern
+    durable = WriteConcern("majority", j=True) if concern.is_server_default else concern
+    try:
+        return client.get_default_database(write_concern=durable)
+    except ConfigurationError:
+        raise StoreError("a database belongs after the host, as in mongodb://localhost/prices") from None
+
+
+def _seconds(retention: int | None) -> int | None:
+    return None if retention is None else min(retention // 1000 + _SLACK, _LONGEST)

@@ -1,0 +1,53 @@
+"""Ticks as documents and back."""
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from bson import DatetimeMS, Int64
+from msgspec.structs import replace
+
+from btc_price_tracker.price.model import Status, Tick
+from btc_price_tracker.store.amounts import cents, dollars
+from btc_price_tracker.store.codec import decode_quotes, encode_quotes
+
+Document: TypeAlias = Mapping[str, Any]
+
+WITHOUT_QUOTES = {"quotes": False, "at": False}
+
+
+def document(tick: Tick) -> dict[str, Any]:
+    """Amounts in cents, quotes as store/codec.py has them; `at` is the id as a date, for the TTL index.
+
+    Raises ValueError on an amount that is not exact to the cent.
+    """
+    fields = {
+        "_id": Int64(tick.id),
+        "at": DatetimeMS(tick.id),
+        "price": Int64(cents(tick.price)),
+        "status": tick.status.value,
+        "sources": tick.sources,
+        "spread": Int64(cents(tick.spread)),
+        "age": tick.age,
+        "method": tick.method,
+    }
+    return fields | {"quotes": encode_quotes(tick)} if tick.quotes else fields
+
+
+def tick(document: Document) -> Tick:
+    """The tick without its quotes."""
+    return Tick(
+        id=int(document["_id"]),
+        price=dollars(document["price"]),
+        status=Status(document["status"]),
+        sources=document["sources"],
+        spread=dollars(document["spread"]),
+        age=document["age"],
+        method=document["method"],
+    )
+
+
+def whole_tick(document: Document) -> Tick:
+    """The tick and its quotes. Raises ValueError where those can't be read."""
+    bare = tick(document)
+    quotes = document.get("quotes")
+    return bare if quotes is None else replace(bare, quotes=decode_quotes(quotes, bare.id, bare.price))

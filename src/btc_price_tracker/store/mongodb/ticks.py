@@ -1,0 +1,78 @@
+"""The collection of ticks."""
+
+from typing import Any, TypeAlias
+
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import BulkWriteError
+
+from btc_price_tracker.price.model import Tick
+from btc_price_tracker.store.bounds import clamped
+from btc_price_tracker.store.mongodb.documents import WITHOUT_QUOTES, Document, tick
+from btc_price_tracker.store.mongodb.faults import only_duplicates
+
+Collection: TypeAlias = AsyncCollection[Document]
+
+_TTL = "at_1"
+
+
+class Ticks:
+    """What is asked of the collection."""
+
+    def __init__(self, collection: Collection) -> None:
+        self._collection = collection
+
+    async def insert(self, documents: list[Document]) -> None:
+        """Keep those whose ids are new."""
+        try:
+            await self._collection.insert_many(documents, ordered=False)
+        except BulkWriteError as error:
+            if not only_duplicates(error):
+                raise
+
+    async def end(self, direction: int) -> int | None:
+        """The first id for 1, the last for -1."""
+        found = await self._collection.find_one({}, {"_id": True}, sort=[("_id", direction)])
+        return None if found is None else int(found["_id"])
+
+    async def get(self, tick_id: int) -> Document | None:
+        """The document with this id."""
+        return await self._collection.find_one({"_id": clamped(tick_id)})
+
+    async def newest(self, limit: int) -> list[Tick]:
+        """The last `limit` ticks, oldest first."""
+        if limit < 1:  # to MongoDB, 0 means all
+            return []
+        cursor = self._collection.find({}, WITHOUT_QUOTES).sort("_id", -1).limit(limit)
+        return [tick(document) for document in await cursor.to_list()][::-1]
+
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """At most `limit` ticks with after < id (≤ until), oldest first."""
+        between = {"$gt": clamped(after)} | ({} if until is None else {"$lte": clamped(until)})
+        cursor = self._collection.find({"_id": between}, WITHOUT_QUOTES).sort("_id", 1).limit(limit)
+        return [tick(document) for document in await cursor.to_list()]
+
+    async def oldest(self, before: int, limit: int) -> list[int]:
+        """At most `limit` of the lowest ids < before."""
+        cursor = self._collection.find({"_id": {"$lt": clamped(before)}}, {"_id": True})
+        return [int(found["_id"]) for found in await cursor.sort("_id", 1).limit(limit).to_list()]
+
+    async def delete(self, last: int) -> int:
+        """Drop ticks with id ≤ last; returns how many went."""
+        return (await self._collection.delete_many({"_id": {"$lte": last}})).deleted_count
+
+    async def aggregate(self, *stages: dict[str, Any]) -> list[Document]:
+        """What a pipeline gives."""
+        cursor = await self._collection.aggregate(list(stages))
+        return await cursor.to_list()
+
+    async def expire(self, seconds: int | None) -> None:
+        """Have the database drop ticks of this age by itself, None for never; changed in place."""
+        index = (await self._collection.index_information()).get(_TTL)
+        if index is None:
+            if seconds is not None:
+                await self._collection.create_index("at", expireAfterSeconds=seconds)
+        elif seconds is None:
+            await self._collection.drop_index(_TTL)
+        elif index["expireAfterSeconds"] != seconds:
+            change = {"name": _TTL, "expireAfterSeconds": seconds}
+            await self._collection.database.command("collMod", self._collection.name, index=change)

@@ -1,0 +1,41 @@
+"""Database servers, one of each a session, started only if a test asks for one."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from databases import mongo, postgres
+from databases.mongo import MongoServer
+from databases.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mongo_server() -> Iterator[MongoServer]:
+    with mongo.running() as server:
+        yield server
+
+
+@pytest.fixture
+def new_store_url(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Awaitable[str]]:
+    """The URL of an empty store of a kind."""
+
+    async def url(kind: str) -> str:
+        if kind == "postgresql":
+            server: PostgresServer = request.getfixturevalue("postgres_server")
+            return server.url(await server.new_database())
+        if kind == "mongodb":
+            monkeypatch.setattr("btc_price_tracker.store.mongodb.faults.PATIENCE", 60.0)  # mongoeco is slow
+            stand_in: MongoServer = request.getfixturevalue("mongo_server")
+            return stand_in.url(stand_in.new_database())
+        return {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/prices.db"}[kind]
+
+    return url

