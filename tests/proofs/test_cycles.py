@@ -82,15 +82,18 @@ async def at_rest(server: Service) -> dict[str, int]:
             await asyncio.sleep(0.1)
 
 
+async def cycles_under_way(server: Service, cycles: int) -> dict[str, int]:
+    """What is left of so many clients. Prices come while they do, and none afterwards that would find the dead."""
+    await asyncio.gather(asyncio.to_thread(come_and_go, server.port, cycles), server.ask("publish", 50, 0.02))
+    return await at_rest(server)
+
+
 @pytest.mark.parametrize(("detach", "cycles"), [(True, 10_000), (False, 3_000)], ids=["detached", "fallback"])
 async def test_nothing_is_left(detach: bool, cycles: int) -> None:  # noqa: FBT001 - a parameter of the test
-    async with service(detach=detach, endless=0.05, store_size=100) as server:
-        await asyncio.to_thread(come_and_go, server.port, 100)
-        before = await at_rest(server)
-        await asyncio.to_thread(come_and_go, server.port, cycles // 5)
-        warm = await at_rest(server)
-        await asyncio.to_thread(come_and_go, server.port, cycles - cycles // 5)
-        after = await at_rest(server)
+    async with service(detach=detach, store_size=100) as server:
+        before = await cycles_under_way(server, 150)
+        warm = await cycles_under_way(server, cycles // 5)
+        after = await cycles_under_way(server, cycles - cycles // 5)
     for name in ("Socket", "Mailbox", "Lag", "PriceStream", "Connection", "RequestResponseCycle"):
         assert after[name] == 0, name
     assert after["files"] == before["files"]
