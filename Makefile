@@ -36,7 +36,7 @@ lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where t
 	for set in run dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --group build \
-	    $$([ $$set = dev ] && echo --group dev) --output-file requirements/$$set.txt; \
+	    $$([ $$set = dev ] && echo --group dev --extra all) --output-file requirements/$$set.txt; \
 	done
 
 clean:  ## remove what make has made
