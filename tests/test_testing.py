@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.testing import ManualClock, eventually
+from btc_price_tracker.testing import LeapingClock, ManualClock, eventually
 
 
 @pytest.fixture
@@ -94,3 +94,20 @@ async def test_eventually_waits_for_the_condition_and_gives_up_at_its_limit() ->
     await eventually(lambda: next(moments))
     with pytest.raises(TimeoutError):
         await eventually(lambda: False, seconds=0.01)
+
+
+async def test_a_leaping_clock_goes_on_at_once_and_never_back() -> None:
+    clock = LeapingClock(now=1_000_000)
+    await clock.sleep(86_400)
+    await clock.sleep(-1)
+    assert (clock.now(), clock.monotonic()) == (87_400_000, 86_400)
+
+
+async def test_sleepers_on_a_leaping_clock_let_each_other_work() -> None:
+    clock, heard = LeapingClock(), list[float]()
+    async with asyncio.timeout(5):
+        beating = asyncio.create_task(beat(clock, 10, heard))
+        while len(heard) < 3:
+            await clock.sleep(0)
+    beating.cancel()
+    assert heard == [10, 20, 30]

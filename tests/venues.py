@@ -1,0 +1,205 @@
+"""Five exchanges and CoinGecko over real HTTP, on a time of their own, each with whatever trouble a test gives it."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from random import Random
+from typing import NamedTuple
+
+import httpx2
+
+from btc_price_tracker.playback import Fault, Playback, Script
+from btc_price_tracker.playback.market import ticker
+from btc_price_tracker.price.consensus import Consensus
+from btc_price_tracker.price.model import CENT, Judged, Quote, Status, Update
+from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.endpoint import Endpoint, Reply
+from btc_price_tracker.sources.panel import Panel
+from btc_price_tracker.sources.quota import Governor
+from btc_price_tracker.sources.state import SourceState
+from btc_price_tracker.sources.upstream import Upstream
+from btc_price_tracker.testing import LeapingClock
+
+EXCHANGES = ("coinbase", "kraken", "bitstamp", "gemini", "binanceus")
+TIMED = ("coinbase", "bitstamp", "binanceus")  # their answers bear a time
+ALL = (*EXCHANGES, "coingecko")
+INTERVAL = 10  # seconds of the simulated time
+DEADLINE = 5.0  # seconds of real time: an honest answer is in time on a busy machine, too
+CUT_SHORT = 0.1  # seconds of real time after which the deadline is said to be over, for those that would wait
+
+START = Decimal(69420)
+DRIFT = Decimal("0.002")  # of the price, a round
+TURN = 10  # rounds up, then as many down
+APART = Decimal("0.0002")  # of the price, from one exchange to the next
+COINGECKO_LATE = 3  # rounds
+REMEMBERED = 4  # rounds: a quote may be 30 s old
+
+Said = Callable[[Quote, Quote], Quote]  # the truth now, and when the trouble began → what is said
+
+
+def the_truth(now: Quote, _began: Quote) -> Quote:
+    return now
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with a source: on the wire, in what it says, or in where it is."""
+
+    name: str
+    shows: str  # pattern of the words in which it must show
+    wire: tuple[Fault, ...] = (Fault(),)  # one a round, over and over
+    bodies: Mapping[str, bytes] = field(default_factory=dict)  # in place of the source's own
+    says: Said = the_truth
+    url: str = ""  # instead of the playback's; {stranger} is a port that speaks HTTP, but never TLS
+    needs_time: bool = False  # it is one only where an answer bears a time
+    takes_all_time: bool = False  # it would last until the deadline
+
+    def fault(self, source: str, turn: int) -> Fault:
+        body = self.bodies.get(source)
+        return self.wire[turn % len(self.wire)] if body is None else Fault(body=body)
+
+
+class Round(NamedTuple):
+    """What came of one round, and what was true at its time."""
+
+    update: Update
+    states: list[SourceState]
+    truth: Mapping[str, tuple[Quote, ...]]  # of every source, over the rounds that a quote may be old
+
+    @property
+    def price(self) -> Decimal | None:
+        """The new price; None where there is none, or the last one is repeated."""
+        tick = self.update.tick
+        return None if tick is None or tick.status is Status.STALE else tick.price
+
+    @property
+    def fresh(self) -> list[Judged]:
+        return [said for said in self.update.quotes if said.fresh]
+
+    @property
+    def honest(self) -> list[Judged]:
+        """All whose word counts and is true, or was in the last rounds."""
+        return [said for said in self.fresh if self._is_true(said)]
+
+    def _is_true(self, said: Judged) -> bool:
+        """An honest book, or an honest last trade where the book is missing."""
+        return any(
+            said.last == true.last and said.bid in (None, true.bid) and said.ask in (None, true.ask)
+            for true in self.truth[said.source]
+        )
+
+    def shown(self, source: str) -> str:
+        """All that `/sources` and the status say about a source."""
+        reasons = [said.reason or "" for said in self.update.quotes if said.source == source]
+        errors = [state.error or "" for state in self.states if state.name == source]
+        return "; ".join([self.update.reason.partition(f"{source}: ")[2], *reasons, *errors])
+
+
+@dataclass(frozen=True, slots=True)
+class RealSleep:
+    """The time of another clock, but a sleep takes real time: the playback's delays are to be waited for."""
+
+    clock: LeapingClock
+
+    def now(self) -> int:
+        return self.clock.now()
+
+    def monotonic(self) -> float:
+        return self.clock.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Venues:
+    """A price service over sources in trouble: `troubles` may be changed between two rounds."""
+
+    def __init__(self, client: httpx2.AsyncClient) -> None:
+        self.clock = LeapingClock()
+        self.troubles: dict[str, Trouble] = {}
+        self.stranger = 0
+        self.policy = Consensus(INTERVAL)
+        self.script = Script()
+        self.playback = Playback(self.script, RealSleep(self.clock))
+        self.panel = Panel(
+            upstreams=[self._upstream(name, client) for name in ALL],
+            clock=self.clock,
+            seconds=DEADLINE,
+            fresh=lambda *_: True,
+        )
+        self._turn = -1
+        self._recent = {name: deque[Quote](maxlen=REMEMBERED) for name in ALL}
+        self._began: dict[str, tuple[Trouble, Quote]] = {}
+
+    def _upstream(self, name: str, client: httpx2.AsyncClient) -> Upstream:
+        fetch = partial(self._fetch, name, client)
+        return Upstream(SOURCES[name], fetch, Governor(1, Random(1)), self.clock, Random(1))
+
+    async def _fetch(self, name: str, client: httpx2.AsyncClient) -> Reply:
+        trouble = self.troubles.get(name)
+        elsewhere = trouble and trouble.url.format(stranger=self.stranger)
+        base = elsewhere or self.playback.url(name)
+        async with asyncio.timeout(CUT_SHORT if trouble and trouble.takes_all_time else None):
+            return await Endpoint(client, base + SOURCES[name].path).get()
+
+    async def round(self) -> Round:
+        """Ask and decide, one interval after the last time."""
+        self._turn += 1
+        await self.clock.sleep(self._turn * INTERVAL - self.clock.monotonic())
+        for name in ALL:
+            true = self._true(name)
+            self._recent[name].append(true)
+            self._speak(name, true)
+        update = self.policy.decide(await self.panel.ask(), self.clock.now())
+        return Round(update, self.panel.states(), {name: tuple(self._recent[name]) for name in ALL})
+
+    async def rounds(self, number: int) -> list[Round]:
+        return [await self.round() for _ in range(number)]
+
+    async def leap(self, seconds: float) -> None:
+        """Let whole intervals pass without a round, so many seconds at least."""
+        self._turn += int(seconds / INTERVAL) + 1
+        await self.clock.sleep(seconds)
+
+    def _true(self, name: str) -> Quote:
+        late = COINGECKO_LATE if name == "coingecko" else 0
+        phase = (self._turn - late) % (2 * TURN)
+        middle = START * (1 + DRIFT * min(phase, 2 * TURN - phase) + APART * ALL.index(name))
+        time = self.clock.now() - late * INTERVAL * 1000
+        exact = ticker(Quote(middle.quantize(CENT)), time)
+        if late:
+            return Quote(exact.last, time=time)
+        return Quote(exact.last, exact.bid, exact.ask, time)
+
+    def _speak(self, name: str, true: Quote) -> None:
+        """Have the source say what is true, or what its trouble makes of it."""
+        trouble = self.troubles.get(name)
+        if trouble is None:
+            self._began.pop(name, None)
+            self.playback.faults.pop(name, None)
+            self.script.quotes[name] = true
+            return
+        if name not in self._began or self._began[name][0] is not trouble:
+            self._began[name] = trouble, true
+        self.playback.faults[name] = trouble.fault(name, self._turn)
+        self.script.quotes[name] = trouble.says(true, self._began[name][1])
+
+
+@asynccontextmanager
+async def venues(client: httpx2.AsyncClient) -> AsyncIterator[Venues]:
+    """Five exchanges and CoinGecko, all well, answering on loopback."""
+    its = Venues(client)
+    async with its.playback, await asyncio.start_server(_refuse, "127.0.0.1", 0) as stranger:
+        its.stranger = stranger.sockets[0].getsockname()[1]
+        yield its
+
+
+async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a TLS greeting as servers do that expect plain HTTP."""
+    await reader.read(1)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    writer.close()
