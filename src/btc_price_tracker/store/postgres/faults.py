@@ -12,6 +12,7 @@ OF_THE_CONNECTION = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # where the server's farewell and a query cross
     asyncpg.ReadOnlySQLTransactionError,
     ConnectionError,
 )

@@ -25,7 +25,9 @@ _NATIVELY = "PARTITION BY RANGE (id)"
 _MAKE_HYPERTABLE = "SELECT create_hypertable('ticks', 'id', chunk_time_interval => $1::bigint)"
 
 _HAS_TIMESCALE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"
-_IS_OURS = "SELECT to_regclass('btc_price_tracker') IS NOT NULL"
+# Not to_regclass(): it may answer from a cache that doesn't know yet what another instance has just made.
+_IS_OURS = """
+    SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'btc_price_tracker' AND pg_table_is_visible(oid))"""
 _VERSION = "SELECT version FROM btc_price_tracker"
 _BEGIN = "CREATE TABLE btc_price_tracker AS SELECT 0 AS version"
 _SET_VERSION = "UPDATE btc_price_tracker SET version = $1"

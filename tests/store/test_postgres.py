@@ -1,0 +1,427 @@
+"""What only a PostgreSQL server can promise, and what can happen to one. On a real server."""
+
+import asyncio
+import socket
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import asyncpg
+import pytest
+
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store.postgres import PostgresStore, connections, rows, schema
+from btc_price_tracker.store.postgres.window import WINDOW
+from databases.postgres import PASSWORD, PostgresServer
+
+
+def ticks(*tick_ids: int) -> list[Tick]:
+    quotes = (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)
+    return [
+        Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1", quotes) for each in tick_ids
+    ]
+
+
+@pytest.fixture
+async def database(postgres_server: PostgresServer) -> str:
+    return await postgres_server.new_database()
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer, database: str) -> str:
+    return postgres_server.url(database)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[PostgresStore]:
+    store = await open_store(url, capacity=1)
+    assert isinstance(store, PostgresStore)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def another_client(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def ids(store: PostgresStore) -> list[int]:
+    return [tick.id async for page in store.since(0) for tick in page]
+
+
+async def query(url: str, statement: str) -> list[object]:
+    """The first column of what another client sees."""
+    async with another_client(url) as client:
+        return [row[0] for row in await client.fetch(statement)]
+
+
+async def partitions(url: str) -> set[int]:
+    names = "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE relkind = 'r'"
+    return {int(str(name).removeprefix("ticks_")) for name in await query(url, names)}
+
+
+async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1, 2, 3))
+        await store.prune(2)
+    async with opened(url) as store:
+        assert await store.span() == Span(2, 3, 1)
+        assert await store.get(3) == ticks(3)[0]
+
+
+async def test_several_instances_append_to_one_database_and_each_id_is_kept_once(url: str) -> None:
+    async with opened(url) as one, opened(url) as other:
+        batches = [ticks(*range(start, start + 40)) for start in range(1, 200, 20)]
+        await asyncio.gather(*(store.append(batch) for batch in batches for store in (one, other)))
+        assert await ids(one) == [*range(1, 221)]
+        (candle,) = await other.candles(60, 0, 60, 9)
+        assert candle.count == 220
+
+
+async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1, 2))
+        async with another_client(url) as client:
+            await client.execute(r"UPDATE ticks SET quotes = '\x00' WHERE id = 1")
+        with pytest.raises(StoreError, match="tick 1: quotes in an unknown format"):
+            await store.get(1)
+        assert await store.get(2) == ticks(2)[0]
+
+
+# Partitions
+
+
+async def test_partitions_are_made_a_window_ahead_of_need(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(5 * WINDOW + 1))
+        assert await partitions(url) == {5, 6}
+        await store.append(ticks(6 * WINDOW, 2 * WINDOW - 1))
+        assert await partitions(url) == {1, 2, 5, 6, 7}
+        assert await ids(store) == [2 * WINDOW - 1, 5 * WINDOW + 1, 6 * WINDOW]
+
+
+async def test_a_window_that_is_old_as_a_whole_is_dropped_with_its_partition(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1, 2, WINDOW, 3 * WINDOW, 3 * WINDOW + 5))
+        assert await store.prune(3 * WINDOW + 1) == 4
+        assert await partitions(url) == {2, 3, 4}  # 2 was made ahead and never needed
+        assert await store.span() == Span(3 * WINDOW + 5, 3 * WINDOW + 5, 3 * WINDOW)
+        assert await query(url, "SELECT count FROM quarter_hours") == [1]
+        assert await store.prune(4 * WINDOW) == 1
+        assert await partitions(url) == {4}
+
+
+async def test_whole_windows_go_without_deleting_row_by_row(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+
+    async def noted(_connection: object, before: int) -> int:
+        steps.append(before)
+        return 0
+
+    monkeypatch.setattr(rows, "delete_some", noted)
+    async with opened(url) as store:
+        await store.append(ticks(*range(1, 5000)))
+        assert await store.prune(WINDOW) == 4999
+        assert steps == [WINDOW]
+        assert await ids(store) == []
+
+
+async def test_a_partition_that_another_instance_dropped_is_made_again_when_an_old_tick_comes(
+    url: str,
+) -> None:
+    async with opened(url) as one, opened(url) as other:
+        await one.append(ticks(1))
+        assert await other.prune(WINDOW) == 1
+        await one.append(ticks(2, 2 * WINDOW))
+        assert await ids(other) == [2, 2 * WINDOW]
+        assert await one.span() == Span(2, 2 * WINDOW, 1)
+
+
+async def test_instances_that_need_a_partition_at_the_same_time_make_it_once(url: str) -> None:
+    async with opened(url) as one, opened(url) as other:
+        await asyncio.gather(*(store.append(ticks(at)) for at in range(1, 9) for store in (one, other)))
+        assert await partitions(url) == {0, 1}
+
+
+async def test_a_reader_that_takes_its_time_holds_up_no_new_partition_and_dropping_gives_up_soon(
+    url: str,
+) -> None:
+    async with opened(url) as store, another_client(url) as dump:
+        await store.append(ticks(1))
+        async with dump.transaction():
+            await dump.execute("SELECT * FROM ticks")
+            await store.append(ticks(9 * WINDOW))
+            with pytest.raises(StoreError, match="another program keeps a table locked; it is tried again"):
+                await store.prune(WINDOW)
+            assert await ids(store) == [1, 9 * WINDOW]
+        assert await store.prune(WINDOW) == 1
+
+
+# The tables
+
+
+async def test_instances_that_start_at_the_same_time_make_the_tables_once(url: str) -> None:
+    stores = await asyncio.gather(*(open_store(url, capacity=1) for _ in range(4)))
+    await stores[0].append(ticks(1))
+    assert await stores[3].span() == Span(1, 1, 0)
+    assert await query(url, "SELECT version FROM btc_price_tracker") == [len(schema.MIGRATIONS)]
+    for store in stores:
+        await store.close()
+
+
+async def test_tables_of_an_older_version_are_brought_forward_with_what_they_hold(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+    async with opened(url) as store:
+        await store.append(ticks(1, 2))
+    later = ("ALTER TABLE retention ADD note text",), ("UPDATE retention SET note = 'here'",)
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, *later))
+    async with opened(url) as store:
+        assert await ids(store) == [1, 2]
+        assert await query(url, "SELECT note FROM retention") == ["here"]
+
+
+async def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = schema.MIGRATIONS
+    async with opened(url) as store:
+        await store.append(ticks(1))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*whole, ("DROP TABLE retention", "SELECT 1/0")))
+    with pytest.raises(StoreError, match="division by zero"):
+        await open_store(url, capacity=1)
+    monkeypatch.setattr(schema, "MIGRATIONS", whole)
+    async with opened(url) as store:
+        assert await store.span() == Span(1, 1, 0)
+
+
+async def test_tables_of_a_newer_version_are_refused(url: str) -> None:
+    async with opened(url):
+        pass
+    async with another_client(url) as client:
+        await client.execute("UPDATE btc_price_tracker SET version = 99")
+    with pytest.raises(StoreError, match=r"a newer version made the tables \(schema 99, this one knows"):
+        await open_store(url, capacity=1)
+
+
+async def test_another_programs_tables_are_refused_and_left_alone(url: str) -> None:
+    async with another_client(url) as client:
+        await client.execute("CREATE TABLE ticks (x int)")
+    with pytest.raises(StoreError, match="another program's tables are in the way"):
+        await open_store(url, capacity=1)
+    assert await query(
+        url, "SELECT column_name FROM information_schema.columns WHERE table_name = 'ticks'"
+    ) == ["x"]
+
+
+async def test_options_of_the_url_choose_the_schema(postgres_server: PostgresServer, database: str) -> None:
+    await postgres_server.execute("CREATE SCHEMA ours", database)
+    async with opened(postgres_server.url(database, options="-c search_path=ours")) as store:
+        await store.append(ticks(1))
+    tables = "SELECT DISTINCT schemaname FROM pg_tables WHERE tablename = 'ticks'"
+    assert await query(postgres_server.url(database), tables) == ["ours"]
+
+
+# Outages
+
+
+async def terminate(url: str) -> None:
+    """End every other client's connection to the database."""
+    await query(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+
+
+async def test_connections_that_are_killed_are_replaced_and_nobody_notices(url: str) -> None:
+    async with opened(url) as store:
+        for at in range(1, 6):
+            await store.append(ticks(at))
+            await terminate(url)
+            assert await store.span() == Span(1, at, 0)
+
+
+async def test_a_connection_that_is_killed_at_work_costs_that_work_a_second_try(url: str) -> None:
+    async with opened(url) as store, another_client(url) as client:
+        async with client.transaction():
+            await client.execute("LOCK TABLE ticks")
+            append = asyncio.create_task(store.append(ticks(1)))
+            waiting = "SELECT pid FROM pg_locks WHERE NOT granted AND relation = 'ticks'::regclass"
+            while not (waiters := await client.fetch(waiting)):
+                pass
+            await client.execute("SELECT pg_terminate_backend($1)", waiters[0]["pid"])
+        await append
+        assert await ids(store) == [1]
+
+
+async def test_a_server_that_stops_is_an_error_until_it_is_back(
+    postgres_server: PostgresServer, url: str
+) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1))
+        await asyncio.to_thread(postgres_server.stop)
+        try:
+            for call in (store.append(ticks(2)), store.span(), store.prune(1), store.candles(60, 0, 60, 1)):
+                with pytest.raises(StoreError, match="it can't be reached; check host, port"):
+                    await call
+            with pytest.raises(StoreError, match="can't be reached"):
+                await open_store(url, capacity=1)
+        finally:
+            await asyncio.to_thread(postgres_server.start)
+        await store.append(ticks(2))
+        assert await ids(store) == [1, 2]
+
+
+async def test_a_server_that_takes_too_long_is_an_error_and_the_next_query_goes_on(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "PATIENCE", 0.5)
+    async with opened(url) as store, another_client(url) as client:
+        await store.append(ticks(1))
+        async with client.transaction():
+            await client.execute("LOCK TABLE ticks")
+            with pytest.raises(StoreError, match="no answer in time"):
+                await store.append(ticks(2))
+        await store.append(ticks(3))
+        assert await ids(store) == [1, 3]
+
+
+async def test_the_servers_own_limit_on_queries_is_named(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    async with (
+        opened(postgres_server.url(database, options="-c statement_timeout=200")) as store,
+        another_client(postgres_server.url(database)) as client,
+    ):
+        async with client.transaction():
+            await client.execute("LOCK TABLE ticks")
+            with pytest.raises(StoreError, match="the query took too long; look at the server's load"):
+                await store.span()
+        assert await store.span() == Span(0, 0, 0)
+
+
+async def test_readers_that_find_no_free_connection_are_told_and_later_ones_served(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "CONNECTIONS", 2)
+    monkeypatch.setattr(connections, "PATIENCE", 1.0)
+    async with opened(url) as store, another_client(url) as client:
+        async with client.transaction():
+            await client.execute("LOCK TABLE ticks")
+            outcomes = await asyncio.gather(*(store.newest(1) for _ in range(5)), return_exceptions=True)
+        assert all(isinstance(outcome, StoreError) for outcome in outcomes)
+        assert await store.newest(1) == []
+
+
+async def test_a_standby_can_be_read_and_says_what_to_do_about_writing(
+    postgres_server: PostgresServer, url: str, database: str
+) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1))
+        await postgres_server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+        await terminate(url)
+        with pytest.raises(
+            StoreError, match=r"read-only; name the primary, or several hosts and target_session"
+        ):
+            await store.append(ticks(2))
+        assert await ids(store) == [1]
+        async with opened(url) as reader:
+            assert await ids(reader) == [1]
+        await postgres_server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+        await store.append(ticks(2))  # over a new connection: the old ones still think that they may not
+        assert await ids(store) == [1, 2]
+
+
+async def test_of_several_hosts_the_one_that_can_be_written_to_is_found(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    url = postgres_server.url(database, target_session_attrs="read-write")
+    here = f"127.0.0.1:{postgres_server.port}"
+    async with opened(url.replace(here, f"127.0.0.1:{closed_port()},{here}")) as store:
+        await store.append(ticks(1))
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def test_a_host_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PATIENCE", 0.2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(StoreError, match="no answer in time"),
+    ):
+        await open_store(f"postgresql://127.0.0.1:{silent.getsockname()[1]}/prices", capacity=1)
+
+
+# Words, and what they never hold
+
+
+SECRET = "hunter2"
+
+
+def held(error: BaseException) -> str:
+    """Everything that a log might print of an error."""
+    return "".join((str(error), repr(error), *traceback.format_exception(error)))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://user:hunter2@127.0.0.1:1/prices", "can't be reached"),
+        ("postgresql://user:hunter2@nowhere.invalid/prices", "can't be reached"),
+        ("postgresql://user:a/hunter2@127.0.0.1:1/prices", "can't be read; it goes postgresql://"),
+        ("postgresql://user:a:hunter2@127.0.0.1:b/prices", "can't be read"),
+        ("postgresql://user:a@hunter2@127.0.0.1:1/prices", "STORE_URL"),
+        ("postgresql://user:[hunter2@127.0.0.1:1/prices", "can't be read"),
+        ("postgresql://user:hunter2@127.0.0.1:1/prices?sslmode=perhaps", "can't be read"),
+        ("postgresql://127.0.0.1:1/prices?password=hunter2&user=x", "can't be reached"),
+    ],
+)
+async def test_no_error_of_a_url_holds_its_password(url: str, words: str) -> None:
+    with pytest.raises(StoreError, match=words) as caught:
+        await open_store(url, capacity=1)
+    assert SECRET not in held(caught.value)
+
+
+async def test_no_error_of_the_server_holds_the_password(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    refused = {
+        postgres_server.url(database, password="hunter2 wrong"): "it refuses the user or the password",
+        postgres_server.url("nowhere"): "it has no such database; create it",
+        postgres_server.url(database, sslmode="require"): "can't be reached; check host, port and TLS",
+        postgres_server.url(database, options="-c no_such=1"): "the database failed",
+    }
+    for url, words in refused.items():
+        with pytest.raises(StoreError, match=words) as caught:
+            await open_store(url, capacity=1)
+        assert SECRET not in held(caught.value)
+        assert PASSWORD not in held(caught.value)
+
+
+async def test_a_user_who_may_not_make_tables_is_told_what_is_missing(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    await postgres_server.execute(f"CREATE ROLE {database}_guest LOGIN PASSWORD 'hunter2'", database)
+    url = postgres_server.url(database, password=SECRET).replace("//postgres:", f"//{database}_guest:")
+    with pytest.raises(StoreError, match="grant it the right to create and use tables") as caught:
+        await open_store(url, capacity=1)
+    assert SECRET not in held(caught.value)
+
+
+async def test_a_store_shows_no_password(url: str) -> None:
+    async with opened(url) as store:
+        assert SECRET not in f"{store!r}{vars(store)!r}{store._connections!r}"
