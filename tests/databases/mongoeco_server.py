@@ -24,7 +24,7 @@ class Server(AsyncMongoEcoProxyServer):  # type: ignore[misc]  # mypy's environm
     async def _change(self, collection: Any, index: dict[str, Any]) -> None:
         keys = (await collection.index_information())[index["name"]]["key"]
         await collection.drop_index(index["name"])
-        await collection.create_index(keys, expireAfterSeconds=index["expireAfterSeconds"])
+        await collection.create_index(keys, expire_after_seconds=index["expireAfterSeconds"])
 
 
 async def main(user: str, password: str) -> None:

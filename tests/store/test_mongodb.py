@@ -1,0 +1,295 @@
+"""What only mongodb:// does. The server is mongoeco, which is not mongod: tests/databases/README.md."""
+
+import asyncio
+import socket
+import time
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pymongo import AsyncMongoClient
+from pymongo.errors import BulkWriteError
+
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store.mongodb import MongoStore, faults
+from databases.mongo import MongoServer
+
+DAY = 86_400_000  # ms
+
+
+def ticks(*tick_ids: int) -> list[Tick]:
+    quotes = (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)
+    return [
+        Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1", quotes) for each in tick_ids
+    ]
+
+
+@pytest.fixture
+async def url(new_store_url: Callable[[str], Awaitable[str]]) -> str:
+    return await new_store_url("mongodb")
+
+
+@asynccontextmanager
+async def opened(url: str, retention: int | None = None) -> AsyncIterator[MongoStore]:
+    store = await open_store(url, capacity=1, retention=retention)
+    assert isinstance(store, MongoStore)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def another_client(url: str) -> AsyncIterator[Any]:
+    """The database as another client sees it."""
+    async with AsyncMongoClient[dict[str, Any]](url) as client:
+        yield client.get_default_database()
+
+
+async def ids(store: MongoStore) -> list[int]:
+    return [tick.id async for page in store.since(0) for tick in page]
+
+
+async def ttl(url: str) -> int | None:
+    """Seconds after which the database drops a tick."""
+    async with another_client(url) as database:
+        index = (await database.ticks.index_information()).get("at_1")
+    return None if index is None else int(index["expireAfterSeconds"])
+
+
+async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1, 2, 3))
+        await store.prune(2)
+    async with opened(url) as store:
+        assert await store.span() == Span(2, 3, 1)
+        assert await store.get(3) == ticks(3)[0]
+
+
+async def test_amounts_are_whole_cents_and_quotes_lie_inside_the_document(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1_764_000_000_123))
+    async with another_client(url) as database:
+        found = await database.ticks.find_one()
+    assert (found["_id"], found["price"], found["spread"]) == (1_764_000_000_123, 100, 10)
+    assert found["at"].isoformat() == "2025-11-24T16:00:00.123000"
+    assert isinstance(found["quotes"], bytes)
+
+
+async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1, 2))
+        async with another_client(url) as database:
+            await database.ticks.update_one({"_id": 1}, {"$set": {"quotes": b"\0"}})
+        with pytest.raises(StoreError, match="tick 1: quotes in an unknown format"):
+            await store.get(1)
+        assert await store.get(2) == ticks(2)[0]
+
+
+async def test_several_instances_append_to_one_database_and_each_id_is_kept_once(url: str) -> None:
+    async with opened(url) as one, opened(url) as other:
+        batches = [ticks(*range(start, start + 6)) for start in range(1, 20, 3)]
+        await asyncio.gather(*(store.append(batch) for batch in batches for store in (one, other)))
+        assert await ids(one) == [*range(1, 25)]
+
+
+async def test_a_write_that_fails_for_more_than_a_known_id_is_an_error() -> None:
+    duplicate, other = {"code": 11000}, {"code": 121}
+    assert faults.only_duplicates(BulkWriteError({"writeErrors": [duplicate, duplicate]}))
+    assert not faults.only_duplicates(BulkWriteError({"writeErrors": [duplicate, other]}))
+    assert not faults.only_duplicates(
+        BulkWriteError({"writeErrors": [duplicate], "writeConcernErrors": [{"code": 64}]})
+    )
+
+
+async def test_a_write_is_in_most_journals_unless_the_url_says_otherwise(url: str) -> None:
+    async with opened(url) as store:
+        assert store._ticks._collection.write_concern.document == {"w": "majority", "j": True}
+    async with opened(f"{url}&w=1") as store:
+        assert store._ticks._collection.write_concern.document == {"w": 1}
+
+
+# Expiry
+
+
+async def test_the_age_at_which_the_database_drops_ticks_follows_retention_in_place(url: str) -> None:
+    for retention, seconds in ((None, None), (DAY, 90_000), (2 * DAY, 176_400), (DAY, 90_000), (None, None)):
+        async with opened(url, retention) as store:
+            await store.append(ticks(1))
+        assert await ttl(url) == seconds
+
+
+async def test_a_retention_beyond_the_servers_limit_is_the_limit(url: str) -> None:
+    async with opened(url, 10**15):
+        assert await ttl(url) == 2**31 - 1
+
+
+async def test_what_the_database_dropped_by_itself_counts_as_dropped(url: str) -> None:
+    now = time.time_ns() // 1_000_000
+    async with opened(url) as store:
+        await store.append(ticks(now - 9 * DAY, now - 8 * DAY, now))
+        assert await store.span() == Span(now - 9 * DAY, now, 0)
+    async with opened(url, DAY) as store:
+        assert await ids(store) == [now]
+        assert await store.span() == Span(now, now, now - 1)
+        assert await store.prune(now - DAY) == 0
+        assert await store.span() == Span(now, now, now - 1)
+
+
+async def test_a_store_that_the_database_emptied_still_knows_its_last_id(url: str) -> None:
+    old = time.time_ns() // 1_000_000 - 9 * DAY
+    async with opened(url) as store:
+        await store.append(ticks(old, old + 5))
+    async with opened(url, DAY) as store:
+        assert await ids(store) == []
+        assert await store.span() == Span(0, 0, old + 5)
+
+
+async def test_pruning_remembers_what_the_database_dropped_before_it(url: str) -> None:
+    now = time.time_ns() // 1_000_000
+    async with opened(url) as store:
+        await store.append(ticks(now - 9 * DAY, now - 8 * DAY, now - 5, now))
+    async with opened(url, DAY) as store:
+        assert await ids(store) == [now - 5, now]
+        assert await store.prune(now) == 1
+        assert await store.span() == Span(now, now, now - 5)
+        await store.append(ticks(now - 9))
+        assert await store.span() == Span(now - 9, now, now - 5)
+
+
+# What is in the database
+
+
+async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
+    async with opened(url):
+        pass
+    async with another_client(url) as database:
+        await database.btc_price_tracker.update_one({"_id": "schema"}, {"$set": {"version": 99}})
+    with pytest.raises(
+        StoreError, match=r"a newer version made the collections \(schema 99, this one knows 1"
+    ):
+        await open_store(url, capacity=1)
+
+
+async def test_a_url_without_a_database_is_refused(mongo_server: MongoServer) -> None:
+    with pytest.raises(StoreError, match="a database belongs after the host, as in mongodb://"):
+        await open_store(mongo_server.url(""), capacity=1)
+
+
+# Outages
+
+
+class Gate:
+    """A way to a server that can be shut and opened again."""
+
+    def __init__(self, port: int) -> None:
+        self._behind = port
+        self._writers: list[asyncio.StreamWriter] = []
+        self._server: asyncio.Server | None = None
+        self.port = 0
+
+    async def open(self) -> None:
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def shut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._behind)
+        self._writers += [writer, far_writer]
+        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    except OSError:
+        pass
+    finally:
+        writer.close()
+
+
+async def test_a_server_that_goes_is_an_error_until_it_is_back(
+    mongo_server: MongoServer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(mongo_server.port)
+    await gate.open()
+    async with opened(url.replace(f":{mongo_server.port}/", f":{gate.port}/")) as store:
+        await store.append(ticks(1))
+        await gate.shut()
+        monkeypatch.setattr(faults, "PATIENCE", 0.3)
+        for call in (store.append(ticks(2)), store.span(), store.prune(1), store.candles(60, 0, 60, 1)):
+            with pytest.raises(StoreError, match=r"it can't be reached|no answer in time"):
+                await call
+        monkeypatch.setattr(faults, "PATIENCE", 60.0)
+        await gate.open()
+        await store.append(ticks(2))
+        assert await ids(store) == [1, 2]
+    await gate.shut()
+
+
+async def test_a_host_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "PATIENCE", 0.2)
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        pytest.raises(StoreError, match="no answer in time"),
+    ):
+        await open_store(f"mongodb://127.0.0.1:{silent.getsockname()[1]}/prices", capacity=1)
+
+
+# Words, and what they never hold
+
+
+SECRET = "hunter2"
+
+
+def held(error: BaseException) -> str:
+    """Everything that a log might print of an error."""
+    return "".join((str(error), repr(error), *traceback.format_exception(error)))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mongodb://user:hunter2@127.0.0.1:1/prices", "check host and port"),
+        ("mongodb://user:hunter2@nowhere.invalid/prices", "check host and port"),
+        ("mongodb+srv://user:hunter2@nowhere.invalid/prices", "STORE_URL"),
+        ("mongodb://user:a/hunter2@127.0.0.1:1/prices", "can't be read; it goes mongodb://"),
+        ("mongodb://user:a:hunter2@127.0.0.1:1/prices", "can't be read"),
+        ("mongodb://user:a@hunter2@127.0.0.1:1/prices", "can't be read"),
+        ("mongodb://user:%hunter2@127.0.0.1:1/prices", "can't be read"),
+        ("mongodb://user:hunter2@127.0.0.1:1/prices?tls=true&tlsCAFile=/none.pem", "/none.pem: No such file"),
+        ("mongodb://user:hunter2@127.0.0.1:1/", "a database belongs after the host"),
+        ("mongodb://user:hunter2@127.0.0.1:1/a b?", "STORE_URL"),
+    ],
+)
+async def test_no_error_of_a_url_holds_its_password(
+    url: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "PATIENCE", 0.3)
+    with pytest.raises(StoreError, match=words) as caught:
+        await open_store(url, capacity=1)
+    assert SECRET not in held(caught.value)
+
+
+async def test_a_wrong_password_is_refused_and_not_told(mongo_server: MongoServer) -> None:
+    url = mongo_server.url("prices", password="hunter2 wrong")
+    with pytest.raises(StoreError, match="Authentication failed") as caught:
+        await open_store(url, capacity=1)
+    assert SECRET not in held(caught.value)
+
+
+async def test_a_store_shows_no_password(url: str) -> None:
+    async with opened(url) as store:
+        assert SECRET not in f"{store!r}{vars(store)!r}"
