@@ -126,6 +126,22 @@ async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
         await open_store(f"sqlite:///{path}", capacity=1)
 
 
+async def test_a_file_of_the_first_version_is_brought_forward_with_what_it_holds(path: Path) -> None:
+    with foreign(path) as connection:
+        for statement in MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute("INSERT INTO methods VALUES (1, 'vote3/1')")
+        connection.execute("INSERT INTO ticks VALUES (1, 100, 0, 3, 10, 0, 1), (2, 300, 0, 3, 10, 0, 1)")
+        connection.execute("INSERT INTO ticks VALUES (3, 200, 0, 3, 10, 0, 1), (4, 900, 3, 0, 10, 7, 1)")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+    async with opened(path) as store:
+        assert await ids(store) == [1, 2, 3, 4]
+        (candle,) = await store.candles(900, 0, 0, 1)
+        assert (candle.open, candle.high, candle.low, candle.close) == tuple(map(Decimal, (1, 3, 1, 2)))
+        assert candle.count == 3
+
+
 async def test_an_empty_file_is_as_good_as_none(path: Path) -> None:
     put(path, b"")
     async with opened(path) as store:

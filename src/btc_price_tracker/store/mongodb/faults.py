@@ -56,7 +56,7 @@ def unreadable_url() -> StoreError:
     """For a URL that can't be taken apart. The driver's own words might hold a part of the password."""
     return StoreError(
         "STORE_URL can't be read; it goes mongodb://user:password@host:27017/database?tls=true, "
-        "with special characters in user and password percent-encoded (p@ss is p%40ss)"
+        "with special characters in user and password percent-encoded (p@ss is p%40ss), and known options"
     )
 
 

@@ -34,10 +34,12 @@ class Connections:
                 url, min_size=1, max_size=CONNECTIONS, timeout=PATIENCE, command_timeout=PATIENCE
             )
             return cls(await pool)
-        except (asyncpg.ClientConfigurationError, ValueError, TypeError):
+        except asyncpg.ClientConfigurationError:
             raise unreadable_url() from None
-        except FAULTS as error:
+        except FAULTS as error:  # before ValueError: a certificate that fails is both
             raise store_error(error) from None
+        except (ValueError, TypeError):
+            raise unreadable_url() from None
 
     async def run(
         self, work: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs

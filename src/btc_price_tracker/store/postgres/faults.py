@@ -42,7 +42,8 @@ def unreadable_url() -> StoreError:
     """For a URL that can't be taken apart. The driver's own words might hold a part of the password."""
     return StoreError(
         "STORE_URL can't be read; it goes postgresql://user:password@host:5432/database?sslmode=require, "
-        "with special characters in user and password percent-encoded (p@ss is p%40ss)"
+        "with special characters in user and password percent-encoded (p@ss is p%40ss), known options, and "
+        "certificates that are there"
     )
 
 
