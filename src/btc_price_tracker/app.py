@@ -32,7 +32,8 @@ from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import connect
-from btc_price_tracker.store import Span, Store, StoreError, open_store
+from btc_price_tracker.store import SCHEMES, Span, Store, StoreError, open_store
+from btc_price_tracker.store.late import LateStore
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.api import Parts, application
@@ -93,8 +94,7 @@ async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
 @asynccontextmanager
 async def history(settings: Settings) -> AsyncIterator[Store]:
     """The store that the settings name, for as long as the caller needs it. Raises StoreError."""
-    retention = settings.retention * 1000 or None  # ms
-    store = await open_store(settings.store_url, capacity=settings.store_size, retention=retention)
+    store = await _opening(settings)()
     try:
         yield store
     finally:
@@ -107,7 +107,8 @@ async def compose(
 ) -> AsyncIterator[Service]:
     """Make the parts and, at the end, release them. With `detach` False, streams stay with the HTTP server."""
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(history(settings))
+        store = await _patient_store(settings)
+        stack.push_async_callback(store.close)
         ring, hub = await _restore(store, settings, clock)
         reactor = None
         if detach and Reactor.available():
@@ -134,6 +135,19 @@ async def compose(
             serve.append(partial(pipeline.forget, store, clock, settings.retention))
         ask = partial(pipeline.produce, rounds, panel, policy, outbox, broker)
         yield Service(hub, outbox, broker, app, ask, tuple(serve))
+
+
+def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:
+    """How to open the store that the settings name."""
+    retention = settings.retention * 1000 or None  # ms
+    return partial(open_store, settings.store_url, capacity=settings.store_size, retention=retention)
+
+
+async def _patient_store(settings: Settings) -> Store:
+    """The store; one in a database elsewhere may be out of reach now and come later."""
+    opening = _opening(settings)
+    scheme = settings.store_url.partition("://")[0]
+    return LateStore(opening) if SCHEMES[scheme].remote else await opening()
 
 
 async def _restore(store: Store, settings: Settings, clock: Clock) -> tuple[Ring, Hub]:

@@ -77,6 +77,7 @@ class Scheme(NamedTuple):
     module: str
     form: str
     needs: str
+    remote: bool = False  # whether it may be out of reach for a while
 
 
 _POSTGRES = "pip install 'btc-price-tracker[postgres]'"
@@ -85,10 +86,10 @@ _MONGODB = "pip install 'btc-price-tracker[mongodb]'"
 SCHEMES = {
     "memory": Scheme("snapshot", "memory:// or memory:///path", "nothing else"),
     "sqlite": Scheme("sqlite", "sqlite:///path", "a Python that was built with sqlite3"),
-    "postgresql": Scheme("postgres", "postgresql://host/database", _POSTGRES),
-    "postgres": Scheme("postgres", "postgres://host/database", _POSTGRES),
-    "mongodb": Scheme("mongodb", "mongodb://host/database", _MONGODB),
-    "mongodb+srv": Scheme("mongodb", "mongodb+srv://host/database", _MONGODB),
+    "postgresql": Scheme("postgres", "postgresql://host/database", _POSTGRES, remote=True),
+    "postgres": Scheme("postgres", "postgres://host/database", _POSTGRES, remote=True),
+    "mongodb": Scheme("mongodb", "mongodb://host/database", _MONGODB, remote=True),
+    "mongodb+srv": Scheme("mongodb", "mongodb+srv://host/database", _MONGODB, remote=True),
 }
 
 _Opener = Callable[[str, Limits], Awaitable[Store]]
