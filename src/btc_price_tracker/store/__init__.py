@@ -111,7 +111,7 @@ async def open_store(url: str, *, capacity: int, retention: int | None = None) -
 
 def _opener(scheme: str) -> _Opener:
     """The implementation, imported only now: nobody pays for a database they don't use."""
-    module, _, needs = SCHEMES[scheme]
+    module, _, needs, _ = SCHEMES[scheme]
     try:
         opener: _Opener = import_module(f"{__name__}.{module}").open_url
     except ImportError as error:
