@@ -6,6 +6,7 @@ Computed in fractions, so nothing is rounded before the price is: `cents` is the
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 from btc_price_tracker.price.model import CENT, Judged, Kind
@@ -27,6 +28,7 @@ class Vote(NamedTuple):
     interval: Fraction
 
 
+@lru_cache(maxsize=64)  # a round asks for the same few votes a dozen times
 def vote(said: Judged) -> Vote:
     """The vote of a quote: mid ± half the spread where the book is sane, else the last trade; wider with age.
 
