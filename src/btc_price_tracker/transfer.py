@@ -1,5 +1,6 @@
 """History from one store to another: as CSV, or as JSON lines, which have every source's quote as well."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
@@ -40,7 +41,8 @@ async def export(store: Store, to: TextIO, form: str) -> int:
         if form == "csv":
             to.writelines(map(_as_csv, page))
         else:
-            to.writelines([_as_json(await store.get(tick.id) or tick) for tick in page])
+            whole = await asyncio.gather(*(store.get(tick.id) for tick in page))
+            to.writelines(_as_json(found or tick) for found, tick in zip(whole, page, strict=True))
         count += len(page)
     return count
 
