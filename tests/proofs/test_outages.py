@@ -1,0 +1,230 @@
+"""The store fails under a running service, in every way that stores do: prices go on, and all come into it."""
+
+import asyncio
+import os
+import re
+import resource
+import signal
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import httpx2
+import pytest
+from structlog.testing import capture_logs
+
+from btc_price_tracker.testing import ManualClock
+from databases.postgres import PostgresServer
+from live import Client, Live, live
+
+HOUR = 3600
+A_DAY = 24  # prices, one an hour: what may wait
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A service and the store under it."""
+
+    service: Live
+    url: str
+    postgres: PostgresServer | None = None
+
+    @property
+    def path(self) -> Path:
+        return Path(self.url.removeprefix("sqlite:///"))
+
+    @property
+    def database(self) -> str:
+        return self.url.rpartition("/")[2].partition("?")[0]
+
+
+@asynccontextmanager
+async def full_disk(place: Place) -> AsyncIterator[None]:
+    filler = place.path.with_name("filler")
+    with filler.open("wb", buffering=0) as file:
+        for size in (4096, 1):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                pass
+    yield
+    filler.unlink()
+
+
+@asynccontextmanager
+async def exhausted_quota(place: Place) -> AsyncIterator[None]:
+    """No file may grow beyond what the log has now."""
+    log = place.path.with_name(place.path.name + "-wal")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.stat().st_size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@asynccontextmanager
+async def read_only(place: Place) -> AsyncIterator[None]:
+    """The answer that SQLite gives on a read-only file system."""
+    writer = place.service.service.outbox._store._writer  # type: ignore[attr-defined] # SqliteStore's
+    await writer.run(lambda connection: connection.execute("PRAGMA query_only = ON"))
+    yield
+    await writer.run(lambda connection: connection.execute("PRAGMA query_only = OFF"))
+
+
+@asynccontextmanager
+async def locked_file(place: Place) -> AsyncIterator[None]:
+    with closing(sqlite3.connect(place.path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@asynccontextmanager
+async def stopped_server(place: Place) -> AsyncIterator[None]:
+    assert place.postgres is not None
+    await asyncio.to_thread(place.postgres.stop)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(place.postgres.start)
+
+
+@asynccontextmanager
+async def crashed_server(place: Place) -> AsyncIterator[None]:
+    """Without a word to its clients or to its disk."""
+    assert place.postgres is not None
+    assert place.postgres._process is not None
+    place.postgres._process.send_signal(signal.SIGQUIT)
+    async with stopped_server(place):
+        yield
+
+
+@asynccontextmanager
+async def locked_table(place: Place) -> AsyncIterator[None]:
+    """Every query on it waits."""
+    assert place.postgres is not None
+    connection = await asyncpg.connect(place.postgres.url(place.database))
+    async with connection.transaction():
+        await connection.execute("LOCK TABLE ticks IN ACCESS EXCLUSIVE MODE")
+        yield
+    await connection.close()
+
+
+Outage = Callable[[Place], AbstractAsyncContextManager[None]]
+
+OUTAGES: list[tuple[str, Outage, str]] = [
+    ("tmpfs", full_disk, "the disk is full"),
+    ("sqlite", exhausted_quota, "check its space, its quota"),
+    ("sqlite", read_only, "it is read-only; let this user write"),
+    ("sqlite", locked_file, "no answer within"),
+    ("postgresql", stopped_server, "postgresql: "),
+    ("postgresql", crashed_server, "postgresql: "),
+    ("postgresql", locked_table, "no answer within"),
+]
+
+
+@pytest.fixture
+def tmpfs(tmp_path: Path) -> AsyncIterator[str]:  # type: ignore[misc] # a generator; its value is the URL
+    """A small disk of one's own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, stderr=subprocess.DEVNULL).returncode:
+        pytest.skip("only root may mount a disk that is small enough to fill")
+    yield f"sqlite:///{folder}/prices.db"
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+async def place(
+    kind: str,
+    request: pytest.FixtureRequest,
+    new_store_url: Callable[[str], Awaitable[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> AsyncIterator[Place]:
+    monkeypatch.setattr("btc_price_tracker.store.outbox.PATIENCE", 1.0)
+    url = request.getfixturevalue("tmpfs") if kind == "tmpfs" else await new_store_url(kind)
+    postgres = request.getfixturevalue("postgres_server") if kind == "postgresql" else None
+    async with live(ManualClock(), store_url=url, interval=HOUR) as service:
+        yield Place(service, url, postgres)
+
+
+async def readiness(service: Live) -> tuple[int, str]:
+    """The status of /readyz, and its reasons."""
+    async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+        answer = await client.get(f"{service.url}/readyz")
+        return answer.status_code, " ".join(answer.json()["reasons"])
+
+
+async def recovery(service: Live) -> None:
+    """Until the store has what waited; the clock is ours, so seconds pass at once."""
+    assert isinstance(service.clock, ManualClock)
+    while service.service.outbox.fault is not None:
+        await service.clock.advance(1)
+        await asyncio.sleep(0.01)
+
+
+async def stored(place: Place) -> list[int]:
+    store = place.service.service.outbox._store
+    return [tick.id async for page in store.since(0) for tick in page]
+
+
+@pytest.mark.parametrize(("kind", "outage", "reason"), OUTAGES, ids=[each[1].__name__ for each in OUTAGES])
+async def test_prices_go_on_and_are_written_once_and_in_order_when_the_store_is_back(
+    place: Place, outage: Outage, reason: str
+) -> None:
+    service = place.service
+    before = [await service.publish() for _ in range(3)]
+    async with await Client.get(service.port, f"/prices/stream?last_event_id={before[0] - 1}") as client:
+        with capture_logs() as logs:
+            async with outage(place):
+                during = [await service.publish() for _ in range(9)]
+                assert await client.prices(12) == before + during
+                status, words = await readiness(service)
+                assert status == 503
+                assert re.search(f"the store fails, 9 prices wait for it: .*{reason}", words)
+            await recovery(service)
+        after = [await service.publish() for _ in range(2)]
+        assert await client.prices(2) == after
+    assert await stored(place) == before + during + after
+    assert await readiness(service) == (200, "")
+    said = [(entry["log_level"], entry["event"]) for entry in logs if "the store" in entry["event"]]
+    assert said == [
+        ("error", "the store fails; prices go on and wait for it"),
+        ("info", "the store is back and has every price that waited"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "outage"), [("sqlite", read_only), ("postgresql", stopped_server)], ids=["sqlite", "postgresql"]
+)
+async def test_what_a_day_does_not_hold_is_lost_oldest_first_and_counted(
+    place: Place, outage: Outage
+) -> None:
+    service = place.service
+    before = [await service.publish()]
+    with capture_logs() as logs:
+        async with outage(place):
+            during = [await service.publish() for _ in range(A_DAY + 6)]
+            assert f"{A_DAY} prices wait for it and 6 are lost" in (await readiness(service))[1]
+        await recovery(service)
+    assert await stored(place) == before + during[6:]
+    assert [entry["lost"] for entry in logs if "the store is back" in entry["event"]] == [6]
+
+
+@pytest.mark.parametrize("kind", ["postgresql"])
+async def test_connections_that_are_cut_are_replaced_and_nothing_is_lost(place: Place) -> None:
+    assert place.postgres is not None
+    ids = [await place.service.publish()]
+    for _ in range(3):
+        await place.postgres.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{place.database}'"
+        )
+        ids.append(await place.service.publish())
+        await recovery(place.service)
+    assert await stored(place) == ids
