@@ -387,6 +387,7 @@ def held(error: BaseException) -> str:
         ("postgresql://user:a@hunter2@127.0.0.1:1/prices", "STORE_URL"),
         ("postgresql://user:[hunter2@127.0.0.1:1/prices", "can't be read"),
         ("postgresql://user:hunter2@127.0.0.1:1/prices?sslmode=perhaps", "can't be read"),
+        ("postgresql://user:a?target_session_attrs=hunter2@127.0.0.1:1/prices", "can't be read"),
         ("postgresql://127.0.0.1:1/prices?password=hunter2&user=x", "can't be reached"),
     ],
 )

@@ -95,12 +95,11 @@ class MongoStore:
 
     async def _prune_some(self, before: int) -> int:
         with self._attempt():
-            dropped = (await self._history.span(self._ticks)).dropped
             ids = await self._ticks.oldest(before, STEP)
             if not ids:
                 return 0
             gone = await self._ticks.delete(ids[-1])
-            await self._history.dropped(max(dropped, ids[-1]), await self._ticks.end(1))
+            await self._history.dropped(ids[-1], await self._ticks.end(1))
             return gone
 
     @contextmanager
