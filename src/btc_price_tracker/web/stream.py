@@ -72,34 +72,38 @@ class PriceStream:
     ) -> None:
         shared = self._streams
         _hold_nothing_back(connection)
+        fd = None
         with shared.admission.entering():
             start = await locate(self._position, shared.hub, shared.ring, shared.store)
-            if start.after < shared.ring.floor:
-                await self._replay_history(start, send, connection)
-            fd = None
+            await self._replay_history(start, send, connection)
+            # Nothing is awaited from here to the join: what the ring has now, it has then.
             if shared.reactor is not None and connection is not None and _can_leave(scope):
-                fd = await _leave(connection, receive, send)
-        if shared.reactor is not None and fd is not None:
-            shared.reactor.adopt(fd, start.after, start.opening, start.told)
-        else:
+                fd = _leave(connection)
+                if fd is not None:
+                    shared.reactor.adopt(fd, start.after, start.opening, start.told)
+        if fd is None:
             await self._stay(start, receive, send, connection)
+        else:
+            await _hang_up(receive)  # the server cleans up as after any client that is gone
 
     async def _replay_history(self, start: Start, send: Send, connection: Connection | None) -> None:
         """Send what is older than the ring, page by page, as fast as the client takes it.
 
-        A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all.
+        A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all. When
+        this returns, every byte is with the kernel.
         """
-        start.told = self._streams.hub.said
-        await send(_body(_bare(start.opening + start.told)))
-        start.opening = b""
+        await _deliver(send, b"")
+        if start.after < self._streams.ring.floor:
+            start.told = self._streams.hub.said
+            await _deliver(send, start.opening + start.told)
+            start.opening = b""
         try:
             while start.after < self._streams.ring.floor and not _is_closing(connection):
                 # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
                 page = await anext(self._streams.store.since(start.after, self._streams.hub.head), None)
                 if page is None:
                     break  # the store has lost it too: the hub will say so
-                await send(_body(_bare(b"".join(map(sse.price, page)))))
-                await send(_body(b""))
+                await _deliver(send, b"".join(map(sse.price, page)))
                 start.after = page[-1].id
         except StoreError as error:
             log.warning("history cut short", reason=str(error))
@@ -144,23 +148,27 @@ def _hold_nothing_back(connection: Connection | None) -> None:
         connection.transport.set_write_buffer_limits(0)
 
 
+async def _deliver(send: Send, frames: bytes) -> None:
+    """Send frames, and return when they are with the kernel: the next `send` begins then (_hold_nothing_back)."""
+    await send(_body(_bare(frames)))
+    if frames:
+        await send(_body(b""))
+
+
 def _can_leave(scope: Scope) -> bool:
     """Whether the bytes on the socket are ours to write: chunks, and no TLS in this process."""
     return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")
 
 
-async def _leave(connection: Connection, receive: Receive, send: Send) -> int | None:
+def _leave(connection: Connection) -> int | None:
     """Take the socket out of the server; None where that can't be done and the stream must stay."""
-    await send(_body(b""))
     if _is_closing(connection):
         return None
     try:
-        fd = connection.detach()
+        return connection.detach()
     except OSError as error:
         log.warning("stream stays with the server", reason=str(error))
         return None
-    await _hang_up(receive)  # the server cleans up as after any client that is gone
-    return fd
 
 
 async def _end(connection: Connection | None, receive: Receive, send: Send) -> None:
