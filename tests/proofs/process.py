@@ -19,7 +19,7 @@ import msgspec
 
 SERVICE = Path(__file__).with_name("service.py")
 TESTS = SERVICE.parents[1]
-PATIENCE = 30  # seconds a process has to start or to answer on a busy machine
+PATIENCE = 60  # seconds a process has to start or to answer on a busy machine
 
 
 @dataclass(frozen=True, slots=True)
