@@ -8,6 +8,7 @@ import pytest
 
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import eventually
+from btc_price_tracker.web.server import Connection
 from live import Client, Live, a_tick, live
 from proofs.reader import Reader, request
 
@@ -47,6 +48,27 @@ async def test_what_leaves_the_ring_while_a_client_reads_history_is_not_lost(ser
     assert reader.ids == ids
     assert reader.gaps == 0
     reader.close()
+
+
+async def test_what_leaves_the_ring_while_a_socket_leaves_the_server_is_not_lost(
+    server: Live,
+    detach: bool,  # noqa: FBT001 - see server
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = [await server.publish() for _ in range(2)]
+    coming = [ids[-1] + 1 + number for number in range(2 * RING)] if detach else []
+    leave = Connection.detach
+
+    def leave_in_a_busy_moment(connection: Connection) -> int:
+        for tick_id in coming:
+            update = Update(Status.OK, "3 exchanges agree.", a_tick(tick_id))
+            asyncio.get_running_loop().call_soon(server.hub.publish, update)
+        return leave(connection)
+
+    monkeypatch.setattr(Connection, "detach", leave_in_a_busy_moment)
+    async with await Client.get(server.port, "/prices/stream", last_event_id=str(ids[0])) as client:
+        assert await client.prices(1 + len(coming)) == [ids[1], *coming]
+        assert b"gap" not in client.raw
 
 
 async def test_since_the_beginning_of_time_has_no_gap(server: Live) -> None:
