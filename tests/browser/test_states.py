@@ -91,3 +91,15 @@ def test_a_token_in_the_address_goes_along_to_the_stream_and_the_sources(demo: S
         page.expect_request(re.compile(r"/sources\?access_token=secret")),
     ):
         page.goto(f"{demo.url}/?access_token=secret")
+
+
+def test_a_store_that_fails_is_said_as_long_as_it_does(demo: Server, page: Page) -> None:
+    stream(page, "ok", "The reason.")
+    store = {"fault": "the disk is full", "waiting": 7, "lost": 0}
+    answer(page, "/sources", json.dumps({"recorded": False, "store": store, "sources": []}))
+    page.goto(demo.url)
+    expect(page.locator("#unsaved")).to_have_text(
+        "Prices can't be stored now: the disk is full. 7 of them wait, none is lost."
+    )
+    answer(page, "/sources", json.dumps({"recorded": False, "store": store | {"fault": None}, "sources": []}))
+    expect(page.locator("#unsaved")).to_be_hidden()

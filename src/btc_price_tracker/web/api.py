@@ -20,7 +20,7 @@ from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.request_id import RequestId
 from btc_price_tracker.web.resume import GREATEST_ID, position
 from btc_price_tracker.web.stream import PriceStream, Streams
-from btc_price_tracker.web.views import Provenance, latest_view, readiness, source_views
+from btc_price_tracker.web.views import Provenance, latest_view, readiness, source_views, store_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +115,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
 
     @get(app, "/sources")
     async def sources() -> Response:
-        """How every source is doing: its price, age, deviation and state, and why."""
+        """How every source is doing: its price, age, deviation and state, and why; and whether prices are kept."""
         return reply(
             {
                 "recorded": parts.origin is not None,
@@ -123,6 +123,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
                 "status": hub.status,
                 "reason": hub.reason,
                 "price": hub.latest and hub.latest.price,
+                "store": store_view(parts.outbox),
                 "sources": source_views(parts.panel.states(), hub.quotes, hub.latest, parts.clock.now()),
             }
         )

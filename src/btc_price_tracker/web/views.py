@@ -90,6 +90,11 @@ def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:
     return reasons
 
 
+def store_view(outbox: Outbox) -> dict[str, Any]:
+    """Whether prices are kept, and how many wait for that or were lost."""
+    return {"fault": outbox.fault, "waiting": len(outbox), "lost": outbox.lost}
+
+
 def source_views(
     states: Iterable[SourceState], quotes: Iterable[Judged], latest: Tick | None, now: int
 ) -> list[dict[str, Any]]:

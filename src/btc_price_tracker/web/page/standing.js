@@ -34,11 +34,13 @@ export class Standing {
     this.tick();
   }
 
-  /** An answer of /sources: whether prices are recorded, and the reason while the stream has not said it. */
-  learn({ recorded, origin, status, reason }) {
+  /** An answer of /sources: whether prices are recorded and kept, and the reason while the stream has not said it. */
+  learn({ recorded, origin, status, reason, store }) {
     this.#recorded = Boolean(recorded);
     $("recorded").hidden = !recorded;
     $("recorded").textContent = origin || "These prices are recorded, not live.";
+    $("unsaved").hidden = !store?.fault;
+    $("unsaved").textContent = store?.fault ? unsaved(store) : "";
     this.#status ??= status ?? null;
     this.#reason ||= reason ?? "";
     this.#render();
@@ -70,3 +72,6 @@ export class Standing {
     return this.#reason ? "none" : "unknown";
   }
 }
+
+const unsaved = ({ fault, waiting, lost }) =>
+  `Prices can't be stored now: ${fault}. ${waiting} of them wait` + (lost ? `, ${lost} are lost.` : ", none is lost.");
