@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from btc_price_tracker.store import Store
 
 PROGRAM = "btc-price-tracker"
+# Only these sources were recorded, and recorded prices are never mixed with a real history. A price a second is a
+# minute of history each at the default speed.
+DEMO = {"sources": "coinbase,kraken,binanceus,coingecko", "store_url": "memory://", "interval": "1"}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -46,11 +49,13 @@ def _serve(flags: dict[str, str]) -> int:
 
 def _demo(flags: dict[str, str]) -> int:
     """The same server against recorded real exchanges, for a machine without internet."""
-    from btc_price_tracker.demo import DEFAULTS, run
+    from btc_price_tracker.demo import run
 
     speed = float(flags.pop("speed"))
-    interval = {} if "INTERVAL" in os.environ else {"interval": "1"}
-    return _until_stopped({**DEFAULTS, **interval, **flags}, lambda settings: run(settings, speed))
+    defaults = {
+        name: value for name, value in DEMO.items() if name != "interval" or "INTERVAL" not in os.environ
+    }
+    return _until_stopped({**defaults, **flags}, lambda settings: run(settings, speed))
 
 
 def _sources(flags: dict[str, str]) -> int:
@@ -114,19 +119,21 @@ _COMMANDS = {
 
 
 def _add_flags(parser: argparse.ArgumentParser, name: str) -> None:
+    if name == "history":
+        _add_history_flags(parser)
+        return
+    parser.usage = f"{parser.prog} [options]"
     if name == "demo":
         parser.add_argument(
             "--speed", type=_speed, default="60", help="how many times as fast as it was (default: 60)"
         )
-    if name == "history":
-        _add_history_flags(parser)
-        return
     if name in ("export", "import"):
+        parser.usage += " [file]"
         parser.add_argument("file", nargs="?", default="-", help="path; - for the standard stream (default)")
         parser.add_argument(
             "--format", choices=("csv", "jsonl"), default="csv", help="jsonl has every quote, too"
         )
-    _add_settings(parser)
+    _add_settings(parser, DEMO if name == "demo" else {})
 
 
 def _add_history_flags(parser: argparse.ArgumentParser) -> None:
@@ -143,15 +150,15 @@ def _add_history_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
+def _add_settings(parser: argparse.ArgumentParser, defaults: Mapping[str, str]) -> None:
+    """A flag for every setting; `defaults` are a command's own."""
     from btc_price_tracker.settings import Settings
 
     for field, info in Settings.model_fields.items():
-        default = (
-            "" if info.default_factory or info.default is None else f" (default: {_plain(info.default)})"
-        )
-        words = f"{info.description}{default}".replace("%", "%%")
-        parser.add_argument(f"--{field.replace('_', '-')}", metavar=field.upper(), help=words)
+        default = defaults.get(field) or ("" if info.default_factory else _plain(info.default))
+        words = f"{info.description} (default: {default})" if default else f"{info.description}"
+        metavar = "URL" if field.endswith("_url") else field.split("_")[-1].upper()
+        parser.add_argument(f"--{field.replace('_', '-')}", metavar=metavar, help=words.replace("%", "%%"))
 
 
 def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int:
@@ -217,4 +224,6 @@ def _moment(text: str) -> str:
 
 
 def _plain(default: object) -> str:
+    if default is None:
+        return ""
     return ",".join(default) if isinstance(default, tuple) else str(default)

@@ -7,9 +7,6 @@ from btc_price_tracker.clock import SystemClock
 from btc_price_tracker.playback import ORIGIN, Playback, Recording, packaged
 from btc_price_tracker.settings import Settings
 
-# Only these were recorded; and recorded prices are never mixed with a real history.
-DEFAULTS = {"sources": "coinbase,kraken,binanceus,coingecko", "store_url": "memory://"}
-
 log = structlog.get_logger(__name__)
 
 

@@ -107,7 +107,8 @@ class Settings(BaseSettings):
         description="where prices are kept: memory:// or sqlite:///path",
     )
     retention: Duration = Field(
-        90 * 86400, description="how long the store keeps prices, like 90d or 12h; 0 for ever (default: 90d)"
+        default_factory=lambda: 90 * 86400,
+        description="how long the store keeps prices, like 12h; 0 for ever (default: 90d)",
     )
     heartbeat: float = Field(
         15, ge=1, le=3600, allow_inf_nan=False, description="seconds of silence before a heartbeat"
