@@ -31,7 +31,7 @@ def new_store_url(
     async def url(kind: str) -> str:
         if kind == "postgresql":
             server: PostgresServer = request.getfixturevalue("postgres_server")
-            return server.url(await server.new_database())
+            return await server.new_schema()
         if kind == "mongodb":
             monkeypatch.setattr("btc_price_tracker.store.mongodb.faults.PATIENCE", 60.0)  # mongoeco is slow
             stand_in: MongoServer = request.getfixturevalue("mongo_server")

@@ -1,5 +1,6 @@
 """mongodb:// — a document a tick, which the database expires by itself."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -43,7 +44,7 @@ class MongoStore:
 
     async def append(self, ticks: list[Tick]) -> None:
         """Keep these ticks, with the journals of most servers unless the URL says otherwise."""
-        documents = {tick.id: document(tick) for tick in reversed(ticks)}  # of two with one id, the first
+        documents = await asyncio.to_thread(_documents, ticks)  # quotes take their time to encode
         with self._attempt():
             if documents:
                 await self._history.appending(min(documents), max(documents))
@@ -126,6 +127,11 @@ async def open_url(url: str, limits: Limits) -> MongoStore:
         await client.close()
         raise
     return MongoStore(client, database)
+
+
+def _documents(ticks: list[Tick]) -> dict[int, Document]:
+    """By id; of two with one id, the first."""
+    return {tick.id: document(tick) for tick in reversed(ticks)}
 
 
 def _client(url: str) -> Client:

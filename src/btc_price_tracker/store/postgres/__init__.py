@@ -1,5 +1,6 @@
 """postgresql:// — a database that may have other users, among them other instances of this service."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from btc_price_tracker.price.candles import Candle
@@ -21,7 +22,7 @@ class PostgresStore:
 
     async def append(self, ticks: list[Tick]) -> None:
         """Keep these ticks in one statement, as durably as the server's `synchronous_commit` says."""
-        columns = rows.columns(ticks)
+        columns = await asyncio.to_thread(rows.columns, ticks)  # quotes take their time to encode
         await self._connections.run(self._partitions.insert, columns)
 
     async def span(self) -> Span:
