@@ -2,9 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from random import Random
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import httpx2
 
-from btc_price_tracker.playback import Fault, Playback, Script
+from btc_price_tracker.playback import Playback, Script
 from btc_price_tracker.playback.market import ticker
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.model import CENT, Judged, Quote, Status, Update
@@ -22,45 +22,24 @@ from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.state import SourceState
 from btc_price_tracker.sources.upstream import Upstream
-from btc_price_tracker.testing import LeapingClock
+from btc_price_tracker.testing import LeapingClock, eventually
+from troubles import Trouble
 
 EXCHANGES = ("coinbase", "kraken", "bitstamp", "gemini", "binanceus")
 TIMED = ("coinbase", "bitstamp", "binanceus")  # their answers bear a time
 ALL = (*EXCHANGES, "coingecko")
 INTERVAL = 10  # seconds of the simulated time
 DEADLINE = 5.0  # seconds of real time: an honest answer is in time on a busy machine, too
-CUT_SHORT = 0.1  # seconds of real time after which the deadline is said to be over, for those that would wait
+CUT_SHORT = (
+    0.05  # seconds of real time after which the deadline is said to be over, for those that would wait
+)
 
 START = Decimal(69420)
 DRIFT = Decimal("0.002")  # of the price, a round
 TURN = 10  # rounds up, then as many down
-APART = Decimal("0.0002")  # of the price, from one exchange to the next
+APART = Decimal("0.00001")  # of the price, from one exchange to the next: the doubt about a vote is wider
 COINGECKO_LATE = 3  # rounds
 REMEMBERED = 4  # rounds: a quote may be 30 s old
-
-Said = Callable[[Quote, Quote], Quote]  # the truth now, and when the trouble began → what is said
-
-
-def the_truth(now: Quote, _began: Quote) -> Quote:
-    return now
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """What is wrong with a source: on the wire, in what it says, or in where it is."""
-
-    name: str
-    shows: str  # pattern of the words in which it must show
-    wire: tuple[Fault, ...] = (Fault(),)  # one a round, over and over
-    bodies: Mapping[str, bytes] = field(default_factory=dict)  # in place of the source's own
-    says: Said = the_truth
-    url: str = ""  # instead of the playback's; {stranger} is a port that speaks HTTP, but never TLS
-    needs_time: bool = False  # it is one only where an answer bears a time
-    takes_all_time: bool = False  # it would last until the deadline
-
-    def fault(self, source: str, turn: int) -> Fault:
-        body = self.bodies.get(source)
-        return self.wire[turn % len(self.wire)] if body is None else Fault(body=body)
 
 
 class Round(NamedTuple):
@@ -143,8 +122,15 @@ class Venues:
         trouble = self.troubles.get(name)
         elsewhere = trouble and trouble.url.format(stranger=self.stranger)
         base = elsewhere or self.playback.url(name)
-        async with asyncio.timeout(CUT_SHORT if trouble and trouble.takes_all_time else None):
-            return await Endpoint(client, base + SOURCES[name].path).get()
+        reply = Endpoint(client, base + SOURCES[name].path).get()
+        return await (self._cut_short(name, reply) if trouble and trouble.takes_all_time else reply)
+
+    async def _cut_short(self, name: str, reply: Coroutine[None, None, Reply]) -> Reply:
+        """Wait, once the question has arrived, for a little instead of until the deadline."""
+        asked = len(self.playback.calls[name])
+        waiting = asyncio.create_task(reply)
+        await eventually(lambda: len(self.playback.calls[name]) > asked)
+        return await asyncio.wait_for(waiting, CUT_SHORT)
 
     async def round(self) -> Round:
         """Ask and decide, one interval after the last time."""

@@ -13,86 +13,20 @@ import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from btc_price_tracker.playback import Fault
-from btc_price_tracker.price.model import Judged, Kind, Quote, Status
+from btc_price_tracker.price.model import Judged, Kind, Status
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources.endpoint import open_client
-from venues import ALL, EXCHANGES, INTERVAL, TIMED, Round, Trouble, Venues, venues
+from btc_price_tracker.sources.state import State
+from troubles import BOOKLESS, EVERY, TROUBLES, Trouble, named
+from venues import ALL, EXCHANGES, INTERVAL, TIMED, Round, Venues, venues
 
-HOUR = 3_600_000  # ms
-MIB = 1 << 20
 PERCENT = Decimal("0.01")
 SURE = Decimal("0.025")  # an `ok` price is no farther than this from what two honest sources say
 AT_ONCE = 3  # troubled services side by side: while one waits for a source that hangs, the others go on
-PARTNERS = 8  # of each trouble, drawn from all
+PARTNERS = 7  # of each trouble beside itself, drawn from all
 RECOVERED_IN = 12  # rounds: the longest jittered opening of a circuit (72 s), and some for readmission
-
-
-def scaled(*factors: str) -> tuple[Fault, ...]:
-    return tuple(Fault(scale=Decimal(factor)) for factor in factors)
-
-
-def shifted(now: Quote, ms: int) -> Quote:
-    return replace(now, time=(now.time or 0) + ms)
-
-
-TEXT = {
-    "coinbase": b'{"price":"cheap","bid":"cheap","ask":"cheap","time":"2025-11-24T16:00:00Z"}',
-    "kraken": b'{"error":[],"result":{"XXBTZUSD":{"a":["cheap"],"b":["cheap"],"c":["cheap"]}}}',
-    "bitstamp": b'{"last":"cheap","bid":"cheap","ask":"cheap","timestamp":"1764000000"}',
-    "gemini": b'{"last":"cheap","bid":"cheap","ask":"cheap"}',
-    "binanceus": b'{"symbol":"BTCUSD","lastPrice":"cheap","bidPrice":"cheap","askPrice":"cheap"}',
-    "coingecko": b'{"bitcoin":{"usd":"cheap"}}',
-}
-
-TROUBLES = [
-    Trouble("price x 10", "excluded", scaled("10")),
-    Trouble("price / 10", "excluded", scaled("0.1")),
-    Trouble("+4.9 %", "more than 1 % from the price", scaled("1.049")),
-    Trouble("-4.9 %", "more than 1 % from the price", scaled("0.951")),
-    Trouble("5.1 % up and down", "excluded", scaled("1.051", "0.949")),
-    Trouble("4.9 and 5.1 %", "excluded", scaled("1.049", "1.051")),
-    Trouble("5.1 % and back", "excluded", scaled("1.051", "1")),
-    Trouble("negative", "not a plain positive number", scaled("-1")),
-    Trouble("a text", "not a plain positive number", bodies=TEXT),
-    Trouble("frozen value", "frozen|more than 1 % from", says=lambda now, was: replace(was, time=now.time)),
-    Trouble("frozen altogether", "frozen|older than", says=lambda _now, was: was),
-    Trouble("frozen time", "older than", says=lambda now, was: replace(now, time=was.time), needs_time=True),
-    Trouble("an hour ahead", "ahead of ours", says=lambda now, _: shifted(now, HOUR), needs_time=True),
-    Trouble("an hour behind", "older than", says=lambda now, _: shifted(now, -HOUR), needs_time=True),
-    Trouble("empty", "not JSON", (Fault(body=b""),)),
-    Trouble("HTML", "HTML", (Fault(body=b"<!DOCTYPE html><title>Just a moment...</title>"),)),
-    Trouble("429, wait 30 s", "HTTP 429", (Fault(status=429, headers={"Retry-After": "30"}),)),
-    Trouble("429", "HTTP 429", (Fault(status=429),)),
-    Trouble("418", "HTTP 418: banned", (Fault(status=418),)),
-    Trouble("451", "HTTP 451: not offered", (Fault(status=451),)),
-    Trouble("500", "HTTP 500", (Fault(status=500),)),
-    Trouble("503", "HTTP 503", (Fault(status=503),)),
-    Trouble("hang", "no whole answer in time", (Fault(hang=True),), takes_all_time=True),
-    Trouble("slow drip", "no whole answer in time", (Fault(drip=0.05),), takes_all_time=True),
-    Trouble("reset", "the connection broke", (Fault(reset="head"), Fault(reset="body"))),
-    Trouble("redirect loop", "HTTP 302: it redirects", (Fault(status=302, headers={"Location": "/kraken"}),)),
-    Trouble("10 MiB", "larger than", (Fault(flood=10 * MIB),)),
-    Trouble("gzip bomb", "larger than", (Fault(bomb=64 * MIB),)),
-    Trouble("length too long", "broke off", (Fault(headers={"Content-Length": "5000"}),)),
-    Trouble("length too short", "not JSON", (Fault(headers={"Content-Length": "20"}),)),
-    Trouble("TLS", "TLS failed", url="https://127.0.0.1:{stranger}"),
-    Trouble("DNS", "can't be resolved", url="http://-.invalid"),  # refused without a question to the network
-]
-# The last trade stands in for a book that makes no sense, so nobody is wronged and nothing needs saying.
-BOOKLESS = [
-    Trouble("crossed book", "", says=lambda now, _: replace(now, bid=now.ask, ask=now.bid)),
-    Trouble("no ask", "", says=lambda now, _: replace(now, ask=Decimal(0))),
-    Trouble("no bid", "", says=lambda now, _: replace(now, bid=Decimal(0))),
-]
-EVERY = [*TROUBLES, *BOOKLESS]
-
-
-def named(name: str) -> Trouble:
-    return next(trouble for trouble in EVERY if trouble.name == name)
 
 
 @pytest.fixture(autouse=True)
@@ -156,13 +90,14 @@ async def recover(its: Venues) -> None:
     for _ in range(RECOVERED_IN):
         this = await its.round()
         check(this)
-        if this.update.status is Status.OK and _all_vote(this):
+        if this.update.status is Status.OK and _all_are_well(this):
             return
-    raise AssertionError(this.update)
+    raise AssertionError(this)
 
 
-def _all_vote(this: Round) -> bool:
-    return {said.source for said in this.update.quotes if said.used} == set(EXCHANGES)
+def _all_are_well(this: Round) -> bool:
+    votes = {said.source for said in this.update.quotes if said.used}
+    return votes == set(EXCHANGES) and {state.state for state in this.states} == {State.OK}
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
@@ -208,7 +143,7 @@ async def test_two_of_five_in_trouble_leave_an_honest_price(client: httpx2.Async
                 assert this.update.status is Status.OK or len(this.honest) == len(this.fresh) - 2
 
     async with asyncio.TaskGroup() as tasks:
-        for other in random.sample(EVERY, PARTNERS):
+        for other in [one, *random.sample(EVERY, PARTNERS)]:
             tasks.create_task(together(other, random.sample(EXCHANGES, 2)))
 
 

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Status
-from days import Days, longest_silence, play
+from played import Days, longest_silence, play
 
 SILENT = range(270, 547)  # minutes of the table in which Coinbase said nothing
 
