@@ -17,9 +17,10 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.store import open_store
 from btc_price_tracker.testing import ManualClock
 from databases.postgres import PostgresServer
-from live import Client, Live, live
+from live import Client, Live, a_tick, live
 
 HOUR = 3600
 A_DAY = 24  # prices, one an hour: what may wait
@@ -87,11 +88,19 @@ async def locked_file(place: Place) -> AsyncIterator[None]:
 @asynccontextmanager
 async def stopped_server(place: Place) -> AsyncIterator[None]:
     assert place.postgres is not None
-    await asyncio.to_thread(place.postgres.stop)
+    async with stopped(place.postgres):
+        yield
+
+
+@asynccontextmanager
+async def stopped(postgres: PostgresServer) -> AsyncIterator[None]:
+    """Stopped now, and running again at the end whatever happens."""
+    await asyncio.to_thread(postgres.stop)
     try:
         yield
     finally:
-        await asyncio.to_thread(place.postgres.start)
+        if postgres._process is None:
+            await asyncio.to_thread(postgres.start)
 
 
 @asynccontextmanager
@@ -162,9 +171,15 @@ async def readiness(service: Live) -> tuple[int, str]:
 
 
 async def recovery(service: Live) -> None:
-    """Until the store has what waited; the clock is ours, so seconds pass at once."""
-    assert isinstance(service.clock, ManualClock)
+    """Until the store has what waited."""
     while service.service.outbox.fault is not None:
+        await retries(service, 1)
+
+
+async def retries(service: Live, times: int = 3) -> None:
+    """The clock is ours, so the seconds between two attempts pass at once."""
+    assert isinstance(service.clock, ManualClock)
+    for _ in range(times):
         await service.clock.advance(1)
         await asyncio.sleep(0.01)
 
@@ -188,6 +203,7 @@ async def test_prices_go_on_and_are_written_once_and_in_order_when_the_store_is_
                 status, words = await readiness(service)
                 assert status == 503
                 assert re.search(f"the store fails, 9 prices wait for it: .*{reason}", words)
+                await retries(service)  # in vain, and without another word in the log
             await recovery(service)
         after = [await service.publish() for _ in range(2)]
         assert await client.prices(2) == after
@@ -228,3 +244,28 @@ async def test_connections_that_are_cut_are_replaced_and_nothing_is_lost(place: 
         ids.append(await place.service.publish())
         await recovery(place.service)
     assert await stored(place) == ids
+
+
+async def test_a_store_that_is_down_at_the_start_has_its_history_once_it_is_up(
+    postgres_server: PostgresServer,
+) -> None:
+    clock = ManualClock()
+    url = postgres_server.url(await postgres_server.new_database())
+    store = await open_store(url, capacity=1)
+    earlier = [clock.now() - 3000, clock.now() - 2000]
+    await store.append([a_tick(tick_id) for tick_id in earlier])
+    await store.close()
+    async with stopped(postgres_server), live(clock, store_url=url, interval=HOUR) as service:
+        clock.step(1)
+        ids = [await service.publish() for _ in range(3)]
+        async with await Client.get(service.port, f"/prices/stream?since={ids[0] // 1000}") as client:
+            assert await client.prices(3) == ids
+            assert (await readiness(service))[0] == 503
+            await asyncio.to_thread(postgres_server.start)
+            await recovery(service)
+            ids.append(await service.publish())
+            assert await client.prices(1) == ids[3:]
+        async with await Client.get(service.port, f"/prices/stream?since={earlier[0] // 1000}") as client:
+            assert await client.prices(6) == earlier + ids
+        assert await stored(Place(service, url)) == earlier + ids
+        assert await readiness(service) == (200, "")
