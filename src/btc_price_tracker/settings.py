@@ -104,7 +104,7 @@ class Settings(BaseSettings):
     store_size: int = Field(10_000, ge=1, le=10_000_000, description="price updates kept in memory")
     store_url: Annotated[str, AfterValidator(_known_store)] = Field(
         default_factory=lambda: f"sqlite:///{user_state_path('btc-price-tracker')}/prices.db",
-        description="where prices are kept: memory:// or sqlite:///path",
+        description="where prices are kept: sqlite:///path, postgresql://…, mongodb://… or memory://",
     )
     retention: Duration = Field(
         default_factory=lambda: 90 * 86400,
