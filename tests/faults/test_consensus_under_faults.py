@@ -25,7 +25,7 @@ from venues import ALL, EXCHANGES, INTERVAL, TIMED, Round, Venues, venues
 PERCENT = Decimal("0.01")
 SURE = Decimal("0.025")  # an `ok` price is no farther than this from what two honest sources say
 AT_ONCE = 3  # troubled services side by side: while one waits for a source that hangs, the others go on
-PARTNERS = 7  # of each trouble beside itself, drawn from all
+PARTNERS = 4  # of each trouble beside itself, drawn from all
 RECOVERED_IN = 12  # rounds: the longest jittered opening of a circuit (72 s), and some for readmission
 
 
@@ -153,7 +153,7 @@ async def test_most_in_the_same_trouble_are_never_believed_for_sure(
 ) -> None:
     async def many(sources: Sequence[str]) -> None:
         async with venues(client) as its:
-            await endured(its, dict.fromkeys(sources, trouble), 8)
+            await endured(its, dict.fromkeys(sources, trouble), 10)
             await recover(its)
 
     async with asyncio.TaskGroup() as tasks:
@@ -161,7 +161,7 @@ async def test_most_in_the_same_trouble_are_never_believed_for_sure(
             tasks.create_task(many(sources))
 
 
-@pytest.mark.parametrize("trouble", [named("503"), named("DNS"), named("a text")], ids=lambda its: its.name)
+@pytest.mark.parametrize("trouble", [named("503"), named("DNS")], ids=lambda its: its.name)
 async def test_when_all_are_down_the_price_ages_then_ends_then_comes_back(
     client: httpx2.AsyncClient, trouble: Trouble
 ) -> None:
