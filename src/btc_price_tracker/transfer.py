@@ -5,8 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from itertools import islice
-from operator import itemgetter
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 import msgspec
 
@@ -15,12 +14,31 @@ from btc_price_tracker.store import Store
 from btc_price_tracker.store.amounts import check_cents
 
 COLUMNS = ("id", "timestamp", "price", "status", "sources", "spread", "age", "method")  # as in GET /prices
-READ = tuple(name for name in COLUMNS if name != "timestamp")  # which the id has in it
 BATCH = 5_000  # ticks in one transaction
 GREATEST_ID = 2**53 - 1  # what every JSON reader can hold exactly
 
-_NUMBER = re.compile(r"[0-9]{1,16}", re.ASCII)
-_AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?", re.ASCII)
+
+class Cell(NamedTuple):
+    """How a value of a CSV file must look, and in words."""
+
+    pattern: str
+    words: str
+
+
+_WHOLE = Cell(r"[0-9]{1,16}", "whole number")
+_DOLLARS = Cell(r"[0-9]{1,12}(?:\.[0-9]{1,2})?", "amount in dollars and cents")
+
+# The fields of a tick in their order; the timestamp of an exported file is in the id already.
+CELLS = {
+    "id": _WHOLE,
+    "price": _DOLLARS,
+    "status": Cell("|".join(Status), "status"),
+    "sources": _WHOLE,
+    "spread": _DOLLARS,
+    "age": _WHOLE,
+    "method": Cell("[^,]*", "method"),
+}
+
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(Tick)
 
@@ -84,32 +102,51 @@ def _as_json(tick: Tick) -> str:
 
 
 def _csv_reader(header: str) -> Callable[[str], Tick]:
-    """What reads the lines under a header, in whatever order it has the columns."""
+    """What reads the lines under a header, in whatever order it has the columns; others are left unread."""
     names = header.strip().split(",")
-    missing = [name for name in READ if name not in names]
+    missing = [name for name in CELLS if name not in names]
     if missing:
         raise TransferError(f"line 1: the header lacks {', '.join(missing)}")
-    in_order = itemgetter(*map(names.index, READ))
+    if len(set(names)) < len(names):
+        raise TransferError("line 1: the header names a column twice")
+    # All of a line at once: no value of ours has a comma or quotes.
+    whole = re.compile(",".join(map(_group, names)), re.ASCII)
 
     def read(line: str) -> Tick:
-        cells = line.rstrip("\r\n").split(",")  # no value of ours has a comma or quotes
-        if len(cells) != len(names):
-            raise ValueError(f"{len(cells)} cells under a header of {len(names)}")
-        return _from_cells(*in_order(cells))
+        line = line.rstrip("\r\n")
+        match = whole.fullmatch(line)
+        if match is None:
+            raise ValueError(_fault(names, line.split(",")))
+        return _from_cells(*match.group(*CELLS))
 
     return read
+
+
+def _group(name: str) -> str:
+    return f"(?P<{name}>{CELLS[name].pattern})" if name in CELLS else "[^,]*"
+
+
+def _fault(names: list[str], cells: list[str]) -> str:
+    """What is wrong with a line that doesn't match."""
+    if len(cells) != len(names):
+        return f"{len(cells)} cells under a header of {len(names)}"
+    return next(
+        f"{name} is no {CELLS[name].words}: {cell[:40]!r}"
+        for name, cell in zip(names, cells, strict=True)
+        if name in CELLS and not re.fullmatch(CELLS[name].pattern, cell, re.ASCII)
+    )
 
 
 def _from_cells(*cells: str) -> Tick:
     tick_id, price, status, sources, spread, age, method = cells
     return _in_range(
         Tick(
-            _number("id", tick_id),
-            _amount("price", price),
+            int(tick_id),
+            Decimal(price).quantize(CENT),
             Status(status),
-            _number("sources", sources),
-            _amount("spread", spread),
-            _number("age", age),
+            int(sources),
+            Decimal(spread).quantize(CENT),
+            int(age),
             method,
         )
     )
@@ -127,15 +164,3 @@ def _in_range(tick: Tick) -> Tick:
     if not (0 < tick.id <= GREATEST_ID and tick.price > 0):
         raise ValueError("its id or price is out of range")
     return tick
-
-
-def _number(name: str, cell: str) -> int:
-    if not _NUMBER.fullmatch(cell):
-        raise ValueError(f"{name} is no whole number: {cell[:40]!r}")
-    return int(cell)
-
-
-def _amount(name: str, cell: str) -> Decimal:
-    if not _AMOUNT.fullmatch(cell):
-        raise ValueError(f"{name} is no amount in dollars and cents: {cell[:40]!r}")
-    return Decimal(cell).quantize(CENT)
