@@ -23,7 +23,7 @@ from troubles import BOOKLESS, EVERY, TROUBLES, Trouble, named
 from venues import ALL, EXCHANGES, INTERVAL, TIMED, Round, Venues, venues
 
 PERCENT = Decimal("0.01")
-SURE = Decimal("0.025")  # an `ok` price is no farther than this from what two honest sources say
+SURE = Decimal("0.01")  # an `ok` price is no farther than this from what two honest sources say
 AT_ONCE = 3  # troubled services side by side: while one waits for a source that hangs, the others go on
 PARTNERS = 4  # of each trouble beside itself, drawn from all
 RECOVERED_IN = 12  # rounds: the longest jittered opening of a circuit (72 s), and some for readmission

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from btc_price_tracker.price.exclusion import Admission
 from btc_price_tracker.price.model import Judged, Kind, Status
-from btc_price_tracker.price.parameters import AGREE, QUORUM, READMIT
+from btc_price_tracker.price.parameters import AGREE, QUORUM
 from btc_price_tracker.price.publication import Verdict
 from btc_price_tracker.price.votes import Vote, agree, cents, combine, median, near, vote
 from btc_price_tracker.price.wording import astray, causes, count, mark, names, percent
@@ -136,7 +136,7 @@ def _rival(this: Round, price: Fraction) -> str:
         voices[names(list(this.aggregators))] = median(_prices(this.aggregators))
     if this.sure is not None:
         voices["the last sure price"] = this.sure
-    far = [(name, its) for name, its in voices.items() if not near(its, price, READMIT)]
+    far = [(name, its) for name, its in voices.items() if not near(its, price, AGREE)]
     pairs = combinations(far, 2)
     return next((names([one, other]) for (one, a), (other, b) in pairs if agree([a, b], AGREE)), "")
 
