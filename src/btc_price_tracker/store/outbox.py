@@ -26,6 +26,7 @@ class Outbox:
         self._store = store
         self._clock = clock
         self._waiting: deque[Tick] = deque(maxlen=size)
+        self._attempt: asyncio.Future[None] | None = None  # the last to append
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -54,8 +55,7 @@ class Outbox:
         try:
             while self._waiting:
                 batch = list(islice(self._waiting, BATCH))
-                async with asyncio.timeout(PATIENCE):
-                    await self._store.append(batch)
+                await self._write(batch)
                 self._forget(batch)
         except StoreError as error:
             self._fail(str(error))
@@ -63,6 +63,23 @@ class Outbox:
             self._fail(f"no answer within {PATIENCE:g} s")
         else:
             self._succeed()
+
+    async def _write(self, batch: list[Tick]) -> None:
+        """Append within PATIENCE. Raises StoreError, TimeoutError.
+
+        An attempt that was given up may take its time to end, and isn't waited for: a price that is late is worse.
+        """
+        if self._attempt is not None:
+            await asyncio.wait({self._attempt}, timeout=PATIENCE)
+            if not self._attempt.done():
+                raise TimeoutError
+        self._attempt = asyncio.ensure_future(self._store.append(batch))
+        self._attempt.add_done_callback(lambda attempt: attempt.cancelled() or attempt.exception())
+        await asyncio.wait({self._attempt}, timeout=PATIENCE)
+        if not self._attempt.done():
+            self._attempt.cancel()
+            raise TimeoutError
+        self._attempt.result()
 
     def _forget(self, batch: list[Tick]) -> None:
         """Take written ticks off the queue, those that didn't overflow meanwhile."""
