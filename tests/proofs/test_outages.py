@@ -116,12 +116,13 @@ async def crashed_server(place: Place) -> AsyncIterator[None]:
 @asynccontextmanager
 async def locked_table(place: Place) -> AsyncIterator[None]:
     """Every query on it waits."""
-    assert place.postgres is not None
-    connection = await asyncpg.connect(place.postgres.url(place.database))
-    async with connection.transaction():
-        await connection.execute("LOCK TABLE ticks IN ACCESS EXCLUSIVE MODE")
-        yield
-    await connection.close()
+    other = await asyncpg.connect(place.url)
+    try:
+        async with other.transaction():
+            await other.execute("LOCK TABLE ticks IN ACCESS EXCLUSIVE MODE")
+            yield
+    finally:
+        await other.close()
 
 
 Outage = Callable[[Place], AbstractAsyncContextManager[None]]
