@@ -47,11 +47,19 @@ async def census(server: Live) -> dict[str, int]:
 
 
 def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+    """How many; -1 where none is left to count them with."""
+    try:
+        return len(list(Path("/proc/self/fd").iterdir()))
+    except OSError:
+        return -1
 
 
 def resident_kilobytes() -> int:
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+    """What the process takes; -1 where there is no descriptor to find out with."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+    except OSError:
+        return -1
 
 
 async def answer(server: Live, words: list[str]) -> Any:
