@@ -160,7 +160,7 @@ async def _restore(store: Store, settings: Settings, clock: Clock) -> tuple[Ring
         ticks = await store.newest(settings.store_size)
     except StoreError as error:
         log.error("the store fails; starting without history", reason=str(error))
-        span, ticks = Span(0, 0, dropped=clock.now()), []
+        span, ticks = Span(0, 0, dropped=clock.now() - 1), []
     ring = Ring(
         settings.store_size, floor=ticks[0].id - 1 if ticks and ticks[0].id > span.first else span.dropped
     )
