@@ -72,7 +72,7 @@ async def live(clock: Clock | None = None, *, detach: bool = True, **settings: A
             yield Live(service, serving, port, clock)
         finally:
             await service.hub.drain(0)
-            serving.should_exit = True
+            serving.stop()
             await ended
             for task in running:
                 task.cancel()

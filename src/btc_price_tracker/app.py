@@ -77,7 +77,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
         await _stop_signal()
         log.info("shutting down", streams=len(service.hub))
         await service.hub.drain(len(service.hub) / ENDED_PER_SECOND)
-        serving.should_exit = True
+        serving.stop()
         await ended
         for task in running:
             task.cancel()

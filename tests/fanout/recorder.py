@@ -14,6 +14,7 @@ class Recorder:
     """A `hub.Stream`. `room` is how many bytes it still takes, None for any number."""
 
     def __init__(self, room: int | None = None) -> None:
+        self.fd = -id(self)  # it has none
         self.lag: Lag | None = None
         self.room = room
         self.taken = b""

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from btc_price_tracker.testing import eventually
 from btc_price_tracker.web import server as server_module
+from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.server import HEAD_LIMIT, Connection, listen
 from live import Client, Live, live
 
@@ -94,10 +95,10 @@ async def test_a_stream_outlives_the_deadline_of_its_head(server: Live) -> None:
 async def test_a_stream_that_no_descriptor_is_left_for_stays_with_the_server(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def detach(_: Connection) -> int:
+    def detach(_: Exchange) -> int:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(Connection, "detach", detach)
+    monkeypatch.setattr(Exchange, "detach", detach)
     first = await server.publish()
     async with await Client.get(server.port, "/prices/stream") as client:
         assert await client.prices(1) == [first]
@@ -302,7 +303,12 @@ async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(s
         assert isinstance(connection, Connection)
         assert isinstance(connection.cycle, RequestResponseCycle)
         assert connection.cycle.response_complete
-        assert {"chunked_encoding", "expected_content_length"} <= set(vars(connection.cycle))
+        assert {
+            "transport",
+            "disconnected",
+            "chunked_encoding",
+            "expected_content_length",
+        } <= set(vars(connection.cycle))
         assert connection.transport.get_extra_info("socket").fileno() >= 0
         assert connection.timeout_keep_alive_task is not None
-        assert connection.scope["extensions"].keys() == {server_module.CONNECTION}
+        assert connection.scope["extensions"].keys() == {EXCHANGE}

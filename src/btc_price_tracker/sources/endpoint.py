@@ -1,9 +1,9 @@
 """One HTTP request to a source: a whole reply, whatever it means, or a fault in plain words."""
 
+import contextlib
 import socket
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import httpx2
@@ -44,27 +44,32 @@ def open_client() -> httpx2.AsyncClient:
     )
 
 
-@dataclass(frozen=True, slots=True)
 class Endpoint:
     """Where one source is asked. The key never leaves it: not in its repr, a fault or the reply."""
 
-    client: httpx2.AsyncClient
-    url: str
-    key: str = field(default="", repr=False)
-    key_header: str = ""
+    def __init__(self, client: httpx2.AsyncClient, url: str, key: str = "", key_header: str = "") -> None:
+        self._client = client
+        self._url = url
+        self._key = key
+        self._headers = {key_header: key} if key else {}
+        self._request: httpx2.Request | None = None  # made once: making it takes a third of the time of asking
 
     async def get(self) -> Reply:
         """Ask once. Raises Unreachable where no whole reply comes, NotAQuote on one too large or garbled."""
-        headers = {self.key_header: self.key} if self.key else {}
         try:
-            async with self.client.stream("GET", self.url, headers=headers) as response:
+            async with contextlib.aclosing(await self._send()) as response:
                 return Reply(response.status_code, response.headers, self._veiled(await _body(response)))
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise _fault(error) from None  # the cause may quote our headers
 
+    async def _send(self) -> httpx2.Response:
+        if self._request is None:
+            self._request = self._client.build_request("GET", self._url, headers=self._headers)
+        return await self._client.send(self._request, stream=True)
+
     def _veiled(self, body: bytes) -> bytes:
         """The body without our key, in case the source quotes it back."""
-        return body.replace(self.key.encode(), b"***") if self.key else body
+        return body.replace(self._key.encode(), b"***") if self._key else body
 
 
 async def _body(response: httpx2.Response) -> bytes:

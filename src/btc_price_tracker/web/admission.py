@@ -1,17 +1,13 @@
 """Who gets a stream when the house is full: whoever is in stays, a newcomer is told to come back."""
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from starlette.datastructures import Headers
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.web.problems import Problem
 
 
 class Admission:
-    """Keeps the number of open streams within `most` (0: no limit)."""
+    """Keeps the number of open streams within `most` (0: no limit). A context for those under way to the hub."""
 
     def __init__(self, hub: Hub, most: int) -> None:
         self._hub = hub
@@ -23,24 +19,23 @@ class Admission:
         """Whether a newcomer must wait."""
         return self._hub.draining or 0 < self._most <= len(self._hub) + self._entering
 
-    @contextmanager
-    def entering(self) -> Iterator[None]:
+    def __enter__(self) -> None:
         """Count a stream until the hub does."""
         self._entering += 1
-        try:
-            yield
-        finally:
-            self._entering -= 1
+
+    def __exit__(self, *_: object) -> None:
+        """The hub counts it, or it is gone."""
+        self._entering -= 1
 
 
-def come_back(headers: Headers) -> int:
+def come_back(*, browser: bool) -> int:
     """Milliseconds after which a browser should come back, jittered so that a crowd doesn't return as one.
 
-    Raises Problem (503 with Retry-After) for everyone else. A browser sends Sec-Fetch-Mode, and its EventSource never
-    retries after an error status, so it must get a 200.
+    Raises Problem (503 with Retry-After) for everyone else. A browser's EventSource never retries after an error
+    status, so it must get a 200.
     """
     milliseconds = random.randint(10_000, 30_000)
-    if "sec-fetch-mode" not in headers:
+    if not browser:
         seconds = str(milliseconds // 1000)
         raise Problem(503, f"Every place is taken; come back in {seconds} s.", {"Retry-After": seconds})
     return milliseconds

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import FastAPI, Path, Response
+from starlette.datastructures import QueryParams
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -41,10 +42,12 @@ def application(parts: Parts) -> ASGIApp:
     app = Api()
     problems.install(app)
 
-    def stream(request: Request) -> PriceStream:
-        query = request.query_params if request.scope["query_string"] else {}
-        wanted = position(request.headers, query, parts.clock.now())
-        return PriceStream(parts.streams, wanted, request.headers)
+    def stream(scope: Scope) -> PriceStream:
+        headers = dict(scope["headers"])
+        last_event_id = headers.get(b"last-event-id", b"").decode("latin-1")
+        query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
+        wanted = position(last_event_id, query, parts.clock.now())
+        return PriceStream(parts.streams, wanted, browser=b"sec-fetch-mode" in headers)
 
     _add_routes(app, parts)
     site.install(app)
@@ -65,7 +68,7 @@ class StreamFirst:
     """
 
     def __init__(
-        self, stream: Callable[[Request], ASGIApp], rest: ASGIApp, cors: Callable[[ASGIApp], ASGIApp]
+        self, stream: Callable[[Scope], ASGIApp], rest: ASGIApp, cors: Callable[[ASGIApp], ASGIApp]
     ) -> None:
         self._stream = stream
         self._rest = cors(rest)
@@ -82,7 +85,7 @@ class StreamFirst:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = self._stream(Request(scope))
+            response = self._stream(scope)
         except Problem as problem:
             response = problem.response()
         except Exception:

@@ -10,6 +10,7 @@ class Mailbox:
     """Room for one payload; see `hub.Stream`. A full one makes its stream a laggard like any other."""
 
     def __init__(self, hub: Hub, abort: Callable[[], None]) -> None:
+        self.fd = -id(self)  # it has none
         self.lag: Lag | None = None
         self._hub = hub
         self._abort = abort  # how to cut off a client that takes nothing

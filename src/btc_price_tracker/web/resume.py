@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from starlette.datastructures import Headers
-
 from btc_price_tracker.web.problems import Problem
 
 GREATEST_ID = 2**53 - 1  # what every JSON reader can hold exactly
@@ -34,15 +32,14 @@ class Position(NamedTuple):
     after: int = 0
 
 
-def position(headers: Headers, query: Mapping[str, str], now: int) -> Position:
-    """Read a request's position; `now` in ms since the epoch.
+def position(last_event_id: str, query: Mapping[str, str], now: int) -> Position:
+    """Read a request's position from its header, "" if it has none, and its query; `now` in ms since the epoch.
 
     Raises Problem (400) on a bad query parameter; a bad header is a lost position, because an EventSource that gets an
     error never comes back.
     """
-    header = headers.get("last-event-id")
-    if header:
-        after = _integer(header)
+    if last_event_id:
+        after = _integer(last_event_id)
         return Position(Kind.LOST) if after is None else Position(Kind.ID, after)
     if "last_event_id" in query:
         after = _integer(query["last_event_id"])

@@ -1,12 +1,12 @@
-"""uvicorn, with deadlines on every connection and a way for a response to take its socket along.
+"""uvicorn, with deadlines on every connection and an `Exchange` for every request.
 
-`Connection` relies on private attributes of uvicorn's HttpToolsProtocol (hence the narrow pin; tests/web/test_server.py
-watches them): transport, cycle and its `response_complete`, `chunked_encoding`, `expected_content_length`.
+`Connection` and `Exchange` rely on private attributes of uvicorn's HttpToolsProtocol (hence the narrow pin;
+tests/web/test_server.py watches them): scope, transport, cycle and its `response_complete`, `disconnected`,
+`transport`, `chunked_encoding`, `expected_content_length`.
 """
 
 import asyncio
 import contextlib
-import os
 import socket
 import sys
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.request_id import new_request_id
 
-CONNECTION = "btc_price_tracker.connection"  # the key in scope["extensions"]
 HEAD_DEADLINE = 10.0  # seconds a client has for the head of a request
 HEAD_LIMIT = 16 * 1024  # bytes
 IDLE = 15  # seconds a kept-alive connection may rest
@@ -37,7 +37,6 @@ class Connection(HttpToolsProtocol):
         self._received = 0  # bytes of a head that is not whole yet
         self._parsed = 0  # bytes of its target and fields
         self._head_ended = False  # in the piece of data that is being parsed
-        self.unframed = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         """Start the deadline for the first head."""
@@ -66,9 +65,8 @@ class Connection(HttpToolsProtocol):
             self._await_head()
 
     def on_message_begin(self) -> None:
-        """A request begins: offer the connection to its response."""
+        """A request begins."""
         super().on_message_begin()
-        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item] # a value of ours under a key of ours
         self._in_head = True
         self._received = self._parsed = 0
         self._await_head()
@@ -84,11 +82,13 @@ class Connection(HttpToolsProtocol):
         self._parsed += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
-        """The head is here. Raises ValueError, which the parser passes on as bad HTTP, where it is too large."""
+        """The request is here. Raises ValueError, which is bad HTTP to the parser, where its head is too large."""
         self._got_head()
         if self._parsed > HEAD_LIMIT:
             raise ValueError("the head is too large")
         super().on_headers_complete()
+        exchange = Exchange(self.transport, self.cycle)
+        self.scope["extensions"] = {EXCHANGE: exchange}  # type: ignore[dict-item] # a value of ours under a key of ours
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP in the words of every other error."""
@@ -96,21 +96,6 @@ class Connection(HttpToolsProtocol):
             self._refuse_head()
         else:
             self._refuse(400, msg)
-
-    def leave_unframed(self) -> None:
-        """Send the body of the present response as it is and end it by closing: HTTP/1.0 knows no chunks."""
-        self.unframed = True
-        self.cycle.chunked_encoding = False
-        self.cycle.expected_content_length = sys.maxsize
-
-    def detach(self) -> int:
-        """Give a descriptor of the client's socket to the caller and let uvicorn believe that the client hung up.
-
-        Every byte must be with the kernel. Raises OSError where there is no descriptor left.
-        """
-        fd = os.dup(self.transport.get_extra_info("socket").fileno())
-        self.transport.abort()
-        return fd
 
     def _await_head(self) -> None:
         if self._deadline is None:
@@ -146,6 +131,22 @@ class Connection(HttpToolsProtocol):
 
 class Server(uvicorn.Server):
     """uvicorn's server without its signal handlers: the end of a stream is ours to arrange (app.py)."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Take no more connections, finish the requests at hand, and let `serve` return."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Keep the Date of responses right. uvicorn's own looks ten times a second whether it is to end."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._stopping.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from btc_price_tracker.fanout import sse
@@ -19,9 +18,9 @@ from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Store, StoreError
 from btc_price_tracker.web.admission import Admission, come_back
+from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.mailbox import Mailbox
 from btc_price_tracker.web.resume import Position
-from btc_price_tracker.web.server import CONNECTION, Connection
 from btc_price_tracker.web.start import Start, locate
 
 HEADERS = [
@@ -47,58 +46,72 @@ class Streams:
 class PriceStream:
     """The response to one client, as an ASGI application."""
 
-    def __init__(self, streams: Streams, position: Position, headers: Headers) -> None:
+    def __init__(self, streams: Streams, position: Position, *, browser: bool) -> None:
         """Raises Problem (503) when the house is full and the client is no browser."""
         self._streams = streams
         self._position = position
-        self._wait = come_back(headers) if streams.admission.full else None
+        self._wait = come_back(browser=browser) if streams.admission.full else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then whatever the client is to have."""
-        connection: Connection | None = scope.get("extensions", {}).get(CONNECTION)
-        if connection is not None and scope["http_version"] == "1.0":
-            connection.leave_unframed()
-        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
+        exchange: Exchange | None = scope.get("extensions", {}).get(EXCHANGE)
+        if exchange is not None and scope["http_version"] == "1.0":
+            exchange.leave_unframed()
         if scope["method"] == "HEAD":
+            await send(_start())
             await send(_body(b"", more=False))
         elif self._wait is not None:
+            await send(_start())
             await send(_body(_bare(sse.retry(self._wait))))
-            await _end(connection, receive, send)
+            await _end(exchange, receive, send)
+        elif self._streams.reactor is not None and exchange is not None and _can_leave(scope):
+            await self._leave(self._streams.reactor, receive, send, exchange)
         else:
-            await self._stream(scope, receive, send, connection)
+            await self._stay(receive, send, exchange)
 
-    async def _stream(
-        self, scope: Scope, receive: Receive, send: Send, connection: Connection | None
-    ) -> None:
+    async def _leave(self, reactor: Reactor, receive: Receive, send: Send, exchange: Exchange) -> None:
+        """Stream on a descriptor of our own. What most clients need goes out with the head, in one packet."""
         shared = self._streams
-        _hold_nothing_back(connection)
-        fd = None
-        with shared.admission.entering():
+        with shared.admission:
+            head = await exchange.head(send, _start())
             start = await locate(self._position, shared.hub, shared.ring, shared.store)
-            await self._replay_history(start, send, connection)
+            if start.after < shared.ring.floor or not exchange.drained:
+                exchange.write(head)
+                head = b""
+                await self._replay_history(start, send, exchange)
             # Nothing is awaited from here to the join: what the ring has now, it has then.
-            if shared.reactor is not None and connection is not None and _can_leave(scope):
-                fd = _leave(connection)
-                if fd is not None:
-                    shared.reactor.adopt(fd, start.after, start.opening, start.told)
+            fd = _detach(exchange)
+            if fd is not None:
+                reactor.adopt(fd, start.after, head + start.opening, start.told)
         if fd is None:
-            await self._stay(start, receive, send, connection)
-        else:
-            await _hang_up(receive)  # the server cleans up as after any client that is gone
+            exchange.write(head)
+            exchange.hold_nothing_back()
+            await self._follow(start, receive, send, exchange)
 
-    async def _replay_history(self, start: Start, send: Send, connection: Connection | None) -> None:
+    async def _stay(self, receive: Receive, send: Send, exchange: Exchange | None) -> None:
+        """Stream through the server."""
+        shared = self._streams
+        with shared.admission:
+            await send(_start())
+            start = await locate(self._position, shared.hub, shared.ring, shared.store)
+            await self._replay_history(start, send, exchange)
+        await self._follow(start, receive, send, exchange)
+
+    async def _replay_history(self, start: Start, send: Send, exchange: Exchange | None) -> None:
         """Send what is older than the ring, page by page, as fast as the client takes it.
 
         A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all. When
         this returns, every byte is with the kernel.
         """
+        if exchange is not None:
+            exchange.hold_nothing_back()
         await _deliver(send, b"")
         if start.after < self._streams.ring.floor:
             start.told = self._streams.hub.said
             await _deliver(send, start.opening + start.told)
             start.opening = b""
         try:
-            while start.after < self._streams.ring.floor and not _is_closing(connection):
+            while start.after < self._streams.ring.floor and not _is_closing(exchange):
                 # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
                 page = await anext(self._streams.store.since(start.after, self._streams.hub.head), None)
                 if page is None:
@@ -108,14 +121,14 @@ class PriceStream:
         except StoreError as error:
             log.warning("history cut short", reason=str(error))
 
-    async def _stay(self, start: Start, receive: Receive, send: Send, connection: Connection | None) -> None:
-        """Stream through ASGI until the client hangs up or the hub ends it."""
+    async def _follow(self, start: Start, receive: Receive, send: Send, exchange: Exchange | None) -> None:
+        """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
         hub = self._streams.hub
 
         def abort() -> None:
             forwarding.cancel()
-            if connection is not None:
-                connection.transport.abort()
+            if exchange is not None:
+                exchange.abort()
 
         mailbox = Mailbox(hub, abort)
         async with asyncio.TaskGroup() as tasks:
@@ -129,8 +142,8 @@ class PriceStream:
                 hub.leave(mailbox)
                 hang_up.cancel()
         if not forwarding.cancelled():
-            await _end(connection, receive, send)
-        elif connection is not None:
+            await _end(exchange, receive, send)
+        elif exchange is not None:
             await _hang_up(receive)
 
 
@@ -142,14 +155,8 @@ async def _forward(mailbox: Mailbox, send: Send) -> None:
                 await send(_body(event))
 
 
-def _hold_nothing_back(connection: Connection | None) -> None:
-    """Make each `send` a barrier: it begins when every byte sent before is with the kernel."""
-    if connection is not None and not connection.transport.is_closing():
-        connection.transport.set_write_buffer_limits(0)
-
-
 async def _deliver(send: Send, frames: bytes) -> None:
-    """Send frames, and return when they are with the kernel: the next `send` begins then (_hold_nothing_back)."""
+    """Send frames, and return when the kernel has them: the next `send` begins then (Exchange.hold_nothing_back)."""
     await send(_body(_bare(frames)))
     if frames:
         await send(_body(b""))
@@ -160,21 +167,21 @@ def _can_leave(scope: Scope) -> bool:
     return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")
 
 
-def _leave(connection: Connection) -> int | None:
+def _detach(exchange: Exchange) -> int | None:
     """Take the socket out of the server; None where that can't be done and the stream must stay."""
-    if _is_closing(connection):
+    if exchange.closing:
         return None
     try:
-        return connection.detach()
+        return exchange.detach()
     except OSError as error:
         log.warning("stream stays with the server", reason=str(error))
         return None
 
 
-async def _end(connection: Connection | None, receive: Receive, send: Send) -> None:
+async def _end(exchange: Exchange | None, receive: Receive, send: Send) -> None:
     """End the response as its framing asks for."""
-    if connection is not None and connection.unframed:
-        connection.transport.close()
+    if exchange is not None and exchange.unframed:
+        exchange.close()
         await _hang_up(receive)
     else:
         await send(_body(b"", more=False))
@@ -185,12 +192,16 @@ async def _hang_up(receive: Receive) -> None:
         pass
 
 
-def _is_closing(connection: Connection | None) -> bool:
-    return connection is not None and connection.transport.is_closing()
+def _is_closing(exchange: Exchange | None) -> bool:
+    return exchange is not None and exchange.closing
 
 
 def _bare(frames: bytes) -> bytes:
     return b"".join(sse.unchunk(frames))
+
+
+def _start() -> dict[str, Any]:
+    return {"type": "http.response.start", "status": 200, "headers": HEADERS}
 
 
 def _body(body: bytes, *, more: bool = True) -> dict[str, Any]:
