@@ -116,16 +116,19 @@ class Client:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         self = cls(reader, writer)
-        await self._read_head()
+        await self.head()
         return self
 
-    async def _read_head(self) -> None:
+    async def head(self) -> dict[str, str]:
+        """The headers of the next answer."""
+        self.raw = b""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         self.status = int(head[0].split()[1])
         self.headers = {
             name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in head[1:] if line)
         }
+        return self.headers
 
     async def body(self) -> bytes:
         """The whole body of an answer that ends."""

@@ -1,6 +1,7 @@
 """The reactor on real sockets."""
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
@@ -33,20 +35,32 @@ async def reactor(hub: Hub) -> AsyncIterator[Reactor]:
 
 @pytest.fixture
 def pair() -> Iterator[tuple[int, socket.socket]]:
-    """A descriptor to be adopted, and the client at its other end, over TCP."""
+    """A descriptor to be adopted, and the client at its other end."""
+    fd, client = connected()
+    yield fd, client
+    client.close()
+
+
+def connected() -> tuple[int, socket.socket]:
+    """The two ends of a TCP connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = socket.create_connection(listener.getsockname())
         server, _ = listener.accept()
     server.setblocking(False)
     server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
     client.settimeout(5)
-    yield server.detach(), client
-    client.close()
+    return server.detach(), client
 
 
 def publish(hub: Hub, *ids: int) -> None:
     for tick_id in ids:
         hub.publish(Update(Status.OK, "3 exchanges agree.", a_tick(tick_id)))
+
+
+async def a_few_turns() -> None:
+    """As many as a round of two slices takes, and more."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 def open_files() -> int:
@@ -86,6 +100,39 @@ async def test_a_client_that_sent_more_than_it_asked_still_gets_a_clean_end(
     client.sendall(b"GET / HTTP/1.1\r\n\r\n")
     await hub.drain(0)
     assert read_all(client).endswith(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["by-a-stranger", "by-a-new-stream"])
+async def test_a_descriptor_that_is_taken_over_during_a_round_gets_nothing_of_that_round(
+    hub: Hub,
+    reactor: Reactor,
+    pair: tuple[int, socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+    adopted: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    monkeypatch.setattr(hub_module, "SLICE", 1)
+    second, gone = connected()
+    fd, heir = connected()
+    reactor.adopt(pair[0], 0, b"")
+    reactor.adopt(second, 0, b"")
+    publish(hub, 1)  # written to the first now, to the second in the loop's next turn
+    hub.leave(hub._live[second])
+    os.dup2(fd, second)
+    if adopted:
+        reactor.adopt(second, hub.head, b"", told=hub.said)
+    await a_few_turns()
+    publish(hub, 2)
+    await a_few_turns()
+    await hub.drain(0)
+    os.close(fd)
+    if not adopted:
+        os.close(second)
+    assert sse.price(a_tick(1)) in read_all(pair[1])
+    received = read_all(heir)
+    assert sse.price(a_tick(1)) not in received
+    assert (sse.price(a_tick(2)) in received) == adopted
+    gone.close()
+    heir.close()
 
 
 @pytest.mark.parametrize("way", ["close", "half-close", "reset"])

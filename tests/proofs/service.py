@@ -16,7 +16,7 @@ import uvloop
 from btc_price_tracker.telemetry import logs
 from live import Live, live
 
-OURS = ("Socket", "Mailbox", "Lag", "PriceStream", "Connection")
+OURS = ("Socket", "Mailbox", "Lag", "PriceStream", "Exchange", "Connection")
 UVICORNS = ("RequestResponseCycle", "TimerHandle", "Task", "TCPTransport")
 
 

@@ -4,10 +4,14 @@ import asyncio
 import errno
 import gc
 import json
+import logging
 import os
 import socket
 import struct
+import time
 from collections.abc import AsyncIterator
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 import pytest
 import uvloop
@@ -21,6 +25,8 @@ from live import Client, Live, live
 
 DEADLINE = 0.4  # seconds, in place of ten
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
+STREAM = b"GET /prices/stream HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture
@@ -31,14 +37,17 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
         yield server
 
 
-async def connect(server: Live) -> Client:
-    return Client(*await asyncio.open_connection("127.0.0.1", server.port))
+async def connect(server: Live, receive_buffer: int | None = None) -> Client:
+    sock = socket.socket()
+    if receive_buffer:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    sock.connect(("127.0.0.1", server.port))
+    return Client(*await asyncio.open_connection(sock=sock, limit=4096))
 
 
 async def answer(client: Client) -> tuple[int, bytes]:
     """The next answer on a connection that is kept alive."""
-    client.headers, client.raw = {}, b""
-    await client._read_head()
+    await client.head()
     return client.status, await client.body()
 
 
@@ -203,7 +212,7 @@ async def test_a_connection_is_kept_after_errors(server: Live) -> None:
         ]:
             client.writer.write(f"{line} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             client.headers, client.raw = {}, b""
-            await client._read_head()
+            await client.head()
             assert client.status == expected
             if not line.startswith("HEAD"):
                 await client.body()
@@ -231,6 +240,48 @@ async def test_pipelined_requests_are_answered_in_order_however_many_come_at_onc
         for number in range(1000):
             assert (await answer(client))[0] == 200
             assert client.headers["x-request-id"] == str(number)
+
+
+async def test_a_stream_begins_after_what_was_asked_for_before_it(server: Live) -> None:
+    """However much of that is still with the server, for a client that doesn't read: the kernel holds some answers."""
+    price = await server.publish()
+    clients = [await connect(server, receive_buffer=4096) for _ in range(24)]
+    for number, client in enumerate(clients):
+        client.writer.write(number * DOCUMENT + STREAM)
+    await eventually(lambda: len(server.hub) >= 1)
+    await asyncio.sleep(0.2)
+    for number, client in enumerate(clients):
+        for _ in range(number):
+            assert (await asyncio.wait_for(answer(client), 5))[0] == 200
+        assert (await client.head())["content-type"].startswith("text/event-stream")
+        assert await client.prices(1) == [price]
+        client.close()
+
+
+async def test_what_is_asked_for_after_a_stream_does_not_disturb_it(
+    server: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    price = await server.publish()
+    async with await connect(server) as client:
+        client.writer.write(STREAM + REQUEST)
+        await client.head()
+        fresh = await server.publish()
+        assert await client.prices(2) == [price, fresh]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_responses_are_dated_when_they_are_made(server: Live) -> None:
+    async with await connect(server) as client:
+        first = (await dated(client)).timestamp()
+        assert abs(first - time.time()) < 3
+        while (await dated(client)).timestamp() == first:
+            await asyncio.sleep(0.1)
+
+
+async def dated(client: Client) -> datetime:
+    client.writer.write(REQUEST)
+    await answer(client)
+    return parsedate_to_datetime(client.headers["date"])
 
 
 async def test_a_reset_leaves_no_keep_alive_timer_and_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:

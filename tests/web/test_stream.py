@@ -235,10 +235,10 @@ async def test_a_pipelined_stream_follows_the_answer_before_it(server: Live) -> 
     for path in ("/healthz", "/prices/stream"):
         writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     async with client:
-        await client._read_head()
+        await client.head()
         assert (await client.body()).startswith(b'{"alive":true')
         client.headers = {}
-        await client._read_head()
+        await client.head()
         assert client.headers["content-type"].startswith("text/event-stream")
         assert await client.prices(1) == [current]
 
