@@ -7,8 +7,9 @@ from btc_price_tracker.price.model import Tick
 
 def cents(dollars: Decimal) -> int:
     """Exact cents. Raises ValueError on an amount finer than a cent: a store doesn't round."""
-    whole = int(dollars * 100)
-    if whole != dollars * 100:
+    exact = dollars * 100
+    whole = int(exact)
+    if whole != exact:
         raise ValueError(f"{dollars} dollars is not exact to the cent")
     return whole
 

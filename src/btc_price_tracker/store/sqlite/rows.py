@@ -48,13 +48,10 @@ def insert(connection: sqlite3.Connection, ticks: list[Tick]) -> None:
     """Keep the ticks whose ids are new, in one transaction."""
     with transaction(connection):
         connection.executemany(_INSERT_METHOD, [(method,) for method in {tick.method for tick in ticks}])
-        for tick in ticks:
-            row = _row(tick)
-            is_new = connection.execute(_INSERT_TICK, row).rowcount
-            if is_new and tick.status is not Status.STALE:
-                candles.count_in(connection, *row[:2])
-            if is_new and tick.quotes:
-                connection.execute(_INSERT_QUOTES, (tick.id, encode_quotes(tick)))
+        new = [tick for tick in ticks if connection.execute(_INSERT_TICK, _row(tick)).rowcount]
+        candles.count_in(connection, [tick for tick in new if tick.status is not Status.STALE])
+        bodies = ((tick.id, encode_quotes(tick)) for tick in new if tick.quotes)
+        connection.executemany(_INSERT_QUOTES, bodies)
 
 
 def span(connection: sqlite3.Connection) -> Span:
