@@ -126,6 +126,7 @@ async def compose(
                 interval=settings.interval,
                 cors_origins=settings.cors_origins,
                 origin=origin,
+                metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
             )
         )
         rounds = pipeline.every(settings.interval, clock)

@@ -119,6 +119,7 @@ class Settings(BaseSettings):
     cors_origins: Names = Field(
         ("*",), description="origins whose pages may use the API, separated by commas"
     )
+    metrics_token: SecretStr | None = Field(None, description="a bearer token that /metrics wants")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
         "info", description="least level that is logged"
     )
@@ -145,6 +146,6 @@ def load(flags: dict[str, str]) -> Settings:
 def _fault(fault: Any) -> str:
     name = str(fault["loc"][0])
     words = fault["msg"].removeprefix("Value error, ")
-    secret = name in ("coingecko_api_key", "store_url")  # a URL may hold a password
+    secret = name in ("coingecko_api_key", "store_url", "metrics_token")  # a URL may hold a password
     value = "" if secret else f", not {fault['input']!r}"
     return f"  {name.upper()}: {words}{value}"

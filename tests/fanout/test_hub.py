@@ -186,7 +186,7 @@ async def test_a_reader_that_takes_nothing_is_closed_after_the_stall_and_not_bef
         assert [stalled.closed, fine.closed] == [False, False]
         await clock.advance(2)
         assert [stalled.closed, fine.closed] == [True, False]
-        assert len(hub) == 1
+        assert (len(hub), hub.stalled) == (1, 1)
 
 
 async def test_a_slow_reader_that_takes_a_little_is_not_closed(hub: Hub, clock: ManualClock) -> None:

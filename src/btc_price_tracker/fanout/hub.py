@@ -78,6 +78,11 @@ class Hub:
         self.reason = "No price yet: the sources are being asked."
         self.quotes: tuple[Judged, ...] = ()  # what became of every source in the last round
         self.draining = False
+        # These only grow, for metrics.
+        self.published = 0  # prices
+        self.joined = 0  # streams
+        self.stalled = 0  # streams that were closed because they took nothing
+        self.writes = 0  # broadcasts, times the streams of each
         self._ring = ring
         self._clock = clock
         self._heartbeat = heartbeat
@@ -96,6 +101,11 @@ class Hub:
 
     def __len__(self) -> int:
         return len(self._live) + len(self._lagging)
+
+    @property
+    def lagging(self) -> int:
+        """How many streams wait for room."""
+        return len(self._lagging)
 
     @property
     def head(self) -> int:
@@ -125,6 +135,7 @@ class Hub:
             self._outbox.append(self._status_frame)
         if update.tick is not None:
             self.latest = update.tick
+            self.published += 1
             frame = sse.price(update.tick)
             self._ring.append(update.tick.id, frame)
             self._outbox.append(frame)
@@ -147,6 +158,7 @@ class Hub:
             self._changed = False
         self._reached = 0
         self._gone.clear()
+        self.writes += len(self._round)
         self._write_slice()
 
     def _write_slice(self) -> None:
@@ -180,6 +192,7 @@ class Hub:
 
         What the ring has lost by now is said with a `gap` event.
         """
+        self.joined += 1
         if told != self._said:
             opening += self._said
         after, page = self.replay(after)
@@ -279,6 +292,7 @@ class Hub:
             await self._clock.sleep(1)
             now = self._clock.monotonic()
             for stream in self._stalled(now):
+                self.stalled += 1
                 self.leave(stream)
             if now - self._spoke >= self._heartbeat and not self._broadcasting:
                 self._outbox.append(sse.heartbeat(self._clock.now() // 1000))

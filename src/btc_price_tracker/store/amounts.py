@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from btc_price_tracker.price.model import Tick
+from btc_price_tracker.price.model import CENT, Tick
 
 
 def cents(dollars: Decimal) -> int:
@@ -16,7 +16,7 @@ def cents(dollars: Decimal) -> int:
 
 def dollars(cents: int) -> Decimal:
     """The amount with its two decimals: 100 is 1.00."""
-    return Decimal(cents).scaleb(-2)
+    return cents * CENT
 
 
 def check_cents(tick: Tick) -> None:

@@ -13,6 +13,7 @@ class Admission:
         self._hub = hub
         self._most = most
         self._entering = 0  # streams under way to the hub
+        self.refused = 0  # newcomers turned away
 
     @property
     def full(self) -> bool:
@@ -27,15 +28,15 @@ class Admission:
         """The hub counts it, or it is gone."""
         self._entering -= 1
 
+    def turn_away(self, *, browser: bool) -> int:
+        """Milliseconds after which a browser should come back, jittered so that a crowd doesn't return as one.
 
-def come_back(*, browser: bool) -> int:
-    """Milliseconds after which a browser should come back, jittered so that a crowd doesn't return as one.
-
-    Raises Problem (503 with Retry-After) for everyone else. A browser's EventSource never retries after an error
-    status, so it must get a 200.
-    """
-    milliseconds = random.randint(10_000, 30_000)
-    if not browser:
-        seconds = str(milliseconds // 1000)
-        raise Problem(503, f"Every place is taken; come back in {seconds} s.", {"Retry-After": seconds})
-    return milliseconds
+        Raises Problem (503 with Retry-After) for everyone else. A browser's EventSource never retries after an error
+        status, so it must get a 200.
+        """
+        self.refused += 1
+        milliseconds = random.randint(10_000, 30_000)
+        if not browser:
+            seconds = str(milliseconds // 1000)
+            raise Problem(503, f"Every place is taken; come back in {seconds} s.", {"Retry-After": seconds})
+        return milliseconds

@@ -14,7 +14,8 @@ from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
-from btc_price_tracker.web import history, problems, site
+from btc_price_tracker.web import history, metrics, problems, site
+from btc_price_tracker.web.metrics import Metrics
 from btc_price_tracker.web.openapi import LATEST, Api, example
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, reply
@@ -35,6 +36,7 @@ class Parts:
     interval: float  # seconds between prices
     cors_origins: tuple[str, ...]
     origin: str | None = None  # where recorded prices come from; None where they are live
+    metrics_token: str | None = None  # that /metrics wants; None where it is open to all
 
 
 def application(parts: Parts) -> ASGIApp:
@@ -105,6 +107,9 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         return reply(latest_view(hub.latest, hub.status, parts.clock.now()))
 
     history.install(app, parts.streams.store, parts.outbox, parts.clock)
+    recorded = parts.origin is not None
+    numbers = Metrics(hub, parts.streams.admission, parts.panel, parts.outbox, parts.clock, recorded)
+    metrics.install(app, numbers, parts.metrics_token)
 
     @get(app, "/prices/{id}")
     async def price(
@@ -121,7 +126,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         """How every source is doing: its price, age, deviation and state, and why; and whether prices are kept."""
         return reply(
             {
-                "recorded": parts.origin is not None,
+                "recorded": recorded,
                 "origin": parts.origin,
                 "status": hub.status,
                 "reason": hub.reason,

@@ -17,7 +17,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Store, StoreError
-from btc_price_tracker.web.admission import Admission, come_back
+from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.mailbox import Mailbox
 from btc_price_tracker.web.resume import Position
@@ -50,7 +50,7 @@ class PriceStream:
         """Raises Problem (503) when the house is full and the client is no browser."""
         self._streams = streams
         self._position = position
-        self._wait = come_back(browser=browser) if streams.admission.full else None
+        self._wait = streams.admission.turn_away(browser=browser) if streams.admission.full else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then whatever the client is to have."""

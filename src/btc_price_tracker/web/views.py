@@ -13,6 +13,8 @@ from btc_price_tracker.sources.state import SourceState, State
 from btc_price_tracker.store.outbox import Outbox
 
 BASIS_POINTS = 10_000
+EXCLUDED = "excluded"
+STATES = (*State, EXCLUDED)  # that a source can be in
 
 
 class PriceView(Struct):
@@ -109,7 +111,7 @@ def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None,
     return {
         "name": state.name,
         "kind": state.kind,
-        "state": _state(state, judged),
+        "state": state_of(state, judged),
         "price": price,
         "last": quote and quote.last,
         "bid": quote and quote.bid,
@@ -125,10 +127,10 @@ def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None,
     }
 
 
-def _state(state: SourceState, judged: Judged | None) -> str:
-    """What the source does by itself, unless the price rule has shut it out."""
-    excluded = judged is not None and judged.reason is not None and judged.reason.startswith("excluded")
-    return "excluded" if excluded and state.state is State.OK else state.state
+def state_of(state: SourceState, judged: Judged | None) -> str:
+    """One of STATES: what the source does by itself, unless the price rule has shut it out."""
+    excluded = judged is not None and judged.reason is not None and judged.reason.startswith(EXCLUDED)
+    return EXCLUDED if excluded and state.state is State.OK else state.state
 
 
 def _age(state: SourceState, now: int) -> float | None:

@@ -62,12 +62,12 @@ def span(connection: sqlite3.Connection) -> Span:
 def page(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Tick]:
     """At most `limit` ticks with after < id (≤ until), oldest first."""
     last = MAX_INTEGER if until is None else clamped(until)
-    return [_tick(*row) for row in connection.execute(_PAGE, (clamped(after), last, limit))]
+    return list(map(_tick, connection.execute(_PAGE, (clamped(after), last, limit))))
 
 
 def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
     """The last `limit` ticks, oldest first."""
-    return [_tick(*row) for row in connection.execute(_NEWEST, (limit,))][::-1]
+    return list(map(_tick, connection.execute(_NEWEST, (limit,))))[::-1]
 
 
 def one(connection: sqlite3.Connection, tick_id: int) -> Tick | None:
@@ -75,8 +75,7 @@ def one(connection: sqlite3.Connection, tick_id: int) -> Tick | None:
     row = connection.execute(_ONE, (clamped(tick_id),)).fetchone()
     if row is None:
         return None
-    *columns, body = row
-    tick = _tick(*columns)
+    tick, body = _tick(row[:-1]), row[-1]
     return tick if body is None else replace(tick, quotes=decode_quotes(body, tick.id, tick.price))
 
 
@@ -105,6 +104,6 @@ def _row(tick: Tick) -> tuple[Any, ...]:
     )
 
 
-def _tick(*columns: Any) -> Tick:
-    tick_id, price, status, sources, spread, age, method = columns
+def _tick(row: tuple[Any, ...]) -> Tick:
+    tick_id, price, status, sources, spread, age, method = row
     return Tick(tick_id, dollars(price), STATUSES[status], sources, dollars(spread), age, method)

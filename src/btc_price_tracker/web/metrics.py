@@ -1,0 +1,155 @@
+"""What Prometheus can ask for, each metric named and described once.
+
+Nothing is counted here: the parts keep plain integers, so that counting costs the fan-out nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from secrets import compare_digest
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from btc_price_tracker import __version__
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.price.model import Judged, Status
+from btc_price_tracker.sources.panel import Panel
+from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.problems import Problem
+from btc_price_tracker.web.reply import get
+from btc_price_tracker.web.views import STATES, latest_view, state_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metrics(Collector):
+    """The metrics of one instance, read from its parts whenever they are asked for."""
+
+    hub: Hub
+    admission: Admission
+    panel: Panel
+    outbox: Outbox
+    clock: Clock
+    recorded: bool  # whether the prices are played back
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """Everything as of now and its content type: OpenMetrics to who accepts it, else Prometheus text."""
+        registry = CollectorRegistry()
+        registry.register(self)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        GCCollector(registry=registry)
+        encode, content_type = choose_encoder(accept)
+        return encode(registry), content_type
+
+    def collect(self) -> Iterable[Metric]:
+        """Read the parts."""
+        about = {"version": __version__, "recorded": str(self.recorded).lower()}
+        yield InfoMetricFamily("btc_price_tracker", "What runs here.", about)
+        yield from self._price()
+        yield from self._streams()
+        yield from self._sources()
+        yield from self._store()
+
+    def _price(self) -> Iterator[Metric]:
+        hub = self.hub
+        if hub.latest is not None:
+            latest = latest_view(hub.latest, hub.status, self.clock.now())
+            yield _gauge("btc_price_dollars", "The last price published.", float(latest.price))
+            yield _gauge(
+                "btc_price_spread_dollars", "Half-width of its sources' agreement.", float(latest.spread)
+            )
+            yield _gauge("btc_price_sources", "Sources that it was computed from.", latest.sources)
+            yield _gauge("btc_price_age_seconds", "Its age, as clients see it.", latest.age)
+        status = {each: each is hub.status for each in Status}
+        yield _gauges("btc_price_status", "1 for the status that the price has.", status, "status")
+        yield _counter("btc_prices_published", "Prices published since the start.", hub.published)
+
+    def _streams(self) -> Iterator[Metric]:
+        hub = self.hub
+        yield _gauge("btc_streams", "Open streams.", len(hub))
+        yield _gauge(
+            "btc_streams_lagging", "Of these, the ones that wait for room in the kernel.", hub.lagging
+        )
+        yield _counter("btc_streams_joined", "Streams opened since the start.", hub.joined)
+        yield _counter(
+            "btc_streams_stalled", "Streams closed because they took nothing for 30 s.", hub.stalled
+        )
+        yield _counter("btc_streams_refused", "Clients told to come back later.", self.admission.refused)
+        yield _counter("btc_stream_writes", "Broadcasts, times the streams of each.", hub.writes)
+
+    def _sources(self) -> Iterator[Metric]:
+        states = self.panel.states()
+        judged: dict[str, Judged] = {quote.source: quote for quote in self.hub.quotes}
+        now = {state.name: state_of(state, judged.get(state.name)) for state in states}
+        family = GaugeMetricFamily(
+            "btc_source_state",
+            "1 for the state that a source is in; /sources says why.",
+            labels=["source", "state"],
+        )
+        for source, is_in in now.items():
+            for state in STATES:
+                family.add_metric([source, state], state == is_in)
+        yield family
+        used = {state.name: state.name in judged and judged[state.name].used for state in states}
+        yield _gauges("btc_source_used", "1 if it had a part in the last price.", used)
+        latency = {state.name: state.latency / 1000 for state in states if state.latency is not None}
+        yield _gauges("btc_source_latency_seconds", "Duration of its last good answer.", latency)
+        calls = {state.name: state.calls for state in states}
+        yield _counters("btc_source_calls", "Requests sent to it.", calls)
+        failures = {state.name: state.failures for state in states}
+        yield _counters("btc_source_failures", "Of these, the ones that brought no quote.", failures)
+
+    def _store(self) -> Iterator[Metric]:
+        outbox = self.outbox
+        yield _gauge("btc_store_up", "1 while the store takes prices.", outbox.fault is None)
+        yield _gauge("btc_store_waiting", "Prices that wait for the store.", len(outbox))
+        yield _counter("btc_store_lost", "Prices that overflowed while the store failed.", outbox.lost)
+
+
+def install(app: FastAPI, metrics: Metrics, token: str | None) -> None:
+    """Serve `/metrics`; with a token, only to who bears it."""
+
+    @get(app, "/metrics", response_class=PlainTextResponse)
+    async def numbers(request: Request) -> Response:
+        """What Prometheus wants to know, in its text format."""
+        if token is not None and not _bears(request, token):
+            raise Problem(
+                401, "/metrics wants METRICS_TOKEN as a bearer token.", {"WWW-Authenticate": "Bearer"}
+            )
+        content, content_type = metrics.render(request.headers.get("accept", ""))
+        return Response(content, headers={"Cache-Control": "no-store"}, media_type=content_type)
+
+
+def _bears(request: Request, token: str) -> bool:
+    given = request.headers.get("authorization", "")
+    return compare_digest(given.encode(), f"Bearer {token}".encode())
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, meaning, value)
+
+
+def _counter(name: str, meaning: str, value: int) -> Metric:
+    return CounterMetricFamily(name, meaning, value)
+
+
+def _gauges(
+    name: str, meaning: str, values: Mapping[str, float] | Mapping[Status, bool], label: str = "source"
+) -> Metric:
+    family = GaugeMetricFamily(name, meaning, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family
+
+
+def _counters(name: str, meaning: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, meaning, labels=["source"])
+    for source, value in values.items():
+        family.add_metric([source], value)
+    return family
