@@ -50,6 +50,18 @@ class PostgresServer:
         command = [*self._program("initdb"), f"--pgdata={self._data}", f"--username={USER}", *options]
         subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)
 
+    def follow(self, primary: "PostgresServer") -> None:
+        """Begin as a copy of another server, and its standby."""
+        command = [
+            *self._program("pg_basebackup"),
+            f"--pgdata={self._data}",
+            f"--dbname=host=127.0.0.1 port={primary.port} user={USER}",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+        ]
+        subprocess.run(command, check=True, cwd="/", env={**os.environ, "PGPASSWORD": PASSWORD})
+
     def start(self, **settings: str) -> None:
         options = [f"-c{name}={value}" for name, value in (SETTINGS | settings).items()]
         command = [*self._program("postgres"), "-D", str(self._data), "-p", str(self.port), *options]
@@ -130,13 +142,16 @@ def free_port() -> int:
 
 
 @contextmanager
-def running() -> Iterator[PostgresServer]:
-    """A server for as long as the block."""
+def running(primary: PostgresServer | None = None) -> Iterator[PostgresServer]:
+    """A server for as long as the block; given a primary, its standby."""
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody", "nogroup")
         server = PostgresServer(Path(folder))
-        server.init()
+        if primary is None:
+            server.init()
+        else:
+            server.follow(primary)
         server.start()
         try:
             yield server

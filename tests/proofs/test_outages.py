@@ -171,6 +171,14 @@ async def readiness(service: Live) -> tuple[int, str]:
         return answer.status_code, " ".join(answer.json()["reasons"])
 
 
+async def metrics(service: Live) -> tuple[float, float, float]:
+    """What /metrics says of the store: whether it is up, what waits for it, what is lost."""
+    async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+        text = (await client.get(f"{service.url}/metrics")).text
+    up, waiting, lost = re.findall(r"^btc_store_\w+ (.+)$", text, re.MULTILINE)
+    return float(up), float(waiting), float(lost)
+
+
 async def recovery(service: Live) -> None:
     """Until the store has what waited."""
     while service.service.outbox.fault is not None:
@@ -204,12 +212,14 @@ async def test_prices_go_on_and_are_written_once_and_in_order_when_the_store_is_
                 status, words = await readiness(service)
                 assert status == 503
                 assert re.search(f"the store fails, 9 prices wait for it: .*{reason}", words)
+                assert await metrics(service) == (0, 9, 0)
                 await retries(service)  # in vain, and without another word in the log
             await recovery(service)
         after = [await service.publish() for _ in range(2)]
         assert await client.prices(2) == after
     assert await stored(place) == before + during + after
     assert await readiness(service) == (200, "")
+    assert await metrics(service) == (1, 0, 0)
     said = [(entry["log_level"], entry["event"]) for entry in logs if "the store" in entry["event"]]
     assert said == [
         ("error", "the store fails; prices go on and wait for it"),
@@ -229,6 +239,7 @@ async def test_what_a_day_does_not_hold_is_lost_oldest_first_and_counted(
         async with outage(place):
             during = [await service.publish() for _ in range(A_DAY + 6)]
             assert f"{A_DAY} prices wait for it and 6 are lost" in (await readiness(service))[1]
+            assert await metrics(service) == (0, A_DAY, 6)
         await recovery(service)
     assert await stored(place) == before + during[6:]
     assert [entry["lost"] for entry in logs if "the store is back" in entry["event"]] == [6]
