@@ -6,10 +6,10 @@ RUN := $(BIN)/.run-$(shell cat requirements/run.txt pyproject.toml | cksum | tr 
 DEV := $(BIN)/.dev-$(shell cat requirements/dev.txt pyproject.toml | cksum | tr ' ' '-')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 
-.PHONY: help run demo test lint format bench lock clean
+.PHONY: help run demo test lint format bench bench-history lock clean
 
 help:  ## show this
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
 
 run: $(RUN)  ## serve the live price on http://localhost:8082
 	$(BIN)/btc-price-tracker serve
@@ -31,6 +31,9 @@ format: $(DEV)  ## let the formatter have its way
 
 bench: $(DEV)  ## measure, side by side with rivals
 	$(BIN)/python bench/run.py
+
+bench-history: $(DEV)  ## measure the stores with a year of prices in them
+	$(BIN)/python bench/history.py
 
 lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where they come from
 	for set in run dev; do \

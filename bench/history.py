@@ -1,4 +1,4 @@
-"""The figures of the history: `python bench/history.py [--quick]` (quick: a month instead of a year).
+"""The figures of the history: `make bench-history`, or `python bench/history.py [--quick]` (a month instead of a year).
 
 The server runs on one CPU, whoever asks it on another. Times are what a client on loopback waits; the server's own CPU
 time beside them says more while the machine is busy. Figures are no tests: the exit code is 0 whatever they are.

@@ -17,6 +17,7 @@ import pytest
 import uvloop
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from btc_price_tracker.store import Span
 from btc_price_tracker.testing import eventually
 from btc_price_tracker.web import server as server_module
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
@@ -267,6 +268,33 @@ async def test_what_is_asked_for_after_a_stream_does_not_disturb_it(
         await client.head()
         fresh = await server.publish()
         assert await client.prices(2) == [price, fresh]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_a_client_that_is_gone_before_its_stream_begins_leaves_nothing_and_no_error(
+    server: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    await server.publish()
+    looked, go_on = asyncio.Event(), asyncio.Event()
+    store = server.service.outbox._store
+    span = store.span
+
+    async def slow() -> Span:
+        looked.set()
+        await go_on.wait()
+        return await span()
+
+    monkeypatch.setattr(store, "span", slow)
+    before = connections()
+    client = await connect(server)
+    client.writer.write(b"GET /prices/stream?since=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    await looked.wait()
+    reset(client)
+    await eventually(lambda: not server.server.server_state.connections)
+    go_on.set()
+    await eventually(lambda: not server.server.server_state.tasks)
+    assert len(server.hub) == 0
+    await eventually(lambda: connections() == before)
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 

@@ -50,8 +50,9 @@ class Exchange:
         return held.data
 
     def write(self, data: bytes) -> None:
-        """Write bytes of the response by way of the server."""
-        self._transport.write(data)
+        """Write bytes of the response by way of the server; to nobody, if the client is gone."""
+        if not self.closing:
+            self._transport.write(data)
 
     def hold_nothing_back(self) -> None:
         """Make each `send` a barrier: it begins when every byte sent before is with the kernel."""
