@@ -119,7 +119,9 @@ async def compose(
         broker = LocalBroker()
         app = application(
             Parts(
-                streams=Streams(hub, ring, store, Admission(hub, settings.max_clients), reactor),
+                streams=Streams(
+                    hub, ring, store, outbox.holes, Admission(hub, settings.max_clients), reactor
+                ),
                 panel=panel,
                 outbox=outbox,
                 clock=clock,

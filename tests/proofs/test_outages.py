@@ -245,6 +245,27 @@ async def test_what_a_day_does_not_hold_is_lost_oldest_first_and_counted(
     assert [entry["lost"] for entry in logs if "the store is back" in entry["event"]] == [6]
 
 
+@pytest.mark.parametrize("detach", [True, False], ids=["detached", "kept"])
+async def test_who_reads_past_what_was_lost_is_told_of_the_gap(
+    detach: bool,  # noqa: FBT001 - a parameter of the test
+    new_store_url: Callable[[str], Awaitable[str]],
+) -> None:
+    url = await new_store_url("sqlite")
+    async with live(ManualClock(), detach=detach, store_url=url, interval=HOUR, store_size=4) as service:
+        before = [await service.publish() for _ in range(3)]
+        async with read_only(Place(service, url)):
+            during = [await service.publish() for _ in range(A_DAY + 6)]
+        await recovery(service)
+        after = [await service.publish() for _ in range(5)]
+        for start in (before[0], during[2]):
+            async with await Client.get(service.port, "/prices/stream", last_event_id=str(start)) as client:
+                wanted = [tick_id for tick_id in before + during[6:] + after if tick_id > start]
+                assert await client.prices(len(wanted)) == wanted
+                assert client.raw.count(b"event: gap") == 1
+                lost = f'data: {{"from":{during[0]},"to":{during[5]}}}'.encode()
+                assert client.raw.index(lost) < client.raw.index(b"id: %d\n" % during[6])
+
+
 @pytest.mark.parametrize("kind", ["postgresql"])
 async def test_connections_that_are_cut_are_replaced_and_nothing_is_lost(place: Place) -> None:
     assert place.postgres is not None

@@ -104,3 +104,17 @@ async def test_a_store_that_hangs_is_given_up_and_asked_again(
     store.hanging = False
     await clock.advance(1)
     assert await ids(store) == [1]
+
+
+async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(
+    outbox: Outbox, store: Flaky, clock: ManualClock
+) -> None:
+    for outage in (range(1, 9), range(11, 17)):
+        store.down = True
+        for tick_id in outage:
+            await outbox.keep(a_tick(tick_id))
+        store.down = False
+        await clock.advance(1)
+        await outbox.keep(a_tick(outage[-1] + 1))
+    assert list(outbox.holes) == [(1, 3), (11, 11)]
+    assert await ids(store) == [*range(4, 10), *range(12, 18)]

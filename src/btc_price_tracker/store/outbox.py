@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from itertools import islice
+from typing import NamedTuple
 
 import structlog
 
@@ -13,8 +14,16 @@ from btc_price_tracker.store import Store, StoreError
 PATIENCE = 2.0  # seconds that a price waits for the store
 RETRY = 1.0  # seconds between attempts while the store fails
 BATCH = 500  # ticks written at once after an outage
+HOLES = 100  # remembered; each is an outage that outlasted the queue
 
 log = structlog.get_logger(__name__)
+
+
+class Hole(NamedTuple):
+    """Prices that the store was never given: ids from `first` to `last`."""
+
+    first: int
+    last: int
 
 
 class Outbox:
@@ -23,9 +32,11 @@ class Outbox:
     def __init__(self, store: Store, clock: Clock, size: int) -> None:
         self.fault: str | None = None  # why the store fails; None while it doesn't
         self.lost = 0  # ticks that overflowed the queue, the oldest first
+        self.holes: deque[Hole] = deque(maxlen=HOLES)  # that they left in the store, oldest first
         self._store = store
         self._clock = clock
         self._waiting: deque[Tick] = deque(maxlen=size)
+        self._overflowing = False  # whether the last hole grows on
         self._attempt: asyncio.Future[None] | None = None  # the last to append
 
     def __len__(self) -> int:
@@ -38,7 +49,7 @@ class Outbox:
     async def keep(self, tick: Tick) -> None:
         """Write a tick; while the store fails, only queue it. Never raises for the store's sake."""
         if len(self._waiting) == self._waiting.maxlen:
-            self.lost += 1
+            self._lose(self._waiting[0].id)
         self._waiting.append(tick)
         if self.fault is None:
             await self._flush()
@@ -81,8 +92,15 @@ class Outbox:
             raise TimeoutError
         self._attempt.result()
 
+    def _lose(self, tick_id: int) -> None:
+        self.lost += 1
+        first = self.holes.pop().first if self._overflowing else tick_id
+        self.holes.append(Hole(first, tick_id))
+        self._overflowing = True
+
     def _forget(self, batch: list[Tick]) -> None:
         """Take written ticks off the queue, those that didn't overflow meanwhile."""
+        self._overflowing = False
         while self._waiting and self._waiting[0].id <= batch[-1].id:
             self._waiting.popleft()
 

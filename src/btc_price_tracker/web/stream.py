@@ -6,6 +6,7 @@ mailbox that this response empties through ASGI, and the client gets the same ev
 
 import asyncio
 import contextlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,9 @@ from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.store.outbox import Hole
 from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.mailbox import Mailbox
@@ -39,6 +42,7 @@ class Streams:
     hub: Hub
     ring: Ring
     store: Store
+    holes: Sequence[Hole]  # what the store was never given
     admission: Admission
     reactor: Reactor | None = None  # None: every stream stays with the server
 
@@ -116,7 +120,7 @@ class PriceStream:
                 page = await anext(self._streams.store.since(start.after, self._streams.hub.head), None)
                 if page is None:
                     break  # the store has lost it too: the hub will say so
-                await _deliver(send, b"".join(map(sse.price, page)))
+                await _deliver(send, _frames(start.after, page, self._streams.holes))
                 start.after = page[-1].id
         except StoreError as error:
             log.warning("history cut short", reason=str(error))
@@ -145,6 +149,16 @@ class PriceStream:
             await _end(exchange, receive, send)
         elif exchange is not None:
             await _hang_up(receive)
+
+
+def _frames(after: int, page: Iterable[Tick], holes: Iterable[Hole]) -> bytes:
+    """A page of the store that follows the id `after`, with a gap where a hole is crossed."""
+    frames = []
+    for tick in page:
+        frames += [sse.gap(*hole) for hole in holes if after < hole.last < tick.id]
+        frames.append(sse.price(tick))
+        after = tick.id
+    return b"".join(frames)
 
 
 async def _forward(mailbox: Mailbox, send: Send) -> None:
