@@ -195,7 +195,7 @@ class Hub:
         self.joined += 1
         if told != self._said:
             opening += self._said
-        after, page = self.replay(after)
+        after, page = self._replay(after)
         if opening or page:
             stream.lag = self._lagging[stream] = Lag(
                 after, opening + page, self._said, self._clock.monotonic()
@@ -269,13 +269,13 @@ class Hub:
 
     def _load(self, lag: Lag) -> bool:
         """Give a laggard its next bytes, if it has none; False once it has everything that live streams have."""
-        if not lag.pending:
-            lag.after, lag.pending = self.replay(lag.after)
+        if not lag.pending and lag.after < self._head:
+            lag.after, lag.pending = self._replay(lag.after)
         if not lag.pending and lag.told is not self._said:
             lag.pending = lag.told = self._said
         return bool(lag.pending)
 
-    def replay(self, after: int) -> tuple[int, bytes]:
+    def _replay(self, after: int) -> tuple[int, bytes]:
         """The next page of the ring after a position, led by a gap where the ring has lost some, and its last id."""
         lost = b""
         if after < self._ring.floor:

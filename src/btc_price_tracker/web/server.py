@@ -1,12 +1,13 @@
 """uvicorn, with deadlines on every connection and an `Exchange` for every request.
 
 `Connection` and `Exchange` rely on private attributes of uvicorn's HttpToolsProtocol (hence the narrow pin;
-tests/web/test_server.py watches them): scope, transport, cycle and its `response_complete`, `disconnected`,
-`transport`, `chunked_encoding`, `expected_content_length`.
+tests/web/test_server.py watches them): scope, url, headers, transport, cycle and its `response_complete`,
+`disconnected`, `transport`, `chunked_encoding`, `expected_content_length`.
 """
 
 import asyncio
 import contextlib
+import math
 import socket
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.request_id import new_request_id
 
 HEAD_DEADLINE = 10.0  # seconds a client has for the head of a request
+LOOK = 0.5  # seconds between looks at who is late
 HEAD_LIMIT = 16 * 1024  # bytes
 IDLE = 15  # seconds a kept-alive connection may rest
 BACKLOG = 4096
@@ -32,11 +34,11 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._deadline: asyncio.TimerHandle | None = None
+        self._due = math.inf  # loop time by which the head that is awaited must be whole
         self._in_head = False
         self._received = 0  # bytes of a head that is not whole yet
-        self._parsed = 0  # bytes of its target and fields
         self._head_ended = False  # in the piece of data that is being parsed
+        self._too_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         """Start the deadline for the first head."""
@@ -45,7 +47,6 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer behind: uvicorn forgets its own after a reset."""
-        self._got_head()
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
@@ -68,23 +69,16 @@ class Connection(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._in_head = True
-        self._received = self._parsed = 0
+        self._received = 0
         self._await_head()
-
-    def on_url(self, url: bytes) -> None:
-        """Count the target; a long one comes in several pieces."""
-        super().on_url(url)
-        self._parsed += len(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a field, with its colon and the end of its line."""
-        super().on_header(name, value)
-        self._parsed += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
         """The request is here. Raises ValueError, which is bad HTTP to the parser, where its head is too large."""
-        self._got_head()
-        if self._parsed > HEAD_LIMIT:
+        self._due = math.inf
+        self._in_head = False
+        self._head_ended = True
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
+            self._too_large = True
             raise ValueError("the head is too large")
         super().on_headers_complete()
         exchange = Exchange(self.transport, self.cycle)
@@ -92,30 +86,22 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP in the words of every other error."""
-        if self._parsed > HEAD_LIMIT:
+        if self._too_large:
             self._refuse_head()
         else:
             self._refuse(400, msg)
 
-    def _await_head(self) -> None:
-        if self._deadline is None:
-            self._deadline = self.loop.call_later(HEAD_DEADLINE, self._late)
+    def end_if_late(self, now: float) -> None:
+        """Close the connection if it still owes a head at `now` (loop time)."""
+        if now >= self._due and not self.transport.is_closing():
+            self.transport.close()
 
-    def _got_head(self) -> None:
-        self._in_head = False
-        self._head_ended = True
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _await_head(self) -> None:
+        self._due = min(self._due, self.loop.time() + HEAD_DEADLINE)
 
     def _is_idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
-
-    def _late(self) -> None:
-        self._deadline = None
-        if not self.transport.is_closing():
-            self.transport.close()
 
     def _refuse_head(self) -> None:
         self._refuse(431, f"The head of a request may have {HEAD_LIMIT} bytes.")
@@ -142,11 +128,21 @@ class Server(uvicorn.Server):
         self._stopping.set()
 
     async def main_loop(self) -> None:
-        """Keep the Date of responses right. uvicorn's own looks ten times a second whether it is to end."""
+        """Keep the Date of responses right and close who is late.
+
+        One look at all connections costs less than a timer for each; the streams have left and aren't among them.
+        uvicorn's own loop looks ten times a second whether it is to end.
+        """
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1):
+                async with asyncio.timeout(LOOK):
                     await self._stopping.wait()
+            self._end_who_is_late()
+
+    def _end_who_is_late(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            connection.end_if_late(now)  # type: ignore[union-attr] # all are ours
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
