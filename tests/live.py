@@ -122,7 +122,8 @@ class Client:
     async def head(self) -> dict[str, str]:
         """The headers of the next answer."""
         self.raw = b""
-        head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        async with asyncio.timeout(10):
+            head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         self.status = int(head[0].split()[1])
         self.headers = {
             name.lower(): value.strip()

@@ -19,6 +19,11 @@ class Start:
     told: bytes = b""
 
 
+def is_recent(position: Position, ring: Ring) -> bool:
+    """Whether the store need not be asked where to begin."""
+    return position.kind in (Kind.NOW, Kind.LOST) or position.after >= ring.first > 0
+
+
 async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Start:
     """Turn a position into a start, with a `gap` where something can't be replayed."""
     retry = sse.retry(random.randint(2000, 5000))  # jittered: native EventSource has none of its own
@@ -28,7 +33,7 @@ async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Star
         return Start(current, retry)
     if kind is Kind.LOST or (kind is Kind.ID and after > hub.head):
         return Start(current, retry + sse.gap(0, current))
-    known_from = 0 if after >= ring.first > 0 else await _known_from(kind, store)
+    known_from = 0 if is_recent(position, ring) else await _known_from(kind, store)
     if after < known_from:
         return Start(known_from, retry + sse.gap(after + 1, known_from))
     return Start(after, retry)

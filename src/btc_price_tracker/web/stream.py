@@ -24,7 +24,7 @@ from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.mailbox import Mailbox
 from btc_price_tracker.web.resume import Position
-from btc_price_tracker.web.start import Start, locate
+from btc_price_tracker.web.start import Start, is_recent, locate
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -74,14 +74,19 @@ class PriceStream:
             await self._stay(receive, send, exchange)
 
     async def _leave(self, reactor: Reactor, receive: Receive, send: Send, exchange: Exchange) -> None:
-        """Stream on a descriptor of our own. What most clients need goes out with the head, in one packet."""
+        """Stream on a descriptor of our own. What most clients need goes out with the head, in one packet.
+
+        Where the store has to be asked, the head leaves at once: that may take its time.
+        """
         shared = self._streams
         with shared.admission:
             head = await exchange.head(send, _start())
-            start = await locate(self._position, shared.hub, shared.ring, shared.store)
-            if start.after < shared.ring.floor or not exchange.drained:
+            at_once = is_recent(self._position, shared.ring) and exchange.drained
+            if not at_once:
                 exchange.write(head)
                 head = b""
+            start = await locate(self._position, shared.hub, shared.ring, shared.store)
+            if not at_once:
                 await self._replay_history(start, send, exchange)
             # Nothing is awaited from here to the join: what the ring has now, it has then.
             fd = _detach(exchange)
