@@ -300,6 +300,23 @@ async def test_while_the_store_takes_its_time_the_head_is_there_and_who_goes_lea
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/prices/stream", "/prices/stream?since=1"])
+async def test_a_request_that_is_over_is_forgotten_without_the_garbage_collector(
+    server: Live, path: str
+) -> None:
+    await server.publish()
+    gc.collect()
+    gc.disable()
+    try:
+        async with await Client.get(server.port, path):
+            pass
+        await eventually(
+            lambda: not any(isinstance(thing, RequestResponseCycle) for thing in gc.get_objects())
+        )
+    finally:
+        gc.enable()
+
+
 async def test_responses_are_dated_when_they_are_made(server: Live) -> None:
     async with await connect(server) as client:
         first = (await dated(client)).timestamp()

@@ -5,6 +5,7 @@ Relies on private attributes of uvicorn's RequestResponseCycle (see web/server.p
 
 import os
 import sys
+import weakref
 from asyncio import Transport
 
 from starlette.types import Message, Send
@@ -21,7 +22,8 @@ class Exchange:
     def __init__(self, transport: Transport, cycle: RequestResponseCycle) -> None:
         self.unframed = False
         self._transport = transport
-        self._cycle = cycle
+        # A proxy, for the cycle has the scope, which has this: every request would wait for the garbage collector.
+        self._cycle: RequestResponseCycle = weakref.proxy(cycle)
 
     @property
     def closing(self) -> bool:
