@@ -196,13 +196,8 @@ class Hub:
         if told != self._said:
             opening += self._said
         after, page = self._replay(after)
-        if opening or page:
-            stream.lag = self._lagging[stream] = Lag(
-                after, opening + page, self._said, self._clock.monotonic()
-            )
-            self.advance(stream)
-        else:
-            self._begin_live(stream)
+        stream.lag = self._lagging[stream] = Lag(after, opening + page, self._said, self._clock.monotonic())
+        self.advance(stream)
         if self.draining:  # it was under way to us when the end began
             self._end(stream, sse.retry(random.randint(1000, 5000)))
 
@@ -216,9 +211,7 @@ class Hub:
                 sent = stream.write(lag.pending)
                 lag.pending = lag.pending[sent:]
                 lag.moved = self._clock.monotonic()
-                self._lagging[stream] = self._lagging.pop(
-                    stream
-                )  # the latest to progress is the last in order
+                self._lagging[stream] = self._lagging.pop(stream)  # in order: it is the latest to progress
                 if lag.pending:
                     self._wait_for_room(stream, lag)
                     return
@@ -238,10 +231,6 @@ class Hub:
 
     def _is_live(self, stream: Stream) -> bool:
         return self._live.get(stream.fd) is stream
-
-    def _begin_live(self, stream: Stream) -> None:
-        self._live[stream.fd] = stream
-        self._changed = True
 
     def _end_live(self, stream: Stream) -> None:
         del self._live[stream.fd]
@@ -265,7 +254,8 @@ class Hub:
             stream.want_room(False)
         stream.lag = None
         del self._lagging[stream]
-        self._begin_live(stream)
+        self._live[stream.fd] = stream
+        self._changed = True
 
     def _load(self, lag: Lag) -> bool:
         """Give a laggard its next bytes, if it has none; False once it has everything that live streams have."""
