@@ -406,6 +406,14 @@ async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(s
             "chunked_encoding",
             "expected_content_length",
         } <= set(vars(connection.cycle))
+        plain = HttpToolsProtocol(connection.config, connection.server_state, connection.app_state)
+        before = dict(vars(plain))
+        plain.connection_made(connection.transport)
+        connection.connections.discard(plain)
+        made = {name: value for name, value in vars(plain).items() if value is not before[name]}
+        assert made.keys() == {"transport", "flow", "scheme", "server", "client"}
+        assert type(made.pop("flow")) is type(connection.flow)
+        assert made == {name: getattr(connection, name) for name in made}
         assert (connection.url, connection.headers) == (b"/healthz", [(b"host", b"localhost")])
         assert connection.transport.get_extra_info("socket").fileno() >= 0
         assert connection.timeout_keep_alive_task is not None

@@ -1,8 +1,8 @@
 """uvicorn, with deadlines on every connection and an `Exchange` for every request.
 
 `Connection` and `Exchange` rely on private attributes of uvicorn's HttpToolsProtocol (hence the narrow pin;
-tests/web/test_server.py watches them): scope, url, headers, transport, cycle and its `response_complete`,
-`disconnected`, `transport`, `chunked_encoding`, `expected_content_length`.
+tests/web/test_server.py watches them): what connection_made sets, scope, url, headers, cycle and its
+`response_complete`, `disconnected`, `transport`, `chunked_encoding`, `expected_content_length`.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
@@ -41,8 +42,13 @@ class Connection(HttpToolsProtocol):
         self._too_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
-        """Start the deadline for the first head."""
-        super().connection_made(transport)
+        """Do as uvicorn's, which makes two sockets to learn the addresses, and await the first head."""
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.scheme = "http"
+        self.server = _address(transport, "sockname")
+        self.client = _address(transport, "peername")
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -113,6 +119,12 @@ class Connection(HttpToolsProtocol):
         head += [f"{name.decode()}: {value.decode()}" for name, value in response.raw_headers]
         self.transport.write("\r\n".join([*head, "", ""]).encode() + bytes(response.body))
         self.transport.close()
+
+
+def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
+    """Host and port, without what else IPv6 has; None where the client is gone already."""
+    address = transport.get_extra_info(name)
+    return None if address is None else address[:2]
 
 
 class Server(uvicorn.Server):
