@@ -4,7 +4,6 @@ import asyncio
 import gc
 import socket
 import time
-import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -18,6 +17,7 @@ from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
 from btc_price_tracker.store.mongodb import MongoStore, faults
 from databases.mongo import MongoServer
+from databases.told import SECRET, told
 
 DAY = 86_400_000  # ms
 
@@ -266,14 +266,6 @@ async def test_a_host_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPa
 # Words, and what they never hold
 
 
-SECRET = "hunter2"
-
-
-def held(error: BaseException) -> str:
-    """Everything that a log might print of an error."""
-    return "".join((str(error), repr(error), *traceback.format_exception(error)))
-
-
 @pytest.mark.usefixtures("cut_off")
 @ignore_unclosed
 @pytest.mark.parametrize(
@@ -297,14 +289,14 @@ async def test_no_error_of_a_url_holds_its_password(
     monkeypatch.setattr(faults, "PATIENCE", 0.3)
     with pytest.raises(StoreError, match=words) as caught:
         await open_store(url, capacity=1)
-    assert SECRET not in held(caught.value)
+    assert SECRET not in told(caught.value)
 
 
 async def test_a_wrong_password_is_refused_and_not_told(mongo_server: MongoServer) -> None:
     url = mongo_server.url("prices", password="hunter2 wrong")
     with pytest.raises(StoreError, match="Authentication failed") as caught:
         await open_store(url, capacity=1)
-    assert SECRET not in held(caught.value)
+    assert SECRET not in told(caught.value)
 
 
 async def test_a_store_shows_no_password(url: str) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -15,6 +14,7 @@ from btc_price_tracker.store import Span, StoreError, open_store
 from btc_price_tracker.store.postgres import PostgresStore, connections, rows, schema
 from btc_price_tracker.store.postgres.window import WINDOW
 from databases.postgres import PASSWORD, PostgresServer
+from databases.told import SECRET, told
 
 
 def ticks(*tick_ids: int) -> list[Tick]:
@@ -372,14 +372,6 @@ async def test_a_host_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPa
 # Words, and what they never hold
 
 
-SECRET = "hunter2"
-
-
-def held(error: BaseException) -> str:
-    """Everything that a log might print of an error."""
-    return "".join((str(error), repr(error), *traceback.format_exception(error)))
-
-
 @pytest.mark.parametrize(
     ("url", "words"),
     [
@@ -397,7 +389,7 @@ def held(error: BaseException) -> str:
 async def test_no_error_of_a_url_holds_its_password(url: str, words: str) -> None:
     with pytest.raises(StoreError, match=words) as caught:
         await open_store(url, capacity=1)
-    assert SECRET not in held(caught.value)
+    assert SECRET not in told(caught.value)
 
 
 async def test_no_error_of_the_server_holds_the_password(
@@ -412,8 +404,8 @@ async def test_no_error_of_the_server_holds_the_password(
     for url, words in refused.items():
         with pytest.raises(StoreError, match=words) as caught:
             await open_store(url, capacity=1)
-        assert SECRET not in held(caught.value)
-        assert PASSWORD not in held(caught.value)
+        assert SECRET not in told(caught.value)
+        assert PASSWORD not in told(caught.value)
 
 
 async def test_a_user_who_may_not_make_tables_is_told_what_is_missing(
@@ -423,7 +415,7 @@ async def test_a_user_who_may_not_make_tables_is_told_what_is_missing(
     url = postgres_server.url(database, password=SECRET).replace("//postgres:", f"//{database}_guest:")
     with pytest.raises(StoreError, match="grant it the right to create and use tables") as caught:
         await open_store(url, capacity=1)
-    assert SECRET not in held(caught.value)
+    assert SECRET not in told(caught.value)
 
 
 async def test_a_store_shows_no_password(url: str) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from typing import Any
 
 import pytest
 import uvloop
@@ -251,13 +252,18 @@ async def test_a_stream_begins_after_what_was_asked_for_before_it(server: Live) 
     for number, client in enumerate(clients):
         client.writer.write(number * DOCUMENT + STREAM)
     await eventually(lambda: len(server.hub) >= 1)
-    await asyncio.sleep(0.2)
+    await eventually(lambda: any(map(is_full, server.server.server_state.connections)))
     for number, client in enumerate(clients):
         for _ in range(number):
             assert (await asyncio.wait_for(answer(client), 5))[0] == 200
         assert (await client.head())["content-type"].startswith("text/event-stream")
         assert await client.prices(1) == [price]
         client.close()
+
+
+def is_full(connection: Any) -> bool:
+    """Whether bytes wait in the server because the kernel takes no more."""
+    return bool(connection.transport.get_write_buffer_size())
 
 
 async def test_what_is_asked_for_after_a_stream_does_not_disturb_it(
@@ -315,6 +321,15 @@ async def test_a_request_that_is_over_is_forgotten_without_the_garbage_collector
         )
     finally:
         gc.enable()
+
+
+async def test_of_two_positions_in_one_request_the_first_counts(server: Live) -> None:
+    ids = [await server.publish() for _ in range(3)]
+    async with await connect(server) as client:
+        fields = "".join(f"Last-Event-ID: {tick_id}\r\n" for tick_id in ids[:2])
+        client.writer.write(f"GET /prices/stream HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+        await client.head()
+        assert await client.prices(2) == ids[1:]
 
 
 async def test_responses_are_dated_when_they_are_made(server: Live) -> None:

@@ -45,7 +45,7 @@ def application(parts: Parts) -> ASGIApp:
     problems.install(app)
 
     def stream(scope: Scope) -> PriceStream:
-        headers = dict(scope["headers"])
+        headers = dict(reversed(scope["headers"]))  # of a field that comes twice, the first counts
         last_event_id = headers.get(b"last-event-id", b"").decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
         wanted = position(last_event_id, query, parts.clock.now())

@@ -11,7 +11,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily as Counter
+from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
+from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from btc_price_tracker import __version__
@@ -60,34 +62,34 @@ class Metrics(Collector):
         hub = self.hub
         if hub.latest is not None:
             latest = latest_view(hub.latest, hub.status, self.clock.now())
-            yield _gauge("btc_price_dollars", "The last price published.", float(latest.price))
-            yield _gauge(
+            yield Gauge("btc_price_dollars", "The last price published.", float(latest.price))
+            yield Gauge(
                 "btc_price_spread_dollars", "Half-width of its sources' agreement.", float(latest.spread)
             )
-            yield _gauge("btc_price_sources", "Sources that it was computed from.", latest.sources)
-            yield _gauge("btc_price_age_seconds", "Its age, as clients see it.", latest.age)
+            yield Gauge("btc_price_sources", "Sources that it was computed from.", latest.sources)
+            yield Gauge("btc_price_age_seconds", "Its age, as clients see it.", latest.age)
         status = {each: each is hub.status for each in Status}
         yield _gauges("btc_price_status", "1 for the status that the price has.", status, "status")
-        yield _counter("btc_prices_published", "Prices published since the start.", hub.published)
+        yield Counter("btc_prices_published", "Prices published since the start.", hub.published)
 
     def _streams(self) -> Iterator[Metric]:
         hub = self.hub
-        yield _gauge("btc_streams", "Open streams.", len(hub))
-        yield _gauge(
+        yield Gauge("btc_streams", "Open streams.", len(hub))
+        yield Gauge(
             "btc_streams_lagging", "Of these, the ones that wait for room in the kernel.", hub.lagging
         )
-        yield _counter("btc_streams_joined", "Streams opened since the start.", hub.joined)
-        yield _counter(
+        yield Counter("btc_streams_joined", "Streams opened since the start.", hub.joined)
+        yield Counter(
             "btc_streams_stalled", "Streams closed because they took nothing for 30 s.", hub.stalled
         )
-        yield _counter("btc_streams_refused", "Clients told to come back later.", self.admission.refused)
-        yield _counter("btc_stream_writes", "Broadcasts, times the streams of each.", hub.writes)
+        yield Counter("btc_streams_refused", "Clients told to come back later.", self.admission.refused)
+        yield Counter("btc_stream_writes", "Broadcasts, times the streams of each.", hub.writes)
 
     def _sources(self) -> Iterator[Metric]:
         states = self.panel.states()
         judged: dict[str, Judged] = {quote.source: quote for quote in self.hub.quotes}
         now = {state.name: state_of(state, judged.get(state.name)) for state in states}
-        family = GaugeMetricFamily(
+        family = Gauge(
             "btc_source_state",
             "1 for the state that a source is in; /sources says why.",
             labels=["source", "state"],
@@ -107,9 +109,9 @@ class Metrics(Collector):
 
     def _store(self) -> Iterator[Metric]:
         outbox = self.outbox
-        yield _gauge("btc_store_up", "1 while the store takes prices.", outbox.fault is None)
-        yield _gauge("btc_store_waiting", "Prices that wait for the store.", len(outbox))
-        yield _counter("btc_store_lost", "Prices that overflowed while the store failed.", outbox.lost)
+        yield Gauge("btc_store_up", "1 while the store takes prices.", outbox.fault is None)
+        yield Gauge("btc_store_waiting", "Prices that wait for the store.", len(outbox))
+        yield Counter("btc_store_lost", "Prices that overflowed while the store failed.", outbox.lost)
 
 
 def install(app: FastAPI, metrics: Metrics, token: str | None) -> None:
@@ -131,25 +133,17 @@ def _bears(request: Request, token: str) -> bool:
     return compare_digest(given.encode(), f"Bearer {token}".encode())
 
 
-def _gauge(name: str, meaning: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, meaning, value)
-
-
-def _counter(name: str, meaning: str, value: int) -> Metric:
-    return CounterMetricFamily(name, meaning, value)
-
-
 def _gauges(
     name: str, meaning: str, values: Mapping[str, float] | Mapping[Status, bool], label: str = "source"
 ) -> Metric:
-    family = GaugeMetricFamily(name, meaning, labels=[label])
+    family = Gauge(name, meaning, labels=[label])
     for each, value in values.items():
         family.add_metric([each], value)
     return family
 
 
 def _counters(name: str, meaning: str, values: Mapping[str, int]) -> Metric:
-    family = CounterMetricFamily(name, meaning, labels=["source"])
+    family = Counter(name, meaning, labels=["source"])
     for source, value in values.items():
         family.add_metric([source], value)
     return family
