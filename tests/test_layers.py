@@ -19,7 +19,7 @@ ALLOWED = {
     "fanout": {"price"},
     "settings": {"sources", "store"},
     "pipeline": {"price", "sources", "store", "broker", "fanout"},
-    "web": {"price", "sources", "store", "fanout"},
+    "web": {"price", "sources", "store", "fanout", "telemetry"},
     "playback": {"price", "sources"},
     "app": {"price", "sources", "store", "broker", "fanout", "web", "settings", "pipeline"},
     "demo": {"app", "playback", "settings"},

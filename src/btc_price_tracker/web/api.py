@@ -80,7 +80,7 @@ class StreamFirst:
         """Choose the way."""
         if scope["path"] != "/prices/stream" or scope["method"] not in ("GET", "HEAD"):
             await self._rest(scope, receive, send)
-        elif any(name == b"origin" for name, _ in scope["headers"]):
+        elif b"origin" in dict(scope["headers"]):
             await self._stream_for_pages(scope, receive, send)
         else:
             await self._answer(scope, receive, send)

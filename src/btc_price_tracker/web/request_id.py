@@ -4,7 +4,8 @@ import random
 import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bind_contextvars
+
+from btc_price_tracker.telemetry.logs import REQUEST_ID
 
 _SANE = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
 
@@ -25,21 +26,24 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = next(
-            (value for name, value in scope["headers"] if name == b"x-request-id" and _SANE.fullmatch(value)),
-            None,
-        )
-        if request_id is None:
-            request_id = new_request_id().encode()
-        bind_contextvars(request_id=request_id.decode())
+        request_id = _callers(scope) or new_request_id()
+        REQUEST_ID.set(request_id)
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [
                     *message["headers"],
-                    (b"x-request-id", request_id),
+                    (b"x-request-id", request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
                 ]
             await send(message)
 
         await self._app(scope, receive, send_with_id)
+
+
+def _callers(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE.fullmatch(value):
+            sane: str = value.decode()
+            return sane
+    return None

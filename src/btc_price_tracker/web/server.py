@@ -33,13 +33,11 @@ UNREACHABLE = 30  # seconds until a peer that acknowledges nothing is given up (
 class Connection(HttpToolsProtocol):
     """One HTTP/1 connection. The head of a request must arrive within HEAD_DEADLINE and HEAD_LIMIT."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._due = math.inf  # loop time by which the head that is awaited must be whole
-        self._in_head = False
-        self._received = 0  # bytes of a head that is not whole yet
-        self._head_ended = False  # in the piece of data that is being parsed
-        self._too_large = False
+    _due = math.inf  # loop time by which the head that is awaited must be whole
+    _in_head = False
+    _received = 0  # bytes of a head that is not whole yet
+    _head_ended = False  # in the piece of data that is being parsed
+    _too_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         """Do as uvicorn's, which makes two sockets to learn the addresses, and await the first head."""
@@ -83,7 +81,7 @@ class Connection(HttpToolsProtocol):
         self._due = math.inf
         self._in_head = False
         self._head_ended = True
-        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_LIMIT:
+        if self._size_of_head() > HEAD_LIMIT:
             self._too_large = True
             raise ValueError("the head is too large")
         super().on_headers_complete()
@@ -103,7 +101,11 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
 
     def _await_head(self) -> None:
-        self._due = min(self._due, self.loop.time() + HEAD_DEADLINE)
+        if self._due == math.inf:
+            self._due = self.loop.time() + HEAD_DEADLINE
+
+    def _size_of_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _is_idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

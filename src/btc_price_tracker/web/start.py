@@ -26,7 +26,7 @@ def is_recent(position: Position, ring: Ring) -> bool:
 
 async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Start:
     """Turn a position into a start, with a `gap` where something can't be replayed."""
-    retry = sse.retry(random.randint(2000, 5000))  # jittered: native EventSource has none of its own
+    retry = sse.retry(int(random.uniform(2000, 5000)))  # jittered: native EventSource has none of its own
     kind, after = position
     current = max(hub.head - 1, 0)
     if kind is Kind.NOW:

@@ -1,0 +1,30 @@
+"""What a line of the log says, read from the stderr of a process of its own: logging is set up once for each."""
+
+import json
+import subprocess
+import sys
+
+REQUEST = """
+import asyncio
+import structlog
+from btc_price_tracker.telemetry import logs
+from btc_price_tracker.web.request_id import RequestId
+
+async def app(scope, receive, send):
+    structlog.get_logger("app").warning("inside")
+
+logs.configure("info", "json")
+request = {"type": "http", "headers": [(b"x-request-id", b"mine")]}
+asyncio.run(RequestId(app)(request, None, None))
+structlog.get_logger("app").warning("outside")
+"""
+
+
+def test_a_line_bears_the_id_of_the_request_under_which_it_was_written() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", REQUEST], capture_output=True, text=True, timeout=30, check=True
+    )
+    inside, outside = map(json.loads, result.stderr.splitlines())
+    assert (inside["event"], inside["request_id"]) == ("inside", "mine")
+    assert outside["event"] == "outside"
+    assert "request_id" not in outside
