@@ -14,7 +14,6 @@ class Recorder:
     """A `hub.Stream`. `room` is how many bytes it still takes, None for any number."""
 
     def __init__(self, room: int | None = None) -> None:
-        self.fd = -id(self)  # it has none
         self.lag: Lag | None = None
         self.room = room
         self.taken = b""
@@ -23,7 +22,7 @@ class Recorder:
         self.farewell = b""
         self.waits = False
 
-    def write(self, data: bytes) -> int:
+    def send(self, data: bytes, /) -> int:
         if self.broken or self.closed:
             raise BrokenPipeError
         if self.room is None:

@@ -12,7 +12,7 @@ import pytest
 from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.fanout.reactor import Reactor, Socket
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import ManualClock, eventually
@@ -71,6 +71,10 @@ def is_open(fd: int) -> bool:
     return Path(f"/proc/self/fd/{fd}").exists()
 
 
+def stream_on(hub: Hub, fd: int) -> Socket:
+    return next(its for its in hub._live if isinstance(its, Socket) and its.fileno() == fd)
+
+
 def read_all(client: socket.socket) -> bytes:
     received = b""
     while data := client.recv(65536):
@@ -116,7 +120,7 @@ async def test_a_descriptor_that_is_taken_over_during_a_round_gets_nothing_of_th
     reactor.adopt(pair[0], 0, b"")
     reactor.adopt(second, 0, b"")
     publish(hub, 1)  # written to the first now, to the second in the loop's next turn
-    hub.leave(hub._live[second])
+    hub.leave(stream_on(hub, second))
     os.dup2(fd, second)
     if adopted:
         reactor.adopt(second, hub.head, b"", told=hub.said)

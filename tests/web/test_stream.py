@@ -5,8 +5,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from btc_price_tracker.price.model import Status
-from live import Client, Event, Live, live
+from btc_price_tracker.fanout import hub as hub_module
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.price.model import Status, Update
+from live import Client, Event, Live, a_tick, live
 
 pytestmark = pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
 
@@ -258,6 +260,29 @@ async def test_the_end_is_clean_with_a_jittered_retry(server: Live) -> None:
         client.close()
     assert len(retries) > 10
     assert len(server.hub) == 0
+
+
+async def test_a_stream_that_ends_amid_a_round_gets_no_more_of_it_and_holds_up_nobody(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "SLICE", 1)
+    first, second, third = [await Client.get(server.port, "/prices/stream") for _ in range(3)]
+    for client in first, second, third:
+        await client.events(2)
+    tick = a_tick(server.clock.now())
+    server.hub.publish(
+        Update(server.hub.status, server.hub.reason, tick)
+    )  # to the first, in this turn of the loop
+    server.hub._end([*server.hub._live][1], sse.retry(1000))
+    async with asyncio.timeout(10):
+        last = await server.publish()
+    for client in first, third:
+        assert await client.prices(2) == [tick.id, last]
+    assert (await second.event()).retry == 1000
+    with pytest.raises(EOFError):
+        await second.event()
+    for client in first, second, third:
+        client.close()
 
 
 async def test_a_full_house_sends_browsers_back_and_refuses_others(detach: bool) -> None:  # noqa: FBT001 - see server

@@ -5,20 +5,13 @@ moves `_head` to the newest id among them, and writes the payload to every strea
 a slice at a time so that the loop keeps answering. Whoever joins or catches up gets the ring up to `_head` and is live
 only for later rounds. So every stream gets every frame once, whatever happens between two slices.
 
-What a round runs through are descriptors, not streams: ten thousand objects that were not touched for a second are not
-in the processor's cache, and fetching them would take as long as everything else that Python does here. A descriptor
-that is closed between two slices may belong to someone else by the next: `_gone` knows those.
-
 A stream that can't take a whole payload lags: it keeps the rest and its position and gets nothing more until the kernel
 has room; then it reads on from the ring. It costs the others nothing. Nothing in this file awaits between looking at
 the ring and adding to the live streams.
 """
 
 import asyncio
-import os
 import random
-from array import array
-from collections.abc import Iterable
 from typing import Protocol
 
 from btc_price_tracker.clock import Clock
@@ -47,16 +40,12 @@ class Lag:
 class Stream(Protocol):
     """One client's open connection. The hub owns `lag`: None while the stream is live."""
 
-    @property
-    def fd(self) -> int:
-        """The descriptor to write to; a negative number of its own where there is none, and `write` is to be used."""
-
     lag: Lag | None
 
-    def write(self, data: bytes) -> int:
+    def send(self, data: bytes, /) -> int:
         """Take as much as there is room for, and say how much.
 
-        Raises BlockingIOError where there is no room, another OSError where the client is gone.
+        Raises BlockingIOError where there is no room, another OSError where the client is gone or the stream closed.
         """
 
     def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - as asyncio's own switches
@@ -86,14 +75,12 @@ class Hub:
         self._ring = ring
         self._clock = clock
         self._heartbeat = heartbeat
-        self._live: dict[int, Stream] = {}  # by descriptor
+        self._live: dict[Stream, None] = {}  # a set that keeps its order
         self._lagging: dict[Stream, Lag] = {}  # in the order of their last progress
         self._outbox: list[bytes] = []
         self._broadcasting = False
-        self._round = array("q")  # the descriptors that a round runs through
+        self._round: list[Stream] = []  # who was live when it began; who has left since takes no more
         self._reached = 0  # how many of them it has done
-        self._gone: set[int] = set()  # those that were live when it began and are no longer
-        self._changed = False  # whether other streams are live than when it began
         self._payload = b""
         self._head = ring.last
         self._status_frame = self._said = self._frame_of_status()
@@ -153,37 +140,30 @@ class Hub:
         self._head = self._ring.last
         self._said = self._status_frame
         self._spoke = self._clock.monotonic()
-        if self._changed:
-            self._round = array("q", self._live)
-            self._changed = False
+        self._round = list(self._live)
         self._reached = 0
-        self._gone.clear()
         self.writes += len(self._round)
         self._write_slice()
 
     def _write_slice(self) -> None:
-        payload, size, write = self._payload, len(self._payload), os.write
-        for fd in self._next_slice():
+        payload, size = self._payload, len(self._payload)
+        begin, self._reached = self._reached, self._reached + SLICE
+        for stream in self._round[begin : self._reached]:
             try:
-                sent = write(fd, payload) if fd >= 0 else self._live[fd].write(payload)
+                sent = stream.send(payload)
             except BlockingIOError:
                 sent = 0
             except OSError:
-                self.leave(self._live[fd])
+                self.leave(stream)
                 continue
             if sent < size:
-                self._fall_behind(self._live[fd], payload[sent:])
+                self._fall_behind(stream, payload[sent:])
         if self._reached < len(self._round):
             asyncio.get_running_loop().call_soon(self._write_slice)
         else:
+            self._round = []
             self._broadcasting = False
             self._begin_round()
-
-    def _next_slice(self) -> Iterable[int]:
-        begin = self._reached
-        self._reached += SLICE
-        fds = self._round[begin : self._reached]
-        return [fd for fd in fds if fd not in self._gone] if self._gone else fds
 
     # Joining and lagging
 
@@ -208,7 +188,7 @@ class Hub:
             return
         try:
             while self._load(lag):
-                sent = stream.write(lag.pending)
+                sent = stream.send(lag.pending)
                 lag.pending = lag.pending[sent:]
                 lag.moved = self._clock.monotonic()
                 self._lagging[stream] = self._lagging.pop(stream)  # in order: it is the latest to progress
@@ -224,21 +204,12 @@ class Hub:
 
     def leave(self, stream: Stream) -> None:
         """Close a stream and forget it. Idempotent."""
-        if self._is_live(stream):
-            self._end_live(stream)
+        self._live.pop(stream, None)
         self._lagging.pop(stream, None)
         stream.close()
 
-    def _is_live(self, stream: Stream) -> bool:
-        return self._live.get(stream.fd) is stream
-
-    def _end_live(self, stream: Stream) -> None:
-        del self._live[stream.fd]
-        self._gone.add(stream.fd)
-        self._changed = True
-
     def _fall_behind(self, stream: Stream, pending: bytes) -> None:
-        self._end_live(stream)
+        del self._live[stream]
         lag = stream.lag = self._lagging[stream] = Lag(
             self._head, pending, self._said, self._clock.monotonic()
         )
@@ -254,8 +225,7 @@ class Hub:
             stream.want_room(False)
         stream.lag = None
         del self._lagging[stream]
-        self._live[stream.fd] = stream
-        self._changed = True
+        self._live[stream] = None
 
     def _load(self, lag: Lag) -> bool:
         """Give a laggard its next bytes, if it has none; False once it has everything that live streams have."""
@@ -302,7 +272,7 @@ class Hub:
         The spread and the jitter keep the clients from coming back all at once.
         """
         self.draining = True
-        everyone = [*self._live.values(), *self._lagging]
+        everyone = [*self._live, *self._lagging]
         latest_return = max(5000, len(everyone) // 2)  # ms: at most 2,000 a second come back
         steps = max(1, int(window * 10))
         for step in range(steps):
@@ -312,7 +282,6 @@ class Hub:
                 await self._clock.sleep(window / steps)
 
     def _end(self, stream: Stream, farewell: bytes) -> None:
-        if self._is_live(stream):
-            self._end_live(stream)
+        if stream in self._live:
             stream.finish(farewell)
         self.leave(stream)

@@ -10,7 +10,6 @@ class Mailbox:
     """Room for one payload; see `hub.Stream`. A full one makes its stream a laggard like any other."""
 
     def __init__(self, hub: Hub, abort: Callable[[], None]) -> None:
-        self.fd = -id(self)  # it has none
         self.lag: Lag | None = None
         self._hub = hub
         self._abort = abort  # how to cut off a client that takes nothing
@@ -19,8 +18,10 @@ class Mailbox:
         self._room_wanted = False
         self._ready = asyncio.Event()
 
-    def write(self, data: bytes) -> int:
+    def send(self, data: bytes, /) -> int:
         """Take everything if the box is empty."""
+        if self._ended:
+            raise BrokenPipeError
         if self._content:
             raise BlockingIOError
         self._content = data
