@@ -38,7 +38,10 @@ const prices = (plot, splits, axis, space, step) =>
   splits.map((price) => (step < 1 ? amount(price) : amount(price).slice(0, -3)));
 
 const times = (plot, splits, axis, space, step) =>
-  splits.map((seconds) => (step < 60 ? hourMinuteSecond : hourMinute)(seconds * 1000));
+  splits.map((seconds) => {
+    if (plot.valToPos(seconds, "x") < space / 3) return ""; // half of it would be cut off
+    return (step < 60 ? hourMinuteSecond : hourMinute)(seconds * 1000);
+  });
 
 const widest = (rem) => (plot, labels) =>
   (0.47 * Math.max(0, ...(labels ?? []).map(({ length }) => length)) + 0.6) * rem;
