@@ -13,7 +13,7 @@ from btc_price_tracker.fanout.hub import Hub, Lag
 from btc_price_tracker.fanout.sse import LAST_CHUNK
 
 
-class Socket(socket.socket):
+class Socket(socket.SocketType):  # socket.socket adds what files need, in Python
     """A stream that is a connected socket of ours. Its response is in HTTP/1.1 chunks."""
 
     __slots__ = ("_reactor", "lag")

@@ -11,6 +11,7 @@ import math
 import socket
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import uvicorn
@@ -105,7 +106,7 @@ class Connection(HttpToolsProtocol):
             self._due = self.loop.time() + HEAD_DEADLINE
 
     def _size_of_head(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return len(self.url) + sum(map(len, chain(*self.headers))) + 4 * len(self.headers)
 
     def _is_idle(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
