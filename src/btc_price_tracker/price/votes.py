@@ -35,9 +35,12 @@ def vote(said: Judged) -> Vote:
     Uses the raw fields of `said` only (bid, ask, last, rate, kind, age), never its rounded price.
     """
     bid, price, ask = _book(said)
-    rate = Fraction(1) if said.rate is None else Fraction(said.rate)
     narrow = max((ask - bid) / 2, price * _floor(said, has_book=bid < ask))
-    return Vote(bid * rate, price * rate, ask * rate, narrow * rate * _widening(said))
+    interval = narrow * _widening(said)
+    if said.rate is None:
+        return Vote(bid, price, ask, interval)
+    rate = Fraction(said.rate)
+    return Vote(bid * rate, price * rate, ask * rate, interval * rate)
 
 
 def _book(said: Judged) -> tuple[Fraction, Fraction, Fraction]:

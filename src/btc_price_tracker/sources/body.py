@@ -78,7 +78,7 @@ def read(body: bytes) -> Part:
     if len(body) > MAX_BYTES:
         raise NotAQuote(f"the body is larger than {MAX_BYTES} bytes")
     try:
-        return Part(_decode(body.decode()))
+        return Part(_JSON.decode(body.decode()))
     except ValueError as error:
         raise NotAQuote("the body is HTML" if _is_html(body) else "the body is not JSON") from error
     except RecursionError as error:
@@ -95,12 +95,6 @@ def refusal(*said: Part, throttled: bool = False) -> Refused:
     return fault(f"the source says no: {words}")
 
 
-def _decode(text: str) -> Any:
-    return json.loads(
-        text, parse_int=str, parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_unique
-    )
-
-
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
@@ -110,6 +104,11 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise NotAQuote(f"the body holds {name}, which is no number")
+
+
+_JSON = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=_refuse_constant, object_pairs_hook=_unique
+)
 
 
 def _is_html(body: bytes) -> bool:
