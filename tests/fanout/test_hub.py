@@ -1,6 +1,7 @@
 """The hub with streams that take what the test lets them."""
 
 import asyncio
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
@@ -136,6 +137,15 @@ async def test_leaving_twice_does_no_harm(hub: Hub) -> None:
     hub.leave(stream)
     hub.advance(stream)
     assert len(hub) == 0
+
+
+async def test_who_has_left_is_forgotten_though_it_was_part_of_a_round(hub: Hub) -> None:
+    (stream,) = joined(hub)
+    publish(hub, 1)
+    hub.leave(stream)
+    left = weakref.ref(stream)
+    del stream
+    assert left() is None
 
 
 async def test_a_laggard_gets_the_rest_and_all_it_missed_once_there_is_room(hub: Hub) -> None:
