@@ -179,7 +179,7 @@ async def test_every_client_reads_the_same_and_does_as_it_is_told(detach: bool) 
             await eventually(lambda: len(server.hub) == 4, seconds=20)
             await say_everything(server, clock)
             await server.publish()
-            for stream in [*server.hub._live]:
+            for stream in list(server.hub._live):
                 server.hub._end(stream, sse.retry(RETRY))
             await read_on(ours)
             expected = parse(ours.raw)

@@ -42,8 +42,8 @@ class RequestId:
 
 
 def _callers(scope: Scope) -> str | None:
-    for name, value in scope["headers"]:
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    for name, value in headers:
         if name == b"x-request-id" and _SANE.fullmatch(value):
-            sane: str = value.decode()
-            return sane
+            return value.decode()
     return None
