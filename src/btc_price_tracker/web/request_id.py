@@ -12,7 +12,7 @@ _SANE = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
 
 def new_request_id() -> str:
     """Sixteen hexadecimal digits."""
-    return random.randbytes(8).hex()
+    return f"{random.getrandbits(64):016x}"
 
 
 class RequestId:

@@ -24,8 +24,8 @@ def is_recent(position: Position, ring: Ring) -> bool:
     return position.kind in (Kind.NOW, Kind.LOST) or position.after >= ring.first > 0
 
 
-async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Start:
-    """Turn a position into a start, with a `gap` where something can't be replayed."""
+def begin(position: Position, hub: Hub, known_from: int = 0) -> Start:
+    """Turn a position into a start, with a `gap` where what came before the id `known_from` + 1 can't be replayed."""
     retry = sse.retry(int(random.uniform(2000, 5000)))  # jittered: native EventSource has none of its own
     kind, after = position
     current = max(hub.head - 1, 0)
@@ -33,10 +33,14 @@ async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Star
         return Start(current, retry)
     if kind is Kind.LOST or (kind is Kind.ID and after > hub.head):
         return Start(current, retry + sse.gap(0, current))
-    known_from = 0 if is_recent(position, ring) else await _known_from(kind, store)
     if after < known_from:
         return Start(known_from, retry + sse.gap(after + 1, known_from))
     return Start(after, retry)
+
+
+async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Start:
+    """Begin with what the store knows of the time before the ring, where that is needed."""
+    return begin(position, hub, 0 if is_recent(position, ring) else await _known_from(position.kind, store))
 
 
 async def _known_from(kind: Kind, store: Store) -> int:

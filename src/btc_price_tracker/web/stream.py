@@ -24,7 +24,7 @@ from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.mailbox import Mailbox
 from btc_price_tracker.web.resume import Position
-from btc_price_tracker.web.start import Start, is_recent, locate
+from btc_price_tracker.web.start import Start, begin, is_recent, locate
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -81,12 +81,12 @@ class PriceStream:
         shared = self._streams
         with shared.admission:
             head = await exchange.head(send, _start())
-            at_once = is_recent(self._position, shared.ring) and exchange.drained
-            if not at_once:
+            if is_recent(self._position, shared.ring) and exchange.drained:
+                start = begin(self._position, shared.hub)
+            else:
                 exchange.write(head)
                 head = b""
-            start = await locate(self._position, shared.hub, shared.ring, shared.store)
-            if not at_once:
+                start = await locate(self._position, shared.hub, shared.ring, shared.store)
                 await self._replay_history(start, send, exchange)
             # Nothing is awaited from here to the join: what the ring has now, it has then.
             fd = _detach(exchange)
