@@ -1,6 +1,8 @@
 """The reactor on real sockets."""
 
 import asyncio
+import collections
+import itertools
 import os
 import socket
 import struct
@@ -10,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from btc_price_tracker.fanout import hub as hub_module
+from btc_price_tracker.fanout import reactor as reactor_module
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.hub import Hub, Stream
 from btc_price_tracker.fanout.reactor import Reactor, Socket
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Status, Update
@@ -94,6 +97,46 @@ async def test_an_adopted_socket_gets_its_opening_and_then_every_frame(
     assert sse.price(a_tick(1)) in received
     assert received.endswith(b"\r\n0\r\n\r\n")
     assert not is_open(fd)
+
+
+async def test_what_the_kernel_cannot_watch_is_refused_and_closed(
+    hub: Hub, reactor: Reactor, tmp_path: Path
+) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)  # epoll takes no folder
+    with pytest.raises(PermissionError):
+        reactor.adopt(fd, 0, b"")
+    assert not is_open(fd)
+    assert len(hub) == 0
+
+
+async def test_a_crowd_that_catches_up_leaves_the_loop_its_turns(
+    hub: Hub, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reactor_module, "SLICE", 3)
+    turns, advanced = itertools.count(), collections.Counter[int]()
+    advance, turn = hub.advance, next(turns)
+
+    def advance_and_count(stream: Stream) -> None:
+        advanced[turn] += 1
+        advance(stream)
+
+    def count_turns() -> None:
+        nonlocal turn
+        turn = next(turns)
+        loop.call_soon(count_turns)
+
+    pairs = [connected() for _ in range(10)]
+    for fd, _ in pairs:
+        reactor.adopt(fd, 0, b"x" * 4_000_000)
+    loop = asyncio.get_running_loop()
+    count_turns()
+    monkeypatch.setattr(hub, "advance", advance_and_count)
+    for _, client in pairs:
+        client.recv(4_000_000)
+    await eventually(lambda: sum(advanced.values()) >= len(pairs))
+    assert max(advanced.values()) <= 3
+    for _, client in pairs:
+        client.close()
 
 
 async def test_a_client_that_sent_more_than_it_asked_still_gets_a_clean_end(

@@ -10,6 +10,7 @@ from typing import Self
 import httptools
 
 _PRICE = re.compile(rb"^id: (\d+)$", re.MULTILINE)
+_GAP = re.compile(rb'^event: gap\ndata: {"from":(\d+),"to":(\d+)}$', re.MULTILINE)
 _RETRY = re.compile(rb"^retry: (\d+)$", re.MULTILINE)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds: closing sends RST
 
@@ -26,7 +27,7 @@ class Reader(asyncio.Protocol):
     def __init__(self, on_price: Callable[[int], None] | None = None) -> None:
         self.ids: list[int] = []
         self.retries: list[int] = []
-        self.gaps = 0
+        self.gaps: list[tuple[int, int]] = []  # from, to
         self.status = 0
         self.ended = False  # whether the response came to its proper end
         self.gone = asyncio.Event()
@@ -67,7 +68,7 @@ class Reader(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         whole, separator, self._unread = (self._unread + body).rpartition(b"\n\n")
         events = whole + separator
-        self.gaps += events.count(b"event: gap\n")
+        self.gaps += [(int(first), int(last)) for first, last in _GAP.findall(events)]
         self.retries += map(int, _RETRY.findall(events))
         for match in _PRICE.findall(events):
             self.ids.append(int(match))

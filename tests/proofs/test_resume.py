@@ -63,7 +63,7 @@ class Wanderer:
                 await asyncio.sleep(0.02)
         await asyncio.sleep(linger)
         self.chance.choice([reader.close, reader.reset])()
-        assert reader.gaps == 0
+        assert not reader.gaps
         self.visits.append(Visit(asked, after, reader.ids))
         self.last = max([self.last, *reader.ids])
 

@@ -107,10 +107,10 @@ async def test_a_stream_outlives_the_deadline_of_its_head(server: Live) -> None:
 async def test_a_stream_that_no_descriptor_is_left_for_stays_with_the_server(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def detach(_: Exchange) -> int:
+    def duplicate(_: Exchange) -> int:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(Exchange, "detach", detach)
+    monkeypatch.setattr(Exchange, "duplicate", duplicate)
     first = await server.publish()
     async with await Client.get(server.port, "/prices/stream") as client:
         assert await client.prices(1) == [first]
@@ -382,6 +382,20 @@ def test_an_address_in_use_is_refused_and_nothing_is_left_open() -> None:
     first[0].close()
     for again in listen("127.0.0.1", port):
         again.close()
+
+
+def test_an_address_that_this_machine_lacks_is_left_out_where_another_works(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 0))
+    lacking = (socket.AF_INET, socket.SOCK_STREAM, 0, "", ("203.0.113.1", 0))  # of a block for documentation
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [lacking, there])
+    (listener,) = listen("localhost", 0)
+    with listener:
+        assert listener.getsockname()[0] == "127.0.0.1"
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [lacking])
+    with pytest.raises(OSError, match="assign"):
+        listen("localhost", 0)
 
 
 def test_what_one_client_may_hold_is_bounded_in_memory_and_time() -> None:

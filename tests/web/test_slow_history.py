@@ -1,13 +1,15 @@
 """History and the present meet without a seam, however slowly a client reads and whatever happens meanwhile."""
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from btc_price_tracker.price.model import Status, Update
-from btc_price_tracker.testing import eventually
+from btc_price_tracker.testing import ManualClock, eventually
 from btc_price_tracker.web.exchange import Exchange
 from live import Client, Live, a_tick, live
 from proofs.reader import Reader, request
@@ -46,7 +48,7 @@ async def test_what_leaves_the_ring_while_a_client_reads_history_is_not_lost(ser
     reader.resume()
     await eventually(lambda: reader.ids[-1] == ids[-1])
     assert reader.ids == ids
-    assert reader.gaps == 0
+    assert not reader.gaps
     reader.close()
 
 
@@ -57,7 +59,7 @@ async def test_what_leaves_the_ring_while_a_socket_leaves_the_server_is_not_lost
 ) -> None:
     ids = [await server.publish() for _ in range(2)]
     coming = [ids[-1] + 1 + number for number in range(2 * RING)] if detach else []
-    leave = Exchange.detach
+    leave = Exchange.duplicate
 
     def leave_in_a_busy_moment(exchange: Exchange) -> int:
         for tick_id in coming:
@@ -65,7 +67,7 @@ async def test_what_leaves_the_ring_while_a_socket_leaves_the_server_is_not_lost
             asyncio.get_running_loop().call_soon(server.hub.publish, update)
         return leave(exchange)
 
-    monkeypatch.setattr(Exchange, "detach", leave_in_a_busy_moment)
+    monkeypatch.setattr(Exchange, "duplicate", leave_in_a_busy_moment)
     async with await Client.get(server.port, "/prices/stream", last_event_id=str(ids[0])) as client:
         assert await client.prices(1 + len(coming)) == [ids[1], *coming]
         assert b"gap" not in client.raw
@@ -76,3 +78,32 @@ async def test_since_the_beginning_of_time_has_no_gap(server: Live) -> None:
         fresh = await server.publish()
         assert await client.prices(1) == [fresh]
         assert b"gap" not in client.raw
+
+
+async def test_what_retention_drops_while_a_client_reads_is_said(detach: bool, tmp_path: Path) -> None:  # noqa: FBT001 - see server
+    clock, file = ManualClock(), tmp_path / "prices.db"
+    kept = {"store_url": f"sqlite:///{file}", "retention": 3000}
+    async with live(clock, detach=detach, store_size=RING, **kept) as server:
+        ids = []
+        for _ in range(2500):
+            clock.step(1)
+            ids.append(await server.publish())
+        reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
+        await eventually(lambda: reader.ids)
+        reader.pause()
+        clock.step(2500)
+        await clock.advance(60)
+        await eventually(lambda: oldest(file) > ids[2000])
+        reader.resume()
+        await eventually(lambda: reader.ids[-1] == ids[-1])
+        got = [tick_id for tick_id in ids if tick_id in set(reader.ids)]
+        assert reader.ids == got
+        assert reader.ids != ids  # else nothing was dropped in time
+        (gap,) = reader.gaps
+        assert [tick_id for tick_id in ids if gap[0] <= tick_id <= gap[1]] == sorted(set(ids) - set(got))
+        reader.close()
+
+
+def oldest(file: Path) -> int:
+    with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        return int(connection.execute("SELECT min(id) FROM ticks").fetchone()[0])

@@ -5,12 +5,15 @@ Linux only: `Reactor.available()` is False elsewhere and streams stay with the H
 
 import asyncio
 import contextlib
+import os
 import select
 import socket
 import sys
 
 from btc_price_tracker.fanout.hub import Hub, Lag
 from btc_price_tracker.fanout.sse import LAST_CHUNK
+
+SLICE = 64  # sockets seen to before the loop gets a turn: who catches up may be sent as much as the kernel has room for
 
 
 class Socket(socket.SocketType):  # socket.socket adds what files need, in Python
@@ -56,9 +59,16 @@ class Reactor:
         return sys.platform == "linux"
 
     def adopt(self, fd: int, after: int, opening: bytes, told: bytes = b"") -> None:
-        """Own this connected, non-blocking descriptor and stream to it; see `Hub.join`."""
+        """Own this connected, non-blocking descriptor and stream to it; see `Hub.join`.
+
+        Raises OSError, and has closed the descriptor, where the kernel can't watch one more.
+        """
+        try:
+            self._epoll.register(fd, select.EPOLLRDHUP)
+        except OSError:
+            os.close(fd)
+            raise
         stream = self._streams[fd] = Socket(fd, self)
-        self._epoll.register(fd, select.EPOLLRDHUP)
         self._hub.join(stream, after, opening, told)
 
     def listen(self, fd: int, *, for_room: bool) -> None:
@@ -78,7 +88,7 @@ class Reactor:
         self._epoll.close()
 
     def _poll(self) -> None:
-        for fd, events in self._epoll.poll(0):
+        for fd, events in self._epoll.poll(0, SLICE):
             stream = self._streams.get(fd)
             if stream is None:
                 continue

@@ -61,15 +61,14 @@ class Exchange:
         if not self.closing:
             self._transport.set_write_buffer_limits(0)
 
-    def detach(self) -> int:
-        """Give a descriptor of the client's socket to the caller and let the server believe that the client hung up.
+    def duplicate(self) -> int:
+        """A descriptor of the client's socket for the caller to own. Raises OSError where there is none left."""
+        return os.dup(self._transport.get_extra_info("socket").fileno())
 
-        Every byte sent must be with the kernel. Raises OSError where there is no descriptor left.
-        """
-        fd = os.dup(self._transport.get_extra_info("socket").fileno())
+    def let_go(self) -> None:
+        """Let the server believe that the client hung up: its own clean-up runs, nothing of the request is left."""
         self._cycle.disconnected = True
         self._transport.abort()
-        return fd
 
     def close(self) -> None:
         """End the connection once what was sent is written."""

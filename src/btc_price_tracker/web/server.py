@@ -7,6 +7,7 @@ tests/web/test_server.py watches them): what connection_made sets, scope, url, h
 
 import asyncio
 import contextlib
+import errno
 import math
 import socket
 import sys
@@ -185,24 +186,33 @@ def server(app: Any) -> Server:
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on every address of `host`; accepted ones inherit their options.
+    """Sockets that listen on every address of `host` that this machine has; accepted ones inherit their options.
 
-    Raises OSError where the address can't be had.
+    Raises OSError where it has none of them, or one can't be had.
     """
     sockets: list[socket.socket] = []
-    try:
+    missing: OSError | None = None
+    with contextlib.ExitStack() as undo:
         for family, _, _, _, address in dict.fromkeys(
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         ):
-            listener = socket.create_server(address, family=family, backlog=BACKLOG)
-            sockets.append(listener)
-            listener.setblocking(False)
-            _bound_each_client(listener)
-    except BaseException:
-        for listener in sockets:
-            listener.close()
-        raise
+            try:
+                sockets.append(undo.enter_context(_listener(family, address)))
+            except OSError as error:  # `localhost` is ::1 as well, even where there is no IPv6
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                missing = error
+        if missing and not sockets:
+            raise missing
+        undo.pop_all()
     return sockets
+
+
+def _listener(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
+    listener = socket.create_server(address, family=family, backlog=BACKLOG)
+    listener.setblocking(False)
+    _bound_each_client(listener)
+    return listener
 
 
 def _bound_each_client(listener: socket.socket) -> None:

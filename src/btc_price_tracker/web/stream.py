@@ -88,11 +88,10 @@ class PriceStream:
                 head = b""
                 start = await locate(self._position, shared.hub, shared.ring, shared.store)
                 await self._replay_history(start, send, exchange)
-            # Nothing is awaited from here to the join: what the ring has now, it has then.
-            fd = _detach(exchange)
-            if fd is not None:
-                reactor.adopt(fd, start.after, head + start.opening, start.told)
-        if fd is None:
+            # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with
+            # the kernel, so what the reactor writes comes after it.
+            has_left = _move(exchange, reactor, start, head)
+        if not has_left:
             exchange.write(head)
             exchange.hold_nothing_back()
             await self._follow(start, receive, send, exchange)
@@ -125,7 +124,11 @@ class PriceStream:
                 page = await anext(self._streams.store.since(start.after, self._streams.hub.head), None)
                 if page is None:
                     break  # the store has lost it too: the hub will say so
-                await _deliver(send, _frames(start.after, page, self._streams.holes))
+                dropped = (
+                    await self._streams.store.span()
+                ).dropped  # perhaps while the client took the page before
+                lost = Hole(start.after + 1, min(dropped, page[0].id - 1))
+                await _deliver(send, _frames(start.after, page, [lost, *self._streams.holes]))
                 start.after = page[-1].id
         except StoreError as error:
             log.warning("history cut short", reason=str(error))
@@ -186,15 +189,17 @@ def _can_leave(scope: Scope) -> bool:
     return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")
 
 
-def _detach(exchange: Exchange) -> int | None:
-    """Take the socket out of the server; None where that can't be done and the stream must stay."""
+def _move(exchange: Exchange, reactor: Reactor, start: Start, head: bytes) -> bool:
+    """Take the socket out of the server and into the reactor, unless that can't be done and the stream must stay."""
     if exchange.closing:
-        return None
+        return False
     try:
-        return exchange.detach()
+        reactor.adopt(exchange.duplicate(), start.after, head + start.opening, start.told)
     except OSError as error:
         log.warning("stream stays with the server", reason=str(error))
-        return None
+        return False
+    exchange.let_go()
+    return True
 
 
 async def _end(exchange: Exchange | None, receive: Receive, send: Send) -> None:
