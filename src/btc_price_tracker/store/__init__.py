@@ -80,8 +80,8 @@ class Scheme(NamedTuple):
     remote: bool = False  # whether it may be out of reach for a while
 
 
-_POSTGRES = "pip install 'btc-price-tracker[postgres]'"
-_MONGODB = "pip install 'btc-price-tracker[mongodb]'"
+_POSTGRES = ".venv/bin/pip install -e '.[postgres]'"
+_MONGODB = ".venv/bin/pip install -e '.[mongodb]'"
 
 SCHEMES = {
     "memory": Scheme("snapshot", "memory:// or memory:///path", "nothing else"),
