@@ -1,6 +1,7 @@
 """Every connection has deadlines and limits, and nothing of it is left behind."""
 
 import asyncio
+import contextlib
 import errno
 import gc
 import json
@@ -20,9 +21,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from btc_price_tracker.store import Span
 from btc_price_tracker.testing import eventually
+from btc_price_tracker.web import connection as connection_module
 from btc_price_tracker.web import server as server_module
+from btc_price_tracker.web.connection import HEAD_LIMIT, Connection
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
-from btc_price_tracker.web.server import HEAD_LIMIT, Connection, listen
+from btc_price_tracker.web.server import listen
 from live import Client, Live, live
 
 DEADLINE = 0.4  # seconds, in place of ten
@@ -33,7 +36,7 @@ STREAM = b"GET /prices/stream HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
-    monkeypatch.setattr(server_module, "HEAD_DEADLINE", DEADLINE)
+    monkeypatch.setattr(connection_module, "HEAD_DEADLINE", DEADLINE)
     monkeypatch.setattr(server_module, "LOOK", 0.05)
     monkeypatch.setattr(server_module, "IDLE", 1)
     async with live() as server:
@@ -245,6 +248,85 @@ async def test_pipelined_requests_are_answered_in_order_however_many_come_at_onc
             assert client.headers["x-request-id"] == str(number)
 
 
+async def test_a_flood_of_pipelined_requests_waits_as_bytes(server: Live) -> None:
+    async with await connect(server) as client:
+        request = b"GET /x HTTP/1.1\r\n\r\n"
+        client.writer.write(request * 10_000)
+        most = 0
+        for _ in range(300):  # turns of the loop
+            await asyncio.sleep(0)
+            most = max([most, *(len(its.pipeline) for its in open_connections(server))])
+        assert 0 < most <= 4096 / len(request) + 1
+
+
+def open_connections(server: Live) -> list[Connection]:
+    return [its for its in server.server.server_state.connections if isinstance(its, Connection)]
+
+
+@pytest.mark.parametrize("trailer", [b"a:b\r\n", b"y" * 100], ids=["many", "endless"])
+async def test_what_trails_a_body_is_neither_kept_nor_endless(
+    server: Live, trailer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "HEAD_DEADLINE", 60)
+    async with await connect(server) as client:
+        client.writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
+        assert (await answer(client))[0] == 405
+        (connection,) = open_connections(server)
+        client.writer.write(b"z:" + trailer * 1000)
+        await client.writer.drain()
+        await asyncio.sleep(0.05)
+        assert len(connection.headers) == 2
+        with contextlib.suppress(ConnectionError):
+            for _ in range(500):
+                client.writer.write(trailer * 1000)
+                await client.writer.drain()
+                await asyncio.sleep(0)
+        assert not open_connections(server)
+
+
+@pytest.mark.parametrize("version", ["1.0", "1.1"])
+async def test_who_hangs_up_with_a_request_behind_its_stream_is_forgotten(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with live(detach=False) as server:
+        client = await connect(server)
+        client.writer.write(STREAM.replace(b"1.1", version.encode()) + REQUEST)
+        await client.head()
+        await eventually(lambda: len(server.hub) == 1)
+        reset(client)
+        await eventually(lambda: not open_connections(server))
+        await eventually(lambda: len(server.hub) == 0)
+        await eventually(lambda: not server.server.server_state.tasks)
+
+
+async def test_garbage_behind_requests_is_refused_after_their_answers(server: Live) -> None:
+    async with await connect(server) as client:
+        client.writer.write(REQUEST + DOCUMENT + b"zz\r\n\r\n")
+        assert (await answer(client))[0] == 200
+        assert (await answer(client))[0] == 200
+        _, body = await answer(client)
+        assert_is_problem(client, body, 400)
+        assert await client.reader.read() == b""
+
+
+async def test_the_start_of_a_next_request_waits_for_the_answer_to_the_last(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = server.service.outbox._store
+    span = store.span
+
+    async def slow() -> Span:
+        await asyncio.sleep(2 * DEADLINE)
+        return await span()
+
+    await server.publish()
+    monkeypatch.setattr(store, "span", slow)
+    async with await connect(server) as client:
+        client.writer.write(STREAM.replace(b"stream", b"stream?since=1") + REQUEST[:8])
+        await client.head()
+        assert len(await client.prices(1)) == 1
+
+
 async def test_a_stream_begins_after_what_was_asked_for_before_it(server: Live) -> None:
     """However much of that is still with the server, for a client that doesn't read: the kernel holds some answers."""
     price = await server.publish()
@@ -398,6 +480,13 @@ def test_an_address_that_this_machine_lacks_is_left_out_where_another_works(
         listen("localhost", 0)
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_every_address_of_ipv6_is_every_address() -> None:
+    (listener,) = listen("::", 0)
+    with listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
+        pass
+
+
 def test_what_one_client_may_hold_is_bounded_in_memory_and_time() -> None:
     (listener,) = listen("127.0.0.1", 0)
     with listener, socket.create_connection(listener.getsockname()):
@@ -410,16 +499,20 @@ def test_what_one_client_may_hold_is_bounded_in_memory_and_time() -> None:
 
 
 async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(server: Live) -> None:
-    """If this fails after an upgrade of uvicorn, read web/server.py anew before anything else."""
+    """If this fails after an upgrade of uvicorn, read web/connection.py anew before anything else."""
     assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
     overridden = [name for name in vars(Connection) if name in vars(HttpToolsProtocol)]
     assert set(overridden) >= {
         "connection_made",
         "connection_lost",
         "data_received",
-        "on_message_begin",
+        "on_header",
         "on_headers_complete",
+        "on_message_begin",
+        "on_message_complete",
+        "on_response_complete",
         "send_400_response",
+        "_start_asgi_task",
     }
     assert callable(HttpToolsProtocol._unset_keepalive_if_required)
     async with await Client.get(server.port, "/healthz") as client:

@@ -1,6 +1,6 @@
 """One request and its response on a connection of ours: how a response holds its head back, and takes its socket along.
 
-Relies on private attributes of uvicorn's RequestResponseCycle (see web/server.py).
+Relies on private attributes of uvicorn's RequestResponseCycle (see web/connection.py).
 """
 
 import os
