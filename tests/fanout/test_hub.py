@@ -258,11 +258,3 @@ async def test_the_end_of_a_stream_follows_all_that_it_was_sent(hub: Hub) -> Non
         not lagging.farewell
     )  # its bytes would land in the middle of a frame: it is cut off and resumes by id
     assert lagging.closed
-
-
-async def test_a_stream_that_was_under_way_when_the_end_began_is_ended_too(hub: Hub) -> None:
-    await hub.drain(0)
-    (stream,) = joined(hub)
-    assert stream.farewell
-    assert stream.closed
-    assert len(hub) == 0

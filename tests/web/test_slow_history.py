@@ -80,6 +80,21 @@ async def test_since_the_beginning_of_time_has_no_gap(server: Live) -> None:
         assert b"gap" not in client.raw
 
 
+async def test_a_client_amid_its_history_is_sent_away_cleanly_at_the_end(server: Live) -> None:
+    ids = [await server.publish() for _ in range(2000)]
+    reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
+    await eventually(lambda: reader.ids)
+    reader.pause()
+    await server.hub.drain(0)
+    reader.resume()
+    await eventually(lambda: reader.ended)
+    assert reader.ids == ids[: len(reader.ids)]
+    assert len(reader.ids) < len(ids)
+    assert not reader.gaps
+    assert 1000 <= reader.retries[-1] <= 5000
+    reader.close()
+
+
 async def test_what_retention_drops_while_a_client_reads_is_said(detach: bool, tmp_path: Path) -> None:  # noqa: FBT001 - see server
     clock, file = ManualClock(), tmp_path / "prices.db"
     kept = {"store_url": f"sqlite:///{file}", "retention": 3000}

@@ -8,6 +8,7 @@ import pytest
 from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.price.model import Status, Update
+from btc_price_tracker.testing import ManualClock
 from live import Client, Event, Live, a_tick, live
 
 pytestmark = pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
@@ -140,6 +141,67 @@ async def test_a_bad_header_is_answered_with_a_gap_and_the_current_price(server:
         _, gap, _, price = await client.events(4)
         assert (gap.name, gap.data) == ("gap", {"from": 0, "to": current - 1})
         assert price.id == current
+
+
+async def test_blanks_behind_a_header_are_no_part_of_it(server: Live) -> None:
+    ids = [await server.publish() for _ in range(3)]
+    async with await Client.get(server.port, "/prices/stream", last_event_id=f"{ids[0]} \t ") as client:
+        assert await client.prices(2) == ids[1:]
+        assert b"gap" not in client.raw
+
+
+async def test_a_bad_header_leaves_the_query_its_say(server: Live) -> None:
+    ids = [await server.publish() for _ in range(3)]
+    first = ids[0] // 1000
+    async with await Client.get(
+        server.port, f"/prices/stream?since={first}", last_event_id="no id"
+    ) as client:
+        _, gap, _ = await client.events(3)
+        assert (gap.name, gap.data) == ("gap", {"from": 0, "to": first * 1000 - 1})
+        assert await client.prices(3) == ids
+    async with await Client.get(server.port, "/prices/stream?since=x", last_event_id="no id") as client:
+        assert client.status == 400
+
+
+async def test_before_the_first_price_an_id_of_old_is_told_what_is_lost(detach: bool) -> None:  # noqa: FBT001 - see server
+    clock = ManualClock()
+    async with live(clock, detach=detach) as server:
+        old = clock.now() - 60_000
+        async with await Client.get(server.port, "/prices/stream", last_event_id=str(old)) as client:
+            _, gap, _ = await client.events(3)
+            assert (gap.name, gap.data) == ("gap", {"from": old + 1, "to": clock.now()})
+        async with await Client.get(server.port, "/prices/stream") as client:
+            await client.events(2)
+            assert b"gap" not in client.raw
+
+
+async def test_a_newcomer_is_told_how_old_the_last_price_is(detach: bool) -> None:  # noqa: FBT001 - see server
+    clock = ManualClock()
+    async with live(clock, detach=detach) as server:
+        last = await server.publish("69420.25")
+        clock.step(86_400)
+        await server.announce(Status.STALE, "No price for more than 300 s.")
+        async with await Client.get(server.port, "/prices/stream") as client:
+            _, status, price = await client.events(3)
+            assert status.data["status"] == "stale"
+            assert price.id == last
+            assert (price.data["price"], price.data["status"], price.data["age"]) == (
+                69420.25,
+                "stale",
+                86_400,
+            )
+            assert price.data["sources"] == 0
+            fresh = await server.publish()
+            assert await client.prices(1) == [fresh]
+
+
+async def test_our_newest_price_is_not_in_the_future_though_our_clock_was_set_back(detach: bool) -> None:  # noqa: FBT001
+    clock = ManualClock()
+    async with live(clock, detach=detach) as server:
+        newest = await server.publish()
+        clock.step(-86_400)
+        async with await Client.get(server.port, f"/prices/stream?since={newest // 1000}") as client:
+            assert await client.prices(1) == [newest]
 
 
 async def test_what_memory_has_lost_is_said_in_band(detach: bool) -> None:  # noqa: FBT001 - see server

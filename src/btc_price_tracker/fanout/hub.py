@@ -58,6 +58,11 @@ class Stream(Protocol):
         """Let go of the connection at once. Idempotent."""
 
 
+def farewell(crowd: int = 0) -> bytes:
+    """The last words to one stream of a crowd: a `retry:` by which at most 2,000 a second come back."""
+    return sse.retry(random.randint(1000, max(5000, crowd // 2)))
+
+
 class Hub:
     """The streams of this instance. `join`, `publish` and `advance` never await."""
 
@@ -103,6 +108,16 @@ class Hub:
     def said(self) -> bytes:
         """The status frame that goes with `head`."""
         return self._said
+
+    def outdated(self) -> bytes:
+        """The current price as it stands now, where nothing fresh has followed it; none where it is as it was.
+
+        After a restart, or once it isn't repeated any more, the ring still has it as sure and as young as it was.
+        """
+        tick = self.latest
+        if self.status is not Status.STALE or tick is None or tick.id != self._head:
+            return b""
+        return sse.price(tick.outdated(self._clock.now()))
 
     # Publishing
 
@@ -178,8 +193,6 @@ class Hub:
         after, page = self._replay(after)
         stream.lag = self._lagging[stream] = Lag(after, opening + page, self._said, self._clock.monotonic())
         self.advance(stream)
-        if self.draining:  # it was under way to us when the end began
-            self._end(stream, sse.retry(random.randint(1000, 5000)))
 
     def advance(self, stream: Stream) -> None:
         """Write on where a laggard stopped; make it live once it has everything."""
@@ -273,11 +286,10 @@ class Hub:
         """
         self.draining = True
         everyone = [*self._live, *self._lagging]
-        latest_return = max(5000, len(everyone) // 2)  # ms: at most 2,000 a second come back
         steps = max(1, int(window * 10))
         for step in range(steps):
             for stream in everyone[step::steps]:
-                self._end(stream, sse.retry(random.randint(1000, latest_return)))
+                self._end(stream, farewell(len(everyone)))
             if everyone:
                 await self._clock.sleep(window / steps)
 

@@ -6,8 +6,10 @@ milliseconds, unless a name says seconds. Everything here is frozen: a price tha
 
 from decimal import Decimal
 from enum import StrEnum
+from typing import Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 CENT = Decimal("0.01")
 
@@ -92,6 +94,12 @@ class Tick(Struct, frozen=True):
     def timestamp(self) -> int:
         """Publication time in whole seconds since the epoch."""
         return self.id // 1000
+
+    def outdated(self, now: int) -> Self:
+        """The same as it stands at `now` (ms), where nothing fresh has followed it."""
+        return replace(
+            self, status=Status.STALE, sources=0, age=self.age + max(now // 1000 - self.timestamp, 0)
+        )
 
 
 class Update(Struct, frozen=True):

@@ -38,5 +38,6 @@ class Admission:
         milliseconds = random.randint(10_000, 30_000)
         if not browser:
             seconds = str(milliseconds // 1000)
-            raise Problem(503, f"Every place is taken; come back in {seconds} s.", {"Retry-After": seconds})
+            why = "This server is shutting down" if self._hub.draining else "Every place is taken"
+            raise Problem(503, f"{why}; come back in {seconds} s.", {"Retry-After": seconds})
         return milliseconds

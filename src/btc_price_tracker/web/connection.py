@@ -66,9 +66,12 @@ class Connection(HttpToolsProtocol):
         self._await_head()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head; those that trail a body are for nobody."""
+        """Take a field of the head; those that trail a body are for nobody.
+
+        Blanks around a value are no part of it (RFC 9110, 5.5); the parser leaves those at its end.
+        """
         if self._in_head:
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """The request is here. Raises ValueError, which is bad HTTP to the parser, where its head is too large."""

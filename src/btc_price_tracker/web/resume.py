@@ -22,25 +22,29 @@ class Kind(Enum):
     NOW = "without parameters: the current price, then live"
     TIME = "since: every stored price from a second on"
     ID = "an id: every price after it"
-    LOST = "an id that can't be one of ours: what was missed is unknown"
 
 
 class Position(NamedTuple):
-    """Where a stream begins: after this id."""
+    """Where a stream begins: after this id. `lost` where the client was somewhere, but can't say where."""
 
     kind: Kind
     after: int = 0
+    lost: bool = False
 
 
 def position(last_event_id: str, query: Mapping[str, str], now: int) -> Position:
     """Read a request's position from its header, "" if it has none, and its query; `now` in ms since the epoch.
 
-    Raises Problem (400) on a bad query parameter; a bad header is a lost position, because an EventSource that gets an
-    error never comes back.
+    Raises Problem (400) on a bad query parameter; a bad header is ignored, and answered with a gap, because an
+    EventSource that gets an error never comes back.
     """
     if last_event_id:
         after = _integer(last_event_id)
-        return Position(Kind.LOST) if after is None else Position(Kind.ID, after)
+        return _asked(query, now)._replace(lost=True) if after is None else Position(Kind.ID, after)
+    return _asked(query, now)
+
+
+def _asked(query: Mapping[str, str], now: int) -> Position:
     if "last_event_id" in query:
         after = _integer(query["last_event_id"])
         if after is None:

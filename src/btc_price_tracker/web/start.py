@@ -21,26 +21,34 @@ class Start:
 
 def is_recent(position: Position, ring: Ring) -> bool:
     """Whether the store need not be asked where to begin."""
-    return position.kind in (Kind.NOW, Kind.LOST) or position.after >= ring.first > 0
+    return position.kind is Kind.NOW or position.after >= ring.first > 0
 
 
-def begin(position: Position, hub: Hub, known_from: int = 0) -> Start:
-    """Turn a position into a start, with a `gap` where what came before the id `known_from` + 1 can't be replayed."""
-    retry = sse.retry(int(random.uniform(2000, 5000)))  # jittered: native EventSource has none of its own
-    kind, after = position
-    current = max(hub.head - 1, 0)
-    if kind is Kind.NOW:
-        return Start(current, retry)
-    if kind is Kind.LOST or (kind is Kind.ID and after > hub.head):
-        return Start(current, retry + sse.gap(0, current))
-    if after < known_from:
-        return Start(known_from, retry + sse.gap(after + 1, known_from))
-    return Start(after, retry)
+def begin(position: Position, hub: Hub, ring: Ring, now: int, known_from: int = 0) -> Start:
+    """Turn a position into a start at `now` (ms), with a `gap` where something can't be replayed.
+
+    What came before the id `known_from` + 1 can't.
+    """
+    opening = sse.retry(int(random.uniform(2000, 5000)))  # jittered: native EventSource has none of its own
+    kind, after, lost = position
+    is_strange = kind is Kind.ID and after > hub.head  # an id that isn't ours, or not any more
+    if kind is Kind.NOW or is_strange:
+        here = max(hub.head - 1, ring.floor)
+        if lost or is_strange:
+            end = here if hub.head else max(here, now)
+            opening += sse.gap(after + 1 if is_strange and after < end else 0, end)
+        outdated = hub.outdated()
+        return Start(hub.head, opening + hub.said + outdated, hub.said) if outdated else Start(here, opening)
+    start = max(after, known_from)
+    if lost or start > after:
+        opening += sse.gap(0 if lost else after + 1, start)
+    return Start(start, opening)
 
 
-async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Start:
+async def locate(position: Position, hub: Hub, ring: Ring, store: Store, now: int) -> Start:
     """Begin with what the store knows of the time before the ring, where that is needed."""
-    return begin(position, hub, 0 if is_recent(position, ring) else await _known_from(position.kind, store))
+    known_from = 0 if is_recent(position, ring) else await _known_from(position.kind, store)
+    return begin(position, hub, ring, now, known_from)
 
 
 async def _known_from(kind: Kind, store: Store) -> int:

@@ -13,8 +13,9 @@ from typing import Any
 import structlog
 from starlette.types import Receive, Scope, Send
 
+from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.hub import Hub, farewell
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
@@ -43,6 +44,7 @@ class Streams:
     ring: Ring
     store: Store
     holes: Sequence[Hole]  # what the store was never given
+    clock: Clock
     admission: Admission
     reactor: Reactor | None = None  # None: every stream stays with the server
 
@@ -82,15 +84,15 @@ class PriceStream:
         with shared.admission:
             head = await exchange.head(send, _start())
             if is_recent(self._position, shared.ring) and exchange.drained:
-                start = begin(self._position, shared.hub)
+                start = begin(self._position, shared.hub, shared.ring, shared.clock.now())
             else:
                 exchange.write(head)
                 head = b""
-                start = await locate(self._position, shared.hub, shared.ring, shared.store)
+                start = await self._locate()
                 await self._replay_history(start, send, exchange)
             # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with
             # the kernel, so what the reactor writes comes after it.
-            has_left = _move(exchange, reactor, start, head)
+            has_left = not shared.hub.draining and _move(exchange, reactor, start, head)
         if not has_left:
             exchange.write(head)
             exchange.hold_nothing_back()
@@ -101,9 +103,13 @@ class PriceStream:
         shared = self._streams
         with shared.admission:
             await send(_start())
-            start = await locate(self._position, shared.hub, shared.ring, shared.store)
+            start = await self._locate()
             await self._replay_history(start, send, exchange)
         await self._follow(start, receive, send, exchange)
+
+    async def _locate(self) -> Start:
+        shared = self._streams
+        return await locate(self._position, shared.hub, shared.ring, shared.store, shared.clock.now())
 
     async def _replay_history(self, start: Start, send: Send, exchange: Exchange | None) -> None:
         """Send what is older than the ring, page by page, as fast as the client takes it.
@@ -111,17 +117,18 @@ class PriceStream:
         A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all. When
         this returns, every byte is with the kernel.
         """
+        hub = self._streams.hub
         if exchange is not None:
             exchange.hold_nothing_back()
         await _deliver(send, b"")
         if start.after < self._streams.ring.floor:
-            start.told = self._streams.hub.said
+            start.told = hub.said
             await _deliver(send, start.opening + start.told)
             start.opening = b""
         try:
-            while start.after < self._streams.ring.floor and not _is_closing(exchange):
+            while start.after < self._streams.ring.floor and not (_is_closing(exchange) or hub.draining):
                 # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
-                page = await anext(self._streams.store.since(start.after, self._streams.hub.head), None)
+                page = await anext(self._streams.store.since(start.after, hub.head), None)
                 if page is None:
                     break  # the store has lost it too: the hub will say so
                 dropped = (
@@ -136,6 +143,10 @@ class PriceStream:
     async def _follow(self, start: Start, receive: Receive, send: Send, exchange: Exchange | None) -> None:
         """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
         hub = self._streams.hub
+        if hub.draining:  # the client comes back for the rest
+            await send(_body(_bare(farewell())))
+            await _end(exchange, receive, send)
+            return
 
         def abort() -> None:
             forwarding.cancel()

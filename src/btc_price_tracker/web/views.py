@@ -70,11 +70,7 @@ class CandleView(Struct):
 
 def latest_view(tick: Tick, status: Status, now: int) -> PriceView:
     """The newest price as of `now` (ms): where nothing fresh followed it, it is stale and its age has grown."""
-    view = PriceView.of(tick)
-    if status is Status.STALE:
-        view.status = status
-        view.age += max(now // 1000 - tick.timestamp, 0)
-    return view
+    return PriceView.of(tick.outdated(now) if status is Status.STALE else tick)
 
 
 def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:
