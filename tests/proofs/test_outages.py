@@ -290,7 +290,10 @@ async def test_a_store_that_is_down_at_the_start_has_its_history_once_it_is_up(
     await store.close()
     async with stopped(postgres_server), live(clock, store_url=url, interval=HOUR) as service:
         clock.step(1)
-        ids = [await service.publish() for _ in range(3)]
+        async with await Client.get(service.port, "/prices/stream") as client:
+            ids = [await service.publish() for _ in range(3)]
+            assert await client.prices(3) == ids
+            assert b"gap" not in client.raw
         async with await Client.get(service.port, f"/prices/stream?since={ids[0] // 1000}") as client:
             assert await client.prices(3) == ids
             assert (await readiness(service))[0] == 503

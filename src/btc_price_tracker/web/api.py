@@ -48,9 +48,7 @@ def application(parts: Parts) -> ASGIApp:
         headers = dict(reversed(scope["headers"]))  # of a field that comes twice, the first counts
         last_event_id = headers.get(b"last-event-id", b"").decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
-        now = max(
-            parts.clock.now(), parts.streams.hub.head
-        )  # a clock that was set back is behind our own prices
+        now = max(parts.clock.now(), parts.streams.hub.head)  # a clock set back is behind our own prices
         wanted = position(last_event_id, query, now)
         return PriceStream(parts.streams, wanted, browser=b"sec-fetch-mode" in headers)
 
