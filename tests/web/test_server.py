@@ -309,6 +309,16 @@ async def test_garbage_behind_requests_is_refused_after_their_answers(server: Li
         assert await client.reader.read() == b""
 
 
+async def test_who_offers_another_protocol_is_answered_without_a_word_in_the_log(
+    server: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    offer = b"\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+    async with await connect(server) as client:
+        client.writer.write(REQUEST.replace(b"\r\n\r\n", offer))
+        assert (await answer(client))[0] == 200
+    assert not caplog.records
+
+
 async def test_the_start_of_a_next_request_waits_for_the_answer_to_the_last(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -513,6 +523,7 @@ async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(s
         "on_response_complete",
         "send_400_response",
         "_start_asgi_task",
+        "_unsupported_upgrade_warning",
     }
     assert callable(HttpToolsProtocol._unset_keepalive_if_required)
     async with await Client.get(server.port, "/healthz") as client:

@@ -101,6 +101,9 @@ class Connection(HttpToolsProtocol):
         """Answer what is no HTTP in the words of every other error."""
         self._refuse(Problem(400, msg))
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing to the log: the request is answered as it is, and uvicorn's advice isn't for our operators."""
+
     def end_if_late(self, now: float) -> None:
         """Close the connection if it still owes a head at `now` (loop time), and we owe it nothing."""
         if now >= self._due and self._is_idle() and not self.transport.is_closing():
