@@ -13,7 +13,8 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.sources.panel import Panel
-from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.store import Store
+from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.outbox import Outbox
 
 log = structlog.get_logger(__name__)
@@ -50,12 +51,17 @@ def _log_status(update: Update) -> None:
 
 async def forget(store: Store, clock: Clock, retention: float) -> None:
     """Drop prices older than `retention` seconds, once a minute; the newest stays, for ids to go on from."""
+    told = None  # the reason that is in the log already
     while True:
         try:
             newest = (await store.span()).last
             await store.prune(min(clock.now() - int(retention * 1000), newest))
-        except StoreError as error:
-            log.warning("old prices stay for now", reason=str(error))
+            told = None
+        except Exception as error:
+            why = failure(error)
+            if why.reason != told:
+                log.warning("old prices stay for now", reason=why.reason, exc_info=why.bug)
+            told = why.reason
         await clock.sleep(60)
 
 

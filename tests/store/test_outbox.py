@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import StoreError
@@ -18,12 +19,15 @@ class Flaky(MemoryStore):
 
     def __init__(self) -> None:
         super().__init__(1000)
+        self.bug: Exception | None = None
         self.down = False
         self.hanging = False
         self.asked = 0
 
     async def append(self, ticks: list[Tick]) -> None:
         self.asked += 1
+        if self.bug:
+            raise self.bug
         if self.down:
             raise StoreError("the disk is full")
         if self.hanging:
@@ -104,6 +108,44 @@ async def test_a_store_that_hangs_is_given_up_and_asked_again(
     store.hanging = False
     await clock.advance(1)
     assert await ids(store) == [1]
+
+
+@pytest.mark.parametrize("bug", [KeyError("price"), TimeoutError()], ids=repr)
+async def test_a_bug_in_the_store_is_a_fault_in_words_and_its_traceback_is_logged_once(
+    outbox: Outbox, store: Flaky, clock: ManualClock, bug: Exception
+) -> None:
+    store.bug = bug
+    with capture_logs() as logs:
+        await outbox.keep(a_tick(1))
+        await clock.advance(3)
+    assert outbox.fault == f"a bug in the store ({type(bug).__name__}); the log has its traceback"
+    assert [entry["exc_info"] for entry in logs] == [bug]
+    store.bug = None
+    await clock.advance(1)
+    assert await ids(store) == [1]
+
+
+async def test_the_traceback_of_a_bug_is_logged_if_another_fault_came_first(
+    outbox: Outbox, store: Flaky, clock: ManualClock
+) -> None:
+    store.down = True
+    with capture_logs() as logs:
+        await outbox.keep(a_tick(1))
+        store.bug = KeyError("price")
+        await clock.advance(2)
+    assert [entry["exc_info"] for entry in logs] == [None, store.bug]
+
+
+async def test_a_price_that_no_store_takes_holds_the_others_up_until_it_overflows(
+    outbox: Outbox, store: Flaky, clock: ManualClock
+) -> None:
+    await outbox.keep(a_tick(1, "1.001"))
+    assert outbox.fault == "a bug in the store (ValueError); the log has its traceback"
+    for tick_id in range(2, 7):
+        await outbox.keep(a_tick(tick_id))
+    await clock.advance(1)
+    assert await ids(store) == [2, 3, 4, 5, 6]
+    assert list(outbox.holes) == [(1, 1)]
 
 
 async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(

@@ -10,6 +10,7 @@ import structlog
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.store.failure import Failure, failure
 
 PATIENCE = 2.0  # seconds that a price waits for the store
 RETRY = 1.0  # seconds between attempts while the store fails
@@ -27,7 +28,11 @@ class Hole(NamedTuple):
 
 
 class Outbox:
-    """Writes each tick before it is published, unless the store fails: prices go on without it (DESIGN 6)."""
+    """Writes each tick before it is published, unless the store fails: prices go on without it (DESIGN 6).
+
+    A tick that a store never takes holds up those behind it, until it is the oldest that overflows: whatever a
+    bug may be, it costs history, never the price.
+    """
 
     def __init__(self, store: Store, clock: Clock, size: int) -> None:
         self.fault: str | None = None  # why the store fails; None while it doesn't
@@ -68,28 +73,27 @@ class Outbox:
                 batch = list(islice(self._waiting, BATCH))
                 await self._write(batch)
                 self._forget(batch)
-        except StoreError as error:
-            self._fail(str(error))
-        except TimeoutError:
-            self._fail(f"no answer within {PATIENCE:g} s")
+        except Exception as error:  # noqa: BLE001 - a bug in a store mustn't end the service
+            self._fail(failure(error))
         else:
             self._succeed()
 
     async def _write(self, batch: list[Tick]) -> None:
-        """Append within PATIENCE. Raises StoreError, TimeoutError.
+        """Append within PATIENCE. Raises StoreError, and whatever else a store with a bug does.
 
         An attempt that was given up may take its time to end, and isn't waited for: a price that is late is worse.
         """
+        too_late = StoreError(f"no answer within {PATIENCE:g} s")
         if self._attempt is not None:
             await asyncio.wait({self._attempt}, timeout=PATIENCE)
             if not self._attempt.done():
-                raise TimeoutError
+                raise too_late
         self._attempt = asyncio.ensure_future(self._store.append(batch))
         self._attempt.add_done_callback(lambda attempt: attempt.cancelled() or attempt.exception())
         await asyncio.wait({self._attempt}, timeout=PATIENCE)
         if not self._attempt.done():
             self._attempt.cancel()
-            raise TimeoutError
+            raise too_late
         self._attempt.result()
 
     def _lose(self, tick_id: int) -> None:
@@ -104,10 +108,10 @@ class Outbox:
         while self._waiting and self._waiting[0].id <= batch[-1].id:
             self._waiting.popleft()
 
-    def _fail(self, reason: str) -> None:
-        if self.fault is None:
-            log.error("the store fails; prices go on and wait for it", reason=reason)
-        self.fault = reason
+    def _fail(self, why: Failure) -> None:
+        if self.fault is None or (why.bug is not None and why.reason != self.fault):
+            log.error("the store fails; prices go on and wait for it", reason=why.reason, exc_info=why.bug)
+        self.fault = why.reason
 
     def _succeed(self) -> None:
         if self.fault is not None:
