@@ -116,6 +116,7 @@ async def compose(
             stack.callback(reactor.close)
         panel = await stack.enter_async_context(_ask(settings, clock))
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
+        stack.push_async_callback(outbox.close)
         broker = LocalBroker()
         app = application(
             Parts(
@@ -196,7 +197,7 @@ def _policy(settings: Settings, last: Tick | None) -> Policy:
 
 
 async def _stop_signal() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process at once: every price is stored already."""
+    """Return at the first SIGTERM or SIGINT; a second one ends the process at once, whatever waits for the store."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

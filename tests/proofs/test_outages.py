@@ -245,6 +245,17 @@ async def test_what_a_day_does_not_hold_is_lost_oldest_first_and_counted(
     assert [entry["lost"] for entry in logs if "the store is back" in entry["event"]] == [6]
 
 
+async def test_prices_that_wait_at_the_end_are_written_if_the_store_is_back(
+    new_store_url: Callable[[str], Awaitable[str]],
+) -> None:
+    url = await new_store_url("sqlite")
+    async with live(ManualClock(), store_url=url, interval=HOUR) as service, read_only(Place(service, url)):
+        ids = [await service.publish() for _ in range(3)]
+    store = await open_store(url, capacity=1)
+    assert [tick.id for tick in await store.newest(10)] == ids
+    await store.close()
+
+
 @pytest.mark.parametrize("detach", [True, False], ids=["detached", "kept"])
 async def test_who_reads_past_what_was_lost_is_told_of_the_gap(
     detach: bool,  # noqa: FBT001 - a parameter of the test

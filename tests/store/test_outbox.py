@@ -160,3 +160,36 @@ async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(
         await outbox.keep(a_tick(outage[-1] + 1))
     assert list(outbox.holes) == [(1, 3), (11, 11)]
     assert await ids(store) == [*range(4, 10), *range(12, 18)]
+
+
+async def test_at_the_end_what_waits_is_offered_once_more(outbox: Outbox, store: Flaky) -> None:
+    store.down = True
+    for tick_id in (1, 2):
+        await outbox.keep(a_tick(tick_id))
+    store.down = False
+    await outbox.close()
+    assert await ids(store) == [1, 2]
+
+
+async def test_what_no_store_takes_at_the_end_is_said_to_be_lost(outbox: Outbox, store: Flaky) -> None:
+    store.down = True
+    for tick_id in (1, 2):
+        await outbox.keep(a_tick(tick_id))
+    with capture_logs() as logs:
+        await outbox.close()
+    assert [(entry["log_level"], entry["lost"], entry["reason"]) for entry in logs] == [
+        ("warning", 2, "the disk is full")
+    ]
+
+
+async def test_the_end_does_not_wait_long_for_a_store_that_hangs(
+    outbox: Outbox, store: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.down = True
+    await outbox.keep(a_tick(1))
+    store.down, store.hanging = False, True
+    monkeypatch.setattr("btc_price_tracker.store.outbox.FAREWELL", 0.05)
+    with capture_logs() as logs:
+        async with asyncio.timeout(1):
+            await outbox.close()
+    assert [entry["lost"] for entry in logs] == [1]

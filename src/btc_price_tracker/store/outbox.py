@@ -1,6 +1,7 @@
 """Between the tick path and the store: what can't be written now waits, in order, and is written when it can be."""
 
 import asyncio
+import contextlib
 from collections import deque
 from itertools import islice
 from typing import NamedTuple
@@ -14,6 +15,7 @@ from btc_price_tracker.store.failure import Failure, failure
 
 PATIENCE = 2.0  # seconds that a price waits for the store
 RETRY = 1.0  # seconds between attempts while the store fails
+FAREWELL = 5.0  # seconds that the store has at the end to take what waits
 BATCH = 500  # ticks written at once after an outage
 HOLES = 100  # remembered; each is an outage that outlasted the queue
 
@@ -65,6 +67,16 @@ class Outbox:
             await self._clock.sleep(RETRY)
             if self.fault is not None:
                 await self._flush()
+
+    async def close(self) -> None:
+        """Offer what waits once more, and say what is lost: nobody keeps any more, and the store is still open."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FAREWELL):
+                await self._flush()
+        if self._waiting:
+            log.warning(
+                "prices that waited for the store are lost", lost=len(self._waiting), reason=self.fault
+            )
 
     async def _flush(self) -> None:
         """Write what waits, oldest first. A batch that may be there already is offered again: a store knows its ids."""
