@@ -1,5 +1,6 @@
 """The commands as a user has them: exit codes, and faults in words."""
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -10,10 +11,10 @@ import pytest
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    settings = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
+    inherited = {name: os.environ.get(name, "") for name in ("PATH", "HOME", "PYTHONPATH")}
     return subprocess.run(
         [sys.executable, "-m", "btc_price_tracker", *words],
-        env=settings,
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -100,6 +101,36 @@ def test_export_and_import_move_history(tmp_path: Path) -> None:
     result = run("import", str(tmp_path / "prices.csv"), STORE_URL=store)
     assert (result.returncode, result.stderr) == (0, "1 prices read\n")
     assert run("export", STORE_URL=store).stdout == csv
+
+
+def test_an_export_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path: Path) -> None:
+    backup, store = tmp_path / "backup.csv", tmp_path / "prices.db"
+    backup.write_text("yesterday's")
+    with Path(f"{store}.lock").open("ab") as lock:  # as a server that runs holds it
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = run("export", str(backup), STORE_URL=f"sqlite:///{store}")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert backup.read_text() == "yesterday's"
+    assert set(tmp_path.iterdir()) <= {backup, store, Path(f"{store}.lock")}
+
+
+def test_an_export_takes_the_place_of_the_file_before(tmp_path: Path) -> None:
+    backup, link = tmp_path / "backup.csv", tmp_path / "latest.csv"
+    backup.write_text("yesterday's")
+    backup.chmod(0o600)
+    link.symlink_to(backup)
+    assert run("export", str(link), STORE_URL="memory://").returncode == 0
+    assert backup.read_text() == "id,timestamp,price,status,sources,spread,age,method\n"
+    assert backup.stat().st_mode & 0o777 == 0o600
+    assert link.is_symlink()
+    assert set(tmp_path.iterdir()) == {backup, link}
+
+
+def test_an_export_to_a_pipe_writes_into_the_pipe(tmp_path: Path) -> None:
+    result = run("export", "/dev/stdout", STORE_URL="memory://")
+    assert result.returncode == 0
+    assert result.stdout.startswith("id,")
 
 
 def test_history_says_that_nobody_is_there() -> None:

@@ -25,8 +25,9 @@ ALLOWED = {
     "demo": {"app", "playback", "settings"},
     "report": {"app", "price", "settings"},
     "past": set[str](),
+    "replacement": set[str](),
     "transfer": {"price", "store"},
-    "cli": {"past", "transfer", "app", "demo", "report", "settings", "store", "telemetry"},
+    "cli": {"past", "replacement", "transfer", "app", "demo", "report", "settings", "store", "telemetry"},
     "__main__": {"cli"},
     "testing": set[str](),
 }

@@ -87,10 +87,11 @@ def _history(flags: dict[str, str]) -> int:
 
 def _export(flags: dict[str, str]) -> int:
     """Write everything that the store holds to a file, or to standard output."""
+    from btc_price_tracker.replacement import replacing
     from btc_price_tracker.transfer import export
 
     path, form = flags.pop("file"), flags.pop("format")
-    with open(path, "w") if path != "-" else nullcontext(sys.stdout) as file:
+    with replacing(path) if path != "-" else nullcontext(sys.stdout) as file:
         count = asyncio.run(_with_store(flags, lambda store: export(store, file, form)))
     print(f"{count} prices written", file=sys.stderr)
     return 0
