@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from btc_price_tracker.store import open_store
+from live import a_tick
+
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: os.environ.get(name, "") for name in ("PATH", "HOME", "PYTHONPATH")}
@@ -65,6 +68,17 @@ def test_check_opens_the_store_and_shows_no_secret(tmp_path: Path) -> None:
     assert "no prices yet" in result.stdout
     assert "CG-secret" not in result.stdout + result.stderr
     assert "COINGECKO_API_KEY=***" in result.stdout
+
+
+@pytest.mark.parametrize("tick_id", [1764000000123456, 2**63 - 1])
+async def test_check_survives_an_id_that_is_no_time(tick_id: int, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/prices.db"
+    store = await open_store(url, capacity=1)
+    await store.append([a_tick(1), a_tick(tick_id)])
+    await store.close()
+    result = run("check", STORE_URL=url)
+    assert result.returncode == 0
+    assert f"to the id {tick_id}, which is no time" in result.stdout
 
 
 def test_check_says_why_a_store_does_not_open(tmp_path: Path) -> None:

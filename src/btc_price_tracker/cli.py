@@ -99,11 +99,13 @@ def _export(flags: dict[str, str]) -> int:
 
 def _import(flags: dict[str, str]) -> int:
     """Take the prices of a file into the store; those it has already stay as they are."""
+    from btc_price_tracker.clock import SystemClock
     from btc_price_tracker.transfer import take_in
 
+    now = SystemClock().now()
     path, form = flags.pop("file"), flags.pop("format")
     with open(path) if path != "-" else nullcontext(sys.stdin) as file:
-        count = asyncio.run(_with_store(flags, lambda store: take_in(store, file, form)))
+        count = asyncio.run(_with_store(flags, lambda store: take_in(store, file, form, now)))
     print(f"{count} prices read", file=sys.stderr)
     return 0
 

@@ -79,4 +79,7 @@ def _shown(name: str, value: object) -> str:
 
 
 def _moment(tick_id: int) -> str:
-    return datetime.fromtimestamp(tick_id / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+    try:
+        return datetime.fromtimestamp(tick_id / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+    except (ValueError, OverflowError, OSError):  # beyond the calendar: by what the platform makes of it
+        return f"the id {tick_id}, which is no time in milliseconds"

@@ -15,7 +15,10 @@ from btc_price_tracker.store.amounts import check_cents
 
 COLUMNS = ("id", "timestamp", "price", "status", "sources", "spread", "age", "method")  # as in GET /prices
 BATCH = 5_000  # ticks in one transaction
-GREATEST_ID = 2**53 - 1  # what every JSON reader can hold exactly
+AHEAD = 60_000  # ms by which the clock of whoever gave an id may be ahead of ours
+DOLLARS = 10**12  # every amount is below this
+NUMBER = 10**9  # as are counts and ages: every store has room for these
+MOMENT = 10**16  # and the sources' own times and ages in ms
 
 
 class Cell(NamedTuple):
@@ -25,17 +28,17 @@ class Cell(NamedTuple):
     words: str
 
 
-_WHOLE = Cell(r"[0-9]{1,16}", "whole number")
+_NUMBER = Cell(r"[0-9]{1,9}", "whole number of at most nine digits")
 _DOLLARS = Cell(r"[0-9]{1,12}(?:\.[0-9]{1,2})?", "amount in dollars and cents")
 
 # The fields of a tick in their order; the timestamp of an exported file is in the id already.
 CELLS = {
-    "id": _WHOLE,
+    "id": Cell(r"[0-9]{1,19}", "whole number"),
     "price": _DOLLARS,
     "status": Cell("|".join(Status), "status"),
-    "sources": _WHOLE,
+    "sources": _NUMBER,
     "spread": _DOLLARS,
-    "age": _WHOLE,
+    "age": _NUMBER,
     "method": Cell("[^,]*", "method"),
 }
 
@@ -65,24 +68,25 @@ async def export(store: Store, to: TextIO, form: str) -> int:
     return count
 
 
-async def take_in(store: Store, lines: Iterable[str], form: str) -> int:
+async def take_in(store: Store, lines: Iterable[str], form: str, now: int) -> int:
     """Keep every tick of a file whose id isn't kept yet; returns how many were read.
 
-    Raises TransferError on the first line that is no tick, with whole batches before it kept; StoreError.
+    Raises TransferError on the first line that is no tick, or one of the future of `now` (ms), with whole batches
+    before it kept; StoreError.
     """
     count = 0
-    for batch in _batches(_ticks(lines, form)):
+    for batch in _batches(_ticks(lines, form, now + AHEAD)):
         await store.append(batch)
         count += len(batch)
     return count
 
 
-def _ticks(lines: Iterable[str], form: str) -> Iterator[Tick]:
+def _ticks(lines: Iterable[str], form: str, last: int) -> Iterator[Tick]:
     numbered = enumerate(lines, 1)
     read = _csv_reader(next(numbered, (1, ""))[1]) if form == "csv" else _from_json
     for number, line in numbered:
         try:
-            yield read(line)
+            yield _in_range(read(line), last)
         except (ValueError, msgspec.MsgspecError) as error:
             raise TransferError(f"line {number}: {error}") from None
 
@@ -139,28 +143,33 @@ def _fault(names: list[str], cells: list[str]) -> str:
 
 def _from_cells(*cells: str) -> Tick:
     tick_id, price, status, sources, spread, age, method = cells
-    return _in_range(
-        Tick(
-            int(tick_id),
-            Decimal(price).quantize(CENT),
-            Status(status),
-            int(sources),
-            Decimal(spread).quantize(CENT),
-            int(age),
-            method,
-        )
+    return Tick(
+        int(tick_id),
+        Decimal(price).quantize(CENT),
+        Status(status),
+        int(sources),
+        Decimal(spread).quantize(CENT),
+        int(age),
+        method,
     )
 
 
 def _from_json(line: str) -> Tick:
+    """A tick within the bounds that the cells of a CSV file have by their patterns."""
     tick = _decoder.decode(line)
-    if not (tick.price.is_finite() and tick.spread.is_finite()):
-        raise ValueError("its price or spread is no number")
+    if not all(amount.is_finite() and 0 <= amount < DOLLARS for amount in (tick.price, tick.spread)):
+        raise ValueError("its price or spread is no amount in dollars and cents")
     check_cents(tick)
-    return _in_range(tick)
+    if not all(0 <= number < NUMBER for number in (tick.sources, tick.age)):
+        raise ValueError("its count of sources or its age is out of range")
+    if not all(abs(moment) < MOMENT for said in tick.quotes for moment in (said.time or 0, said.age or 0)):
+        raise ValueError("the time or the age of a quote is out of range")
+    return tick
 
 
-def _in_range(tick: Tick) -> Tick:
-    if not (0 < tick.id <= GREATEST_ID and tick.price > 0):
+def _in_range(tick: Tick, last: int) -> Tick:
+    if tick.id > last:
+        raise ValueError(f"its id {tick.id} is later than now; ids are milliseconds since the epoch")
+    if not (tick.id > 0 and tick.price > 0):
         raise ValueError("its id or price is out of range")
     return tick

@@ -21,6 +21,7 @@ STORES = {
 }  # spells; mongoeco takes seconds for hundreds
 START = 1_700_000_000  # seconds; 2023-11-14
 TWO_YEARS = 730 * 86400
+NOW = (START + 2 * TWO_YEARS) * 1000  # ms
 SEED = 20261122
 SLICE, OVERLAP = 130, 30  # prices in a file, and how many of them are in the next one as well
 
@@ -74,10 +75,10 @@ async def take_in_disorder(store: Store, ticks: list[Tick]) -> None:
         new = [tick for tick in part if tick.id not in kept]
         again = [Tick(tick.id, Decimal("1.00"), *ANOTHER) for tick in part if tick.id in kept]
         kept.update(tick.id for tick in part)
-        await take_in(store, await as_file([*new, *again], "jsonl"), "jsonl")
+        await take_in(store, await as_file([*new, *again], "jsonl"), "jsonl", NOW)
         if number % 2:
             repeated = [Tick(tick.id, Decimal("2.00"), *ANOTHER) for tick in part]
-            await take_in(store, await as_file(repeated, "csv"), "csv")
+            await take_in(store, await as_file(repeated, "csv"), "csv", NOW)
 
 
 ANOTHER = (Status.OK, 1, Decimal("0.00"), 0, "another/1")
@@ -109,6 +110,6 @@ async def test_what_one_store_exports_another_takes_in_whole(
     source = await open_store(await new_store_url(kind), capacity=100_000)
     await source.append(ticks)
     target = MemoryStore(100_000)
-    await take_in(target, io.StringIO(await exported(source, "jsonl")), "jsonl")
+    await take_in(target, io.StringIO(await exported(source, "jsonl")), "jsonl", NOW)
     assert target.held() == ticks
     await source.close()
