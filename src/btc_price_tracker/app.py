@@ -20,19 +20,19 @@ from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
-from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.freshness import is_fresh
 from btc_price_tracker.price.model import Tick, Update
 from btc_price_tracker.price.policy import Policy
+from btc_price_tracker.recall import recall
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import connect
-from btc_price_tracker.store import SCHEMES, Span, Store, StoreError, open_store
+from btc_price_tracker.store import SCHEMES, Store, open_store
 from btc_price_tracker.store.late import LateStore
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.admission import Admission
@@ -109,7 +109,8 @@ async def compose(
     async with AsyncExitStack() as stack:
         store = await _patient_store(settings)
         stack.push_async_callback(store.close)
-        ring, hub = await _restore(store, settings, clock)
+        ring, last = await recall(store, settings.store_size, clock.now())
+        hub = Hub(ring, clock, settings.heartbeat, last)
         reactor = None
         if detach and Reactor.available():
             reactor = Reactor(hub)
@@ -152,25 +153,6 @@ async def _patient_store(settings: Settings) -> Store:
     opening = _opening(settings)
     scheme = settings.store_url.partition("://")[0]
     return LateStore(opening) if SCHEMES[scheme].remote else await opening()
-
-
-async def _restore(store: Store, settings: Settings, clock: Clock) -> tuple[Ring, Hub]:
-    """The ring as full as history allows, and a hub that goes on from its last price.
-
-    While the store fails the ring begins empty; what came before is looked for in the store, once it is back.
-    """
-    try:
-        span = await store.span()
-        ticks = await store.newest(settings.store_size)
-    except StoreError as error:
-        log.error("the store fails; starting without history", reason=str(error))
-        span, ticks = Span(0, 0, dropped=clock.now() - 1), []
-    ring = Ring(
-        settings.store_size, floor=ticks[0].id - 1 if ticks and ticks[0].id > span.first else span.dropped
-    )
-    hub = Hub(ring, clock, settings.heartbeat)
-    hub.restore(ticks)
-    return ring, hub
 
 
 @asynccontextmanager

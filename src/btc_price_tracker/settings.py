@@ -101,7 +101,9 @@ class Settings(BaseSettings):
         SOURCES["blockchain_info"].url, description="base URL of blockchain.info"
     )
     coingecko_api_key: SecretStr | None = Field(None, description="a demo or pro key of CoinGecko")
-    store_size: int = Field(10_000, ge=1, le=10_000_000, description="price updates kept in memory")
+    store_size: int = Field(
+        10_000, ge=1, le=1_000_000, description="price updates kept in memory, some 300 bytes each"
+    )
     store_url: Annotated[str, AfterValidator(_known_store)] = Field(
         default_factory=lambda: f"sqlite:///{user_state_path('btc-price-tracker')}/prices.db",
         description="where prices are kept: sqlite:///path, postgresql://…, mongodb://… or memory://",

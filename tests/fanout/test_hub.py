@@ -87,9 +87,11 @@ async def test_what_the_ring_has_lost_is_said_before_what_it_has(clock: ManualCl
 
 
 async def test_history_is_taken_up_without_being_published(clock: ManualClock) -> None:
-    hub = Hub(Ring(10), clock, HEARTBEAT)
-    hub.restore([a_tick(7), a_tick(9)])
-    assert (hub.head, hub.latest and hub.latest.id) == (9, 9)
+    ring = Ring(10)
+    for tick_id in (7, 9):
+        ring.append(tick_id, sse.price(a_tick(tick_id)))
+    hub = Hub(ring, clock, HEARTBEAT, a_tick(9))
+    assert (hub.head, hub.latest and hub.latest.id, hub.published) == (9, 9, 0)
     (stream,) = joined(hub, after=7)
     assert stream.ids == [9]
 

@@ -66,8 +66,8 @@ def farewell(crowd: int = 0) -> bytes:
 class Hub:
     """The streams of this instance. `join`, `publish` and `advance` never await."""
 
-    def __init__(self, ring: Ring, clock: Clock, heartbeat: float) -> None:
-        self.latest: Tick | None = None
+    def __init__(self, ring: Ring, clock: Clock, heartbeat: float, latest: Tick | None = None) -> None:
+        self.latest = latest  # price, published or restored with the ring
         self.status = Status.STALE
         self.reason = "No price yet: the sources are being asked."
         self.quotes: tuple[Judged, ...] = ()  # what became of every source in the last round
@@ -120,13 +120,6 @@ class Hub:
         return sse.price(tick.outdated(self._clock.now()))
 
     # Publishing
-
-    def restore(self, ticks: list[Tick]) -> None:
-        """Take up history, oldest first, before the first stream joins."""
-        for tick in ticks:
-            self._ring.append(tick.id, sse.price(tick))
-            self.latest = tick
-        self._head = self._ring.last
 
     def publish(self, update: Update) -> None:
         """Give an update to every stream: the status if it changed, then the price."""
