@@ -87,7 +87,7 @@ async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
     async with _ask(settings, clock) as panel:
-        update = _policy(settings, None).decide(await panel.ask(), clock.now())
+        update = _policy(settings).decide(await panel.ask(), clock.now())
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
 
@@ -134,7 +134,7 @@ async def compose(
             )
         )
         rounds = pipeline.every(settings.interval, clock)
-        policy = _policy(settings, hub.latest)
+        policy = _policy(settings, last, ring.floor)
         serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch, outbox.recover]
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention))
@@ -173,9 +173,9 @@ async def _ask(settings: Settings, clock: Clock) -> AsyncIterator[Panel]:
         )
 
 
-def _policy(settings: Settings, last: Tick | None) -> Policy:
+def _policy(settings: Settings, last: Tick | None = None, floor: int = 0) -> Policy:
     rule = Consensus if settings.policy == "consensus" else Fallback
-    return rule(settings.interval, last)
+    return rule(settings.interval, last, floor)
 
 
 async def _stop_signal() -> None:

@@ -43,6 +43,13 @@ def test_an_id_is_not_given_twice_after_a_restart(make: Make) -> None:
     assert tick.id == START + 1
 
 
+def test_ids_are_above_the_floor_wherever_the_clock_stands(make: Make) -> None:
+    policy = make(INTERVAL, floor=START + 3)
+    times = [START - 3_600_000, START, START + 60_000]
+    ticks = [policy.decide(answers(now, {"kraken": 50000}), now).tick for now in times]
+    assert [tick.id - START for tick in ticks if tick] == [4, 5, 60_000]
+
+
 def test_without_a_source_the_last_price_ages_and_then_ends(make: Make) -> None:
     play = Play(make(INTERVAL))
     play(kraken=50000)

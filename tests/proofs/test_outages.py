@@ -10,6 +10,7 @@ import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
@@ -17,8 +18,10 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.playback import Playback, Script
+from btc_price_tracker.price.model import Quote
 from btc_price_tracker.store import open_store
-from btc_price_tracker.testing import ManualClock
+from btc_price_tracker.testing import ManualClock, eventually
 from databases.postgres import PostgresServer
 from live import Client, Live, a_tick, live
 
@@ -316,3 +319,21 @@ async def test_a_store_that_is_down_at_the_start_has_its_history_once_it_is_up(
             assert await client.prices(6) == earlier + ids
         assert await stored(Place(service, url)) == earlier + ids
         assert await readiness(service) == (200, "")
+
+
+@pytest.mark.parametrize("policy", ["consensus", "fallback"])
+async def test_without_a_store_newcomers_get_the_price_even_if_the_clock_is_set_back(policy: str) -> None:
+    clock = ManualClock()
+    nowhere = "postgresql://127.0.0.1:1/prices"
+    async with Playback(Script({"kraken": Quote(Decimal(90_000))})) as exchange:
+        kraken = exchange.urls()["kraken_url"]
+        async with live(
+            clock, store_url=nowhere, policy=policy, sources=("kraken",), kraken_url=kraken
+        ) as service:
+            clock.step(-HOUR)
+            asking = asyncio.create_task(service.service.ask())
+            await eventually(lambda: service.hub.latest)
+            async with await Client.get(service.port, "/prices/stream") as client:
+                assert len(await client.prices(1)) == 1
+                assert b"event: gap" not in client.raw
+            asking.cancel()

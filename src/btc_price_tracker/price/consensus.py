@@ -27,9 +27,9 @@ class Consensus:
     1 % of it.
     """
 
-    def __init__(self, interval: float, last: Tick | None = None) -> None:
-        """Decide every `interval` seconds; go on from the tick `last`."""
-        self._publication = Publication(METHOD, round(interval * 1000), last)
+    def __init__(self, interval: float, last: Tick | None = None, floor: int = 0) -> None:
+        """Decide every `interval` seconds; go on from the tick `last`, with ids above `floor`."""
+        self._publication = Publication(METHOD, round(interval * 1000), last, floor)
         self._frozen = FrozenWatch()
         self._exclusion = Exclusion()
         self._jump = JumpGuard()

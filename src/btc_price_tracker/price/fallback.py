@@ -15,9 +15,9 @@ from btc_price_tracker.price.wording import causes
 class Fallback:
     """One source at a time: its price is never confirmed, so its status is `single_source` or `stale`."""
 
-    def __init__(self, interval: float, last: Tick | None = None) -> None:
-        """Decide every `interval` seconds; go on from the tick `last`."""
-        self._publication = Publication(FALLBACK_METHOD, round(interval * 1000), last)
+    def __init__(self, interval: float, last: Tick | None = None, floor: int = 0) -> None:
+        """Decide every `interval` seconds; go on from the tick `last`, with ids above `floor`."""
+        self._publication = Publication(FALLBACK_METHOD, round(interval * 1000), last, floor)
 
     @property
     def last(self) -> Tick | None:

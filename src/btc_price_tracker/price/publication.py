@@ -22,7 +22,7 @@ class Verdict(Struct, frozen=True):
 
 @dataclass(slots=True)
 class Publication:
-    """The last tick, and since when it has not been fresh.
+    """The last tick, and since when it has not been fresh. Ids are above `floor`: up to there they are taken.
 
     A tick that was restored after a restart goes on ageing from when it was last fresh.
     """
@@ -30,6 +30,7 @@ class Publication:
     method: str
     interval: int  # ms between rounds
     last: Tick | None = None
+    floor: int = 0
     _fresh_at: int = field(init=False, default=0)
     _now: int = field(init=False, default=0)
 
@@ -85,7 +86,7 @@ class Publication:
         return Update(Status.STALE, f"The last price stands: {verdict.reason}", self.last, verdict.quotes)
 
     def _next_id(self) -> int:
-        return self._now if self.last is None else max(self._now, self.last.id + 1)
+        return max(self._now, self.floor + 1, self.last.id + 1 if self.last else 0)
 
 
 def _count(verdict: Verdict) -> int:
