@@ -376,6 +376,29 @@ def test_a_jump_that_few_vouch_for_waits_a_round(play: Play) -> None:
     assert play(coinbase=53010, kraken=53011).reason == "2 exchanges agree."
 
 
+@pytest.mark.parametrize("interval", [10, 301, 600, 3600])
+def test_a_jump_waits_a_round_however_long_that_is(interval: int) -> None:
+    policy, step = Consensus(interval), interval * 1000
+    rounds = enumerate([60000, 90000, 90000])
+    said = [(START + number * step, {"kraken": dollars}) for number, dollars in rounds]
+    updates = [policy.decide(answers(now, prices), now) for now, prices in said]
+    assert [price(update) for update in updates] == [60000, 60000, 90000]
+    assert [update.status for update in updates] == [
+        Status.SINGLE_SOURCE,
+        Status.STALE,
+        Status.SINGLE_SOURCE,
+    ]
+
+
+@pytest.mark.parametrize("interval", [10, 600])
+def test_who_was_excluded_stays_out_the_next_round_however_long_that_is(interval: int) -> None:
+    policy, step = Consensus(interval), interval * 1000
+    for now, liar in ((START, 80000), (START + step, 60100)):
+        said = {"coinbase": 60000, "kraken": 60000, "gemini": 60000, "bitstamp": liar}
+        update = policy.decide(answers(now, said), now)
+    assert "bitstamp" not in used(update)
+
+
 def test_a_jump_elsewhere_is_no_confirmation(play: Play) -> None:
     play(coinbase=50000)
     assert [play(coinbase=lie).status for lie in (500_000, 5_000, 500_000)] == [Status.STALE] * 3

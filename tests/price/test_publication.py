@@ -62,6 +62,14 @@ def test_without_a_source_the_last_price_ages_and_then_ends(make: Make) -> None:
     assert {update.reason for update in silent} == {silent[0].reason, silent[-1].reason}
 
 
+def test_a_price_that_is_made_seldom_lasts_for_three_intervals(make: Make) -> None:
+    policy = make(600)
+    silent = [policy.decide(answers(START, {"kraken": 50000}), START)]
+    silent += [policy.decide([], START + rounds * 600_000) for rounds in range(1, 5)]
+    assert [update.tick.age if update.tick else None for update in silent] == [0, 600, 1200, 1800, None]
+    assert silent[-1].reason == "No price for more than 1800 s: no source is usable."
+
+
 def test_a_stale_tick_repeats_the_price_and_uses_nobody(make: Make) -> None:
     play = Play(make(INTERVAL))
     fresh, stale = play(kraken=50000).tick, play(kraken=None).tick

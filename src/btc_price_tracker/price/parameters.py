@@ -38,4 +38,6 @@ READMIT_ROUNDS = 2
 QUORUM = 3  # exchanges that must agree for `ok`
 AGREE = Fraction(1, 100)
 JUMP = Fraction(5, 100)  # more than this between two rounds needs a second look, unless the status is `ok`
-MAX_STALE = 300_000  # after this long without a fresh price there is none
+# After this long without a fresh price there is none: max(base, polls x interval).
+MAX_STALE = 300_000
+MAX_STALE_POLLS = 3

@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from btc_price_tracker.price.model import Judged, Status, Tick, Update
-from btc_price_tracker.price.parameters import MAX_STALE
+from btc_price_tracker.price.parameters import MAX_STALE, MAX_STALE_POLLS
 
 
 class Verdict(Struct, frozen=True):
@@ -39,6 +39,10 @@ class Publication:
             self._now = self.last.id
             self._fresh_at = self.last.id - 1000 * self.last.age
 
+    @property
+    def _max_stale(self) -> int:
+        return max(MAX_STALE, MAX_STALE_POLLS * self.interval)
+
     def begin(self, now: int) -> Tick | None:
         """Start a round at `now`: the last tick if its price still counts, else None.
 
@@ -47,7 +51,7 @@ class Publication:
         if now < self._now:
             self._fresh_at += now - self._now - self.interval
         self._now = now
-        is_over = self.last is None or now - self._fresh_at > MAX_STALE
+        is_over = self.last is None or now - self._fresh_at > self._max_stale
         return None if is_over else self.last
 
     def publish(self, verdict: Verdict) -> Update:
@@ -72,8 +76,8 @@ class Publication:
         age = self._now - self._fresh_at
         if self.last is None:
             return Update(Status.STALE, f"No price yet: {verdict.reason}", None, verdict.quotes)
-        if age > MAX_STALE:
-            reason = f"No price for more than {MAX_STALE // 1000} s: {verdict.reason}"
+        if age > self._max_stale:
+            reason = f"No price for more than {self._max_stale // 1000} s: {verdict.reason}"
             return Update(Status.STALE, reason, None, verdict.quotes)
         self.last = replace(
             self.last,
