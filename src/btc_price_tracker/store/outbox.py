@@ -93,7 +93,8 @@ class Outbox:
     async def _write(self, batch: list[Tick]) -> None:
         """Append within PATIENCE. Raises StoreError, and whatever else a store with a bug does.
 
-        An attempt that was given up may take its time to end, and isn't waited for: a price that is late is worse.
+        An attempt that was given up may take its time to end. It is waited for, so that there is never a second one
+        beside it, but for no longer than PATIENCE: a price that is late is worse.
         """
         too_late = StoreError(f"no answer within {PATIENCE:g} s")
         if self._attempt is not None:
