@@ -26,16 +26,14 @@ async def recall(store: Store, size: int, now: int) -> tuple[Ring, Tick | None]:
     try:
         span = await store.span()
         async for ticks in newest_first(store, size, span.first):
-            if ticks:
-                last = last or ticks[-1]
-                pages.append([(tick.id, sse.price(tick)) for tick in ticks])
+            last = last or ticks[-1]
+            pages.append([(tick.id, sse.price(tick)) for tick in ticks])
             await asyncio.sleep(0)
     except Exception as error:
         why = failure(error)
-        read = sum(map(len, pages))
         log.error(
             "the store fails; starting without all of its history",
-            read=read,
+            read=sum(map(len, pages)),
             reason=why.reason,
             exc_info=why.bug,
         )

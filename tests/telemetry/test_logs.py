@@ -4,6 +4,8 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 REQUEST = """
 import asyncio
 import structlog
@@ -28,3 +30,28 @@ def test_a_line_bears_the_id_of_the_request_under_which_it_was_written() -> None
     assert (inside["event"], inside["request_id"]) == ("inside", "mine")
     assert outside["event"] == "outside"
     assert "request_id" not in outside
+
+
+CRASH = """
+import sys
+import structlog
+from btc_price_tracker.telemetry import logs
+
+def connect(password):
+    raise KeyError("host")
+
+logs.configure("info", sys.argv[1])
+try:
+    connect("hunter" + str(2))
+except KeyError:
+    structlog.get_logger("app").exception("it failed")
+"""
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_a_traceback_shows_no_local_variable(form: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", CRASH, form], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "KeyError" in result.stderr
+    assert "hunter2" not in result.stderr

@@ -29,9 +29,9 @@ async def newest_first(store: Store, limit: int, first: int) -> AsyncIterator[li
     empty makes the next one wider, one that is too full is halved. So a hole of any length costs a few reads.
     """
     ticks = await store.newest(min(limit, PAGE))
-    yield ticks
     if not ticks:
         return
+    yield ticks
     limit -= len(ticks)
     until, width = ticks[0].id - 1, ticks[-1].id - ticks[0].id + 1
     while limit > 0 and until >= first:
@@ -42,7 +42,8 @@ async def newest_first(store: Store, limit: int, first: int) -> AsyncIterator[li
             continue
         if len(ticks) < PAGE:
             width *= 2
-        yield ticks[-limit:]
+        if ticks:
+            yield ticks[-limit:]
         limit -= len(ticks)
         until = after
 
