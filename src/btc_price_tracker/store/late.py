@@ -1,20 +1,30 @@
 """A database that can't be reached when the service starts: prices needn't wait for it (DESIGN 6)."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Span, Store
+from btc_price_tracker.store import Span, Store, StoreError
+
+HOLDS = 0.9  # seconds that a failure speaks for later callers; the outbox asks again after more than that
 
 
 class LateStore:
-    """Opens its store when something is asked of it, and again until that succeeds; StoreError till then."""
+    """Opens its store when something is asked of it, and again until that succeeds; StoreError till then.
 
-    def __init__(self, open_it: Callable[[], Awaitable[Store]]) -> None:
+    A database may take its time to say no. So all who ask await one attempt, which none of them can cancel.
+    """
+
+    def __init__(
+        self, open_it: Callable[[], Awaitable[Store]], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._open = open_it
-        self._store: Store | None = None
-        self._opening = asyncio.Lock()
+        self._monotonic = monotonic
+        self._attempt: asyncio.Task[Store] | None = None  # the last to open it
+        self._ended = 0.0  # when that was over
+        self._closed = False
 
     async def append(self, ticks: list[Tick]) -> None:
         """See Store."""
@@ -46,12 +56,33 @@ class LateStore:
         return await (await self._opened()).prune(before)
 
     async def close(self) -> None:
-        """Close the store, if it was ever there."""
-        if self._store is not None:
-            await self._store.close()
+        """End an attempt that is under way, and close the store if there is one. Idempotent."""
+        self._closed = True
+        if self._attempt is None:
+            return
+        self._attempt.cancel()
+        await asyncio.wait({self._attempt})
+        if not self._attempt.cancelled() and self._attempt.exception() is None:
+            await self._attempt.result().close()
 
     async def _opened(self) -> Store:
-        async with self._opening:
-            if self._store is None:
-                self._store = await self._open()
-            return self._store
+        if self._closed:
+            raise StoreError("the store is closed")
+        if self._attempt is None or self._is_spent(self._attempt):
+            self._attempt = asyncio.create_task(self._try())
+        attempt = self._attempt
+        if not attempt.done():
+            await asyncio.wait({attempt})
+        if attempt.cancelled():
+            raise StoreError("the store is closed")
+        return attempt.result()
+
+    def _is_spent(self, attempt: asyncio.Task[Store]) -> bool:
+        """Has it failed, and not only just now?"""
+        return attempt.done() and attempt.exception() is not None and self._monotonic() - self._ended >= HOLDS
+
+    async def _try(self) -> Store:
+        try:
+            return await self._open()
+        finally:
+            self._ended = self._monotonic()
