@@ -16,6 +16,7 @@ from pymongo.errors import BulkWriteError
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
 from btc_price_tracker.store.mongodb import MongoStore, faults
+from btc_price_tracker.store.mongodb.history import History
 from databases.mongo import MongoServer
 from databases.told import SECRET, told
 
@@ -202,6 +203,7 @@ class Gate:
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
         self.port = 0
+        self.passing = 0  # connections
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
@@ -217,7 +219,9 @@ class Gate:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._behind)
         self._writers += [writer, far_writer]
+        self.passing += 1
         await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        self.passing -= 1
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -249,6 +253,33 @@ async def test_a_server_that_goes_is_an_error_until_it_is_back(
         await gate.open()
         await store.append(ticks(2))
         assert await ids(store) == [1, 2]
+    await gate.shut()
+
+
+@pytest.mark.usefixtures("cut_off")
+@ignore_unclosed
+async def test_an_opening_that_is_cancelled_leaves_no_connection(
+    mongo_server: MongoServer, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected = asyncio.Event()
+
+    async def begin(_: History) -> None:
+        connected.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(History, "begin", begin)
+    gate = Gate(mongo_server.port)
+    await gate.open()
+    opening = asyncio.create_task(
+        open_store(url.replace(f":{mongo_server.port}/", f":{gate.port}/"), capacity=1)
+    )
+    await connected.wait()
+    assert gate.passing
+    opening.cancel()
+    await asyncio.wait({opening})
+    async with asyncio.timeout(5):
+        while gate.passing:
+            await asyncio.sleep(0)
     await gate.shut()
 
 

@@ -266,6 +266,27 @@ async def test_a_connection_that_is_killed_at_work_costs_that_work_a_second_try(
         assert await ids(store) == [1]
 
 
+async def test_an_opening_that_is_cancelled_leaves_no_connection(
+    postgres_server: PostgresServer, database: str
+) -> None:
+    url = postgres_server.url(database)
+    async with opened(url):
+        pass
+    others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    async with another_client(url) as client:
+        async with client.transaction():
+            await client.execute("LOCK TABLE btc_price_tracker")
+            opening = asyncio.create_task(open_store(url, capacity=1))
+            while not await client.fetch("SELECT pid FROM pg_locks WHERE NOT granted"):
+                pass
+            opening.cancel()
+            await asyncio.wait({opening})
+        assert opening.cancelled()
+        async with asyncio.timeout(5):  # the server needs a moment to see that it is gone
+            while await client.fetch(others):
+                pass
+
+
 async def test_a_server_that_stops_is_an_error_until_it_is_back(
     postgres_server: PostgresServer, url: str
 ) -> None:

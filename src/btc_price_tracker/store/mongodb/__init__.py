@@ -123,7 +123,7 @@ async def open_url(url: str, limits: Limits) -> MongoStore:
             await migrate(database)
             await Ticks(database["ticks"]).expire(_seconds(limits.retention))
             await History(database["btc_price_tracker"]).begin()
-    except StoreError:
+    except BaseException:  # also where the opening is cancelled
         await client.close()
         raise
     return MongoStore(client, database)

@@ -74,6 +74,6 @@ async def open_url(url: str, _limits: Limits) -> PostgresStore:
     try:
         await connections.run(migrate)
         return PostgresStore(connections, await connections.run(Partitions.of))
-    except StoreError:
+    except BaseException:  # also where the opening is cancelled
         await connections.close()
         raise
