@@ -163,6 +163,20 @@ async def test_pruning_remembers_what_the_database_dropped_before_it(url: str) -
         assert await store.span() == Span(now - 9, now, now - 5)
 
 
+async def test_a_store_whose_notes_somebody_dropped_goes_on_and_takes_new_ones(url: str) -> None:
+    old = time.time_ns() // 1_000_000 - 9 * DAY
+    async with opened(url) as store, another_client(url) as database:
+        await store.append(ticks(old, old + 1))
+        await database.drop_collection("btc_price_tracker")
+        assert await store.span() == Span(old, old + 1, 0)
+        assert await store.prune(old + 1) == 1
+        assert await store.span() == Span(old + 1, old + 1, old)
+        await database.drop_collection("btc_price_tracker")
+        await store.append(ticks(old + 2, old + 3))
+        await database.ticks.delete_many({"_id": {"$lt": old + 3}})  # as the TTL index does
+        assert await store.span() == Span(old + 3, old + 3, old + 2)
+
+
 # What is in the database
 
 

@@ -169,6 +169,18 @@ async def test_a_reader_that_takes_its_time_holds_up_no_new_partition_and_droppi
         assert await store.prune(WINDOW) == 1
 
 
+async def test_a_partition_of_the_operators_own_is_left_to_them_and_what_it_holds_is_pruned(url: str) -> None:
+    async with opened(url) as store, another_client(url) as client:
+        await store.append(ticks(5 * WINDOW))
+        await client.execute("CREATE TABLE theirs PARTITION OF ticks DEFAULT")
+        await client.execute("INSERT INTO ticks SELECT 1, price, status, 3, 10, 0, method FROM ticks")
+        await store.append(ticks(8 * WINDOW))
+        assert await ids(store) == [1, 5 * WINDOW, 8 * WINDOW]
+        assert await store.prune(8 * WINDOW) == 2
+        assert await store.span() == Span(8 * WINDOW, 8 * WINDOW, 5 * WINDOW)
+        assert await query(url, "SELECT 'theirs'::regclass::text") == ["theirs"]
+
+
 # The tables
 
 

@@ -4,6 +4,7 @@ Natively, or by TimescaleDB where the database has it: then the table is a hyper
 by itself and drops them when told.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Self
 
@@ -14,6 +15,7 @@ from btc_price_tracker.store.postgres.connections import Connection
 from btc_price_tracker.store.postgres.schema import lock
 from btc_price_tracker.store.postgres.window import WINDOW
 
+_OURS = re.compile(r"ticks_(-?\d+)")  # an operator's own partitions have other names
 _IS_NATIVE = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'ticks'::regclass"
 _NAMES = "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'ticks'::regclass"
 
@@ -54,6 +56,8 @@ class Partitions:
         oldest = await rows.oldest(connection)
         if oldest is None or (end := (oldest // WINDOW + 1) * WINDOW) > before:
             return 0
+        if self._native and oldest // WINDOW not in await _numbers(connection):
+            return 0  # it lies in a partition of the operator's own
         async with connection.transaction():
             await connection.execute(_BRIEFLY)
             gone, last = await rows.count_before(connection, end)
@@ -84,8 +88,9 @@ class Partitions:
 
 
 async def _numbers(connection: Connection) -> set[int]:
-    """Which windows have a partition."""
-    return {int(name.removeprefix("ticks_")) for (name,) in await connection.fetch(_NAMES)}
+    """Which windows have a partition of ours."""
+    matches = (_OURS.fullmatch(name) for (name,) in await connection.fetch(_NAMES))
+    return {int(match[1]) for match in matches if match}
 
 
 async def _make(connection: Connection, number: int) -> None:
