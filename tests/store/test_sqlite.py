@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -171,12 +172,24 @@ def torn(whole: bytes) -> bytes:
     return whole[: len(whole) // 2]
 
 
+def as_if_killed(path: Path) -> None:
+    """Nobody said that the file was closed."""
+    path.with_name("prices.db.lock").write_bytes(b"4711\n")
+
+
+def as_if_alone(path: Path) -> None:
+    """A copy, say, of which nobody said anything."""
+    path.with_name("prices.db.lock").unlink()
+
+
+@pytest.mark.parametrize("end", [as_if_killed, as_if_alone])
 @pytest.mark.parametrize("damage", [no_database, overwritten, torn])
 async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
-    path: Path, damage: Callable[[bytes], bytes]
+    path: Path, damage: Callable[[bytes], bytes], end: Callable[[Path], None]
 ) -> None:
     damaged = damage(await filled(path))
     put(path, damaged)
+    end(path)
     with capture_logs() as logs:
         async with opened(path) as store:
             await store.append(ticks(5000))
@@ -184,6 +197,50 @@ async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
     (aside,) = path.parent.glob("prices.db.damaged-*Z")
     assert contents(aside) == damaged
     assert [(log["log_level"], log["aside"]) for log in logs] == [("warning", str(aside))]
+
+
+@pytest.mark.parametrize("damage", [no_database, torn])
+async def test_what_is_no_whole_database_at_a_glance_is_set_aside_after_a_proper_end_too(
+    path: Path, damage: Callable[[bytes], bytes]
+) -> None:
+    put(path, damage(await filled(path)))
+    async with opened(path) as store:
+        assert await ids(store) == []
+
+
+async def test_damage_that_a_query_meets_is_named_and_set_aside_at_the_next_start(path: Path) -> None:
+    damaged = overwritten(await filled(path))
+    put(path, damaged)
+    async with opened(path) as store:
+        with pytest.raises(StoreError, match="it is damaged; restart, and it is set aside for a fresh one"):
+            await ids(store)
+    async with opened(path) as store:
+        assert await ids(store) == []
+    (aside,) = path.parent.glob("prices.db.damaged-*Z")
+    assert contents(aside) == damaged
+
+
+async def test_a_file_is_read_as_a_whole_at_the_start_only_unless_its_last_end_was_a_proper_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **kwargs)
+        connection.set_trace_callback(asked.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    checks = []
+    await filled(path)
+    for end in (lambda _: None, as_if_killed, lambda _: None):
+        end(path)
+        asked.clear()
+        async with opened(path) as store:
+            assert len(await store.newest(9)) == 9
+        checks.append(sum("quick_check" in statement for statement in asked))
+    assert checks == [0, 1, 0]
 
 
 async def test_the_log_of_a_damaged_file_goes_with_it(path: Path) -> None:

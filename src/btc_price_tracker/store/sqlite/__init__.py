@@ -3,8 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
-from io import FileIO
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from btc_price_tracker.price.candles import Candle
@@ -15,6 +14,7 @@ from btc_price_tracker.store.sqlite import candles, rows
 from btc_price_tracker.store.sqlite.faults import store_error
 from btc_price_tracker.store.sqlite.file import open_file
 from btc_price_tracker.store.sqlite.lane import Lane
+from btc_price_tracker.store.sqlite.lock import Lock
 
 PREFIX = "sqlite:///"
 
@@ -22,9 +22,9 @@ PREFIX = "sqlite:///"
 class SqliteStore:
     """Ticks in a file. Reads have a connection and a thread of their own, so none keeps an append waiting."""
 
-    def __init__(self, writer: Lane, reader: Lane, lock: FileIO) -> None:
-        self._writer = writer
-        self._reader = reader
+    def __init__(self, writer: Lane, reader: Lane, lock: Lock) -> None:
+        self._lanes = writer, reader
+        self._writer, self._reader = self._lanes
         self._lock = lock
 
     async def append(self, ticks: list[Tick]) -> None:
@@ -63,11 +63,13 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Finish what was begun, fold the log into the file and let go of it."""
-        with closing(self._lock):
-            try:
-                await self._reader.close()
-            finally:
-                await self._writer.close()  # last: the last one to leave folds the log
+        async with AsyncExitStack() as last_comes_first:
+            last_comes_first.callback(self._let_go)
+            for lane in self._lanes:  # the writer goes last: the last one to leave folds the log
+                last_comes_first.push_async_callback(lane.close)
+
+    def _let_go(self) -> None:
+        self._lock.release(clean=not any(lane.met_damage for lane in self._lanes))
 
     async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
         return await self._reader.run(rows.page, after, until, page)

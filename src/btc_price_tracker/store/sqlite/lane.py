@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from btc_price_tracker.store import StoreError
-from btc_price_tracker.store.sqlite.faults import store_error
+from btc_price_tracker.store.sqlite.faults import is_damage, store_error
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -19,6 +19,7 @@ class Lane:
 
     def __init__(self, connection: sqlite3.Connection, path: Path, role: str) -> None:
         self.connection = connection
+        self.met_damage = False
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{role}")
         self._closing: Future[None] | None = None
@@ -35,6 +36,7 @@ class Lane:
         try:
             return await asyncio.wrap_future(self._thread.submit(work, self.connection, *args, **kwargs))
         except sqlite3.Error as error:
+            self.met_damage |= is_damage(error)
             raise store_error(error, self._path) from error
 
     async def close(self) -> None:

@@ -2,34 +2,52 @@
 
 import fcntl
 import os
-from io import FileIO
+from contextlib import suppress
 from pathlib import Path
 
 from btc_price_tracker.store import StoreError
 
+_CLEAN = b"closed\n"
 
-def acquire(path: Path) -> FileIO:
-    """The lock on this file, held until closed or until the process dies, however it dies.
+
+class Lock:
+    """The right to a file, held until released or until the process dies, however it dies.
 
     It lies beside the file: closing any descriptor of the file itself would drop SQLite's own locks (POSIX
     says so). It stays there: were it deleted, one who still holds the deleted one and one who makes a new one
-    would both go on. Raises StoreError where another holds it, OSError where it can't be made.
+    would both go on. In it is who holds it, or, once let go of in good order, that it was.
     """
-    lock = path.with_name(f"{path.name}.lock").open("ab+", buffering=0)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        lock.truncate(0)
-        lock.write(b"%d\n" % os.getpid())
-    except BlockingIOError as error:
-        raise StoreError(_in_use(path, lock)) from error
-    except OSError:
-        lock.close()
-        raise
-    return lock
 
+    def __init__(self, path: Path) -> None:
+        """Raises StoreError where another holds it, OSError where it can't be made."""
+        self._file = path.with_name(f"{path.name}.lock").open("ab+", buffering=0)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.was_released_clean = self._read() == _CLEAN
+            self._write(b"%d\n" % os.getpid())
+        except BlockingIOError as error:
+            raise StoreError(self._in_use(path)) from error
+        except OSError:
+            self._file.close()
+            raise
 
-def _in_use(path: Path, lock: FileIO) -> str:
-    with lock:
-        lock.seek(0)
-        holder = lock.read().decode().strip()
-    return f"{path} is already in use by process {holder}; stop that, or give this one a STORE_URL of its own"
+    def release(self, *, clean: bool) -> None:
+        """Let go, and leave word whether the file is as whole as it should be. Idempotent."""
+        if self._file.closed:
+            return
+        with self._file, suppress(OSError):  # a disk without room for the word: then it isn't clean
+            if clean:
+                self._write(_CLEAN)
+
+    def _in_use(self, path: Path) -> str:
+        with self._file:
+            holder = self._read().decode().strip()
+        return f"{path} is already in use by process {holder}; stop that, or give this one a STORE_URL of its own"
+
+    def _read(self) -> bytes:
+        self._file.seek(0)
+        return self._file.read()
+
+    def _write(self, word: bytes) -> None:
+        self._file.truncate(0)
+        self._file.write(word)
