@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
-from btc_price_tracker.store.sqlite import SqliteStore, rows
+from btc_price_tracker.store.sqlite import SqliteStore, candles, rows
 from btc_price_tracker.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
 
@@ -390,6 +391,25 @@ async def test_no_read_waits_for_the_writer_or_takes_its_time(path: Path) -> Non
         assert not write.done()
         done.set()
         await write
+
+
+async def test_no_other_read_waits_for_candles(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done = threading.Event()
+
+    def of_years(*_: object) -> list[Candle]:
+        done.wait(10)
+        return []
+
+    monkeypatch.setattr(candles, "candles", of_years)
+    async with opened(path) as store:
+        await store.append(ticks(1))
+        charting = asyncio.create_task(store.candles(60, 0, 60, 1))
+        await asyncio.sleep(0)  # it has its thread to itself
+        assert await store.span() == Span(1, 1, 0)
+        assert await ids(store) == [1]
+        assert not charting.done()
+        done.set()
+        assert await charting == []
 
 
 async def test_an_append_waits_for_one_step_of_a_pruning_at_most(

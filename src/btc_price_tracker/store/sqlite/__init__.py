@@ -1,4 +1,4 @@
-"""sqlite:// — one file, one thread that writes, one that reads; `file` has how it is opened and why."""
+"""sqlite:// — one file, a thread that writes and two that read; `file` has how it is opened and why."""
 
 import asyncio
 import sqlite3
@@ -20,11 +20,14 @@ PREFIX = "sqlite:///"
 
 
 class SqliteStore:
-    """Ticks in a file. Reads have a connection and a thread of their own, so none keeps an append waiting."""
+    """Ticks in a file. Reads have a connection and a thread of their own, so none keeps an append waiting.
 
-    def __init__(self, writer: Lane, reader: Lane, lock: Lock) -> None:
-        self._lanes = writer, reader
-        self._writer, self._reader = self._lanes
+    Candles of years take seconds, so they have another, and keep no other read waiting.
+    """
+
+    def __init__(self, writer: Lane, reader: Lane, charter: Lane, lock: Lock) -> None:
+        self._lanes = writer, reader, charter
+        self._writer, self._reader, self._charter = self._lanes
         self._lock = lock
 
     async def append(self, ticks: list[Tick]) -> None:
@@ -52,7 +55,7 @@ class SqliteStore:
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
-        return await self._reader.run(candles.candles, seconds, first, last, limit)
+        return await self._charter.run(candles.candles, seconds, first, last, limit)
 
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before; an append waits for one step at most. The file reuses the room."""
@@ -97,4 +100,9 @@ def _open_path(name: Path) -> SqliteStore:
         raise store_error(error, path) from error
     except OSError as error:
         raise StoreError(f"{path} can't be opened: {error.strerror}; check its folder") from error
-    return SqliteStore(Lane(file.writer, path, "writer"), Lane(file.reader, path, "reader"), file.lock)
+    return SqliteStore(
+        Lane(file.writer, path, "writer"),
+        Lane(file.reader, path, "reader"),
+        Lane(file.charter, path, "charter"),
+        file.lock,
+    )

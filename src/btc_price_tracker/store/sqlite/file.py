@@ -29,10 +29,11 @@ _log = structlog.get_logger(__name__)
 
 
 class OpenFile(NamedTuple):
-    """The one connection that writes, one that only reads, and the lock that makes the file ours."""
+    """The one connection that writes, two that only read, and the lock that makes the file ours."""
 
     writer: sqlite3.Connection
     reader: sqlite3.Connection
+    charter: sqlite3.Connection
     lock: Lock
 
 
@@ -55,15 +56,20 @@ def open_file(path: Path) -> OpenFile:
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("PRAGMA synchronous = NORMAL")
         migrate(writer)
-        reader = undo.enter_context(closing(_connect(path)))
-        reader.execute("PRAGMA query_only = ON")
+        reader, charter = (undo.enter_context(closing(_reading(path))) for _ in range(2))
         undo.pop_all()
-    return OpenFile(writer, reader, lock)
+    return OpenFile(writer, reader, charter, lock)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     """A connection with explicit transactions, for one thread at a time."""
     return sqlite3.connect(path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
+
+
+def _reading(path: Path) -> sqlite3.Connection:
+    connection = _connect(path)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def _is_damaged(connection: sqlite3.Connection, path: Path, *, thorough: bool) -> bool:
