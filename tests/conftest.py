@@ -36,6 +36,10 @@ def new_store_url(
             monkeypatch.setattr("btc_price_tracker.store.mongodb.faults.PATIENCE", 60.0)  # mongoeco is slow
             stand_in: MongoServer = request.getfixturevalue("mongo_server")
             return stand_in.url(stand_in.new_database())
-        return {"memory": "memory://", "sqlite": f"sqlite:///{tmp_path}/prices.db"}[kind]
+        return {
+            "memory": "memory://",
+            "snapshot": f"memory://{tmp_path}/prices.snapshot",
+            "sqlite": f"sqlite:///{tmp_path}/prices.db",
+        }[kind]
 
     return url

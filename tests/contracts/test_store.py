@@ -9,7 +9,8 @@ from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, Store, StoreError, mongodb, open_store
 
-STORES = ("memory", "sqlite", "postgresql", "mongodb")
+DURABLE = ("snapshot", "sqlite", "postgresql", "mongodb")
+STORES = ("memory", *DURABLE)
 
 QUOTES = (
     Judged(
@@ -209,6 +210,25 @@ async def test_an_old_tick_that_comes_after_pruning_is_kept_and_how_far_was_drop
     assert await store.span() == Span(3, 9, 5)
     assert await store.prune(4) == 1
     assert await store.span() == Span(9, 9, 5)
+
+
+@pytest.mark.parametrize("kind", DURABLE)
+async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(
+    kind: str, new_store_url: Callable[[str], Awaitable[str]]
+) -> None:
+    url = await new_store_url(kind)
+    spans = []
+    for before, left in ((2, [2, 3]), (10, [])):
+        store = await open_store(url, capacity=10)
+        await store.append([tick(1, quotes=QUOTES), tick(2), tick(3, quotes=QUOTES)])
+        await store.prune(before)
+        await store.close()
+        store = await open_store(url, capacity=10)
+        assert await read(store, 0) == left
+        assert (await store.get(3)) == (tick(3, quotes=QUOTES) if left else None)
+        spans.append(await store.span())
+        await store.close()
+    assert spans == [Span(2, 3, 1), Span(0, 0, 3)]
 
 
 async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> None:

@@ -63,15 +63,6 @@ async def ttl(url: str) -> int | None:
     return None if index is None else int(index["expireAfterSeconds"])
 
 
-async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(url: str) -> None:
-    async with opened(url) as store:
-        await store.append(ticks(1, 2, 3))
-        await store.prune(2)
-    async with opened(url) as store:
-        assert await store.span() == Span(2, 3, 1)
-        assert await store.get(3) == ticks(3)[0]
-
-
 async def test_amounts_are_whole_cents_and_quotes_lie_inside_the_document(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1_764_000_000_123))

@@ -70,15 +70,6 @@ async def partitions(url: str) -> set[int]:
     return {int(str(name).removeprefix("ticks_")) for name in await query(url, names)}
 
 
-async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(url: str) -> None:
-    async with opened(url) as store:
-        await store.append(ticks(1, 2, 3))
-        await store.prune(2)
-    async with opened(url) as store:
-        assert await store.span() == Span(2, 3, 1)
-        assert await store.get(3) == ticks(3)[0]
-
-
 async def test_several_instances_append_to_one_database_and_each_id_is_kept_once(url: str) -> None:
     async with opened(url) as one, opened(url) as other:
         batches = [ticks(*range(start, start + 40)) for start in range(1, 200, 20)]

@@ -1,13 +1,19 @@
 """memory:///path goes on from where it was, and takes no file for its own that isn't."""
 
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from msgspec import msgpack
 
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
-from btc_price_tracker.store import StoreError, open_store
-from btc_price_tracker.store.snapshot import SnapshotStore, load, save
+from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store.snapshot import NAME, Snapshot, SnapshotStore, load, save
 from btc_price_tracker.testing import ManualClock
 
 QUOTE = Judged("kraken", Kind.EXCHANGE, last=Decimal("69420.10000"), age=12, used=True)
@@ -17,14 +23,33 @@ def tick(tick_id: int) -> Tick:
     return Tick(tick_id, Decimal("69420.10"), Status.OK, 3, Decimal("3.10"), 0, "vote3-ped/1", (QUOTE,))
 
 
-async def test_a_proper_end_loses_nothing(tmp_path: Path) -> None:
+def crash(_: int) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def held(path: Path) -> list[int]:
+    """The ids in a snapshot."""
+    return [each.id for each in load(path).ticks]
+
+
+async def test_a_proper_end_loses_nothing_and_can_be_told_twice(tmp_path: Path) -> None:
     url = f"memory://{tmp_path}/prices.snapshot"
-    store = await open_store(url, capacity=10)
-    await store.append([tick(1), tick(2)])
+    store = await open_store(url, capacity=2)
+    await store.append([tick(1), tick(2), tick(3)])
     await store.close()
-    store = await open_store(url, capacity=10)
+    await store.close()
+    store = await open_store(url, capacity=2)
+    assert await store.get(3) == tick(3)
+    assert await store.span() == Span(2, 3, 1)
+
+
+async def test_a_snapshot_of_the_first_version_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "prices.snapshot"
+    body = msgpack.encode([tick(1), tick(2)])
+    path.write_bytes(NAME + b"1\n" + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    store = await open_store(f"memory://{path}", capacity=10)
+    assert await store.span() == Span(1, 2, 0)
     assert await store.get(2) == tick(2)
-    assert (await store.span())[:2] == (1, 2)
 
 
 async def test_a_crash_loses_the_last_minute_at_most(tmp_path: Path) -> None:
@@ -35,22 +60,86 @@ async def test_a_crash_loses_the_last_minute_at_most(tmp_path: Path) -> None:
     await clock.advance(60)
     await store.append([tick(2)])
     await store.append([tick(3)])
-    assert load(path) == [tick(1), tick(2)]
+    assert held(path) == [1, 2]
 
 
 def test_a_crash_while_writing_leaves_the_snapshot_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "prices.snapshot"
-    save(path, [tick(1)])
-
-    def crash(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
+    save(path, Snapshot(0, [tick(1)]))
     monkeypatch.setattr("os.fsync", crash)
     with pytest.raises(StoreError, match="No space left"):
-        save(path, [tick(1), tick(2)])
-    assert load(path) == [tick(1)]
+        save(path, Snapshot(0, [tick(1), tick(2)]))
+    assert held(path) == [1]
+
+
+async def test_a_disk_that_stays_full_stays_an_error_until_there_is_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock = tmp_path / "prices.snapshot", ManualClock()
+    store = SnapshotStore(path, 10, clock)
+    await clock.advance(60)
+    with monkeypatch.context() as full:
+        full.setattr("os.fsync", crash)
+        for tick_id in (1, 1, 2):
+            with pytest.raises(StoreError, match="No space left"):
+                await store.append([tick(tick_id)])
+        with pytest.raises(StoreError, match="No space left"):
+            await store.close()
+    await store.append([tick(3)])
+    assert held(path) == [1, 2, 3]
+
+
+async def test_a_save_whose_caller_gave_up_ends_before_the_next_begins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock = tmp_path / "prices.snapshot", ManualClock()
+    begun, goes_on = threading.Event(), threading.Event()
+    under_way: list[int] = []
+    fsync = os.fsync
+
+    def slow(file: int) -> None:
+        under_way.append(file)
+        begun.set()
+        assert goes_on.wait(10)
+        fsync(file)
+        assert under_way == [file]
+        under_way.clear()
+
+    monkeypatch.setattr("os.fsync", slow)
+    store = SnapshotStore(path, 10, clock)
+    await clock.advance(60)
+    given_up = asyncio.create_task(store.append([tick(1)]))
+    await asyncio.to_thread(begun.wait, 10)
+    given_up.cancel()
+    await asyncio.wait({given_up})
+    later = asyncio.create_task(store.append([tick(2)])), asyncio.create_task(store.close())
+    for _ in range(5):
+        await asyncio.sleep(0)
+    goes_on.set()
+    await asyncio.gather(*later)
+    assert held(path) == [1, 2]
+
+
+async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_path: Path) -> None:
+    turn = threading.Semaphore(0)
+    turns: list[Tick] = []
+
+    class Waiting(list[Tick]):
+        def __iter__(self) -> Iterator[Tick]:
+            for each in super().__iter__():
+                assert turn.acquire(timeout=10)
+                turns.append(each)
+                yield each
+
+    path, ticks = tmp_path / "prices.snapshot", [tick(1), tick(2), tick(3)]
+    saving = asyncio.create_task(asyncio.to_thread(save, path, Snapshot(0, Waiting(ticks))))
+    while not saving.done():
+        turn.release()
+        await asyncio.sleep(0)
+    await saving
+    assert turns == ticks
 
 
 @pytest.mark.parametrize(
@@ -58,14 +147,14 @@ def test_a_crash_while_writing_leaves_the_snapshot_before(
     [
         (lambda content: content[:-1], "damaged"),
         (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
-        (lambda content: content.replace(b"snapshot 1", b"snapshot 2", 1), "another version"),
+        (lambda content: content.replace(b"snapshot 2", b"snapshot 3", 1), "another version"),
         (lambda _: b"SQLite format 3\0", "no snapshot of ours"),
         (lambda _: b"", "no snapshot of ours"),
     ],
 )
 async def test_a_torn_or_foreign_file_is_refused_and_kept(tmp_path: Path, spoil: object, reason: str) -> None:
     path = tmp_path / "prices.snapshot"
-    save(path, [tick(1)])
+    save(path, Snapshot(0, [tick(1)]))
     assert callable(spoil)
     path.write_bytes(spoil(path.read_bytes()))
     before = path.read_bytes()

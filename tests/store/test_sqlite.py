@@ -62,15 +62,6 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(path: Path) -> None:
-    async with opened(path) as store:
-        await store.append(ticks(1, 2, 3))
-        await store.prune(2)
-    async with opened(path) as store:
-        assert await store.span() == Span(2, 3, 1)
-        assert await store.get(3) == ticks(3)[0]
-
-
 async def test_folders_are_made_and_closing_leaves_no_log(tmp_path: Path) -> None:
     async with opened(tmp_path / "a" / "b" / "prices.db") as store:
         await store.append(ticks(1))

@@ -32,18 +32,20 @@ class StoreModel(RuleBasedStateMachine):
         self.kept: dict[int, Tick] = {}
         self.dropped = 0
         self.memory = self.opened("memory://")
-        self.sqlite = self.opened(self.url)
+        self.durable = [self.opened(url) for url in self.urls]
 
     @property
-    def url(self) -> str:
-        return f"sqlite:///{Path(self.folder.name)}/prices.db"
+    def urls(self) -> list[str]:
+        """Of the stores that a restart brings back."""
+        folder = Path(self.folder.name)
+        return [f"sqlite:///{folder}/prices.db", f"memory://{folder}/prices.snapshot"]
 
     def opened(self, url: str) -> Store:
         return self.runner.run(open_store(url, capacity=1000))
 
     @property
-    def stores(self) -> tuple[Store, Store]:
-        return self.memory, self.sqlite
+    def stores(self) -> list[Store]:
+        return [self.memory, *self.durable]
 
     @rule(batch=st.lists(ticks, max_size=8))
     def append(self, batch: list[Tick]) -> None:
@@ -63,8 +65,9 @@ class StoreModel(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.runner.run(self.sqlite.close())
-        self.sqlite = self.opened(self.url)
+        for store in self.durable:
+            self.runner.run(store.close())
+        self.durable = [self.opened(url) for url in self.urls]
 
     @rule(tick_id=ids)
     def get(self, tick_id: int) -> None:

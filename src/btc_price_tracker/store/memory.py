@@ -73,8 +73,8 @@ class MemoryStore:
         self._ticks = {}
 
     def held(self) -> list[Tick]:
-        """All ticks with their quotes, oldest first."""
-        return [self._ticks[tick_id] for tick_id in self._ids]
+        """All ticks with their quotes, in any order, which takes no time to speak of."""
+        return list(self._ticks.values())
 
     async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
         self._check_open()

@@ -1,16 +1,17 @@
 """memory:///path — the last ticks in memory, and now and then in a file, from which the next start goes on.
 
-The file is a line that names it and its version, a line with the SHA-256 of the rest, and the ticks as MessagePack.
-It is replaced in one step, so a crash leaves the one before.
+The file is a line that names it and its version, a line with the SHA-256 of the rest, and a Snapshot as MessagePack;
+in version 1 the ticks alone. It is replaced in one step, so a crash leaves the one before.
 """
 
 import asyncio
 import hashlib
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
-import msgspec
+from msgspec.msgpack import Decoder, Encoder
 
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.price.model import Tick
@@ -19,50 +20,83 @@ from btc_price_tracker.store.memory import MemoryStore
 
 EVERY = 60.0  # seconds between snapshots, at least
 NAME = b"btc-price-tracker snapshot "
-VERSION = b"1"
+VERSION = b"2"
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[Tick]).decode
+
+class Snapshot(NamedTuple):
+    """What a store held: how far it was dropped, and its ticks in any order."""
+
+    dropped: int
+    ticks: Collection[Tick]
+
+
+_encode = Encoder().encode
+_decode = Decoder(Snapshot).decode
+_decode_1 = Decoder(list[Tick]).decode
 
 
 class SnapshotStore(MemoryStore):
-    """A MemoryStore that loses at most the last minute to a crash, and nothing to a proper end."""
+    """A MemoryStore that loses what came after its last good snapshot.
+
+    That is a minute at most to a crash, and nothing to a proper end, as long as the disk takes what it is given.
+    """
 
     def __init__(self, path: Path, capacity: int, clock: Clock) -> None:
         super().__init__(capacity)
         self._path = path
         self._clock = clock
-        self._saved = clock.monotonic()
+        self._saved = clock.monotonic()  # when the last good snapshot was taken
+        self._saving: asyncio.Task[None] | None = None  # the last to save
 
     @classmethod
     async def restored(cls, path: Path, capacity: int, clock: Clock) -> Self:
         """A store that goes on from its snapshot, if there is one."""
         store = cls(path, capacity, clock)
-        await store.append(await asyncio.to_thread(load, path))
+        store._dropped, ticks = await asyncio.to_thread(load, path)
+        await store.append(list(ticks))
         return store
 
     async def append(self, ticks: list[Tick]) -> None:
         """Keep these ticks; once a minute, save all."""
         await super().append(ticks)
+        await self._settled()
         if self._clock.monotonic() - self._saved >= EVERY:
-            self._saved = self._clock.monotonic()
-            await asyncio.to_thread(save, self._path, self.held())
+            await self._save()
 
     async def close(self) -> None:
-        """Save, and forget everything."""
-        if held := self.held():
-            await asyncio.to_thread(save, self._path, held)
+        """Save, and forget everything. Raises StoreError, and stays open, where it can't be saved."""
+        await self._settled()
+        if not self._closed:
+            await self._save()
         await super().close()
 
+    async def _settled(self) -> None:
+        """Wait for the save that is under way: who asked for it may have given up, and it has the file to itself."""
+        while self._saving is not None and not self._saving.done():
+            await asyncio.wait({self._saving})
 
-def save(path: Path, ticks: list[Tick]) -> None:
+    async def _save(self) -> None:
+        self._saving = asyncio.create_task(self._write())
+        self._saving.add_done_callback(lambda saving: saving.cancelled() or saving.exception())
+        await asyncio.wait({self._saving})
+        self._saving.result()
+
+    async def _write(self) -> None:
+        taken = self._clock.monotonic()
+        await asyncio.to_thread(save, self._path, Snapshot(self._dropped, self.held()))
+        self._saved = taken
+
+
+def save(path: Path, snapshot: Snapshot) -> None:
     """Write a snapshot in place of the one before. Raises StoreError where that can't be done."""
-    body = _encode(ticks)
+    body = _encoded(snapshot)
+    checksum = hashlib.sha256(body).hexdigest().encode()
     new = path.with_name(f"{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with new.open("wb") as file:
-            file.write(b"%b%b\n%b\n%b" % (NAME, VERSION, hashlib.sha256(body).hexdigest().encode(), body))
+            file.write(b"%b%b\n%b\n" % (NAME, VERSION, checksum))
+            file.write(body)
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
@@ -70,12 +104,23 @@ def save(path: Path, ticks: list[Tick]) -> None:
         raise StoreError(f"the snapshot {path} can't be written: {error.strerror}") from error
 
 
-def load(path: Path) -> list[Tick]:
-    """The ticks of a snapshot, none where there is no file yet. Raises StoreError where it is torn or none of ours."""
+def _encoded(snapshot: Snapshot) -> bytearray:
+    """The snapshot as MessagePack, tick by tick: encoding all at once would hold the event loop up meanwhile."""
+    dropped, ticks = snapshot
+    body = bytearray(
+        b"\x92" + _encode(dropped) + b"\xdd" + len(ticks).to_bytes(4)
+    )  # an array of two, one of many
+    for tick in ticks:
+        body += _encode(tick)
+    return body
+
+
+def load(path: Path) -> Snapshot:
+    """What a file holds, nothing where there is none yet. Raises StoreError where it is torn or none of ours."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return []
+        return Snapshot(0, [])
     except OSError as error:
         raise StoreError(f"the snapshot {path} can't be read: {error.strerror}") from error
     remedy = "move it away, or name another file"
@@ -83,11 +128,12 @@ def load(path: Path) -> list[Tick]:
     checksum, _, body = rest.partition(b"\n")
     if not name.startswith(NAME):
         raise StoreError(f"{path} is no snapshot of ours; {remedy}")
-    if name != NAME + VERSION:
+    version = name.removeprefix(NAME)
+    if version not in (b"1", VERSION):
         raise StoreError(f"the snapshot {path} is from another version of this program; {remedy}")
     if hashlib.sha256(body).hexdigest().encode() != checksum:
         raise StoreError(f"the snapshot {path} is damaged: its checksum doesn't match; {remedy}")
-    return _decode(body)
+    return _decode(body) if version == VERSION else Snapshot(0, _decode_1(body))
 
 
 async def open_url(url: str, limits: Limits) -> MemoryStore:
