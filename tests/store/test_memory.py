@@ -1,9 +1,15 @@
 """What only memory:// does: it forgets beyond its capacity."""
 
+import asyncio
+import threading
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+import pytest
+
+from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import Span, open_store
+from btc_price_tracker.store import Span, memory, open_store
 
 
 def ticks(*tick_ids: int) -> list[Tick]:
@@ -31,3 +37,22 @@ async def test_a_tick_older_than_all_finds_no_room_in_a_full_store() -> None:
     await store.append(ticks(5, 6))
     await store.append(ticks(4))
     assert await store.span() == Span(5, 6, 4)
+
+
+async def test_the_event_loop_goes_on_while_candles_are_rolled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, goes_on = threading.Event(), threading.Event()
+
+    def slow(several: Iterable[Tick], seconds: int) -> Iterator[Candle]:
+        begun.set()
+        assert goes_on.wait(10)
+        return roll_up(several, seconds)
+
+    monkeypatch.setattr(memory, "roll_up", slow)
+    store = await open_store("memory://", capacity=3)
+    await store.append(ticks(1, 2, 3))
+    charting = asyncio.create_task(store.candles(60, 0, 60, 9))
+    await asyncio.to_thread(begun.wait, 10)
+    await store.append(ticks(4))
+    goes_on.set()
+    (candle,) = await charting
+    assert candle.count == 2  # 1 made room meanwhile
