@@ -71,8 +71,7 @@ class LateStore:
         if self._attempt is None or self._is_spent(self._attempt):
             self._attempt = asyncio.create_task(self._try())
         attempt = self._attempt
-        if not attempt.done():
-            await asyncio.wait({attempt})
+        await asyncio.wait({attempt})
         if attempt.cancelled():
             raise StoreError("the store is closed")
         return attempt.result()

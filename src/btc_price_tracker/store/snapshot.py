@@ -107,9 +107,8 @@ def save(path: Path, snapshot: Snapshot) -> None:
 def _encoded(snapshot: Snapshot) -> bytearray:
     """The snapshot as MessagePack, tick by tick: encoding all at once would hold the event loop up meanwhile."""
     dropped, ticks = snapshot
-    body = bytearray(
-        b"\x92" + _encode(dropped) + b"\xdd" + len(ticks).to_bytes(4)
-    )  # an array of two, one of many
+    an_array_of_two, an_array_of_many = b"\x92", b"\xdd" + len(ticks).to_bytes(4)
+    body = bytearray(an_array_of_two + _encode(dropped) + an_array_of_many)
     for tick in ticks:
         body += _encode(tick)
     return body
