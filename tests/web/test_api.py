@@ -228,6 +228,38 @@ async def test_only_configured_origins_may_read(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/prices/latest", "/prices/stream"])
+@pytest.mark.parametrize(
+    ("asks", "refused"),
+    [
+        ({"Access-Control-Request-Method": "PUT"}, "method"),
+        ({"Access-Control-Request-Headers": "x-foo"}, "headers"),
+        ({"Origin": "https://evil.example"}, "origin"),
+    ],
+)
+async def test_a_refused_preflight_is_a_problem_that_says_what_is_allowed(
+    path: str, asks: dict[str, str], refused: str
+) -> None:
+    async with live(cors_origins=ORIGIN) as server, client_of(server) as client:
+        headers = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET", **asks}
+        response = await client.options(path, headers=headers)
+        assert refused in check_problem(response, 400)["detail"]
+        assert response.headers["access-control-allow-methods"] == "GET, HEAD"
+        assert "Origin" in response.headers["vary"]
+
+
+@pytest.mark.parametrize("path", ["/page/main.js", "/", "/docs"])
+@pytest.mark.parametrize("asked", ["bytes=0-3", "bytes=abc", "lines=1-2", "bytes=99999999-"])
+async def test_a_file_comes_whole_whatever_part_is_asked_for(
+    client: httpx2.AsyncClient, path: str, asked: str
+) -> None:
+    whole = await client.get(path)
+    answer = await client.get(path, headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (200, whole.content)
+    assert answer.headers["content-security-policy"] == whole.headers["content-security-policy"]
+    assert answer.headers["accept-ranges"] == "none"
+
+
+@pytest.mark.parametrize("path", ["/prices/latest", "/prices/stream"])
 async def test_a_preflight_is_answered(client: httpx2.AsyncClient, path: str) -> None:
     asks = {
         "Origin": ORIGIN,

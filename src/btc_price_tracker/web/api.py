@@ -7,7 +7,6 @@ from typing import Annotated
 
 from fastapi import FastAPI, Path, Response
 from starlette.datastructures import QueryParams
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker import __version__
@@ -15,6 +14,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import history, metrics, problems, site
+from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.metrics import Metrics
 from btc_price_tracker.web.openapi import LATEST, Api, example
 from btc_price_tracker.web.problems import Problem
@@ -55,7 +55,7 @@ def application(parts: Parts) -> ASGIApp:
     _add_routes(app, parts)
     site.install(app)
     cors = partial(
-        CORSMiddleware,
+        Cors,
         allow_origins=parts.cors_origins,
         allow_methods=["GET", "HEAD"],
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],

@@ -14,14 +14,16 @@ _HEADERS = {
         "manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
+    "Accept-Ranges": "none",
     "Cache-Control": "no-cache",  # always asked for anew, answered by 304 while it is the same
 }
 
 
 class _Files(StaticFiles):
-    """Files under the page's headers."""
+    """Files under the page's headers, and always whole: a bad Range would be answered without those."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]
         response = await super().get_response(path, scope)
         response.headers.update(_HEADERS)
         return response
