@@ -24,7 +24,7 @@ ALLOWED = {
     "playback": {"price", "sources"},
     "app": {"price", "sources", "store", "broker", "fanout", "web", "settings", "pipeline", "recall"},
     "demo": {"app", "playback", "settings"},
-    "report": {"app", "price", "settings"},
+    "report": {"app", "price", "settings", "web"},
     "past": set[str](),
     "replacement": set[str](),
     "transfer": {"price", "store"},

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import structlog
 from starlette.types import ASGIApp
@@ -39,7 +38,7 @@ from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.api import Parts, application
 from btc_price_tracker.web.server import listen, server
 from btc_price_tracker.web.stream import Streams
-from btc_price_tracker.web.views import source_views
+from btc_price_tracker.web.views import SourceView, source_views
 
 A_DAY = 86400  # seconds
 ENDED_PER_SECOND = 1000  # streams at shutdown: slowly enough that those who come back don't come as a storm
@@ -83,7 +82,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
             task.cancel()
 
 
-async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
+async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
     async with _ask(settings, clock) as panel:

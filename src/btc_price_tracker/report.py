@@ -1,7 +1,6 @@
 """What `sources` and `check` print."""
 
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.table import Table
 from btc_price_tracker import app
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.settings import Settings
+from btc_price_tracker.web.views import SourceView
 
 
 async def print_sources(settings: Settings) -> int:
@@ -20,7 +20,7 @@ async def print_sources(settings: Settings) -> int:
         table.add_column(column, justify="right")
     table.add_column("verdict")
     for view in views:
-        table.add_row(view["name"], *_figures(view), _verdict(view))
+        table.add_row(view.name, *_figures(view), _verdict(view))
     console = Console()
     console.print(table)
     price = f"{update.tick.price:,} USD ± {update.tick.spread}" if update.tick else "no price"
@@ -41,8 +41,8 @@ async def print_check(settings: Settings) -> int:
     return 0
 
 
-def _figures(view: dict[str, Any]) -> tuple[str, str, str]:
-    price, age, latency = view["price"], view["age"], view["latency_ms"]
+def _figures(view: SourceView) -> tuple[str, str, str]:
+    price, age, latency = view.price, view.age, view.latency_ms
     return (
         f"{price:,.2f}" if price is not None else "–",
         f"{age:.1f} s" if age is not None else "–",
@@ -50,10 +50,10 @@ def _figures(view: dict[str, Any]) -> tuple[str, str, str]:
     )
 
 
-def _verdict(view: dict[str, Any]) -> str:
-    if view["used"]:
+def _verdict(view: SourceView) -> str:
+    if view.used:
         return "[green]used[/green]"
-    return f"[yellow]{view['state']}[/yellow]: {view['error'] or view['reason'] or 'not asked'}"
+    return f"[yellow]{view.state}[/yellow]: {view.error or view.reason or 'not asked'}"
 
 
 def _is_quorum(status: Status, settings: Settings) -> bool:

@@ -13,7 +13,7 @@ from btc_price_tracker.price.model import Status
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.testing import ManualClock, eventually
 from btc_price_tracker.web import api
-from live import Live, a_tick, live
+from live import Live, live
 
 ORIGIN = "https://example.com"
 
@@ -271,39 +271,3 @@ async def test_a_preflight_is_answered(client: httpx2.AsyncClient, path: str) ->
     assert response.headers["access-control-allow-origin"] == "*"
     assert "GET" in response.headers["access-control-allow-methods"]
     assert response.headers["x-request-id"]
-
-
-async def test_the_description_lists_every_route_that_answers_and_no_other(
-    server: Live, client: httpx2.AsyncClient
-) -> None:
-    await server.service.outbox.keep(a_tick(5))
-    await server.publish()
-    paths = (await client.get("/openapi.json")).json()["paths"]
-    assert {
-        "/prices/stream",
-        "/prices/latest",
-        "/prices",
-        "/prices/candles",
-        "/prices/{id}",
-        "/sources",
-        "/healthz",
-        "/readyz",
-    } <= paths.keys()
-    for path, operations in paths.items():
-        assert list(operations) == ["get"]
-        assert operations["get"]["description"]
-        response = await client.head(path.replace("{id}", "5"), params={"interval": "1m"})
-        assert response.status_code in (200, 503), path
-
-
-async def test_the_stream_is_described_with_its_parameters_and_an_example(client: httpx2.AsyncClient) -> None:
-    stream = (await client.get("/openapi.json")).json()["paths"]["/prices/stream"]["get"]
-    assert [parameter["name"] for parameter in stream["parameters"]] == [
-        "since",
-        "last_event_id",
-        "Last-Event-ID",
-    ]
-    assert stream["responses"].keys() == {"200", "400", "503"}
-    example = stream["responses"]["200"]["content"]["text/event-stream"]["example"]
-    assert "retry: " in example
-    assert "event: status" in example

@@ -16,13 +16,21 @@ from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import history, metrics, problems, site
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.metrics import Metrics
-from btc_price_tracker.web.openapi import LATEST, Api, example
+from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.request_id import RequestId
 from btc_price_tracker.web.resume import GREATEST_ID, position
 from btc_price_tracker.web.stream import PriceStream, Streams
-from btc_price_tracker.web.views import Provenance, latest_view, readiness, source_views, store_view
+from btc_price_tracker.web.views import (
+    Liveness,
+    Provenance,
+    SourcesView,
+    latest_view,
+    readiness,
+    source_views,
+    store_view,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +108,7 @@ class StreamFirst:
 def _add_routes(app: FastAPI, parts: Parts) -> None:
     hub = parts.streams.hub
 
-    @get(app, "/prices/latest", responses=example(LATEST))
+    @get(app, "/prices/latest", responses={503: {"description": "There is no price yet."}})
     async def latest() -> Response:
         """The newest price; `stale` with its age where nothing fresh has come since."""
         if hub.latest is None:
@@ -112,7 +120,11 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     numbers = Metrics(hub, parts.streams.admission, parts.panel, parts.outbox, parts.clock, recorded)
     metrics.install(app, numbers, parts.metrics_token)
 
-    @get(app, "/prices/{id}")
+    @get(
+        app,
+        "/prices/{id}",
+        responses={400: BAD_PARAMETER, 404: {"description": "There is no such price."}, 503: STORE_FAILS},
+    )
     async def price(
         tick_id: Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID, description="The id of a price.")],
     ) -> Response:
@@ -126,26 +138,24 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     async def sources() -> Response:
         """How every source is doing: its price, age, deviation and state, and why; and whether prices are kept."""
         return reply(
-            {
-                "recorded": recorded,
-                "origin": parts.origin,
-                "status": hub.status,
-                "reason": hub.reason,
-                "price": hub.latest and hub.latest.price,
-                "store": store_view(parts.outbox),
-                "sources": source_views(parts.panel.states(), hub.quotes, hub.latest, parts.clock.now()),
-            }
+            SourcesView(
+                recorded=recorded,
+                origin=parts.origin,
+                status=hub.status,
+                reason=hub.reason,
+                price=hub.latest.price if hub.latest else None,
+                store=store_view(parts.outbox),
+                sources=source_views(parts.panel.states(), hub.quotes, hub.latest, parts.clock.now()),
+            )
         )
 
     @get(app, "/healthz")
     async def healthz() -> Response:
         """The process lives."""
-        return reply({"alive": True, "version": __version__})
+        return reply(Liveness(alive=True, version=__version__))
 
-    @get(app, "/readyz")
+    @get(app, "/readyz", responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:
         """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
-        reasons = readiness(hub, parts.outbox, parts.clock.now(), parts.interval)
-        return reply(
-            {"ready": not reasons, "status": hub.status, "reasons": reasons}, 503 if reasons else 200
-        )
+        view = readiness(hub, parts.outbox, parts.clock.now(), parts.interval)
+        return reply(view, 200 if view.ready else 503)

@@ -11,7 +11,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.candles import INTERVALS
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Outbox
-from btc_price_tracker.web.openapi import CANDLE, LATEST, example
+from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, json
 from btc_price_tracker.web.resume import GREATEST_ID, check_since
@@ -59,7 +59,7 @@ class CandleQuery(Window):
 def install(app: FastAPI, store: Store, outbox: Outbox, clock: Clock) -> None:
     """Serve `/prices` and `/prices/candles`; what waits in the outbox may still come into either."""
 
-    @get(app, "/prices", responses=example([LATEST]))
+    @get(app, "/prices", responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def prices(request: Request, query: Annotated[PriceQuery, Query()]) -> Response:
         """Stored prices, oldest first."""
         wanted, settled_to = query.checked(clock.now()), outbox.settled(clock.now())
@@ -69,7 +69,7 @@ def install(app: FastAPI, store: Store, outbox: Outbox, clock: Clock) -> None:
         settled = bool(more) or wanted.until < settled_to // 1000
         return _answer(request, rows[: wanted.limit], wanted.format, more, settled=settled)
 
-    @get(app, "/prices/candles", responses=example([CANDLE]))
+    @get(app, "/prices/candles", responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def candles(request: Request, query: Annotated[CandleQuery, Query()]) -> Response:
         """Prices rolled up, oldest first. Where there was no fresh price there is no candle."""
         wanted, seconds = query.checked(clock.now()), INTERVALS[query.interval]

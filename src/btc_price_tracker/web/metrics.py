@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from secrets import compare_digest
 
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import PlainTextResponse
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import CounterMetricFamily as Counter
@@ -117,7 +116,7 @@ class Metrics(Collector):
 def install(app: FastAPI, metrics: Metrics, token: str | None) -> None:
     """Serve `/metrics`; with a token, only to who bears it."""
 
-    @get(app, "/metrics", response_class=PlainTextResponse)
+    @get(app, "/metrics", responses={401: {"description": "`METRICS_TOKEN` is set, and you don't bear it."}})
     async def numbers(request: Request) -> Response:
         """What Prometheus wants to know, in its text format."""
         if token is not None and not _bears(request, token):

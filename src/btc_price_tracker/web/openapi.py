@@ -1,30 +1,19 @@
 """The API's own description: what FastAPI can't know of the routes."""
 
+from itertools import chain
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Response
 
 from btc_price_tracker import __version__
+from btc_price_tracker.web.examples import EXAMPLES
+from btc_price_tracker.web.problems import ProblemDetails
+from btc_price_tracker.web.reply import get, reply
+from btc_price_tracker.web.schemas import components, schema, type_of
 
-PRICE = {
-    "timestamp": 1764000000,
-    "price": 69420.25,
-    "status": "ok",
-    "sources": 5,
-    "spread": 3.10,
-    "age": 0,
-    "method": "vote3-ped/1",
-}
-LATEST = {"id": 1764000000123, **PRICE}
-CANDLE = {
-    "timestamp": 1763996400,
-    "open": 69380.00,
-    "high": 69444.10,
-    "low": 69321.75,
-    "close": 69420.25,
-    "count": 360,
-    "final": True,
-}
+BAD_PARAMETER = {"description": "A parameter makes no sense; the detail says which."}
+ANY_OTHER = {"description": "Any other fault."}
+STORE_FAILS = {"description": "The store fails; `Retry-After` says when to come back."}
 
 
 def _query(name: str, meaning: str) -> dict[str, Any]:
@@ -54,45 +43,61 @@ _STREAM = {
             },
         ],
         "responses": {
-            "200": {
-                "description": "The stream; it does not end by itself.",
-                "content": {
-                    "text/event-stream": {
-                        "example": (
-                            'retry: 3170\n\nevent: status\ndata: {"status":"ok","reason":"4 exchanges agree.",'
-                            '"timestamp":1764000000}\n\nid: 1764000000123\ndata: {"timestamp":1764000000,'
-                            '"price":69420.25,"status":"ok","sources":4,"spread":3.10,"age":0,'
-                            '"method":"vote3-ped/1"}\n\n'
-                        )
-                    }
-                },
-            },
+            "200": {"description": "The stream; it does not end by itself."},
             "400": {"description": "`since` or `last_event_id` is no number in range."},
             "503": {"description": "Every place is taken; `Retry-After` says when to come back."},
+            "default": ANY_OTHER,
         },
     }
 }
 
 
 class Api(FastAPI):
-    """The application, with the stream in its description."""
+    """The application, whose description knows the stream, and what each route answers."""
 
     def __init__(self) -> None:
         super().__init__(
             title="btc-price-tracker",
             version=__version__,
             description="The BTC/USD price, live and past.",
-            docs_url=None,  # FastAPI's page loads scripts from elsewhere; ours is site.py's
-            redoc_url=None,
+            openapi_url=None,  # FastAPI's answer would have amounts as floats; and its page, scripts from elsewhere
+            responses={"default": ANY_OTHER},  # in place of FastAPI's 422
         )
+        get(self, "/openapi.json", include_in_schema=False)(self._describe)
+
+    async def _describe(self) -> Response:
+        return reply(self.openapi())
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document."""
-        document = super().openapi()
-        document["paths"].setdefault("/prices/stream", _STREAM)
-        return document
+        """The OpenAPI document, with examples for `reply` to encode. It is made once: that takes its time."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _completed(super().openapi())
+        return self.openapi_schema
 
 
-def example(body: object) -> dict[int | str, dict[str, Any]]:
-    """A `responses` argument that shows what a 200 looks like."""
-    return {200: {"content": {"application/json": {"example": body}}}}
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI's document with the stream, and with what each answer holds."""
+    paths = {"/prices/stream": _STREAM} | document["paths"]
+    shown = chain.from_iterable(examples.values() for examples in EXAMPLES.values())
+    return document | {
+        "paths": {path: _described(path, operations["get"]) for path, operations in paths.items()},
+        "components": {"schemas": components([ProblemDetails, *map(type_of, shown)])},
+    }
+
+
+def _described(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    responses = {
+        status: response | {"content": _content(path, status)}
+        for status, response in operation["responses"].items()
+    }
+    return {"get": operation | {"responses": responses}}
+
+
+def _content(path: str, status: str) -> dict[str, Any]:
+    """What an answer holds, by media type: a problem, where there is no example."""
+    examples = EXAMPLES.get((path, status))
+    if examples is None:
+        return {"application/problem+json": {"schema": schema(ProblemDetails)}}
+    return {
+        media: {"schema": schema(type_of(example)), "example": example} for media, example in examples.items()
+    }

@@ -11,6 +11,15 @@ from starlette.routing import Match
 from btc_price_tracker.store import StoreError
 
 
+class ProblemDetails(msgspec.Struct):
+    """What went wrong (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
 class ProblemResponse(Response):
     """A problem as a response; `phrase` is its status in words."""
 
@@ -18,9 +27,9 @@ class ProblemResponse(Response):
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         self.phrase = HTTPStatus(status).phrase
-        document = {"type": "about:blank", "title": self.phrase, "status": status, "detail": detail}
+        details = ProblemDetails("about:blank", self.phrase, status, detail)
         super().__init__(
-            msgspec.json.encode(document), status, {"Cache-Control": "no-store", **(headers or {})}
+            msgspec.json.encode(details), status, {"Cache-Control": "no-store", **(headers or {})}
         )
 
 

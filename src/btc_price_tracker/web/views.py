@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Self
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
-from btc_price_tracker.price.model import Judged, Status, Tick
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.sources.state import SourceState, State
 from btc_price_tracker.store.outbox import Outbox
 
@@ -68,13 +68,68 @@ class CandleView(Struct):
         return cls(candle.timestamp, candle.open, candle.high, candle.low, candle.close, candle.count, final)
 
 
+class SourceView(Struct):
+    """A source: how it is doing, and its part in the last round."""
+
+    name: str
+    kind: Kind
+    state: Annotated[str, Meta(extra_json_schema={"enum": STATES})]
+    price: Decimal | None
+    last: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    time: int | None
+    age: float | None
+    deviation_bp: float | None
+    latency_ms: float | None
+    used: bool
+    reason: str | None
+    next_try_s: float
+    error: str | None
+
+
+class StoreView(Struct):
+    """Whether prices are kept, and how many wait for that or were lost."""
+
+    fault: str | None
+    waiting: int
+    lost: int
+
+
+class SourcesView(Struct):
+    """Every source, what came of them, and whether that is kept."""
+
+    recorded: bool
+    origin: str | None
+    status: Status
+    reason: str
+    price: Decimal | None
+    store: StoreView
+    sources: list[SourceView]
+
+
+class Liveness(Struct):
+    """That the process lives."""
+
+    alive: bool
+    version: str
+
+
+class Readiness(Struct):
+    """Whether this instance should get traffic, and why not."""
+
+    ready: bool
+    status: Status
+    reasons: list[str]
+
+
 def latest_view(tick: Tick, status: Status, now: int) -> PriceView:
     """The newest price as of `now` (ms): where nothing fresh followed it, it is stale and its age has grown."""
     return PriceView.of(tick.outdated(now) if status is Status.STALE else tick)
 
 
-def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:
-    """Why this instance should get no traffic; empty when it should."""
+def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> Readiness:
+    """Whether this instance has a fresh price, every `interval` seconds, and parts that work."""
     reasons = []
     if hub.draining:
         reasons.append("shutting down")
@@ -85,42 +140,42 @@ def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> list[str]:
     if outbox.fault is not None:
         lost = f" and {outbox.lost} are lost" if outbox.lost else ""
         reasons.append(f"the store fails, {len(outbox)} prices wait for it{lost}: {outbox.fault}")
-    return reasons
+    return Readiness(not reasons, hub.status, reasons)
 
 
-def store_view(outbox: Outbox) -> dict[str, Any]:
-    """Whether prices are kept, and how many wait for that or were lost."""
-    return {"fault": outbox.fault, "waiting": len(outbox), "lost": outbox.lost}
+def store_view(outbox: Outbox) -> StoreView:
+    """What `/sources` says of the store."""
+    return StoreView(outbox.fault, len(outbox), outbox.lost)
 
 
 def source_views(
     states: Iterable[SourceState], quotes: Iterable[Judged], latest: Tick | None, now: int
-) -> list[dict[str, Any]]:
-    """Every source as `/sources` shows it: how it is doing, and its part in the last round."""
+) -> list[SourceView]:
+    """Every source as of `now` (ms): how it is doing, and its part in the last round."""
     judged = {quote.source: quote for quote in quotes}
     return [_source_view(state, judged.get(state.name), latest, now) for state in states]
 
 
-def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None, now: int) -> dict[str, Any]:
+def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None, now: int) -> SourceView:
     quote = state.quote
     price = judged.price if judged else None
-    return {
-        "name": state.name,
-        "kind": state.kind,
-        "state": state_of(state, judged),
-        "price": price,
-        "last": quote and quote.last,
-        "bid": quote and quote.bid,
-        "ask": quote and quote.ask,
-        "time": quote and quote.time,
-        "age": _age(state, now),
-        "deviation_bp": _deviation(price, latest),
-        "latency_ms": state.latency and round(state.latency, 1),
-        "used": judged.used if judged else False,
-        "reason": judged.reason if judged else None,
-        "next_try_s": round(state.next_try, 1),
-        "error": state.error,
-    }
+    return SourceView(
+        name=state.name,
+        kind=state.kind,
+        state=state_of(state, judged),
+        price=price,
+        last=quote.last if quote else None,
+        bid=quote.bid if quote else None,
+        ask=quote.ask if quote else None,
+        time=quote.time if quote else None,
+        age=_age(state, now),
+        deviation_bp=_deviation(price, latest),
+        latency_ms=state.latency and round(state.latency, 1),
+        used=judged.used if judged else False,
+        reason=judged.reason if judged else None,
+        next_try_s=round(state.next_try, 1),
+        error=state.error,
+    )
 
 
 def state_of(state: SourceState, judged: Judged | None) -> str:

@@ -1,0 +1,180 @@
+"""The API's description says what the API does."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from btc_price_tracker.price.model import Judged, Kind, Status, Tick, Update
+from btc_price_tracker.price.recompute import recompute
+from btc_price_tracker.store import StoreError
+from btc_price_tracker.testing import ManualClock
+from btc_price_tracker.web import api
+from live import Client, Live, a_tick, live
+from schema import Schema, faults
+
+TOKEN = "geheim"
+QUOTES = (
+    Judged("kraken", Kind.EXCHANGE, Decimal("69420.10"), price=Decimal("69420.1"), used=True),
+    Judged("coinbase", Kind.EXCHANGE, reason="HTTP 503"),
+)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[Live]:
+    async with live(ManualClock(), max_clients=1, metrics_token=TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(server: Live) -> AsyncIterator[httpx2.AsyncClient]:
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client:
+        yield client
+
+
+@dataclass
+class Description:
+    """The document, and which of the answers that it describes were seen."""
+
+    client: httpx2.AsyncClient
+    paths: dict[str, Any]
+    components: dict[str, Any]
+    seen: set[tuple[str, str, str]] = field(default_factory=set)
+
+    def answers(self) -> dict[tuple[str, str, str], dict[str, Any]]:
+        """What it says of every path, status and media type."""
+        return {
+            (path, status, media): content
+            for path, operations in self.paths.items()
+            for status, response in operations["get"]["responses"].items()
+            for media, content in response["content"].items()
+        }
+
+    async def ask(self, path: str, url: str | None = None, **headers: str) -> None:
+        """Hold the answer to a request against the document."""
+        answer = await self.client.get(url or path, headers=headers)
+        status = "default" if answer.status_code == 500 else str(answer.status_code)
+        media = answer.headers["content-type"].partition(";")[0]
+        content = self.answers()[path, status, media]
+        if media.endswith("json"):
+            self.check(json.loads(answer.content, parse_float=Decimal), content["schema"])
+        self.seen.add((path, status, media))
+
+    def check(self, value: Any, schema: Schema) -> None:
+        assert list(faults(value, schema, self.components)) == []
+
+
+@pytest.fixture
+async def description(client: httpx2.AsyncClient) -> Description:
+    document = json.loads((await client.get("/openapi.json")).content, parse_float=Decimal)
+    return Description(client, document["paths"], document["components"]["schemas"])
+
+
+async def test_every_answer_is_described_and_every_described_answer_is_given(
+    server: Live, description: Description, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = description.ask
+    await ask("/prices/latest")
+    await ask("/readyz")
+    await ask("/sources")
+
+    await server.service.outbox.keep(replace(a_tick(5), quotes=QUOTES))
+    await server.publish()
+    await server.service.broker.publish(Update(Status.OK, "Two told.", None, QUOTES))
+    for path in ("/prices/latest", "/prices", "/sources", "/healthz", "/readyz", "/metrics"):
+        await ask(path, Authorization=f"Bearer {TOKEN}")
+    await ask("/prices", "/prices?format=csv")
+    await ask("/prices/candles", "/prices/candles?interval=1m")
+    await ask("/prices/{id}", "/prices/5")
+    await ask(
+        "/metrics",
+        Authorization=f"Bearer {TOKEN}",
+        Accept="application/openmetrics-text; version=1.0.0",
+    )
+
+    await ask("/metrics")
+    await ask("/prices/{id}", "/prices/6")
+    await ask("/prices/{id}", "/prices/x")
+    await ask("/prices/stream", "/prices/stream?since=x")
+    await ask("/prices", "/prices?limit=0")
+    await ask("/prices/candles")
+
+    async with await Client.get(server.port, "/prices/stream") as stream:
+        assert stream.headers["content-type"].partition(";")[0] == "text/event-stream"
+        description.seen.add(("/prices/stream", "200", "text/event-stream"))
+        await ask("/prices/stream")
+
+    def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    for method in ("since", "candles", "get"):
+        monkeypatch.setattr(server.service.outbox._store, method, fail)
+    await ask("/prices")
+    await ask("/prices/candles", "/prices/candles?interval=1m")
+    await ask("/prices/{id}", "/prices/5")
+
+    def bug(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(api, "latest_view", bug)
+    await ask("/prices/latest")
+
+    foreseen = {answer for answer in description.answers() if answer[1] != "default"}
+    assert foreseen <= description.seen
+
+
+async def test_every_answer_of_no_fault_has_an_example_that_is_like_it(description: Description) -> None:
+    for (path, status, media), content in description.answers().items():
+        if status == "200":
+            assert content["example"], (path, media)
+        if "example" in content:
+            description.check(content["example"], content["schema"])
+
+
+async def test_amounts_in_examples_have_all_the_digits_that_they_have_in_answers(
+    client: httpx2.AsyncClient,
+) -> None:
+    document = (await client.get("/openapi.json")).text
+    assert document.count('"spread":4.10') == 3
+    assert document.count('\\"spread\\":4.10') == 1
+
+
+async def test_the_price_of_an_example_is_the_one_of_its_quotes(description: Description) -> None:
+    example = description.answers()["/prices/{id}", "200", "application/json"]["example"]
+    tick = msgspec.convert(example, Tick)
+    assert recompute(tick) == (tick.price, tick.spread)
+
+
+async def test_every_route_that_answers_is_described_and_no_other(description: Description) -> None:
+    assert description.paths.keys() == {
+        "/prices/stream",
+        "/prices/latest",
+        "/prices",
+        "/prices/candles",
+        "/prices/{id}",
+        "/sources",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+    }
+    for operations in description.paths.values():
+        assert list(operations) == ["get"]
+        assert operations["get"]["description"]
+
+
+async def test_the_stream_is_described_with_its_parameters_and_an_example(description: Description) -> None:
+    stream = description.paths["/prices/stream"]["get"]
+    assert [parameter["name"] for parameter in stream["parameters"]] == [
+        "since",
+        "last_event_id",
+        "Last-Event-ID",
+    ]
+    example = stream["responses"]["200"]["content"]["text/event-stream"]["example"]
+    assert "retry: " in example
+    assert "event: status" in example
