@@ -151,6 +151,9 @@ async def test_errors_are_problems_with_the_id_of_their_request(client: httpx2.A
     check_problem(not_allowed, 405)
     assert not_allowed.headers["allow"] == "GET, HEAD, OPTIONS"
     check_problem(await client.delete("/prices/stream"), 405)
+    no_upload = await client.post("/page/main.js")
+    assert "GET, HEAD, OPTIONS" in check_problem(no_upload, 405)["detail"]
+    assert no_upload.headers["allow"] == "GET, HEAD, OPTIONS"
     check_problem(await client.get("/prices/stream?since=x"), 400)
 
 
@@ -193,7 +196,9 @@ async def test_every_request_without_an_id_gets_one_of_its_own(client: httpx2.As
     assert len(ids) == 4
 
 
-@pytest.mark.parametrize("path", ["/prices/latest", "/sources", "/healthz", "/readyz", "/", "/docs"])
+@pytest.mark.parametrize(
+    "path", ["/prices/latest", "/sources", "/healthz", "/readyz", "/", "/docs", "/page/main.js"]
+)
 async def test_head_is_get_without_the_body_and_options_names_the_methods(
     server: Live, client: httpx2.AsyncClient, path: str
 ) -> None:

@@ -61,7 +61,7 @@ async def _on_problem(_: Request, problem: Problem) -> Response:
 
 async def _on_http_exception(request: Request, error: HTTPException) -> Response:
     if error.status_code == 405:
-        allowed = _methods_of(request)
+        allowed = _methods_of(request, error)
         headers = {"Allow": ", ".join(sorted(allowed))}
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=headers)
@@ -91,7 +91,8 @@ async def _on_bug(_: Request, __: Exception) -> Response:
     return bug()
 
 
-def _methods_of(request: Request) -> set[str]:
-    """Every method that some route has for the path of a request."""
+def _methods_of(request: Request, error: HTTPException) -> set[str]:
+    """Every method that some route has for the path of a request; what is mounted names its own in the error."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
-    return {"OPTIONS"}.union(*(getattr(route, "methods", None) or () for route in routes))
+    named = (error.headers or {}).get("Allow", "OPTIONS").split(", ")
+    return {"OPTIONS", *named}.union(*(getattr(route, "methods", None) or () for route in routes))
