@@ -289,6 +289,18 @@ async def test_a_single_price_never_changes(server: Live, client: httpx2.AsyncCl
     assert "immutable" in await cache(client, f"/prices/{tick_id}")
 
 
+async def test_a_published_price_that_waits_for_the_store_is_there(
+    server: Live, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = await server.publish("69420.10")
+    monkeypatch.setattr(server.service.outbox, "fault", "database is locked")
+    waiting = await server.publish("69420.20")
+    for tick_id, price in ((kept, 69420.10), (waiting, 69420.20)):
+        answer = await client.get(f"/prices/{tick_id}")
+        assert (answer.status_code, answer.json()["price"]) == (200, price)
+    assert (await client.get(f"/prices/{waiting + 1}")).status_code == 404
+
+
 # Bad input
 
 BAD = [

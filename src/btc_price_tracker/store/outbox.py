@@ -49,6 +49,10 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def get(self, tick_id: int) -> Tick | None:
+        """The tick with this id, if it waits for the store."""
+        return next((tick for tick in self._waiting if tick.id == tick_id), None)
+
     def settled(self, now: int) -> int:
         """The moment (ms) before which the store has, as of `now`, everything that it will be given."""
         return min(now, self._waiting[0].id) if self._waiting else now

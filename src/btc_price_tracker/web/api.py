@@ -129,7 +129,8 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         tick_id: Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID, description="The id of a price.")],
     ) -> Response:
         """One price and every source's part in it: enough to compute it again."""
-        tick = await parts.streams.store.get(tick_id)
+        # In this order: what leaves the outbox while we look is in the store.
+        tick = parts.outbox.get(tick_id) or await parts.streams.store.get(tick_id)
         if tick is None:
             raise Problem(404, f"There is no price with the id {tick_id}.")
         return reply(Provenance.of(tick), cache="public, max-age=86400, immutable")
