@@ -317,6 +317,13 @@ BAD = [
     ("/prices?since=NaN", "since"),
     ("/prices?since=0x10", "since"),
     ("/prices?since=%00", "since"),
+    ("/prices?since=1_000", "since: Input should be a whole number, in digits only"),
+    ("/prices?since=%2B5", "since"),
+    ("/prices?since=%D9%A5", "since"),  # an Arabic 5
+    ("/prices?until=5.0", "until"),
+    (f"/prices?until={NOW}000", "in seconds, not milliseconds"),
+    ("/prices?limit=2.0", "limit"),
+    ("/prices?after=%205", "after"),
     (f"/prices?since={NOW}&until={NOW - 1}", f"until ({NOW - 1}) is before since ({NOW})"),
     ("/prices?until=-5", "until"),
     (f"/prices?until={'9' * 40}", "until"),
@@ -334,6 +341,8 @@ BAD = [
     ("/prices/candles?interval=2m", "interval"),
     ("/prices/candles?interval=1M", "interval"),
     ("/prices/candles?interval=60", "interval"),
+    ("/prices/candles?interval=1m&since=1_000", "since"),
+    (f"/prices/candles?interval=1m&until={NOW}000", "in seconds, not milliseconds"),
     ("/prices/candles?interval=1m&limit=0", "limit"),
     ("/prices/candles?interval=1m&limit=1000000000", "limit"),
     ("/prices/candles?interval=1m&since=99999999999", "since is in the future"),
@@ -342,6 +351,9 @@ BAD = [
     (f"/prices/{2**53}", "id"),
     ("/prices/x", "id"),
     ("/prices/1.5", "id"),
+    ("/prices/1_000", "id"),
+    ("/prices/5.0", "id"),
+    ("/prices/%205", "id"),
 ]
 INJECTIONS = [
     "'; DROP TABLE ticks; --",

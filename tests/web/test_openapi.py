@@ -168,6 +168,18 @@ async def test_every_route_that_answers_is_described_and_no_other(description: D
         assert operations["get"]["description"]
 
 
+async def test_the_bounds_of_every_number_are_described(description: Description) -> None:
+    bounds = {
+        (path, parameter["name"]): (parameter["schema"]["minimum"], parameter["schema"].get("maximum"))
+        for path, operations in description.paths.items()
+        for parameter in operations["get"].get("parameters", ())
+        if parameter["schema"]["type"] == "integer"
+    }
+    assert bounds["/prices", "limit"] == (1, 10_000)
+    assert bounds["/prices", "after"] == bounds["/prices/{id}", "id"] == (0, 2**53 - 1)
+    assert bounds["/prices/candles", "until"] == (0, 253_402_300_799)
+
+
 async def test_the_stream_is_described_with_its_parameters_and_an_example(description: Description) -> None:
     stream = description.paths["/prices/stream"]["get"]
     assert [parameter["name"] for parameter in stream["parameters"]] == [

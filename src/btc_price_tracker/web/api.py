@@ -15,6 +15,7 @@ from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import history, metrics, problems, site
 from btc_price_tracker.web.cors import Cors
+from btc_price_tracker.web.digits import DIGITS
 from btc_price_tracker.web.metrics import Metrics
 from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
@@ -126,7 +127,9 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         responses={400: BAD_PARAMETER, 404: {"description": "There is no such price."}, 503: STORE_FAILS},
     )
     async def price(
-        tick_id: Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID, description="The id of a price.")],
+        tick_id: Annotated[
+            int, Path(alias="id", ge=0, le=GREATEST_ID, description="The id of a price."), DIGITS
+        ],
     ) -> Response:
         """One price and every source's part in it: enough to compute it again."""
         # In this order: what leaves the outbox while we look is in the store.

@@ -11,6 +11,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.candles import INTERVALS
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.web.digits import DIGITS
 from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, json
@@ -19,22 +20,28 @@ from btc_price_tracker.web.views import CandleView, PriceView
 
 MOST = 10_000  # rows in one answer
 PAGE = 1_000  # rows read at once, so that the streams get their turn
-END = GREATEST_ID // 1000  # seconds
+END = 253_402_300_799  # the last second of the year 9999; now in milliseconds is far beyond
 SETTLED = "public, max-age=3600"  # for what changes no more, unless somebody imports older prices
 
 
 class Window(BaseModel):
     """Which rows, and how many."""
 
-    since: Annotated[int, Field(ge=0, description="From this second (since the epoch) on.")] = 0
-    until: Annotated[int, Field(ge=0, le=END, description="Up to and including this second.")] = END
+    since: Annotated[int, Field(ge=0, description="From this second (since the epoch) on."), DIGITS] = 0
+    until: Annotated[
+        int,
+        Field(ge=0, json_schema_extra={"maximum": END}, description="Up to and including this second."),
+        DIGITS,
+    ] = END
     limit: Annotated[
-        int, Field(ge=1, le=MOST, description="At most so many; the `Link` header leads on.")
+        int, Field(ge=1, le=MOST, description="At most so many; the `Link` header leads on."), DIGITS
     ] = 1000
 
     def checked(self, now: int) -> Self:
         """The same, if it makes sense at `now` (ms). Raises Problem (400)."""
         check_since(self.since, now)
+        if self.until > END:
+            raise Problem(400, f"until is too far: it is {now // 1000} now (in seconds, not milliseconds).")
         if self.until < self.since:
             raise Problem(400, f"until ({self.until}) is before since ({self.since}).")
         return self
@@ -43,7 +50,7 @@ class Window(BaseModel):
 class PriceQuery(Window):
     """Which prices, and in what form."""
 
-    after: Annotated[int, Field(ge=0, le=GREATEST_ID, description="Only prices after this id.")] = 0
+    after: Annotated[int, Field(ge=0, le=GREATEST_ID, description="Only prices after this id."), DIGITS] = 0
     format: Annotated[Literal["json", "csv"], Field(description="`json` or `csv`.")] = "json"
 
 
