@@ -126,14 +126,17 @@ async def test_who_asks_for_openmetrics_gets_it(server: Live) -> None:
     assert response.text.endswith("# EOF\n")
 
 
-@pytest.mark.parametrize("authorization", ["", "Bearer wrong", "Basic geheim", "geheim"])
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer wrong", "Basic geheim", "geheim", "Bearer", "Bearer gehei"]
+)
 async def test_with_a_token_only_who_bears_it_is_told(authorization: str) -> None:
     async with live(metrics_token="geheim") as server:
         refused = await scrape(server, Authorization=authorization)
         assert refused.status_code == 401
         assert refused.headers["www-authenticate"] == "Bearer"
         assert "geheim" not in refused.text
-        assert (await scrape(server, Authorization="Bearer geheim")).status_code == 200
+        for scheme in ("Bearer", "bearer", "BEARER", "Bearer "):  # RFC 9110, 11.1 and 11.4
+            assert (await scrape(server, Authorization=f"{scheme} geheim")).status_code == 200
 
 
 async def test_every_metric_is_documented_and_every_documented_one_exists(server: Live) -> None:

@@ -128,8 +128,8 @@ def install(app: FastAPI, metrics: Metrics, token: str | None) -> None:
 
 
 def _bears(request: Request, token: str) -> bool:
-    given = request.headers.get("authorization", "")
-    return compare_digest(given.encode(), f"Bearer {token}".encode())
+    scheme, _, given = request.headers.get("authorization", "").partition(" ")
+    return scheme.lower() == "bearer" and compare_digest(given.strip().encode(), token.encode())
 
 
 def _gauges(
