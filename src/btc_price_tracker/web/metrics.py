@@ -18,13 +18,13 @@ from prometheus_client.registry import Collector
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.price.model import Judged, Status
+from btc_price_tracker.price.model import Status
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get
-from btc_price_tracker.web.views import STATES, latest_view, state_of
+from btc_price_tracker.web.views import STATES, latest_view, source_views
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,18 +86,17 @@ class Metrics(Collector):
 
     def _sources(self) -> Iterator[Metric]:
         states = self.panel.states()
-        judged: dict[str, Judged] = {quote.source: quote for quote in self.hub.quotes}
-        now = {state.name: state_of(state, judged.get(state.name)) for state in states}
+        views = source_views(states, self.hub.quotes, self.hub.latest, self.clock.now())
         family = Gauge(
             "btc_source_state",
             "1 for the state that a source is in; /sources says why.",
             labels=["source", "state"],
         )
-        for source, is_in in now.items():
+        for view in views:
             for state in STATES:
-                family.add_metric([source, state], state == is_in)
+                family.add_metric([view.name, state], state == view.state)
         yield family
-        used = {state.name: state.name in judged and judged[state.name].used for state in states}
+        used = {view.name: view.used for view in views}
         yield _gauges("btc_source_used", "1 if it had a part in the last price.", used)
         latency = {state.name: state.latency / 1000 for state in states if state.latency is not None}
         yield _gauges("btc_source_latency_seconds", "Duration of its last good answer.", latency)

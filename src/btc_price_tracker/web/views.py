@@ -8,6 +8,7 @@ from msgspec import Meta, Struct
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
+from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.sources.state import SourceState, State
 from btc_price_tracker.store.outbox import Outbox
@@ -162,13 +163,13 @@ def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None,
     return SourceView(
         name=state.name,
         kind=state.kind,
-        state=state_of(state, judged),
+        state=_state_of(state, judged),
         price=price,
         last=quote.last if quote else None,
         bid=quote.bid if quote else None,
         ask=quote.ask if quote else None,
         time=quote.time if quote else None,
-        age=_age(state, now),
+        age=age(quote.time, state.heard, now) / 1000 if quote else None,
         deviation_bp=_deviation(price, latest),
         latency_ms=state.latency and round(state.latency, 1),
         used=judged.used if judged else False,
@@ -178,18 +179,10 @@ def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None,
     )
 
 
-def state_of(state: SourceState, judged: Judged | None) -> str:
+def _state_of(state: SourceState, judged: Judged | None) -> str:
     """One of STATES: what the source does by itself, unless the price rule has shut it out."""
     excluded = judged is not None and judged.reason is not None and judged.reason.startswith(EXCLUDED)
     return EXCLUDED if excluded and state.state is State.OK else state.state
-
-
-def _age(state: SourceState, now: int) -> float | None:
-    """Seconds since what the source last said was true: by its own time, where it gives one."""
-    if state.quote is None:
-        return None
-    oldest = min(state.heard, state.quote.time or state.heard)
-    return max(now - oldest, 0) / 1000
 
 
 def _deviation(price: Decimal | None, latest: Tick | None) -> float | None:
