@@ -53,6 +53,7 @@ _METRICS = (
     f"btc_price_dollars {_TICK.price}\n"
 )
 
+# By path and status, in every media type that it comes as.
 EXAMPLES: dict[tuple[str, str], dict[str, object]] = {
     ("/prices/stream", "200"): {"text/event-stream": b"".join(sse.unchunk(_STREAM)).decode()},
     ("/prices/latest", "200"): {"application/json": _LATEST},
@@ -66,4 +67,4 @@ EXAMPLES: dict[tuple[str, str], dict[str, object]] = {
         "application/json": Readiness(ready=False, status=Status.STALE, reasons=["Nobody answers."])
     },
     ("/metrics", "200"): {"text/plain": _METRICS, "application/openmetrics-text": f"{_METRICS}# EOF\n"},
-}  # by path and status: each media type that it comes as
+}

@@ -12,8 +12,8 @@ from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.schemas import components, schema, type_of
 
 BAD_PARAMETER = {"description": "A parameter makes no sense; the detail says which."}
-ANY_OTHER = {"description": "Any other fault."}
 STORE_FAILS = {"description": "The store fails; `Retry-After` says when to come back."}
+_ANY_OTHER = {"description": "Any other fault."}
 
 
 def _query(name: str, meaning: str) -> dict[str, Any]:
@@ -46,7 +46,7 @@ _STREAM = {
             "200": {"description": "The stream; it does not end by itself."},
             "400": {"description": "`since` or `last_event_id` is no number in range."},
             "503": {"description": "Every place is taken; `Retry-After` says when to come back."},
-            "default": ANY_OTHER,
+            "default": _ANY_OTHER,
         },
     }
 }
@@ -61,7 +61,7 @@ class Api(FastAPI):
             version=__version__,
             description="The BTC/USD price, live and past.",
             openapi_url=None,  # FastAPI's answer would have amounts as floats; and its page, scripts from elsewhere
-            responses={"default": ANY_OTHER},  # in place of FastAPI's 422
+            responses={"default": _ANY_OTHER},  # in place of FastAPI's 422
         )
         get(self, "/openapi.json", include_in_schema=False)(self._describe)
 
