@@ -121,7 +121,7 @@ async def compose(
         app = application(
             Parts(
                 streams=Streams(
-                    hub, ring, store, outbox.holes, clock, Admission(hub, settings.max_clients), reactor
+                    hub, ring, store, outbox.holes, Admission(hub, settings.max_clients), reactor
                 ),
                 panel=panel,
                 outbox=outbox,

@@ -5,13 +5,14 @@ import re
 import msgspec
 
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import Hub, Lag
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.stream import Lag
 
 _EVENT = re.compile(rb"(?:event: (?P<name>\w+)|id: (?P<id>\d+))\ndata: (?P<data>.+)\n\n")
 
 
 class Recorder:
-    """A `hub.Stream`. `room` is how many bytes it still takes, None for any number."""
+    """A `stream.Stream`. `room` is how many bytes it still takes, None for any number."""
 
     def __init__(self, room: int | None = None) -> None:
         self.lag: Lag | None = None
@@ -35,7 +36,7 @@ class Recorder:
         self.taken += part
         return len(part)
 
-    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see hub.Stream
+    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see stream.Stream
         self.waits = wanted
 
     def finish(self, farewell: bytes) -> None:

@@ -14,9 +14,10 @@ import pytest
 from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import reactor as reactor_module
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import Hub, Stream
+from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor, Socket
 from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.fanout.stream import Stream
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import ManualClock, eventually
 from live import a_tick

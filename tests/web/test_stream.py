@@ -1,6 +1,7 @@
 """The promises of /prices/stream, each on the detached path and on the fallback."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import pytest
@@ -202,6 +203,8 @@ async def test_our_newest_price_is_not_in_the_future_though_our_clock_was_set_ba
         clock.step(-86_400)
         async with await Client.get(server.port, f"/prices/stream?since={newest // 1000}") as client:
             assert await client.prices(1) == [newest]
+        async with await Client.get(server.port, f"/prices?since={newest // 1000}") as client:
+            assert [row["id"] for row in json.loads(await client.body())] == [newest]
 
 
 async def test_what_memory_has_lost_is_said_in_band(detach: bool) -> None:  # noqa: FBT001 - see server

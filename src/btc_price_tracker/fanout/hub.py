@@ -12,50 +12,16 @@ the ring and adding to the live streams.
 
 import asyncio
 import random
-from typing import Protocol
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.fanout.stream import Lag, Stream
 from btc_price_tracker.price.model import Judged, Status, Tick, Update
 
 SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
 PAGE = 256  # frames replayed in one write: about 50 KB
 STALL = 30.0  # seconds without progress before a laggard is closed
-
-
-class Lag:
-    """Where a stream stands that has not got everything yet."""
-
-    __slots__ = ("after", "moved", "pending", "told", "waiting")
-
-    def __init__(self, after: int, pending: bytes, told: bytes, moved: float) -> None:
-        self.after = after  # the id up to which it has everything once `pending` is written
-        self.pending = pending  # bytes it must get first
-        self.told = told  # the status frame it has once `pending` is written
-        self.moved = moved  # monotonic time of its last progress
-        self.waiting = False  # whether it has asked to hear of room
-
-
-class Stream(Protocol):
-    """One client's open connection. The hub owns `lag`: None while the stream is live."""
-
-    lag: Lag | None
-
-    def send(self, data: bytes, /) -> int:
-        """Take as much as there is room for, and say how much.
-
-        Raises BlockingIOError where there is no room, another OSError where the client is gone or the stream closed.
-        """
-
-    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - as asyncio's own switches
-        """Whether `Hub.advance` is to be called once there is room."""
-
-    def finish(self, farewell: bytes) -> None:
-        """Write these last bytes, end the response cleanly, and close."""
-
-    def close(self) -> None:
-        """Let go of the connection at once. Idempotent."""
 
 
 def farewell(crowd: int = 0) -> bytes:
@@ -81,7 +47,7 @@ class Hub:
         self._clock = clock
         self._heartbeat = heartbeat
         self._live: dict[Stream, None] = {}  # a set that keeps its order
-        self._lagging: dict[Stream, Lag] = {}  # in the order of their last progress
+        self._lagging: dict[Stream, Lag] = {}
         self._outbox: list[bytes] = []
         self._broadcasting = False
         self._round: list[Stream] = []  # who was live when it began; who has left since takes no more
@@ -108,6 +74,10 @@ class Hub:
     def said(self) -> bytes:
         """The status frame that goes with `head`."""
         return self._said
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, and never behind the newest price, though the clock may be set back."""
+        return max(self._clock.now(), self._head)
 
     def outdated(self) -> bytes:
         """The current price as it stands now, where nothing fresh has followed it; none where it is as it was.
@@ -197,7 +167,6 @@ class Hub:
                 sent = stream.send(lag.pending)
                 lag.pending = lag.pending[sent:]
                 lag.moved = self._clock.monotonic()
-                self._lagging[stream] = self._lagging.pop(stream)  # in order: it is the latest to progress
                 if lag.pending:
                     self._wait_for_room(stream, lag)
                     return
@@ -257,20 +226,12 @@ class Hub:
         while True:
             await self._clock.sleep(1)
             now = self._clock.monotonic()
-            for stream in self._stalled(now):
+            for stream in [stream for stream, lag in self._lagging.items() if now - lag.moved >= STALL]:
                 self.stalled += 1
                 self.leave(stream)
             if now - self._spoke >= self._heartbeat and not self._broadcasting:
                 self._outbox.append(sse.heartbeat(self._clock.now() // 1000))
                 self._begin_round()
-
-    def _stalled(self, now: float) -> list[Stream]:
-        stalled = []
-        for stream, lag in self._lagging.items():
-            if now - lag.moved < STALL:
-                break
-            stalled.append(stream)
-        return stalled
 
     async def drain(self, window: float) -> None:
         """End every stream cleanly, spread over `window` seconds, each with a `retry:` of its own.

@@ -10,8 +10,9 @@ import select
 import socket
 import sys
 
-from btc_price_tracker.fanout.hub import Hub, Lag
+from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.sse import LAST_CHUNK
+from btc_price_tracker.fanout.stream import Lag
 
 SLICE = 64  # sockets seen to before the loop gets a turn: who catches up may be sent as much as the kernel has room for
 
@@ -26,7 +27,7 @@ class Socket(socket.SocketType):  # socket.socket adds what files need, in Pytho
         self.lag: Lag | None = None
         self._reactor = reactor
 
-    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see hub.Stream
+    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see stream.Stream
         """Listen for room to write, or stop listening."""
         self._reactor.listen(self.fileno(), for_room=wanted)
 

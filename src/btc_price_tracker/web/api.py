@@ -57,8 +57,7 @@ def application(parts: Parts) -> ASGIApp:
         headers = dict(reversed(scope["headers"]))  # of a field that comes twice, the first counts
         last_event_id = headers.get(b"last-event-id", b"").decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
-        now = max(parts.clock.now(), parts.streams.hub.head)  # a clock set back is behind our own prices
-        wanted = position(last_event_id, query, now)
+        wanted = position(last_event_id, query, parts.streams.hub.now())
         return PriceStream(parts.streams, wanted, browser=b"sec-fetch-mode" in headers)
 
     _add_routes(app, parts)
@@ -116,7 +115,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
         return reply(latest_view(hub.latest, hub.status, parts.clock.now()))
 
-    history.install(app, parts.streams.store, parts.outbox, parts.clock)
+    history.install(app, parts.streams.store, parts.outbox, hub.now)
     recorded = parts.origin is not None
     numbers = Metrics(hub, parts.streams.admission, parts.panel, parts.outbox, parts.clock, recorded)
     metrics.install(app, numbers, parts.metrics_token)

@@ -1,13 +1,12 @@
 """Stored prices and candles over HTTP, in answers of bounded size that lead on to one another."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal, Self
 
 from fastapi import FastAPI, Query, Request, Response
 from msgspec import Struct, structs
 from pydantic import BaseModel, Field
 
-from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.candles import INTERVALS
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Outbox
@@ -63,13 +62,13 @@ class CandleQuery(Window):
     ]
 
 
-def install(app: FastAPI, store: Store, outbox: Outbox, clock: Clock) -> None:
+def install(app: FastAPI, store: Store, outbox: Outbox, now: Callable[[], int]) -> None:
     """Serve `/prices` and `/prices/candles`; what waits in the outbox may still come into either."""
 
     @get(app, "/prices", responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def prices(request: Request, query: Annotated[PriceQuery, Query()]) -> Response:
         """Stored prices, oldest first."""
-        wanted, settled_to = query.checked(clock.now()), outbox.settled(clock.now())
+        wanted, settled_to = query.checked(now()), outbox.settled(now())
         start = max(wanted.since * 1000 - 1, wanted.after)
         rows = await _read(store, start, wanted.until * 1000 + 999, wanted.limit + 1)
         more = {"after": rows[wanted.limit - 1].id} if len(rows) > wanted.limit else {}
@@ -79,8 +78,8 @@ def install(app: FastAPI, store: Store, outbox: Outbox, clock: Clock) -> None:
     @get(app, "/prices/candles", responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def candles(request: Request, query: Annotated[CandleQuery, Query()]) -> Response:
         """Prices rolled up, oldest first. Where there was no fresh price there is no candle."""
-        wanted, seconds = query.checked(clock.now()), INTERVALS[query.interval]
-        settled_to = outbox.settled(clock.now()) // 1000
+        wanted, seconds = query.checked(now()), INTERVALS[query.interval]
+        settled_to = outbox.settled(now()) // 1000
         rolled = await store.candles(seconds, wanted.since, wanted.until, wanted.limit + 1)
         rows = [CandleView.of(candle, seconds, settled_to) for candle in rolled]
         more = {"since": rows[wanted.limit].timestamp} if len(rows) > wanted.limit else {}

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-from btc_price_tracker.fanout.hub import Hub, Lag
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.stream import Lag
 
 
 class Mailbox:
-    """Room for one payload; see `hub.Stream`. A full one makes its stream a laggard like any other."""
+    """Room for one payload; see `fanout.stream.Stream`. A full one makes its stream a laggard like any other."""
 
     def __init__(self, hub: Hub, abort: Callable[[], None]) -> None:
         self.lag: Lag | None = None
@@ -28,7 +29,7 @@ class Mailbox:
         self._ready.set()
         return len(data)
 
-    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see hub.Stream
+    def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see fanout.stream.Stream
         """Whether the hub is told once the box is empty."""
         self._room_wanted = wanted
 

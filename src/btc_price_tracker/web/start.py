@@ -24,8 +24,8 @@ def is_recent(position: Position, ring: Ring) -> bool:
     return position.kind is Kind.NOW or position.after >= ring.first > 0
 
 
-def begin(position: Position, hub: Hub, ring: Ring, now: int, known_from: int = 0) -> Start:
-    """Turn a position into a start at `now` (ms), with a `gap` where something can't be replayed.
+def begin(position: Position, hub: Hub, ring: Ring, known_from: int = 0) -> Start:
+    """Turn a position into a start, with a `gap` where something can't be replayed.
 
     What came before the id `known_from` + 1 can't.
     """
@@ -35,7 +35,7 @@ def begin(position: Position, hub: Hub, ring: Ring, now: int, known_from: int = 
     if kind is Kind.NOW or is_strange:
         here = max(hub.head - 1, ring.floor)
         if lost or is_strange:
-            end = here if hub.head else max(here, now)
+            end = here if hub.head else max(here, hub.now())
             opening += sse.gap(after + 1 if is_strange and after < end else 0, end)
         outdated = hub.outdated()
         return Start(hub.head, opening + hub.said + outdated, hub.said) if outdated else Start(here, opening)
@@ -45,10 +45,10 @@ def begin(position: Position, hub: Hub, ring: Ring, now: int, known_from: int = 
     return Start(start, opening)
 
 
-async def locate(position: Position, hub: Hub, ring: Ring, store: Store, now: int) -> Start:
+async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Start:
     """Begin with what the store knows of the time before the ring, where that is needed."""
     known_from = 0 if is_recent(position, ring) else await _known_from(position.kind, store)
-    return begin(position, hub, ring, now, known_from)
+    return begin(position, hub, ring, known_from)
 
 
 async def _known_from(kind: Kind, store: Store) -> int:

@@ -13,7 +13,6 @@ from typing import Any
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub, farewell
 from btc_price_tracker.fanout.reactor import Reactor
@@ -44,7 +43,6 @@ class Streams:
     ring: Ring
     store: Store
     holes: Sequence[Hole]  # what the store was never given
-    clock: Clock
     admission: Admission
     reactor: Reactor | None = None  # None: every stream stays with the server
 
@@ -84,7 +82,7 @@ class PriceStream:
         with shared.admission:
             head = await exchange.head(send, _start())
             if is_recent(self._position, shared.ring) and exchange.drained:
-                start = begin(self._position, shared.hub, shared.ring, shared.clock.now())
+                start = begin(self._position, shared.hub, shared.ring)
             else:
                 exchange.write(head)
                 head = b""
@@ -109,7 +107,7 @@ class PriceStream:
 
     async def _locate(self) -> Start:
         shared = self._streams
-        return await locate(self._position, shared.hub, shared.ring, shared.store, shared.clock.now())
+        return await locate(self._position, shared.hub, shared.ring, shared.store)
 
     async def _replay_history(self, start: Start, send: Send, exchange: Exchange | None) -> None:
         """Send what is older than the ring, page by page, as fast as the client takes it.
