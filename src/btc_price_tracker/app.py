@@ -29,7 +29,7 @@ from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import Panel, deadline
+from btc_price_tracker.sources.panel import Enough, Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import connect
 from btc_price_tracker.store import SCHEMES, Span, Store, StoreError, open_store
@@ -86,8 +86,9 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
-    async with _ask(settings, clock) as panel:
-        update = _policy(settings, None).decide(await panel.ask(), clock.now())
+    policy = _policy(settings, None)
+    async with _ask(settings, clock, policy.enough) as panel:
+        update = policy.decide(await panel.ask(), clock.now())
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
 
@@ -114,7 +115,8 @@ async def compose(
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
-        panel = await stack.enter_async_context(_ask(settings, clock))
+        policy = _policy(settings, hub.latest)
+        panel = await stack.enter_async_context(_ask(settings, clock, policy.enough))
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         broker = LocalBroker()
         app = application(
@@ -132,7 +134,6 @@ async def compose(
             )
         )
         rounds = pipeline.every(settings.interval, clock)
-        policy = _policy(settings, hub.latest)
         serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch, outbox.recover]
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention))
@@ -173,7 +174,7 @@ async def _restore(store: Store, settings: Settings, clock: Clock) -> tuple[Ring
 
 
 @asynccontextmanager
-async def _ask(settings: Settings, clock: Clock) -> AsyncIterator[Panel]:
+async def _ask(settings: Settings, clock: Clock, enough: Enough) -> AsyncIterator[Panel]:
     """The sources that the settings name, at their addresses, over one HTTP client."""
     key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
     async with open_client() as client:
@@ -185,6 +186,7 @@ async def _ask(settings: Settings, clock: Clock) -> AsyncIterator[Panel]:
             clock=clock,
             seconds=deadline(settings.interval),
             fresh=partial(is_fresh, interval=round(settings.interval * 1000)),
+            enough=enough,
             fallback=settings.policy == "fallback",
             tether=at(replace(TETHER, url=settings.kraken_url)) if in_tethers else None,
         )

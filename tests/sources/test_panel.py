@@ -12,10 +12,11 @@ import pytest
 
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.playback import Fault, Playback, Script
+from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import RATE_LASTS, Panel, deadline
+from btc_price_tracker.sources.panel import RATE_LASTS, Enough, Panel, deadline
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import Upstream, connect
@@ -26,10 +27,15 @@ SECONDS = 0.4
 
 
 @pytest.fixture
-async def playback() -> AsyncIterator[Playback]:
+def script() -> Script:
     prices = {name: Quote(Decimal(90_000)) for name in (*NAMES, "okx", "tether")}
     prices["tether"] = Quote(Decimal("0.99"), Decimal("0.98"), Decimal("1.00"))
-    async with Playback(Script(prices)) as playback:
+    return Script(prices)
+
+
+@pytest.fixture
+async def playback(script: Script) -> AsyncIterator[Playback]:
+    async with Playback(script) as playback:
         yield playback
 
 
@@ -41,6 +47,10 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 
 def fresh(answer: Answer, now: int) -> bool:
     return answer.quote is not None and now - answer.heard <= 30_000
+
+
+def fit(answers: Sequence[Answer], now: int) -> bool:
+    return any(answer.fault is None and fresh(answer, now) for answer in answers)
 
 
 def upstreams(
@@ -58,6 +68,7 @@ def panel_of(
     *,
     fallback: bool = False,
     clock: Clock | None = None,
+    enough: Enough = fit,
 ) -> Panel:
     clock = clock or SystemClock()
     tether = connect(replace(TETHER, url=playback.url("kraken")), client, clock, Random(1))
@@ -66,6 +77,7 @@ def panel_of(
         clock=clock,
         seconds=SECONDS,
         fresh=fresh,
+        enough=enough,
         fallback=fallback,
         tether=tether if "okx" in names else None,
     )
@@ -129,6 +141,37 @@ async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
         ("kraken", None),
     ]
     assert answers[0].quote
+
+
+async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
+    script: Script, playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    script.quotes["coinbase"] = Quote(Decimal(90_000), time=SystemClock().now() + 90_000)  # a clock ahead
+    policy = Fallback(10)
+    answers = await panel_of(playback, client, fallback=True, enough=policy.enough).ask()
+    assert [answer.source for answer in answers] == ["coinbase", "kraken"]
+    assert policy.decide(answers, SystemClock().now()).tick
+
+
+async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_questions(
+    script: Script, playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    del script.quotes["tether"]
+    names = ("okx", "kraken")
+    answers = await panel_of(playback, client, names, fallback=True, enough=Fallback(10).enough).ask()
+    assert [(answer.source, answer.fault) for answer in answers] == [("okx", None), ("kraken", None)]
+
+
+async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["kraken"] = Fault(hang=True)
+    names = ("coinbase", "okx")
+    started = time.monotonic()
+    answers = await panel_of(playback, client, names, fallback=True).ask()
+    assert [answer.source for answer in answers] == ["coinbase"]
+    assert time.monotonic() - started < SECONDS / 2
+    assert not playback.calls["kraken"]
 
 
 async def test_in_order_sources_that_hang_leave_time_for_the_next(

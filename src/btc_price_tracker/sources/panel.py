@@ -1,7 +1,7 @@
 """All sources side by side, or one after the other until one is fit."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -17,6 +17,8 @@ SHARE = 0.8  # of the interval, where that is shorter
 RATE_LASTS = 120_000  # ms that a USDT/USD rate may be used
 TURNS = 3  # in order: each source gets at least a third of the time that is left
 
+Enough = Callable[[Sequence[Answer], int], bool]  # whether answers do for a price, at ms since the epoch
+
 
 def deadline(interval: float) -> float:
     """Seconds that a round may take, for `interval` seconds between rounds."""
@@ -31,26 +33,27 @@ class Panel:
     clock: Clock
     seconds: float  # that a round may take: deadline(interval)
     fresh: Fresh
-    fallback: bool = False  # ask one after the other until one is fit, instead of all side by side
+    enough: Enough
+    fallback: bool = False  # ask one after the other until it is enough, instead of all side by side
     tether: Upstream | None = None
 
     async def ask(self) -> list[Answer]:
         """Ask within `seconds`. Never raises; the answers are in the configured order.
 
-        With `fallback` they end at the first that is fresh and without fault.
+        With `fallback` they end where they are enough.
         """
-        asked = self._in_order() if self.fallback else self._side_by_side()
-        if self.tether is None:
-            return await asked
-        answers, rate = await asyncio.gather(asked, self.tether.ask(self.seconds))
-        return [self._converted(answer, rate) for answer in answers]
+        return await (self._in_order() if self.fallback else self._side_by_side())
 
     def states(self) -> list[SourceState]:
         """How each source is doing now, in the configured order."""
         return [upstream.state(self.fresh) for upstream in self.upstreams]
 
     async def _side_by_side(self) -> list[Answer]:
-        return await asyncio.gather(*(upstream.ask(self.seconds) for upstream in self.upstreams))
+        asked = [upstream.ask(self.seconds) for upstream in self.upstreams]
+        if self.tether is not None:
+            asked.append(self.tether.ask(self.seconds))
+        await asyncio.gather(*asked)
+        return [self._answer(upstream) for upstream in self.upstreams]
 
     async def _in_order(self) -> list[Answer]:
         """Ask one after the other; one that hangs leaves time for those after it."""
@@ -58,16 +61,25 @@ class Panel:
         answers: list[Answer] = []
         for left, upstream in zip(range(len(self.upstreams), 0, -1), self.upstreams, strict=True):
             seconds = (ends - self.clock.monotonic()) / min(left, TURNS)
-            answers.append(await upstream.ask(seconds))
-            if answers[-1].fault is None and self.fresh(answers[-1], self.clock.now()):
+            asked = [upstream.ask(seconds)]
+            if self.tether is not None and upstream.source.currency == "USDT":
+                asked.append(self.tether.ask(seconds))
+            await asyncio.gather(*asked)
+            answers.append(self._answer(upstream))
+            if self.enough(answers[-1:], self.clock.now()):
                 break
         return answers
 
-    def _converted(self, answer: Answer, tether: Answer) -> Answer:
-        return structs.replace(answer, rate=self._rate(tether)) if answer.currency == "USDT" else answer
+    def _answer(self, upstream: Upstream) -> Answer:
+        """What the source said last, with the rate that turns it into dollars."""
+        answer = upstream.answer()
+        return structs.replace(answer, rate=self._rate()) if answer.currency == "USDT" else answer
 
-    def _rate(self, tether: Answer) -> Decimal | None:
+    def _rate(self) -> Decimal | None:
         """The middle of the book if there is one, else the last trade; None where it is too old to go by."""
+        if self.tether is None:
+            return None
+        tether = self.tether.answer()
         quote = tether.quote
         if quote is None or self.clock.now() - tether.heard > RATE_LASTS:
             return None
