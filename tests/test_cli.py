@@ -10,10 +10,10 @@ import pytest
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    settings = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], **environment}
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
     return subprocess.run(
         [sys.executable, "-m", "btc_price_tracker", *words],
-        env=settings,
+        env={**kept, **environment},
         capture_output=True,
         text=True,
         timeout=60,
@@ -64,6 +64,13 @@ def test_check_opens_the_store_and_shows_no_secret(tmp_path: Path) -> None:
     assert "no prices yet" in result.stdout
     assert "CG-secret" not in result.stdout + result.stderr
     assert "COINGECKO_API_KEY=***" in result.stdout
+
+
+@pytest.mark.parametrize("url", ["http://u:hidden@h/x", "ftp://u:hidden@h", "http://u:hidden@h:port"])
+def test_no_secret_in_a_url_is_shown(url: str) -> None:
+    result = run("check", KRAKEN_URL=url, STORE_URL="memory://")
+    assert "KRAKEN_URL" in result.stdout + result.stderr
+    assert "hidden" not in result.stdout + result.stderr
 
 
 def test_check_says_why_a_store_does_not_open(tmp_path: Path) -> None:

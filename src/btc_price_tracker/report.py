@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
 
 from btc_price_tracker import app
+from btc_price_tracker.masking import masked
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.settings import Settings
 
@@ -64,9 +64,8 @@ def _is_quorum(status: Status, settings: Settings) -> bool:
 
 def _shown(name: str, value: object) -> str:
     """A setting as it may be printed: no key, no password."""
-    if name == "store_url":
-        parts = urlsplit(str(value))
-        return str(value).replace(f":{parts.password}@", ":***@") if parts.password else str(value)
+    if name.endswith("_url"):
+        return masked(str(value))
     if name == "retention":
         return f"{int(str(value)) / 86400:g}d" if value else "0"
     return (

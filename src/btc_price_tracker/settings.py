@@ -9,6 +9,7 @@ from platformdirs import user_state_path
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from btc_price_tracker.masking import masked
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import SCHEMES
 
@@ -146,6 +147,6 @@ def load(flags: dict[str, str]) -> Settings:
 def _fault(fault: Any) -> str:
     name = str(fault["loc"][0])
     words = fault["msg"].removeprefix("Value error, ")
-    secret = name in ("coingecko_api_key", "store_url", "metrics_token")  # a URL may hold a password
-    value = "" if secret else f", not {fault['input']!r}"
-    return f"  {name.upper()}: {words}{value}"
+    given = masked(fault["input"]) if name.endswith("_url") else fault["input"]
+    secret = name in ("coingecko_api_key", "metrics_token")
+    return f"  {name.upper()}: {words}{'' if secret else f', not {given!r}'}"
