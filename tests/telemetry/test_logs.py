@@ -1,8 +1,11 @@
 """What a line of the log says, read from the stderr of a process of its own: logging is set up once for each."""
 
 import json
+import os
 import subprocess
 import sys
+
+import pytest
 
 REQUEST = """
 import asyncio
@@ -28,3 +31,36 @@ def test_a_line_bears_the_id_of_the_request_under_which_it_was_written() -> None
     assert (inside["event"], inside["request_id"]) == ("inside", "mine")
     assert outside["event"] == "outside"
     assert "request_id" not in outside
+
+
+FAULT = """
+import structlog
+from btc_price_tracker.telemetry import logs
+
+logs.configure("info", "console")
+try:
+    hidden = "SEC" + "RET"
+    1 / 0
+except ZeroDivisionError:
+    structlog.get_logger().exception("it failed")
+"""
+
+
+def test_a_traceback_shows_no_values() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", FAULT], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert "ZeroDivisionError" in result.stderr
+    assert "SECRET" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("wish", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_are_for_terminals_that_want_them(wish: dict[str, str], *, coloured: bool) -> None:
+    terminal, end = os.openpty()
+    plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    subprocess.run(
+        [sys.executable, "-c", FAULT], stderr=end, env={**plain, "TERM": "xterm", **wish}, check=True
+    )
+    assert (b"\x1b[" in os.read(terminal, 1024)) is coloured
