@@ -116,7 +116,8 @@ async def compose(
             reactor = Reactor(hub)
             stack.callback(reactor.close)
         policy = _policy(settings, hub.latest)
-        panel = await stack.enter_async_context(_ask(settings, clock, policy.enough))
+        asking = _ask(settings, clock, policy.enough, recorded=origin is not None)
+        panel = await stack.enter_async_context(asking)
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         broker = LocalBroker()
         app = application(
@@ -174,10 +175,12 @@ async def _restore(store: Store, settings: Settings, clock: Clock) -> tuple[Ring
 
 
 @asynccontextmanager
-async def _ask(settings: Settings, clock: Clock, enough: Enough) -> AsyncIterator[Panel]:
-    """The sources that the settings name, at their addresses, over one HTTP client."""
+async def _ask(
+    settings: Settings, clock: Clock, enough: Enough, *, recorded: bool = False
+) -> AsyncIterator[Panel]:
+    """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
     key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
-    async with open_client() as client:
+    async with open_client(trust_env=not recorded) as client:
         at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
