@@ -1,11 +1,12 @@
 """The commands as a user has them: exit codes, and faults in words."""
 
+import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from command import run
+from command import run, shell
 
 
 def test_help_lists_the_commands() -> None:
@@ -32,11 +33,40 @@ def test_all_faults_of_the_settings_come_at_once() -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["serve", "--nonsense"], ["dance"], ["demo", "--speed", "0"]])
-def test_a_wrong_call_is_exit_2(words: list[str]) -> None:
+def test_what_could_not_work_is_a_fault_from_the_start() -> None:
+    faults = {
+        "KRAKEN_URL": "http://h:99999",
+        "GEMINI_URL": "http://h/a b",
+        "COINBASE_URL": "http://h/?a=b",
+        "BITSTAMP_URL": "http://h/#a",
+        "STORE_URL": "sqlite://x.db",
+        "METRICS_TOKEN": "clé",
+        "COINGECKO_API_KEY": "a key",
+    }
+    result = run("check", **faults)
+    assert result.returncode == 2
+    assert {line.split(":")[0].strip() for line in result.stderr.splitlines()[1:]} == set(faults)
+
+
+def test_blanks_around_a_url_are_no_part_of_it() -> None:
+    result = run("check", KRAKEN_URL=" http://h/ ", STORE_URL="memory://")
+    assert "KRAKEN_URL=http://h\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "usage"),
+        (["serve", "--nonsense"], "usage"),
+        (["dance"], "usage"),
+        (["demo", "--speed", "0"], "give a number above 0"),
+        (["demo", "--speed", "abc"], "give a number above 0"),
+    ],
+)
+def test_a_wrong_call_is_exit_2(words: list[str], said: str) -> None:
     result = run(*words)
     assert result.returncode == 2
-    assert "usage" in result.stderr
+    assert said in result.stderr
 
 
 def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
@@ -82,8 +112,28 @@ def test_an_address_in_use_is_said_in_words() -> None:
         port = str(taken.getsockname()[1])
         result = run("serve", PORT=port, STORE_URL="memory://")
     assert result.returncode == 1
-    assert port in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith(f"btc-price-tracker: PORT {port} of 127.0.0.1 is in use: ")
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("nowhere.invalid", "'nowhere.invalid' can't be resolved"),
+        ("a..b", "'a..b' can't be resolved"),
+        ("192.0.2.1", "192.0.2.1 is no address of this machine"),
+    ],
+)
+def test_an_address_that_is_not_ours_is_said_in_words(host: str, words: str) -> None:
+    result = run("serve", HOST=host, PORT="0", STORE_URL="memory://")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"btc-price-tracker: HOST {words}: ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody unknown")
+def test_a_user_without_a_home_is_asked_for_a_store() -> None:
+    result = shell("unset HOME; setpriv --reuid=54321 --clear-groups $TRACKER check")
+    assert result.returncode == 2
+    assert "STORE_URL: this user has no home" in result.stderr
 
 
 def test_export_and_import_move_history(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """The composition root: settings become parts, parts become one task group. Only this file names implementations."""
 
 import asyncio
+import errno
 import gc
 import os
 import random
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -67,7 +69,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 
     Raises StoreError or OSError where the store can't be opened or the address can't be had.
     """
-    sockets = listen(settings.host, settings.port)
+    sockets = _listen(settings.host, settings.port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
         serving = server(service.application)
         ended = tasks.create_task(serving.serve(sockets=sockets))
@@ -213,6 +215,25 @@ async def _stop_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     await stop.wait()
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """As `listen`; what goes wrong is said in terms of the settings."""
+    try:
+        return listen(host, port)
+    except (OSError, UnicodeError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if isinstance(error, socket.gaierror | UnicodeError):
+            words = f"HOST {host!r} can't be resolved: give an address of this machine, like 127.0.0.1"
+        elif number == errno.EADDRNOTAVAIL:
+            words = f"HOST {host} is no address of this machine: give one that is, like 127.0.0.1"
+        elif number == errno.EADDRINUSE:
+            words = f"PORT {port} of {host} is in use: end who uses it, or give another PORT (0 for any)"
+        elif number == errno.EACCES:
+            words = f"PORT {port} is not for every user: give one from 1024 on"
+        else:
+            words = f"HOST {host} and PORT {port} can't be had: {error}"
+        raise OSError(words) from error
 
 
 def _url(host: str, port: int) -> str:

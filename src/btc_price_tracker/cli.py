@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from btc_price_tracker import __version__
@@ -67,7 +67,7 @@ def _demo(flags: dict[str, str]) -> int:
 
     speed = float(flags.pop("speed"))
     defaults = {
-        name: value for name, value in DEMO.items() if name != "interval" or "INTERVAL" not in os.environ
+        name: value for name, value in DEMO.items() if name != "interval" or not os.environ.get("INTERVAL")
     }
     return _until_stopped({**defaults, **flags}, lambda settings: run(settings, speed))
 
@@ -228,9 +228,10 @@ def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Corouti
 
 
 def _speed(text: str) -> str:
-    if not 0 < float(text) <= 3600:
-        raise argparse.ArgumentTypeError("give a number above 0 and up to 3600")
-    return text
+    with suppress(ValueError):
+        if 0 < float(text) <= 3600:
+            return text
+    raise argparse.ArgumentTypeError("give a number above 0 and up to 3600")
 
 
 def _moment(text: str) -> str:
