@@ -8,7 +8,7 @@ import random
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -88,9 +88,9 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
-    policy = _policy(settings, None)
-    async with _ask(settings, clock, policy.enough) as panel:
-        update = policy.decide(await panel.ask(), clock.now())
+    asking = _ask(settings.model_copy(update={"policy": "consensus"}), clock, enough=lambda *_: False)
+    async with asking as panel:
+        update = _policy(settings, None).decide(await panel.ask(), clock.now())
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
 
@@ -186,7 +186,7 @@ async def _ask(
         at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
-        yield Panel(
+        panel = Panel(
             upstreams=[at(source) for source in sources],
             clock=clock,
             seconds=deadline(settings.interval),
@@ -195,6 +195,8 @@ async def _ask(
             fallback=settings.policy == "fallback",
             tether=at(replace(TETHER, url=settings.kraken_url)) if in_tethers else None,
         )
+        async with aclosing(panel):
+            yield panel
 
 
 def _policy(settings: Settings, last: Tick | None) -> Policy:

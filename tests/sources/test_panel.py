@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -12,15 +13,16 @@ import pytest
 
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.playback import Fault, Playback, Script
+from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import RATE_LASTS, Enough, Panel, deadline
+from btc_price_tracker.sources.panel import LATE, RATE_LASTS, Enough, Panel, deadline
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import Upstream, connect
-from btc_price_tracker.testing import ManualClock
+from btc_price_tracker.testing import ManualClock, eventually
 
 NAMES = ("coinbase", "kraken", "bitstamp")
 SECONDS = 0.4
@@ -28,7 +30,7 @@ SECONDS = 0.4
 
 @pytest.fixture
 def script() -> Script:
-    prices = {name: Quote(Decimal(90_000)) for name in (*NAMES, "okx", "tether")}
+    prices = {name: Quote(Decimal(90_000)) for name in (*NAMES, "gemini", "binanceus", "okx", "tether")}
     prices["tether"] = Quote(Decimal("0.99"), Decimal("0.98"), Decimal("1.00"))
     return Script(prices)
 
@@ -69,13 +71,14 @@ def panel_of(
     fallback: bool = False,
     clock: Clock | None = None,
     enough: Enough = fit,
+    seconds: float = SECONDS,
 ) -> Panel:
     clock = clock or SystemClock()
     tether = connect(replace(TETHER, url=playback.url("kraken")), client, clock, Random(1))
     return Panel(
         upstreams=upstreams(playback, client, names, clock),
         clock=clock,
-        seconds=SECONDS,
+        seconds=seconds,
         fresh=fresh,
         enough=enough,
         fallback=fallback,
@@ -102,9 +105,41 @@ async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
 ) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(drip=0.1))
     started = time.monotonic()
-    answers = await panel_of(playback, client).ask()
+    answers = await panel_of(playback, client, enough=lambda *_: False).ask()
     assert time.monotonic() - started < SECONDS + 0.25
     assert [answer.fault for answer in answers] == ["no whole answer in time"] * 2 + [None]
+
+
+async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_no_second_time(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["gemini"] = Fault(hang=True)
+    names = (*NAMES, "gemini")
+    panel = panel_of(playback, client, names, enough=Consensus(10).enough, seconds=60)
+    async with aclosing(panel), asyncio.timeout(30):
+        for _ in range(2):
+            answers = await panel.ask()
+            assert [answer.fault for answer in answers] == [None, None, None, LATE]
+    assert len(playback.calls["gemini"]) == 1
+
+
+async def test_while_it_is_not_enough_all_are_waited_for(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["kraken"] = Fault(delay=1.5)
+    answers = await panel_of(playback, client, enough=Consensus(10).enough, seconds=60).ask()
+    assert [answer.fault for answer in answers] == [None, None, None]
+
+
+async def test_a_late_answer_serves_the_next_round(playback: Playback, client: httpx2.AsyncClient) -> None:
+    playback.faults["gemini"] = Fault(delay=1.5)
+    clock = ManualClock()  # it stands still: the quotas allow no second call
+    panel = panel_of(playback, client, (*NAMES, "gemini"), clock=clock, seconds=4)
+    assert (await panel.ask())[-1].fault == LATE
+    await eventually(lambda: panel.states()[-1].quote)
+    late = (await panel.ask())[-1]
+    assert late.fault is None
+    assert late.quote
 
 
 async def test_in_order_the_first_that_is_fit_ends_the_questions(
@@ -174,6 +209,17 @@ async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
     assert not playback.calls["kraken"]
 
 
+async def test_in_order_slow_sources_get_the_time_that_they_need(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    names = (*NAMES, "gemini", "binanceus")
+    playback.faults.update(dict.fromkeys(names, Fault(delay=0.3)))
+    panel = panel_of(playback, client, names, fallback=True, seconds=deadline(1))
+    async with aclosing(panel):
+        answers = await panel.ask()
+    assert [(answer.source, answer.fault) for answer in answers] == [("coinbase", None), ("kraken", LATE)]
+
+
 async def test_in_order_sources_that_hang_leave_time_for_the_next(
     playback: Playback, client: httpx2.AsyncClient
 ) -> None:
@@ -181,7 +227,7 @@ async def test_in_order_sources_that_hang_leave_time_for_the_next(
     started = time.monotonic()
     answers = await panel_of(playback, client, fallback=True).ask()
     assert time.monotonic() - started < SECONDS + 0.25
-    assert [answer.fault for answer in answers] == ["no whole answer in time"] * 2 + [None]
+    assert [answer.fault for answer in answers] == [LATE, LATE, None]
 
 
 async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
@@ -246,5 +292,6 @@ async def test_a_cancelled_round_leaves_no_task_behind(
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+    await panel.aclose()
     started = asyncio.all_tasks() - before
     assert not [task for task in started if "Playback" not in repr(task.get_coro())]
