@@ -88,8 +88,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 async def ask_once(settings: Settings) -> tuple[Update, list[dict[str, Any]]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
-    asking = _ask(settings.model_copy(update={"policy": "consensus"}), clock, enough=lambda *_: False)
-    async with asking as panel:
+    async with _ask(settings, clock, enough=lambda *_: False) as panel:
         update = _policy(settings, None).decide(await panel.ask(), clock.now())
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
@@ -186,14 +185,18 @@ async def _ask(
         at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
+        upstreams = [at(source) for source in sources]
+        tether = at(replace(TETHER, url=settings.kraken_url))
+        for kraken in (upstream for upstream in upstreams if upstream.source.name == "kraken"):
+            tether.share_limit(kraken)
         panel = Panel(
-            upstreams=[at(source) for source in sources],
+            upstreams=upstreams,
             clock=clock,
             seconds=deadline(settings.interval),
             fresh=partial(is_fresh, interval=round(settings.interval * 1000)),
             enough=enough,
             fallback=settings.policy == "fallback",
-            tether=at(replace(TETHER, url=settings.kraken_url)) if in_tethers else None,
+            tether=tether if in_tethers else None,
         )
         async with aclosing(panel):
             yield panel

@@ -74,9 +74,12 @@ def panel_of(
     seconds: float = SECONDS,
 ) -> Panel:
     clock = clock or SystemClock()
+    asked = upstreams(playback, client, names, clock)
     tether = connect(replace(TETHER, url=playback.url("kraken")), client, clock, Random(1))
+    for kraken in (upstream for upstream in asked if upstream.source.name == "kraken"):
+        tether.share_limit(kraken)
     return Panel(
-        upstreams=upstreams(playback, client, names, clock),
+        upstreams=asked,
         clock=clock,
         seconds=seconds,
         fresh=fresh,
@@ -192,9 +195,9 @@ async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_q
     script: Script, playback: Playback, client: httpx2.AsyncClient
 ) -> None:
     del script.quotes["tether"]
-    names = ("okx", "kraken")
+    names = ("okx", "gemini")
     answers = await panel_of(playback, client, names, fallback=True, enough=Fallback(10).enough).ask()
-    assert [(answer.source, answer.fault) for answer in answers] == [("okx", None), ("kraken", None)]
+    assert [(answer.source, answer.fault) for answer in answers] == [("okx", None), ("gemini", None)]
 
 
 async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
@@ -271,6 +274,15 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
     assert rates == [Decimal("0.99")] * (last + 1) + [None] * (19 - last)
     asked = [call for call in playback.calls["kraken"] if "USDT" in call.target]
     assert len(asked) <= 7
+
+
+async def test_krakens_price_and_the_rate_are_a_second_apart(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    answers = await panel_of(playback, client, ("kraken", "okx"), enough=lambda *_: False, seconds=10).ask()
+    assert [answer.fault for answer in answers] == [None, None]
+    rate, price = playback.calls["kraken"]
+    assert price.monotonic - rate.monotonic > 0.9
 
 
 async def test_the_rate_is_not_asked_for_where_nobody_quotes_tethers(

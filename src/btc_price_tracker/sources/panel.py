@@ -66,7 +66,8 @@ class Panel:
 
     async def _side_by_side(self) -> Sequence[Upstream]:
         """Ask all; once that is enough, give the rest a short grace."""
-        everyone = [*self.upstreams, *([] if self.tether is None else [self.tether])]
+        # The rate first: in short intervals it would never get its turn after Kraken's own price.
+        everyone = [*([] if self.tether is None else [self.tether]), *self.upstreams]
         for upstream in everyone:
             self._start(upstream, self.seconds)
         await self._wait(everyone, self.upstreams)
