@@ -43,6 +43,13 @@ def test_a_closed_output_is_said_in_words(store: str, command: str) -> None:
     assert (result.returncode, result.stderr) == (1, "btc-price-tracker: standard output is closed\n")
 
 
+@pytest.mark.parametrize("command", ["check", "export"])
+def test_an_output_that_is_full_is_said_in_words(store: str, command: str) -> None:
+    result = shell(f"$TRACKER {command} > /dev/full", STORE_URL=store)
+    assert result.returncode == 1
+    assert result.stderr.endswith("btc-price-tracker: [Errno 28] No space left on device\n")
+
+
 def test_an_early_control_c_ends_a_command_without_a_traceback() -> None:
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "btc_price_tracker", "check"],

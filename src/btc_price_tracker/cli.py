@@ -28,14 +28,20 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets question marks
     try:
         code = _parse_and_run(list(sys.argv[1:] if arguments is None else arguments))
-        if sys.stdout is not None:
-            sys.stdout.flush()
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     except BrokenPipeError:  # as with `| head`: nobody wants more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the flush at the end of the process
         code = 128 + signal.SIGPIPE
+    try:
+        _flush()
+    except OSError:  # said already; the interpreter's own flush would say it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(code)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def _parse_and_run(words: Sequence[str]) -> int:
@@ -185,7 +191,8 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
         print(f"{PROGRAM}: standard output is closed", file=sys.stderr)
         return 1
     try:
-        return command(flags)
+        code = command(flags)
+        _flush()
     except BrokenPipeError:
         raise
     except SettingsError as error:
@@ -194,6 +201,7 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
     except (StoreError, TransferError, HistoryError, OSError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
+    return code
 
 
 async def _with_store(flags: dict[str, str], action: "Callable[[Store], Awaitable[int]]") -> int:
