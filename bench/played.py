@@ -15,6 +15,7 @@ from btc_price_tracker.playback import Playback, Recording, Ticker, load, packag
 from btc_price_tracker.playback.recording import MINUTE
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.model import Kind, Status, Update
+from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import open_client
@@ -109,7 +110,10 @@ async def play(days: Days, interval: int, minutes: range | None = None) -> Async
     chosen = minutes or range(days.minutes)
     clock = LeapingClock(days.start + chosen.start * MINUTE)
     policy = Consensus(interval)
-    async with Playback(days, clock) as playback, ask(days.sources, playback, clock, interval) as panel:
+    async with (
+        Playback(days, clock) as playback,
+        ask(days.sources, playback, clock, policy, interval) as panel,
+    ):
         for due in range(0, len(chosen) * 60, interval):
             await clock.sleep(due - clock.monotonic())
             now = clock.now()
@@ -119,7 +123,7 @@ async def play(days: Days, interval: int, minutes: range | None = None) -> Async
 
 @asynccontextmanager
 async def ask(
-    sources: Collection[str], playback: Playback, clock: Clock, interval: float
+    sources: Collection[str], playback: Playback, clock: Clock, policy: Policy, interval: float
 ) -> AsyncIterator[Panel]:
     """The sources at the playback, over one HTTP client, as the service has them."""
     async with open_client() as client:
@@ -128,7 +132,8 @@ async def ask(
             upstreams=[at(replace(SOURCES[name], url=playback.url(name))) for name in sources],
             clock=clock,
             seconds=deadline(interval),
-            fresh=lambda *_: True,  # only a fallback asks
+            fresh=lambda *_: True,  # nobody looks at the states
+            enough=policy.enough,
             tether=at(replace(TETHER, url=playback.url("kraken"))) if TETHERED in sources else None,
         )
 

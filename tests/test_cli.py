@@ -3,26 +3,13 @@
 import fcntl
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from btc_price_tracker.store import open_store
+from command import run, shell
 from live import a_tick
-
-
-def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: os.environ.get(name, "") for name in ("PATH", "HOME", "PYTHONPATH")}
-    return subprocess.run(
-        [sys.executable, "-m", "btc_price_tracker", *words],
-        env={**inherited, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_help_lists_the_commands() -> None:
@@ -49,11 +36,40 @@ def test_all_faults_of_the_settings_come_at_once() -> None:
     assert "Traceback" not in result.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["serve", "--nonsense"], ["dance"], ["demo", "--speed", "0"]])
-def test_a_wrong_call_is_exit_2(words: list[str]) -> None:
+def test_what_could_not_work_is_a_fault_from_the_start() -> None:
+    faults = {
+        "KRAKEN_URL": "http://h:99999",
+        "GEMINI_URL": "http://h/a b",
+        "COINBASE_URL": "http://h/?a=b",
+        "BITSTAMP_URL": "http://h/#a",
+        "STORE_URL": "sqlite://x.db",
+        "METRICS_TOKEN": "clé",
+        "COINGECKO_API_KEY": "a key",
+    }
+    result = run("check", **faults)
+    assert result.returncode == 2
+    assert {line.split(":")[0].strip() for line in result.stderr.splitlines()[1:]} == set(faults)
+
+
+def test_blanks_around_a_url_are_no_part_of_it() -> None:
+    result = run("check", KRAKEN_URL=" http://h/ ", STORE_URL="memory://")
+    assert "KRAKEN_URL=http://h\n" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "usage"),
+        (["serve", "--nonsense"], "usage"),
+        (["dance"], "usage"),
+        (["demo", "--speed", "0"], "give a number above 0"),
+        (["demo", "--speed", "abc"], "give a number above 0"),
+    ],
+)
+def test_a_wrong_call_is_exit_2(words: list[str], said: str) -> None:
     result = run(*words)
     assert result.returncode == 2
-    assert "usage" in result.stderr
+    assert said in result.stderr
 
 
 def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:
@@ -81,6 +97,13 @@ async def test_check_survives_an_id_that_is_no_time(tick_id: int, tmp_path: Path
     assert f"to the id {tick_id}, which is no time" in result.stdout
 
 
+@pytest.mark.parametrize("url", ["http://u:hidden@h/x", "ftp://u:hidden@h", "http://u:hidden@h:port"])
+def test_no_secret_in_a_url_is_shown(url: str) -> None:
+    result = run("check", KRAKEN_URL=url, STORE_URL="memory://")
+    assert "KRAKEN_URL" in result.stdout + result.stderr
+    assert "hidden" not in result.stdout + result.stderr
+
+
 def test_check_says_why_a_store_does_not_open(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run("check", STORE_URL=f"sqlite:///{tmp_path}/file/prices.db")
@@ -103,8 +126,28 @@ def test_an_address_in_use_is_said_in_words() -> None:
         port = str(taken.getsockname()[1])
         result = run("serve", PORT=port, STORE_URL="memory://")
     assert result.returncode == 1
-    assert port in result.stderr
-    assert "Traceback" not in result.stderr
+    assert result.stderr.startswith(f"btc-price-tracker: PORT {port} of 127.0.0.1 is in use: ")
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("nowhere.invalid", "'nowhere.invalid' can't be resolved"),
+        ("a..b", "'a..b' can't be resolved"),
+        ("192.0.2.1", "192.0.2.1 is no address of this machine"),
+    ],
+)
+def test_an_address_that_is_not_ours_is_said_in_words(host: str, words: str) -> None:
+    result = run("serve", HOST=host, PORT="0", STORE_URL="memory://")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"btc-price-tracker: HOST {words}: ")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody unknown")
+def test_a_user_without_a_home_is_asked_for_a_store() -> None:
+    result = shell("unset HOME; setpriv --reuid=54321 --clear-groups $TRACKER check")
+    assert result.returncode == 2
+    assert "STORE_URL: this user has no home" in result.stderr
 
 
 def test_export_and_import_move_history(tmp_path: Path) -> None:

@@ -8,24 +8,26 @@ import pytest
 import btc_price_tracker
 
 ROOT = Path(btc_price_tracker.__file__).parent
-BELOW = {"", "clock"}  # the version, and time as an argument
+BELOW = {"", "clock", "outgoing"}  # the version, time as an argument, the way out
 ALLOWED = {
     "clock": set[str](),
+    "masking": set[str](),
+    "outgoing": set[str](),
     "price": set[str](),
     "telemetry": set[str](),
     "sources": {"price"},
     "store": {"price"},
     "broker": {"price"},
     "fanout": {"price"},
-    "settings": {"sources", "store"},
+    "settings": {"masking", "sources", "store"},
     "pipeline": {"price", "sources", "store", "broker", "fanout"},
     "recall": {"price", "store", "fanout"},
     "web": {"price", "sources", "store", "fanout", "telemetry"},
     "playback": {"price", "sources"},
     "app": {"price", "sources", "store", "broker", "fanout", "web", "settings", "pipeline", "recall"},
     "demo": {"app", "playback", "settings"},
-    "report": {"app", "price", "settings", "web"},
-    "past": set[str](),
+    "report": {"app", "masking", "price", "settings", "web"},
+    "past": {"masking"},
     "replacement": set[str](),
     "transfer": {"price", "store"},
     "cli": {"past", "replacement", "transfer", "app", "demo", "report", "settings", "store", "telemetry"},

@@ -109,6 +109,7 @@ class Venues:
             clock=self.clock,
             seconds=DEADLINE,
             fresh=lambda *_: True,
+            enough=self.policy.enough,
         )
         self._turn = -1
         self._recent = {name: deque[Quote](maxlen=REMEMBERED) for name in ALL}

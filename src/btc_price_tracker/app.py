@@ -6,7 +6,7 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,7 +28,7 @@ from btc_price_tracker.recall import recall
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import Panel, deadline
+from btc_price_tracker.sources.panel import Enough, Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import connect
 from btc_price_tracker.store import SCHEMES, Store, open_store
@@ -85,7 +85,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
-    async with _ask(settings, clock) as panel:
+    async with _ask(settings, clock, enough=lambda *_: False) as panel:
         update = _policy(settings).decide(await panel.ask(), clock.now())
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
@@ -114,7 +114,9 @@ async def compose(
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
-        panel = await stack.enter_async_context(_ask(settings, clock))
+        policy = _policy(settings, last, ring.floor)
+        asking = _ask(settings, clock, policy.enough, recorded=origin is not None)
+        panel = await stack.enter_async_context(asking)
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         stack.push_async_callback(outbox.close)
         broker = LocalBroker()
@@ -133,7 +135,6 @@ async def compose(
             )
         )
         rounds = pipeline.every(settings.interval, clock)
-        policy = _policy(settings, last, ring.floor)
         serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch, outbox.recover]
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention))
@@ -155,21 +156,30 @@ async def _patient_store(settings: Settings) -> Store:
 
 
 @asynccontextmanager
-async def _ask(settings: Settings, clock: Clock) -> AsyncIterator[Panel]:
-    """The sources that the settings name, at their addresses, over one HTTP client."""
+async def _ask(
+    settings: Settings, clock: Clock, enough: Enough, *, recorded: bool = False
+) -> AsyncIterator[Panel]:
+    """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
     key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
-    async with open_client() as client:
+    async with open_client(trust_env=not recorded) as client:
         at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
-        yield Panel(
-            upstreams=[at(source) for source in sources],
+        upstreams = [at(source) for source in sources]
+        tether = at(replace(TETHER, url=settings.kraken_url))
+        for kraken in (upstream for upstream in upstreams if upstream.source.name == "kraken"):
+            tether.share_limit(kraken)
+        panel = Panel(
+            upstreams=upstreams,
             clock=clock,
             seconds=deadline(settings.interval),
             fresh=partial(is_fresh, interval=round(settings.interval * 1000)),
+            enough=enough,
             fallback=settings.policy == "fallback",
-            tether=at(replace(TETHER, url=settings.kraken_url)) if in_tethers else None,
+            tether=tether if in_tethers else None,
         )
+        async with aclosing(panel):
+            yield panel
 
 
 def _policy(settings: Settings, last: Tick | None = None, floor: int = 0) -> Policy:

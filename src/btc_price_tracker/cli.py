@@ -2,10 +2,12 @@
 
 import argparse
 import asyncio
+import io
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from btc_price_tracker import __version__
@@ -22,7 +24,27 @@ DEMO = {"sources": "coinbase,kraken,binanceus,coingecko", "store_url": "memory:/
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 it failed, 2 the call or the settings are wrong."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets question marks
+    try:
+        code = _parse_and_run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except BrokenPipeError:  # as with `| head`: nobody wants more
+        code = 128 + signal.SIGPIPE
+    try:
+        _flush()
+    except OSError:  # said already; the interpreter's own flush would say it again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _parse_and_run(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         PROGRAM, description="A Bitcoin price you can trust, from your own machine."
     )
@@ -35,9 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         if name in words:  # else nobody looks at its flags, and the settings take their time to import
             _add_flags(subparser, name)
     parsed = vars(parser.parse_args(words))
-    sys.exit(
-        _run(parsed.pop("command"), {name: value for name, value in parsed.items() if value is not None})
-    )
+    return _run(parsed.pop("command"), {name: value for name, value in parsed.items() if value is not None})
 
 
 def _serve(flags: dict[str, str]) -> int:
@@ -53,7 +73,7 @@ def _demo(flags: dict[str, str]) -> int:
 
     speed = float(flags.pop("speed"))
     defaults = {
-        name: value for name, value in DEMO.items() if name != "interval" or "INTERVAL" not in os.environ
+        name: value for name, value in DEMO.items() if name != "interval" or not os.environ.get("INTERVAL")
     }
     return _until_stopped({**defaults, **flags}, lambda settings: run(settings, speed))
 
@@ -71,9 +91,8 @@ def _sources(flags: dict[str, str]) -> int:
 def _check(flags: dict[str, str]) -> int:
     """Validate the settings, open the store, print what was found."""
     from btc_price_tracker.report import print_check
-    from btc_price_tracker.settings import load
 
-    return asyncio.run(print_check(load(flags)))
+    return asyncio.run(print_check(_load(flags)))
 
 
 def _history(flags: dict[str, str]) -> int:
@@ -171,35 +190,45 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
     from btc_price_tracker.store import StoreError
     from btc_price_tracker.transfer import TransferError
 
+    if sys.stdout is None and command in (_sources, _check, _history, _export):
+        print(f"{PROGRAM}: standard output is closed", file=sys.stderr)
+        return 1
     try:
-        return command(flags)
+        code = command(flags)
+        _flush()
+    except BrokenPipeError:
+        raise
     except SettingsError as error:
         print(f"{PROGRAM}: these settings can't be used:\n{error}", file=sys.stderr)
         return 2
     except (StoreError, TransferError, HistoryError, OSError) as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
+    return code
 
 
 async def _with_store(flags: dict[str, str], action: "Callable[[Store], Awaitable[int]]") -> int:
     from btc_price_tracker.app import history
-    from btc_price_tracker.settings import load
 
-    async with history(load(flags)) as store:
+    async with history(_load(flags)) as store:
         return await action(store)
+
+
+def _load(flags: dict[str, str]) -> "Settings":
+    """The settings, and logging on stderr as they say."""
+    from btc_price_tracker.settings import load
+    from btc_price_tracker.telemetry import logs
+
+    settings = load(flags)
+    logs.configure(settings.log_level, settings.log_format)
+    return settings
 
 
 def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Coroutine[Any, Any, None]]") -> int:
     import structlog
     import uvloop
 
-    from btc_price_tracker.settings import load
-    from btc_price_tracker.telemetry import logs
-
-    settings = load(flags)
-    logs.configure(settings.log_level, settings.log_format)
+    settings = _load(flags)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(service(settings))
@@ -210,9 +239,10 @@ def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Corouti
 
 
 def _speed(text: str) -> str:
-    if not 0 < float(text) <= 3600:
-        raise argparse.ArgumentTypeError("give a number above 0 and up to 3600")
-    return text
+    with suppress(ValueError):
+        if 0 < float(text) <= 3600:
+            return text
+    raise argparse.ArgumentTypeError("give a number above 0 and up to 3600")
 
 
 def _moment(text: str) -> str:

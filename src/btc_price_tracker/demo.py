@@ -17,4 +17,5 @@ async def run(settings: Settings, speed: float) -> None:
         log.info(
             "prices are recorded, not live", origin=ORIGIN, speed=speed, playback=playback.url("").rstrip("/")
         )
-        await run_service(settings.model_copy(update=playback.urls()), ORIGIN)
+        unmetered = {**playback.urls(), "coingecko_api_key": None}  # a key's quota is for the real one
+        await run_service(settings.model_copy(update=unmetered), ORIGIN)

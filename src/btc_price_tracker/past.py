@@ -1,17 +1,34 @@
 """`history`: a server's prices or candles in the terminal or in a file, fetched over HTTP."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, TextIO
+from typing import Annotated, Any, TextIO
 
 import httpx2
 import msgspec
+
+from btc_price_tracker.masking import masked
+from btc_price_tracker.outgoing import DIRECT, in_words
 
 Row = dict[str, Any]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _decoder = msgspec.json.Decoder(list[Row], float_hook=Decimal)  # cents stay exact
+
+
+class _Stamped(msgspec.Struct):
+    """What prices and candles have in common."""
+
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]  # the year 9999
+
+
+class _Problem(msgspec.Struct):
+    detail: str
+
+
+_stamps = msgspec.json.Decoder(list[_Stamped])
 
 
 class HistoryError(Exception):
@@ -29,14 +46,16 @@ def moment(text: str) -> int:
 def fetch(url: str, query: dict[str, str]) -> Iterator[list[Row]]:
     """The server's answers, one after the other as they lead on; candles where the query has an interval.
 
-    Raises HistoryError where the server refuses or can't be reached.
+    Raises HistoryError where the server refuses, can't be reached or is another, and OutgoingError.
     """
     path = "/prices/candles" if "interval" in query else "/prices"
-    following: httpx2.URL | None = httpx2.URL(url).join(path).copy_merge_params({"limit": "10000", **query})
-    with httpx2.Client(timeout=30) as client:
+    following: httpx2.URL | None = _base(url, path).copy_merge_params({"limit": "10000", **query})
+    with in_words():
+        client = httpx2.Client(timeout=30, mounts=DIRECT)
+    with client:
         while following is not None:
             answer = _get(client, following)
-            yield _decoder.decode(answer.content)
+            yield _rows(answer)
             link = answer.links.get("next")
             following = following.copy_with(query=httpx2.URL(link["url"]).query) if link else None
 
@@ -53,15 +72,47 @@ def write(pages: Iterator[list[Row]], form: str, to: TextIO) -> None:
         to.writelines(map(line, page))
 
 
+def _base(url: str, path: str) -> httpx2.URL:
+    """The URL of a path of the server, which may itself be below a path."""
+    with suppress(httpx2.InvalidURL):
+        base = httpx2.URL(url)
+        if base.scheme in ("http", "https") and base.host:
+            return base.copy_with(path=base.path.rstrip("/") + path, query=None, fragment=None)
+    raise HistoryError(f"{masked(url)!r} is no URL of a server; give one like http://localhost:8082")
+
+
 def _get(client: httpx2.Client, url: httpx2.URL) -> httpx2.Response:
     try:
         answer = client.get(url)
     except httpx2.HTTPError as error:
-        raise HistoryError(f"{url.host}:{url.port} can't be reached: {error}") from None
+        raise HistoryError(f"{_name(url)} can't be reached: {error}") from None
     if answer.status_code != 200:
-        detail = answer.json().get("detail") if "json" in answer.headers.get("content-type", "") else ""
-        raise HistoryError(detail or f"the server answered with HTTP {answer.status_code}")
+        raise HistoryError(_detail(answer) or _stranger(answer))
     return answer
+
+
+def _detail(answer: httpx2.Response) -> str:
+    try:
+        return msgspec.json.decode(answer.content, type=_Problem).detail
+    except msgspec.MsgspecError:
+        return ""
+
+
+def _rows(answer: httpx2.Response) -> list[Row]:
+    """The prices or candles in an answer. Raises HistoryError where these are no such."""
+    try:
+        _stamps.decode(answer.content)
+        return _decoder.decode(answer.content)
+    except msgspec.MsgspecError:
+        raise HistoryError(_stranger(answer)) from None
+
+
+def _stranger(answer: httpx2.Response) -> str:
+    return f"{_name(answer.url)} is not a btc-price-tracker: it answered with HTTP {answer.status_code} and no prices"
+
+
+def _name(url: httpx2.URL) -> str:
+    return url.netloc.decode()  # host and port, as they were given
 
 
 def _write_json(pages: Iterator[list[Row]], to: TextIO) -> None:
@@ -74,7 +125,8 @@ def _write_json(pages: Iterator[list[Row]], to: TextIO) -> None:
 
 
 def _csv_line(row: Row) -> str:
-    return ",".join(map(str, row.values())) + "\n"
+    cells = (str(value).lower() if isinstance(value, bool) else str(value) for value in row.values())
+    return ",".join(cells) + "\n"
 
 
 def _table_line(row: Row) -> str:

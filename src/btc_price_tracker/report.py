@@ -1,15 +1,19 @@
 """What `sources` and `check` print."""
 
+import sys
 from datetime import UTC, datetime
-from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from btc_price_tracker import app
+from btc_price_tracker.masking import masked
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.web.views import SourceView
+
+WIDE = 10_000  # characters
 
 
 async def print_sources(settings: Settings) -> int:
@@ -21,10 +25,10 @@ async def print_sources(settings: Settings) -> int:
     table.add_column("verdict")
     for view in views:
         table.add_row(view.name, *_figures(view), _verdict(view))
-    console = Console()
+    console = _console()
     console.print(table)
     price = f"{update.tick.price:,} USD ± {update.tick.spread}" if update.tick else "no price"
-    console.print(f"\n{price} · {update.status} · {update.reason}", highlight=False)
+    console.print(f"\n{price} · {update.status} · {update.reason}", markup=False)
     return 0 if _is_quorum(update.status, settings) else 1
 
 
@@ -32,13 +36,18 @@ async def print_check(settings: Settings) -> int:
     """Open what the settings name and print what was found; the exit code is 0. Raises StoreError."""
     async with app.history(settings) as store:
         span = await store.span()
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     for name, value in settings.model_dump().items():
         if value is not None and not (name.endswith("_url") and value == Settings.model_fields[name].default):
-            console.print(f"{name.upper()}={_shown(name, value)}", markup=False)
+            console.print(f"{name.upper()}={_shown(name, value)}", markup=False, soft_wrap=True)
     held = f"prices from {_moment(span.first)} to {_moment(span.last)}" if span.first else "no prices yet"
-    console.print(f"\nThe settings are good; the store opens and holds {held}.")
+    console.print(f"\nThe settings are good; the store opens and holds {held}.", soft_wrap=True)
     return 0
+
+
+def _console() -> Console:
+    """Standard output; lines break on a terminal only."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
 
 
 def _figures(view: SourceView) -> tuple[str, str, str]:
@@ -50,10 +59,11 @@ def _figures(view: SourceView) -> tuple[str, str, str]:
     )
 
 
-def _verdict(view: SourceView) -> str:
+def _verdict(view: SourceView) -> Text:
+    """What the source said is text, whatever brackets are in it."""
     if view.used:
-        return "[green]used[/green]"
-    return f"[yellow]{view.state}[/yellow]: {view.error or view.reason or 'not asked'}"
+        return Text("used", "green")
+    return Text.assemble((view.state, "yellow"), f": {view.error or view.reason or 'not asked'}")
 
 
 def _is_quorum(status: Status, settings: Settings) -> bool:
@@ -64,9 +74,8 @@ def _is_quorum(status: Status, settings: Settings) -> bool:
 
 def _shown(name: str, value: object) -> str:
     """A setting as it may be printed: no key, no password."""
-    if name == "store_url":
-        parts = urlsplit(str(value))
-        return str(value).replace(f":{parts.password}@", ":***@") if parts.password else str(value)
+    if name.endswith("_url"):
+        return masked(str(value))
     if name == "retention":
         return f"{int(str(value)) / 86400:g}d" if value else "0"
     return (

@@ -2,6 +2,7 @@
 
 import re
 import resource
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -9,6 +10,7 @@ from platformdirs import user_state_path
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from btc_price_tracker.masking import masked
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import SCHEMES
 
@@ -38,7 +40,7 @@ def _names(value: object) -> object:
 def _known_sources(names: tuple[str, ...]) -> tuple[str, ...]:
     unknown = [name for name in names if name not in SOURCES]
     if unknown:
-        raise ValueError(f"unknown source {', '.join(unknown)}; there are {', '.join(SOURCES)}")
+        raise ValueError(f"give names out of {', '.join(SOURCES)}")
     if not names:
         raise ValueError(f"name at least one of {', '.join(SOURCES)}")
     if len(set(names)) < len(names):
@@ -47,17 +49,42 @@ def _known_sources(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("give a base URL like https://api.example.com")
-    return url.rstrip("/")
+    """The URL, to which a path can be added."""
+    url = url.strip()
+    with suppress(ValueError):  # of a port or an address that can't be
+        parts = urlsplit(url)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        if whole and not re.search(r"[\s?#]", url):
+            return url.rstrip("/")
+    raise ValueError("give a base URL like https://api.example.com, without a query")
+
+
+def _sendable(secret: SecretStr) -> SecretStr:
+    """A secret that fits in a header."""
+    if not re.fullmatch(r"[!-~]+", secret.get_secret_value()):
+        raise ValueError("give ASCII letters, digits and signs, without blanks")
+    return secret
 
 
 def _known_store(url: str) -> str:
+    if not url:
+        raise ValueError(
+            "this user has no home to keep prices in; give one like sqlite:////var/lib/prices.db"
+        )
     scheme = url.partition("://")[0]
     if "://" not in url or scheme not in SCHEMES:
         raise ValueError(f"give one of {', '.join(known.form for known in SCHEMES.values())}")
+    if scheme == "sqlite" and not re.match("sqlite:///.", url):
+        raise ValueError(f"give {SCHEMES[scheme].form}, with three slashes and a path")
     return url
+
+
+def _own_store() -> str:
+    """The file in the user's state directory; nothing where there is no such directory."""
+    try:
+        return f"sqlite:///{user_state_path('btc-price-tracker')}/prices.db"
+    except RuntimeError:  # as in a container: no HOME, and the system doesn't know the user
+        return ""
 
 
 def _most_streams() -> int:
@@ -65,6 +92,7 @@ def _most_streams() -> int:
     return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED_FILES, 1)
 
 
+Secret = Annotated[SecretStr, AfterValidator(_sendable)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Duration = Annotated[int, BeforeValidator(_duration)]
@@ -100,12 +128,13 @@ class Settings(BaseSettings):
     blockchain_info_url: BaseUrl = Field(
         SOURCES["blockchain_info"].url, description="base URL of blockchain.info"
     )
-    coingecko_api_key: SecretStr | None = Field(None, description="a demo or pro key of CoinGecko")
+    coingecko_api_key: Secret | None = Field(None, description="a demo or pro key of CoinGecko")
     store_size: int = Field(
         10_000, ge=1, le=1_000_000, description="price updates kept in memory, some 300 bytes each"
     )
     store_url: Annotated[str, AfterValidator(_known_store)] = Field(
-        default_factory=lambda: f"sqlite:///{user_state_path('btc-price-tracker')}/prices.db",
+        default_factory=_own_store,
+        validate_default=True,
         description="where prices are kept: sqlite:///path, postgresql://…, mongodb://… or memory://",
     )
     retention: Duration = Field(
@@ -121,7 +150,7 @@ class Settings(BaseSettings):
     cors_origins: Names = Field(
         ("*",), description="origins whose pages may use the API, separated by commas"
     )
-    metrics_token: SecretStr | None = Field(None, description="a bearer token that /metrics wants")
+    metrics_token: Secret | None = Field(None, description="a bearer token that /metrics wants")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
         "info", description="least level that is logged"
     )
@@ -148,6 +177,6 @@ def load(flags: dict[str, str]) -> Settings:
 def _fault(fault: Any) -> str:
     name = str(fault["loc"][0])
     words = fault["msg"].removeprefix("Value error, ")
-    secret = name in ("coingecko_api_key", "store_url", "metrics_token")  # a URL may hold a password
-    value = "" if secret else f", not {fault['input']!r}"
-    return f"  {name.upper()}: {words}{value}"
+    given = masked(fault["input"]) if name.endswith("_url") else fault["input"]
+    secret = name in ("coingecko_api_key", "metrics_token")
+    return f"  {name.upper()}: {words}{'' if secret else f', not {given!r}'}"

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -12,24 +13,31 @@ import pytest
 
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.playback import Fault, Playback, Script
+from btc_price_tracker.price.consensus import Consensus
+from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import RATE_LASTS, Panel, deadline
+from btc_price_tracker.sources.panel import LATE, RATE_LASTS, Enough, Panel, deadline
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import Upstream, connect
-from btc_price_tracker.testing import ManualClock
+from btc_price_tracker.testing import ManualClock, eventually
 
 NAMES = ("coinbase", "kraken", "bitstamp")
 SECONDS = 0.4
 
 
 @pytest.fixture
-async def playback() -> AsyncIterator[Playback]:
-    prices = {name: Quote(Decimal(90_000)) for name in (*NAMES, "okx", "tether")}
+def script() -> Script:
+    prices = {name: Quote(Decimal(90_000)) for name in (*NAMES, "gemini", "binanceus", "okx", "tether")}
     prices["tether"] = Quote(Decimal("0.99"), Decimal("0.98"), Decimal("1.00"))
-    async with Playback(Script(prices)) as playback:
+    return Script(prices)
+
+
+@pytest.fixture
+async def playback(script: Script) -> AsyncIterator[Playback]:
+    async with Playback(script) as playback:
         yield playback
 
 
@@ -41,6 +49,10 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 
 def fresh(answer: Answer, now: int) -> bool:
     return answer.quote is not None and now - answer.heard <= 30_000
+
+
+def fit(answers: Sequence[Answer], now: int) -> bool:
+    return any(answer.fault is None and fresh(answer, now) for answer in answers)
 
 
 def upstreams(
@@ -58,14 +70,20 @@ def panel_of(
     *,
     fallback: bool = False,
     clock: Clock | None = None,
+    enough: Enough = fit,
+    seconds: float = SECONDS,
 ) -> Panel:
     clock = clock or SystemClock()
+    asked = upstreams(playback, client, names, clock)
     tether = connect(replace(TETHER, url=playback.url("kraken")), client, clock, Random(1))
+    for kraken in (upstream for upstream in asked if upstream.source.name == "kraken"):
+        tether.share_limit(kraken)
     return Panel(
-        upstreams=upstreams(playback, client, names, clock),
+        upstreams=asked,
         clock=clock,
-        seconds=SECONDS,
+        seconds=seconds,
         fresh=fresh,
+        enough=enough,
         fallback=fallback,
         tether=tether if "okx" in names else None,
     )
@@ -90,9 +108,41 @@ async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
 ) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(drip=0.1))
     started = time.monotonic()
-    answers = await panel_of(playback, client).ask()
+    answers = await panel_of(playback, client, enough=lambda *_: False).ask()
     assert time.monotonic() - started < SECONDS + 0.25
     assert [answer.fault for answer in answers] == ["no whole answer in time"] * 2 + [None]
+
+
+async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_no_second_time(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["gemini"] = Fault(hang=True)
+    names = (*NAMES, "gemini")
+    panel = panel_of(playback, client, names, enough=Consensus(10).enough, seconds=60)
+    async with aclosing(panel), asyncio.timeout(30):
+        for _ in range(2):
+            answers = await panel.ask()
+            assert [answer.fault for answer in answers] == [None, None, None, LATE]
+    assert len(playback.calls["gemini"]) == 1
+
+
+async def test_while_it_is_not_enough_all_are_waited_for(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["kraken"] = Fault(delay=1.5)
+    answers = await panel_of(playback, client, enough=Consensus(10).enough, seconds=60).ask()
+    assert [answer.fault for answer in answers] == [None, None, None]
+
+
+async def test_a_late_answer_serves_the_next_round(playback: Playback, client: httpx2.AsyncClient) -> None:
+    playback.faults["gemini"] = Fault(delay=1.5)
+    clock = ManualClock()  # it stands still: the quotas allow no second call
+    panel = panel_of(playback, client, (*NAMES, "gemini"), clock=clock, seconds=4)
+    assert (await panel.ask())[-1].fault == LATE
+    await eventually(lambda: panel.states()[-1].quote)
+    late = (await panel.ask())[-1]
+    assert late.fault is None
+    assert late.quote
 
 
 async def test_in_order_the_first_that_is_fit_ends_the_questions(
@@ -131,6 +181,48 @@ async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
     assert answers[0].quote
 
 
+async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
+    script: Script, playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    script.quotes["coinbase"] = Quote(Decimal(90_000), time=SystemClock().now() + 90_000)  # a clock ahead
+    policy = Fallback(10)
+    answers = await panel_of(playback, client, fallback=True, enough=policy.enough).ask()
+    assert [answer.source for answer in answers] == ["coinbase", "kraken"]
+    assert policy.decide(answers, SystemClock().now()).tick
+
+
+async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_questions(
+    script: Script, playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    del script.quotes["tether"]
+    names = ("okx", "gemini")
+    answers = await panel_of(playback, client, names, fallback=True, enough=Fallback(10).enough).ask()
+    assert [(answer.source, answer.fault) for answer in answers] == [("okx", None), ("gemini", None)]
+
+
+async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    playback.faults["kraken"] = Fault(hang=True)
+    names = ("coinbase", "okx")
+    started = time.monotonic()
+    answers = await panel_of(playback, client, names, fallback=True).ask()
+    assert [answer.source for answer in answers] == ["coinbase"]
+    assert time.monotonic() - started < SECONDS / 2
+    assert not playback.calls["kraken"]
+
+
+async def test_in_order_slow_sources_get_the_time_that_they_need(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    names = (*NAMES, "gemini", "binanceus")
+    playback.faults.update(dict.fromkeys(names, Fault(delay=0.3)))
+    panel = panel_of(playback, client, names, fallback=True, seconds=deadline(1))
+    async with aclosing(panel):
+        answers = await panel.ask()
+    assert [(answer.source, answer.fault) for answer in answers] == [("coinbase", None), ("kraken", LATE)]
+
+
 async def test_in_order_sources_that_hang_leave_time_for_the_next(
     playback: Playback, client: httpx2.AsyncClient
 ) -> None:
@@ -138,7 +230,7 @@ async def test_in_order_sources_that_hang_leave_time_for_the_next(
     started = time.monotonic()
     answers = await panel_of(playback, client, fallback=True).ask()
     assert time.monotonic() - started < SECONDS + 0.25
-    assert [answer.fault for answer in answers] == ["no whole answer in time"] * 2 + [None]
+    assert [answer.fault for answer in answers] == [LATE, LATE, None]
 
 
 async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
@@ -184,6 +276,16 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
     assert len(asked) <= 7
 
 
+async def test_krakens_price_and_the_rate_are_a_second_apart(
+    playback: Playback, client: httpx2.AsyncClient
+) -> None:
+    answers = await panel_of(playback, client, ("kraken", "okx"), enough=lambda *_: False, seconds=10).ask()
+    assert [answer.fault for answer in answers] == [None, None]
+    rate, price = playback.calls["kraken"]
+    assert "USDT" in rate.target  # or it would never get its turn in short intervals
+    assert price.monotonic - rate.monotonic > 0.9
+
+
 async def test_the_rate_is_not_asked_for_where_nobody_quotes_tethers(
     playback: Playback, client: httpx2.AsyncClient
 ) -> None:
@@ -203,5 +305,6 @@ async def test_a_cancelled_round_leaves_no_task_behind(
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+    await panel.aclose()
     started = asyncio.all_tasks() - before
     assert not [task for task in started if "Playback" not in repr(task.get_coro())]

@@ -124,3 +124,15 @@ def test_after_a_fault_keyless_coingecko_may_be_asked_sooner_but_within_its_limi
     assert governor.wait(1.0) == 12
     assert spacing_after_fault("coinpaprika", 149.0, keyed=False) == 149
     assert spacing_after_fault("coingecko", 298.0, keyed=True) == 298
+
+
+def test_two_sources_of_one_api_share_its_limit_and_its_pauses() -> None:
+    price = Governor(1.0, Random(1))
+    rate = Governor(30.0, Random(1))
+    rate.within = price
+    rate.spend(100)
+    assert (rate.wait(100), price.wait(100)) == (30, 1)
+    price.spend(130)
+    assert rate.wait(130) == 1
+    rate.throttle(140, 60)
+    assert price.wait(140) >= 60

@@ -88,6 +88,26 @@ def test_a_crossed_or_locked_book_is_dropped_and_last_stays(bid: str, ask: str) 
     assert made("99", bid, ask) == Quote(Decimal(99))
 
 
+@pytest.mark.parametrize(
+    ("bid", "ask"),
+    [("2", "90000000"), ("1", "2"), ("56999", "63001"), ("49000", "49001"), ("71000", "71001")],
+)
+def test_an_absurd_book_is_dropped_and_last_stays(bid: str, ask: str) -> None:
+    assert made("60000", bid, ask) == Quote(Decimal(60000))
+
+
+def test_a_book_is_absurd_from_a_tenth_on() -> None:
+    wide = Quote(Decimal(60000), Decimal(57000), Decimal(63000))
+    assert made("60000", "57000", "63000") == wide
+    far = Quote(Decimal(99), Decimal("109.999"), Decimal("110.001"))
+    assert made("99", "109.999", "110.001") == far
+
+
+def test_the_middle_of_an_absurd_book_stands_in_for_nothing() -> None:
+    with pytest.raises(NotAQuote, match="there is no sound book"):
+        made(None, "2", "90000000")
+
+
 @pytest.mark.parametrize("empty", [None, "", "0.00"])
 def test_a_book_with_one_side_keeps_it(empty: str | None) -> None:
     assert made("100", "99", empty) == Quote(Decimal(100), bid=Decimal(99))

@@ -42,6 +42,8 @@ SAID = [
     ("bitstamp", '{"error":"Bitstamp.net is under scheduled maintenance."}', Refused, "maintenance"),
     ("bitstamp", '{"status":"error","reason":"No.","code":"400.002"}', Throttled, "400.002"),
     ("bitstamp", '{"status":"error","reason":"Invalid pair.","code":"404"}', Refused, "Invalid pair"),
+    ("bitstamp", '{"status":"error","reason":{"__all__":["Wrong pair."]}}', Refused, "Wrong pair."),
+    ("bitstamp", '{"status":"error","reason":{"pair":"Wrong pair."}}', Refused, "Wrong pair."),
     ("blockchain_info", '{"error":"not-found","message":"Nothing here"}', Refused, "Nothing here"),
     ("blockchain_info", '{"EUR":{"last":1.0,"symbol":"EUR"}}', NotAQuote, "USD.symbol is missing"),
     ("blockchain_info", '{"USD":{"last":54815.31,"symbol":"EUR"}}', NotAQuote, "USD.symbol is 'EUR'"),
@@ -54,6 +56,7 @@ SAID = [
     ("coingecko", '{"status":{"error_code":10010,"error_message":"Wrong key type."}}', Refused, "10010"),
     ("coingecko", '{"status":500,"error":"Internal Server Error"}', Refused, "Internal Server Error"),
     ("coingecko", '{"status":429,"error":"Wait."}', Throttled, "Wait"),
+    ("coingecko", '{"error":{"message":"Too Many Requests"}}', Throttled, "Too Many"),
     ("coinpaprika", '{"error":"id not found"}', Refused, "id not found"),
     ("coinpaprika", '{"error":"too many requests"}', Throttled, "too many requests"),
     ("coinpaprika", '{"id":"bch-bitcoin-cash","quotes":{}}', NotAQuote, "id is 'bch-bitcoin-cash'"),
@@ -65,7 +68,9 @@ SAID = [
     ("kraken", '{"error":["WGeneral:Odd","EService:Busy"],"result":{}}', Refused, "EService:Busy"),
     ("kraken", '{"error":[' + "[" * 900 + "]" * 900 + "]}", Refused, "an array"),
     ("kraken", '{"error":[{}]}', Refused, "an object"),
-    ("kraken", '{"error":"no"}', NotAQuote, "error is 'no', not an array"),
+    ("kraken", '{"error":"no"}', Refused, "says no: no"),
+    ("kraken", '{"error":"EAPI:Rate limit exceeded"}', Throttled, "Rate limit"),
+    ("kraken", '{"error":{"a":"b"}}', NotAQuote, "error is an object, not an array"),
     ("kraken", '{"error":[]}', NotAQuote, "result is missing"),
     ("kraken", '{"error":[],"result":{}}', NotAQuote, "XXBTZUSD"),
     ("kraken", '{"error":[],"result":{"XXBTZUSD":{},"XETHZUSD":{}}}', NotAQuote, "alone"),
@@ -118,6 +123,11 @@ def test_a_warning_beside_a_result_is_no_refusal() -> None:
 
 def test_a_refusal_without_words_is_a_refusal_all_the_same() -> None:
     assert type(fault_of("gemini", b'{"result":"error"}')) is Refused
+
+
+def test_a_blank_message_adds_nothing() -> None:
+    assert str(fault_of("okx", b'{"code":"50001","msg":""}')) == "the source says no: 50001"
+    assert str(fault_of("gemini", b'{"result":"error","reason":""}')) == "the source says no"
 
 
 def test_what_a_source_says_is_shown_in_few_harmless_characters() -> None:

@@ -1,6 +1,7 @@
 """What a line of the log says, read from the stderr of a process of its own: logging is set up once for each."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -55,3 +56,18 @@ def test_a_traceback_shows_no_local_variable(form: str) -> None:
     )
     assert "KeyError" in result.stderr
     assert "hunter2" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("wish", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+def test_colours_are_for_terminals_that_want_them(wish: dict[str, str], *, coloured: bool) -> None:
+    terminal, end = os.openpty()
+    plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    subprocess.run(
+        [sys.executable, "-c", CRASH, "console"],
+        stderr=end,
+        env={**plain, "TERM": "xterm", **wish},
+        check=True,
+    )
+    assert (b"\x1b[" in os.read(terminal, 1024)) is coloured

@@ -18,7 +18,7 @@ from btc_price_tracker.playback.venues import VENUES, Response
 from btc_price_tracker.playback.wire import BadRequest, Request, read_request
 
 HOST = "127.0.0.1"
-CALLS_KEPT = 10_000  # per source
+CALLS_KEPT = 1_000  # per source
 
 
 class Call(Struct, frozen=True):

@@ -12,10 +12,10 @@ from btc_price_tracker.price.exclusion import Exclusion
 from btc_price_tracker.price.frozen import FrozenWatch, Prices
 from btc_price_tracker.price.jump import JumpGuard
 from btc_price_tracker.price.model import Answer, Judged, Kind, Status, Tick, Update
-from btc_price_tracker.price.parameters import METHOD
+from btc_price_tracker.price.parameters import METHOD, QUORUM
 from btc_price_tracker.price.publication import Publication, Verdict
 from btc_price_tracker.price.quorum import Round, conclude
-from btc_price_tracker.price.screening import screen, set_aside
+from btc_price_tracker.price.screening import screen, set_aside, usable
 from btc_price_tracker.price.votes import vote
 
 
@@ -39,6 +39,12 @@ class Consensus:
     def last(self) -> Tick | None:
         """The last tick it made, or was given at the start."""
         return self._publication.last
+
+    def enough(self, answers: Sequence[Answer], now: int) -> bool:
+        """Whether as many exchanges as `ok` takes are among them."""
+        interval = self._publication.interval
+        exchanges = (answer for answer in answers if answer.kind is Kind.EXCHANGE)
+        return sum(usable(answer, now, interval) for answer in exchanges) >= QUORUM
 
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from btc_price_tracker.price.model import Answer, Judged, Status, Tick, Update
 from btc_price_tracker.price.parameters import FALLBACK_METHOD
 from btc_price_tracker.price.publication import Publication, Verdict
-from btc_price_tracker.price.screening import screen
+from btc_price_tracker.price.screening import screen, usable
 from btc_price_tracker.price.votes import cents, combine, vote
 from btc_price_tracker.price.wording import causes
 
@@ -23,6 +23,10 @@ class Fallback:
     def last(self) -> Tick | None:
         """The last tick it made, or was given at the start."""
         return self._publication.last
+
+    def enough(self, answers: Sequence[Answer], now: int) -> bool:
+        """Whether one of them gives a price."""
+        return any(usable(answer, now, self._publication.interval) for answer in answers)
 
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""

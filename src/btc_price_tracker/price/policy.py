@@ -13,5 +13,8 @@ class Policy(Protocol):
     def last(self) -> Tick | None:
         """The last tick it made, or was given at the start."""
 
+    def enough(self, answers: Sequence[Answer], now: int) -> bool:
+        """Whether these answers of one round do for a price, so that the rest needn't be waited for."""
+
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""

@@ -34,6 +34,11 @@ def screen(answer: Answer, now: int, interval: int) -> Judged:
     return _timed(voted, answer, now, interval)
 
 
+def usable(answer: Answer, now: int, interval: int) -> bool:
+    """Whether the answer can be a vote, and its source doesn't fail. Times in ms."""
+    return answer.fault is None and screen(answer, now, interval).fresh
+
+
 def set_aside(said: Judged, reason: str) -> Judged:
     """The same without a vote: its quote isn't fresh after all."""
     return replace(said, interval=None, reason=reason)

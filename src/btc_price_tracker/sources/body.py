@@ -90,9 +90,17 @@ def refusal(*said: Part, throttled: bool = False) -> Refused:
 
     It is Throttled where the caller knows the source's code for that, or where the words tell.
     """
-    words = ", ".join(_shown(part.value).strip("\"'") for part in said if not part.absent)
+    words = ", ".join(_shown(word).strip("\"'") for part in said for word in _words(part.value))
     fault = Throttled if throttled or _TOO_OFTEN.search(words) else Refused
-    return fault(f"the source says no: {words}")
+    return fault(f"the source says no: {words}" if words else "the source says no")
+
+
+def _words(said: object, depth: int = 2) -> list[object]:
+    """What it says, or the first things inside it; nothing where it is blank."""
+    inside = list(said.values()) if isinstance(said, dict) else said if isinstance(said, list) else []
+    if inside and depth:
+        return [word for each in inside[:3] for word in _words(each, depth - 1)][:3]
+    return [] if said in (None, "") else [said]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -9,14 +9,12 @@ from typing import NamedTuple
 import httpx2
 
 from btc_price_tracker import __version__
+from btc_price_tracker.outgoing import DIRECT, in_words
 from btc_price_tracker.sources.body import MAX_BYTES
 from btc_price_tracker.sources.faults import NotAQuote, SourceFault, Unreachable
 
 CONNECT_SECONDS = 2.0  # of the deadline at most, so that a lost SYN leaves time for a second try
 KEEP_ALIVE_SECONDS = 30.0  # a connection serves several rounds: fewer handshakes for both sides
-
-# Ours to reach directly, whatever HTTP_PROXY says: the playback of `demo`, mirrors on this machine.
-_LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
 class Reply(NamedTuple):
@@ -27,21 +25,24 @@ class Reply(NamedTuple):
     body: bytes
 
 
-def open_client() -> httpx2.AsyncClient:
+def open_client(*, trust_env: bool = True) -> httpx2.AsyncClient:
     """Make the HTTP client that all sources share; close it when done. Proxies come from the environment.
 
     It follows no redirect (an API that moves is a fault to look at). The total deadline is the caller's.
+    Raises OutgoingError.
     """
-    return httpx2.AsyncClient(
-        headers={
-            "User-Agent": f"btc-price-tracker/{__version__}",
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-        },
-        timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
-        limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS),
-        mounts=dict.fromkeys(_LOOPBACK),
-    )
+    with in_words():
+        return httpx2.AsyncClient(
+            headers={
+                "User-Agent": f"btc-price-tracker/{__version__}",
+                "Accept": "application/json",
+                "Accept-Encoding": "gzip",
+            },
+            timeout=httpx2.Timeout(None, connect=CONNECT_SECONDS),
+            limits=httpx2.Limits(keepalive_expiry=KEEP_ALIVE_SECONDS),
+            mounts=DIRECT,
+            trust_env=trust_env,
+        )
 
 
 class Endpoint:

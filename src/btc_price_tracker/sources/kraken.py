@@ -31,7 +31,8 @@ def _refuse(errors: Part) -> None:
     """Raise what a list like `["EGeneral:Too many requests"]` says; texts that begin with W are warnings."""
     if errors.absent:
         return
-    serious = [error for error in errors.items() if not (isinstance(error, str) and error.startswith("W"))]
+    said = [errors.value] if isinstance(errors.value, str) else errors.items()
+    serious = [error for error in said if not (isinstance(error, str) and error.startswith("W"))]
     if serious:
         raise refusal(*map(Part, serious[:3]))
 

@@ -1,8 +1,9 @@
 """All sources side by side, or one after the other until one is fit."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from msgspec import structs
@@ -15,7 +16,11 @@ from btc_price_tracker.sources.upstream import Fresh, Upstream
 LONGEST_DEADLINE = 5.0  # seconds for a round of questions
 SHARE = 0.8  # of the interval, where that is shorter
 RATE_LASTS = 120_000  # ms that a USDT/USD rate may be used
-TURNS = 3  # in order: each source gets at least a third of the time that is left
+TURNS = 3  # in order: a source has at least a third of the time that is left before the next is asked
+GRACE = 1.0  # seconds for the rest, once it is enough; half of the round, where that is shorter
+LATE = "no answer yet"
+
+Enough = Callable[[Sequence[Answer], int], bool]  # whether answers do for a price, at ms since the epoch
 
 
 def deadline(interval: float) -> float:
@@ -31,43 +36,92 @@ class Panel:
     clock: Clock
     seconds: float  # that a round may take: deadline(interval)
     fresh: Fresh
-    fallback: bool = False  # ask one after the other until one is fit, instead of all side by side
+    enough: Enough
+    fallback: bool = False  # ask one after the other until it is enough, instead of all side by side
     tether: Upstream | None = None
+    # By source, until they end. Tasks outside the service's task group: each ends within `seconds`, raises nothing,
+    # and `aclose` ends it.
+    _asks: dict[str, asyncio.Task[Answer]] = field(default_factory=dict, init=False)
 
     async def ask(self) -> list[Answer]:
         """Ask within `seconds`. Never raises; the answers are in the configured order.
 
-        With `fallback` they end at the first that is fresh and without fault.
+        With `fallback` they end where they are enough. Who is late may answer until `seconds` are over, for
+        the next round.
         """
-        asked = self._in_order() if self.fallback else self._side_by_side()
-        if self.tether is None:
-            return await asked
-        answers, rate = await asyncio.gather(asked, self.tether.ask(self.seconds))
-        return [self._converted(answer, rate) for answer in answers]
+        asked = await (self._in_order() if self.fallback else self._side_by_side())
+        return [self._answer(upstream) for upstream in asked]
+
+    async def aclose(self) -> None:
+        """Wait for nobody any more."""
+        asks = list(self._asks.values())
+        for ask in asks:
+            ask.cancel()
+        await asyncio.gather(*asks, return_exceptions=True)
 
     def states(self) -> list[SourceState]:
         """How each source is doing now, in the configured order."""
         return [upstream.state(self.fresh) for upstream in self.upstreams]
 
-    async def _side_by_side(self) -> list[Answer]:
-        return await asyncio.gather(*(upstream.ask(self.seconds) for upstream in self.upstreams))
+    async def _side_by_side(self) -> Sequence[Upstream]:
+        """Ask all; once that is enough, give the rest a short grace."""
+        # The rate first: in short intervals it would never get its turn after Kraken's own price.
+        everyone = [*([] if self.tether is None else [self.tether]), *self.upstreams]
+        for upstream in everyone:
+            self._start(upstream, self.seconds)
+        await self._wait(everyone, self.upstreams)
+        if self._asks:
+            await asyncio.wait(self._asks.values(), timeout=min(GRACE, self.seconds / 2))
+        return self.upstreams
 
-    async def _in_order(self) -> list[Answer]:
-        """Ask one after the other; one that hangs leaves time for those after it."""
+    async def _in_order(self) -> Sequence[Upstream]:
+        """Ask one after the other; each has a share of the time to itself and may answer until the end."""
         ends = self.clock.monotonic() + self.seconds
-        answers: list[Answer] = []
-        for left, upstream in zip(range(len(self.upstreams), 0, -1), self.upstreams, strict=True):
-            seconds = (ends - self.clock.monotonic()) / min(left, TURNS)
-            answers.append(await upstream.ask(seconds))
-            if answers[-1].fault is None and self.fresh(answers[-1], self.clock.now()):
-                break
-        return answers
+        for number, upstream in enumerate(self.upstreams, 1):
+            left = ends - self.clock.monotonic()
+            asked = [upstream]
+            if self.tether is not None and upstream.source.currency == "USDT":
+                asked.append(self.tether)
+            for each in asked:
+                self._start(each, left)
+            reached = self.upstreams[:number]
+            await self._wait(asked, reached, left / min(len(self.upstreams) - number + 1, TURNS))
+            if self._is_enough(reached):
+                return reached
+        await self._wait(self.upstreams, self.upstreams)
+        return self.upstreams
 
-    def _converted(self, answer: Answer, tether: Answer) -> Answer:
-        return structs.replace(answer, rate=self._rate(tether)) if answer.currency == "USDT" else answer
+    def _start(self, upstream: Upstream, seconds: float) -> None:
+        """Ask, unless the last question is still out."""
+        name = upstream.source.name
+        if name not in self._asks:
+            self._asks[name] = ask = asyncio.create_task(upstream.ask(seconds))
+            ask.add_done_callback(lambda _: self._asks.pop(name))
 
-    def _rate(self, tether: Answer) -> Decimal | None:
+    async def _wait(
+        self, asked: Sequence[Upstream], reached: Sequence[Upstream], seconds: float | None = None
+    ) -> None:
+        """Wait until these have answered, or the time is over; or until all who were reached are enough."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while any(each.source.name in self._asks for each in asked) and not self._is_enough(reached):
+                    await asyncio.wait(self._asks.values(), return_when=asyncio.FIRST_COMPLETED)
+
+    def _is_enough(self, reached: Sequence[Upstream]) -> bool:
+        return self.enough([self._answer(upstream) for upstream in reached], self.clock.now())
+
+    def _answer(self, upstream: Upstream) -> Answer:
+        """What the source said last, with the rate that turns it into dollars."""
+        answer = upstream.answer()
+        if upstream.source.name in self._asks:
+            answer = structs.replace(answer, fault=LATE)
+        return structs.replace(answer, rate=self._rate()) if answer.currency == "USDT" else answer
+
+    def _rate(self) -> Decimal | None:
         """The middle of the book if there is one, else the last trade; None where it is too old to go by."""
+        if self.tether is None:
+            return None
+        tether = self.tether.answer()
         quote = tether.quote
         if quote is None or self.clock.now() - tether.heard > RATE_LASTS:
             return None

@@ -57,6 +57,9 @@ class Governor:
     def __init__(self, spacing: float, random: Random, after_fault: float | None = None) -> None:
         self.spacing = spacing
         self._after_fault = spacing if after_fault is None else after_fault
+        self.within: Governor | None = (
+            None  # that of another source at the same API, which counts these calls too
+        )
         self._random = random
         self._next = float("-inf")  # the first call may go at once
         self._pause_ends = float("-inf")
@@ -64,7 +67,8 @@ class Governor:
 
     def wait(self, now: float) -> float:
         """Seconds until the next call is allowed; 0 means now."""
-        return max(self._next - now, self._pause_ends - now, 0.0)
+        shared = self.within.wait(now) if self.within else 0.0
+        return max(self._next - now, self._pause_ends - now, shared)
 
     def pausing(self, now: float) -> bool:
         """Whether the source itself told us to wait."""
@@ -73,6 +77,8 @@ class Governor:
     def spend(self, now: float) -> None:
         """Count a call that is about to be made."""
         self._next = now + self.spacing
+        if self.within:
+            self.within.spend(now)
 
     def falter(self, now: float) -> None:
         """Allow the next call sooner: this one brought nothing."""
@@ -80,6 +86,8 @@ class Governor:
 
     def throttle(self, now: float, retry_after: float | None) -> None:
         """Pause as long as the source said, or twice as long with each refusal in a row if that is longer."""
+        if self.within:
+            self.within.throttle(now, retry_after)
         self._strikes += 1
         own = min(self.spacing * 2.0 ** min(self._strikes, 16), max(LONGEST_PAUSE, self.spacing))
         self._pause_ends = now + max(retry_after or 0.0, own) * self._random.uniform(1.0, 1.1)

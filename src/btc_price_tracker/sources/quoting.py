@@ -22,6 +22,8 @@ class Band(NamedTuple):
 
 BITCOIN = Band(Decimal(1), Decimal(100_000_000))
 
+ABSURD = Decimal("0.1")  # of a book's middle: no market in Bitcoin is so wide, or so far from its last trade
+
 GENESIS = 1_231_006_505_000  # ms: Bitcoin's first block, before which nobody quoted it
 HORIZON = 4_102_444_800_000  # ms: the year 2100; no time in seconds between the two passes for milliseconds
 
@@ -42,16 +44,22 @@ def quote(
 ) -> Quote:
     """Make a quote of the parts of an answer.
 
-    A book with one side keeps it. A book that is crossed or locked (bid ≥ ask) says nothing: both sides go
-    and `last` stays. Where there is no last trade, the middle of a sound book stands in for it.
+    A book with one side keeps it. A book that is crossed or locked (bid ≥ ask), or absurd (wider than a tenth
+    of its middle, or with its middle further than that from `last`), says nothing: both sides go and `last`
+    stays. Where there is no last trade, the middle of a sound book stands in for it.
     Raises NotAQuote where no price is left, or where one is malformed or outside the band.
     """
     traded, lower, upper = (price(part, band) for part in (last, bid, ask))
     if lower is not None and upper is not None:
-        if lower >= upper:
+        middle = (lower + upper) / 2
+        if (
+            lower >= upper
+            or upper - lower > middle * ABSURD
+            or abs(middle - (traded or middle)) > middle * ABSURD
+        ):
             lower = upper = None
         elif traded is None:
-            traded = (lower + upper) / 2
+            traded = middle
     if traded is None:
         raise NotAQuote(f"{last}, and there is no sound book to take a price from")
     return Quote(last=traded, bid=lower, ask=upper, time=time)

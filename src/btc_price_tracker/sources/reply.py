@@ -21,6 +21,7 @@ _WORDS = {
     429: "asked too often",
     451: "not offered where we are",
 }
+_DATE_OR_NUMBER = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,[^,]*|[^,]+")
 _BANS = frozenset({402, 403, 418, 451})
 _CLOUDFLARE_BAN = re.compile(rb"error(?: code|</span>)?:?\s*(?:<span[^>]*>)?\s*10(?:15|20)\b", re.IGNORECASE)
 _BANNED_UNTIL = re.compile(rb"banned until ([0-9]{13})\b")  # Binance: epoch ms inside the message
@@ -40,10 +41,16 @@ def read(reply: Reply, parse: Callable[[bytes], Quote], heard: int) -> Quote:
             return _dated(quote, reply.headers, heard)
     except Refused as fault:
         said = fault
-    except NotAQuote:
+    except NotAQuote as fault:
         if reply.status == 200:
-            raise
+            raise _as_encoded(fault, reply.headers) from fault
     raise _refusal(reply, said, heard) from None
+
+
+def _as_encoded(fault: NotAQuote, headers: Mapping[str, str]) -> NotAQuote:
+    """The fault, and how the body was packed if it was: br, zstd and a cut gzip look like anything but JSON."""
+    encoding = ascii(headers.get("content-encoding", ""))[1:-1][:20]
+    return NotAQuote(f"{fault} (Content-Encoding: {encoding})") if encoding else fault
 
 
 def _dated(quote: Quote, headers: Mapping[str, str], heard: int) -> Quote:
@@ -66,7 +73,8 @@ def _refusal(reply: Reply, said: Refused | None, heard: int) -> Refused:
 def _words(status: int, said: Refused | None) -> str:
     if status == 200:
         return str(said)
-    meaning = "it redirects, which we don't follow" if 300 <= status < 400 else _WORDS.get(status)
+    moved = status in (300, 301, 302, 303, 307, 308)
+    meaning = "it redirects, which we don't follow" if moved else _WORDS.get(status)
     return ": ".join(str(part) for part in (f"HTTP {status}", meaning, said) if part)
 
 
@@ -75,11 +83,17 @@ def _pause(reply: Reply, heard: int) -> float | None:
     now = _date(reply.headers.get("date", "")) or heard
     if match := _BANNED_UNTIL.search(reply.body):
         return _bounded((int(match[1]) - now) / 1000)
-    text = reply.headers.get("retry-after", "")
-    if (seconds := _digits(text)) is not None:
-        return _bounded(seconds)
+    texts = _DATE_OR_NUMBER.findall(reply.headers.get("retry-after", ""))  # two such headers come as one
+    waits = (_bounded(wait) for text in texts if (wait := _wait(text, now)) is not None)
+    return max(waits, default=None)
+
+
+def _wait(text: str, now: int) -> float | None:
+    """Seconds, given as such or as a date; None where it is neither."""
+    if re.fullmatch(r"[0-9]{1,18}(?:\.[0-9]{1,18})?", text.strip()):
+        return float(text)
     moment = _date(text)
-    return None if moment is None else _bounded((moment - now) / 1000)
+    return None if moment is None else (moment - now) / 1000
 
 
 def _bounded(seconds: float) -> float:
@@ -95,6 +109,6 @@ def _date(text: str) -> int | None:
     """An HTTP date in ms since the epoch, or None where it is no date."""
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (ValueError, OverflowError):
         return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

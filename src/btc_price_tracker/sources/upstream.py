@@ -61,6 +61,10 @@ class Upstream:
             self._conclude(await self._outcome(seconds))
         return self.answer()
 
+    def share_limit(self, other: "Upstream") -> None:
+        """Stay within the limit of another source, too, whose API this is as well."""
+        self._governor.within = other._governor  # noqa: SLF001 - of our own kind
+
     def answer(self) -> Answer:
         """The last quote and when it came, and the fault if the last attempt failed."""
         return Answer(

@@ -76,8 +76,28 @@ def server(app: Any) -> Server:
 def listen(host: str, port: int) -> list[socket.socket]:
     """Sockets that listen on every address of `host` that this machine has; accepted ones inherit their options.
 
-    Raises OSError where it has none of them, or one can't be had.
+    Raises OSError, in terms of the settings, where it has none of them, or one can't be had.
     """
+    try:
+        return _listeners(host, port)
+    except (OSError, UnicodeError) as error:
+        raise OSError(_words(error, host, port)) from error
+
+
+def _words(error: OSError | UnicodeError, host: str, port: int) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"HOST {host!r} can't be resolved: give an address of this machine, like 127.0.0.1"
+    match error.errno:
+        case errno.EADDRNOTAVAIL:
+            return f"HOST {host} is no address of this machine: give one that is, like 127.0.0.1"
+        case errno.EADDRINUSE:
+            return f"PORT {port} of {host} is in use: end who uses it, or give another PORT (0 for any)"
+        case errno.EACCES:
+            return f"PORT {port} is not for every user: give one from 1024 on"
+    return f"HOST {host} and PORT {port} can't be had: {error}"
+
+
+def _listeners(host: str, port: int) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     missing: OSError | None = None
     with contextlib.ExitStack() as undo:

@@ -1,0 +1,12 @@
+"""A URL as it may be printed: without the passwords, tokens and keys in it."""
+
+import re
+
+# Up to the last @, since a password that isn't percent-encoded may hold anything. A path, as SQLite's, has no user.
+_USER = re.compile(r"^((?:[^/]*://)?+)(?!/).+@", re.DOTALL)
+_FIELD = re.compile(r"([?&][^=&]*(?:pass|pwd|token|secret|key|properties)[^=&]*=)[^&]*", re.IGNORECASE)
+
+
+def masked(url: str) -> str:
+    """Put *** for the user and password, and for the fields of the query that hold secrets."""
+    return _FIELD.sub(r"\1***", _USER.sub(r"\1***@", url))

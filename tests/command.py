@@ -1,0 +1,35 @@
+"""A command as a user runs it: a process with the environment that is given and little else."""
+
+import os
+import subprocess
+import sys
+
+KEPT = ("PATH", "HOME", "PYTHONPATH")
+
+
+def environment_of(**environment: str) -> dict[str, str]:
+    return {**{name: os.environ[name] for name in KEPT if name in os.environ}, **environment}
+
+
+def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "btc_price_tracker", *words],
+        env=environment_of(**environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of bash in which `$TRACKER` is the program; the exit code is the program's."""
+    tracker = {"TRACKER": f"{sys.executable} -m btc_price_tracker"}
+    return subprocess.run(
+        ["bash", "-c", line],
+        env=environment_of(**tracker, **environment),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

@@ -1,0 +1,22 @@
+"""The demo is the same on every machine: what belongs to the real APIs doesn't reach it."""
+
+import asyncio
+
+import httpx2
+
+from proofs.process import command
+
+OF_THE_REAL = {"ALL_PROXY": "socks5://127.0.0.1:1", "COINGECKO_API_KEY": "CG-key", "INTERVAL": ""}
+
+
+async def test_proxies_keys_and_empty_settings_change_nothing() -> None:
+    async with (
+        command("demo", **OF_THE_REAL) as (_, port),
+        httpx2.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client,
+    ):
+        async with asyncio.timeout(8):  # at the real interval, the second price would come after 10 s
+            while len((await client.get("/prices")).json()) < 3:
+                await asyncio.sleep(0.1)
+        sources = (await client.get("/sources")).json()
+        (coingecko,) = (source for source in sources["sources"] if source["name"] == "coingecko")
+    assert coingecko["next_try_s"] < 60

@@ -1,0 +1,75 @@
+"""What the commands do to their standard streams, and how they end when these or the user go away."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from command import environment_of, run, shell
+
+HEADER = "id,timestamp,price,status,sources,spread,age,method"
+NOWHERE = {"KRAKEN_URL": "http://127.0.0.1:1", "SOURCES": "kraken"}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> str:
+    """A store with more prices than a pipe holds."""
+    lines = (f"{1764000000123 + n},1764000000,69420.10,ok,3,3.10,0,vote3-ped/1" for n in range(5000))
+    (tmp_path / "prices.csv").write_text("\n".join([HEADER, *lines, ""]))
+    url = f"sqlite:///{tmp_path}/prices.db"
+    assert run("import", str(tmp_path / "prices.csv"), STORE_URL=url).returncode == 0
+    return url
+
+
+@pytest.mark.parametrize("words", [["sources"], ["serve", "--help"]])
+def test_an_output_without_our_letters_gets_others(words: list[str]) -> None:
+    result = run(*words, PYTHONIOENCODING="ascii", **NOWHERE)
+    assert result.returncode in (0, 1)
+    assert "Traceback" not in result.stderr
+    assert "?" in result.stdout
+
+
+def test_who_reads_only_the_beginning_of_an_export_hears_of_no_fault(store: str) -> None:
+    result = shell("$TRACKER export | head -1; exit ${PIPESTATUS[0]}", STORE_URL=store)
+    assert (result.stdout, result.stderr) == (HEADER + "\n", "")
+    assert result.returncode == 128 + signal.SIGPIPE
+
+
+@pytest.mark.parametrize("command", ["check", "export"])
+def test_a_closed_output_is_said_in_words(store: str, command: str) -> None:
+    result = shell(f"$TRACKER {command} >&-", STORE_URL=store)
+    assert (result.returncode, result.stderr) == (1, "btc-price-tracker: standard output is closed\n")
+
+
+@pytest.mark.parametrize("command", ["check", "export"])
+def test_an_output_that_is_full_is_said_in_words(store: str, command: str) -> None:
+    result = shell(f"$TRACKER {command} > /dev/full", STORE_URL=store)
+    assert result.returncode == 1
+    assert result.stderr.endswith("btc-price-tracker: [Errno 28] No space left on device\n")
+
+
+def test_an_early_control_c_ends_a_command_without_a_traceback() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-X", "importtime", "-m", "btc_price_tracker", "check"],
+        env=environment_of(STORE_URL="memory://"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:  # the settings are being imported
+        if "btc_price_tracker.sources.body" in line:
+            process.send_signal(signal.SIGINT)
+            break
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGINT
+    assert "Traceback" not in said
+
+
+def test_what_is_logged_during_an_export_is_no_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "prices.db").write_bytes(b"no database" * 1000)
+    result = run("export", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
+    assert result.stdout == HEADER + "\n"
+    assert "store file is damaged" in result.stderr

@@ -1,0 +1,122 @@
+"""`history` against servers of every kind: ours below a path, and those that are something else."""
+
+import io
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from btc_price_tracker.past import HistoryError, fetch, write
+from command import run
+
+CANDLE = b'[{"timestamp":1764000000,"open":1.10,"high":2,"low":1,"close":2,"count":3,"final":false}]'
+
+
+class Server(HTTPServer):
+    """Gives every request the same answer, and notes the targets."""
+
+    status, kind, body = 200, "application/json", b"[]"
+    targets: list[str]
+
+    def says(self, status: int, kind: str, body: bytes) -> None:
+        self.status, self.kind, self.body = status, kind, body
+
+    @property
+    def name(self) -> str:
+        return f"127.0.0.1:{self.server_port}"
+
+
+class Answer(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.targets.append(self.path)
+        self.send_response(self.server.status)
+        self.send_header("Content-Type", self.server.kind)
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Answer) as server:
+        server.targets = []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [
+        (200, "text/html", b"<html>"),
+        (200, "application/json", b'{"a":1}'),
+        (200, "application/json", b'[{"a":1}]'),
+        (200, "application/json", b'[{"timestamp":99999999999999}]'),
+        (404, "application/json", b"no JSON"),
+        (404, "application/json", b'{"detail":[1]}'),
+        (503, "application/json", b"[]"),
+    ],
+)
+def test_another_server_is_called_that(server: Server, status: int, kind: str, body: bytes) -> None:
+    server.says(status, kind, body)
+    with pytest.raises(HistoryError, match=rf"^{server.name} is not a btc-price-tracker.*HTTP {status}"):
+        write(fetch(f"http://{server.name}", {}), "table", io.StringIO())
+
+
+def test_the_servers_own_words_are_passed_on(server: Server) -> None:
+    server.says(503, "application/problem+json", b'{"detail":"the store fails"}')
+    with pytest.raises(HistoryError, match=r"^the store fails$"):
+        list(fetch(f"http://{server.name}", {}))
+
+
+@pytest.mark.parametrize(("base", "asked"), [("", "/prices"), ("/base/path/", "/base/path/prices")])
+def test_a_path_before_ours_is_kept(server: Server, base: str, asked: str) -> None:
+    assert list(fetch(f"http://{server.name}{base}", {})) == [[]]
+    assert server.targets == [f"{asked}?limit=10000"]
+
+
+def test_no_proxy_stands_before_this_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert list(fetch(f"http://{server.name}", {})) == [[]]
+
+
+def test_csv_says_true_and_false_as_json_does(server: Server) -> None:
+    server.says(200, "application/json", CANDLE)
+    written = io.StringIO()
+    write(fetch(f"http://{server.name}", {"interval": "1m"}), "csv", written)
+    assert written.getvalue().splitlines()[1] == "1764000000,1.10,2,1,2,3,false"
+
+
+@pytest.mark.parametrize("url", ["notaurl", "localhost:8082", "ftp://localhost", "http://localhost:port"])
+def test_what_is_no_url_is_called_that(url: str) -> None:
+    with pytest.raises(HistoryError, match=f"'{url}' is no URL of a server"):
+        next(fetch(url, {}))
+
+
+def test_a_port_that_was_not_given_is_not_named() -> None:
+    with pytest.raises(HistoryError, match=r"^nowhere\.invalid can't be reached"):
+        next(fetch("http://nowhere.invalid", {}))
+
+
+@pytest.mark.parametrize("words", [("history", "http://h.invalid"), ("sources",)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1080"),
+        ("http_proxy", "foo://x"),
+        ("HTTPS_PROXY", "http://h:port"),
+        ("SSL_CERT_FILE", "/nonexistent"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named(words: tuple[str, ...], name: str, value: str) -> None:
+    result = run(*words, **{name: value})
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"btc-price-tracker: {name} can't be used")
+    assert result.stderr.endswith(", or unset it\n")
