@@ -21,7 +21,8 @@ FAKE = """
   const { Connection } = await import("/page/connection.js");
   const events = [];
   const connection = new Connection((event) => events.push(event), { EventSource: FakeEventSource });
-  connection.start(100);
+  let since = 100;
+  connection.start(() => since);
   const now = () => FakeEventSource.opened.at(-1);
   const urls = () => FakeEventSource.opened.map(({url}) => url);
   const ids = () => events.filter(({type}) => type === "price").map(({id}) => id);
@@ -67,6 +68,13 @@ def test_where_the_browser_fails_we_go_on_after_the_last_id(blank: Page, failure
     assert blank.evaluate("test.states().at(-1)") == "waiting"
     blank.clock.run_for(1_000)
     assert blank.evaluate("test.urls()") == ["/prices/stream?since=100", "/prices/stream?last_event_id=5"]
+
+
+def test_every_try_asks_anew_where_to_begin(blank: Page) -> None:
+    """The server's time, by which that is reckoned, may be known only after the first."""
+    blank.evaluate(f"async () => {{ {FAKE} since = 90; now().fail(2); window.test = {{urls}}; }}")
+    blank.clock.run_for(1_000)
+    assert blank.evaluate("test.urls().at(-1)") == "/prices/stream?since=90"
 
 
 def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:

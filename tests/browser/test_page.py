@@ -1,6 +1,7 @@
 """What a reader sees."""
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
@@ -154,6 +155,21 @@ def test_who_wants_no_motion_gets_none(demo: Server, visit: Visit) -> None:
     before = shown_price(page)
     expect(page.locator("#price")).not_to_contain_text(before)
     assert page.evaluate("document.getAnimations().length") == 0
+
+
+@pytest.mark.parametrize("ahead", [7_200, 1_800])
+def test_a_clock_that_is_fast_costs_neither_the_price_nor_the_history(
+    demo: Server, browser_context: BrowserContext, ahead: int
+) -> None:
+    """Two hours ahead, the past hour lies in the server's future, and half an hour ahead, the half of it is missing."""
+    page = browser_context.new_page()
+    page.clock.install(time=time.time() + ahead)
+    with page.expect_request(
+        lambda request: int(request.url.partition("?since=")[2] or time.time()) < time.time() - 3_590
+    ):
+        page.goto(demo.url)
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    expect(page.locator("#age")).to_have_text(re.compile(r"^\d\s*s$"))
 
 
 def test_without_a_price_the_page_says_why_and_names_the_demo(browser_context: BrowserContext) -> None:

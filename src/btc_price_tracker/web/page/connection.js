@@ -28,7 +28,7 @@ export class Connection {
   #emit;
   #EventSource;
   #source = null;
-  #since = 0;
+  #since = null;
   #lastId = null;
   #state = null;
   #failures = 0; // our own tries since something was last heard
@@ -42,7 +42,7 @@ export class Connection {
     this.#EventSource = EventSource;
   }
 
-  /** Opens at `since` (seconds), or right after `lastId` where there is one. */
+  /** Opens at `since()` (seconds, asked at each try), or right after `lastId` where there is one. */
   start(since, lastId = null) {
     this.stop();
     this.#since = since;
@@ -70,7 +70,7 @@ export class Connection {
     this.#strikes = 0;
     this.#heard = Date.now();
     this.#report(state);
-    const position = this.#lastId === null ? { since: this.#since } : { last_event_id: this.#lastId };
+    const position = this.#lastId === null ? { since: this.#since() } : { last_event_id: this.#lastId };
     const source = new this.#EventSource(endpoint("/prices/stream", position));
     source.onopen = () => (this.#strikes = 0);
     source.onerror = () => this.#failed();

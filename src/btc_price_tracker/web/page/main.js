@@ -14,7 +14,7 @@ import { Standing } from "./standing.js";
 const FRESH = 30_000; // ms: a price this young is live, no more replay
 const QUIET = 300; // ms without a price: a replay of old prices has ended
 
-const clock = new ServerClock();
+const clock = new ServerClock(() => stream.again());
 const headline = new Headline();
 const standing = new Standing(clock);
 const chart = new Chart();
@@ -32,7 +32,7 @@ let latest = null; // the newest price event
 let status = null; // the newest status event
 let pending = 0;
 
-const stream = new SharedStream(receive, recall);
+const stream = new SharedStream(receive, recall, clock);
 
 const receivers = {
   restart: () => (replay = new Series()),
@@ -82,10 +82,8 @@ function recall() {
   return [{ type: "restart" }, ...prices, status, link.event].filter(Boolean);
 }
 
-const beginning = () => Math.floor(clock.now() / 1000) - ranges.seconds;
-
 function choose() {
-  stream.widen(beginning());
+  stream.widen(ranges.seconds);
   draw();
 }
 
@@ -97,7 +95,7 @@ function everySecond() {
 }
 
 function begin() {
-  stream.start(beginning());
+  stream.start(ranges.seconds);
   sources.start();
 }
 
