@@ -153,13 +153,54 @@ def test_stale_prices_are_a_line_of_their_own_that_starts_where_the_fresh_one_en
     assert with_series(blank, script) == [[0, 10, 20, 30], [5, 6, None, 7], [None, 6, 6, None]]
 
 
-def test_the_points_are_bounded_and_no_extreme_is_lost(blank: Page) -> None:
+def test_the_points_are_bounded_and_neither_the_first_nor_an_extreme_is_lost(blank: Page) -> None:
     script = """
-      for (let i = 0; i < 100_000; i++) add(i, i === 777 ? 1 : i === 30_001 ? 9 : 5);
+      for (let i = 0; i < 86_400; i++) add(i, i === 777 ? 1 : i === 30_001 ? 9 : 5 + Math.sin(i));
       const prices = series.points.map(({price}) => price);
       const breaks = series.points.filter((point) => point.breaks).length;
-      return [prices.length, Math.min(...prices), Math.max(...prices), series.last.id, breaks];
+      return [prices.length, Math.min(...prices), Math.max(...prices), series.points[0].id, series.last.id, breaks];
     """
-    count, low, high, last, breaks = with_series(blank, script)
+    count, low, high, first, last, breaks = with_series(blank, script)
     assert count <= 12_000
-    assert (low, high, last, breaks) == (1, 9, 99_999_000, 0)
+    assert (low, high, first, last, breaks) == (1, 9, 0, 86_399_000, 0)
+
+
+def test_every_hour_of_the_day_keeps_its_shape(blank: Page) -> None:
+    """However often the day was thinned meanwhile: a day of seconds, of which the last hour comes whole."""
+    script = """
+      for (let i = 0; i < 86_400; i++) add(i, Math.sin(i));
+      const hours = Array(24).fill(0);
+      for (const {id} of series.points) hours[Math.floor(id / 3_600_000)] += 1;
+      return hours;
+    """
+    hours = with_series(blank, script)
+    assert min(hours) >= 100
+    assert hours[-1] == 3600
+
+
+def test_what_is_older_than_any_range_is_forgotten_before_anything_is_thinned(blank: Page) -> None:
+    script = """
+      for (let i = 0; i < 33_000; i++) add(10 * i, Math.sin(i));
+      return [series.points.length, series.since(series.last.id - 86_400_000).length];
+    """
+    kept, day = with_series(blank, script)
+    assert kept <= 12_000
+    assert day == 8641
+
+
+def test_a_hole_outlives_the_points_around_it(blank: Page) -> None:
+    script = """
+      for (let i = 0; i < 86_400; i++) if (i < 5_000 || i > 6_000) add(i, Math.sin(i));
+      return series.points.filter((point) => point.breaks).length;
+    """
+    assert with_series(blank, script) == 1
+
+
+def test_points_of_another_tab_are_taken_as_it_has_judged_them(blank: Page) -> None:
+    """Their spacing was thinned; a hole by that measure is none."""
+    script = """
+      const point = (at) => ({id: at * 1000, price: 1, status: "ok", breaks: at === 2});
+      [0, 1, 2, 3, 90, 91, 92].forEach((at) => series.append(point(at)));
+      return series.columns(0)[1];
+    """
+    assert with_series(blank, script) == [1, 1, None, 1, 1, 1, 1, 1]
