@@ -157,6 +157,38 @@ def test_who_wants_no_motion_gets_none(demo: Server, visit: Visit) -> None:
     assert page.evaluate("document.getAnimations().length") == 0
 
 
+SHIFTS = """
+  window.shift = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach(({value}) => (window.shift += value)))
+    .observe({type: "layout-shift", buffered: true});
+"""
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_nothing_moves_while_the_page_loads(
+    demo: Server, browser_context: BrowserContext, visit: Visit, size: tuple[int, int]
+) -> None:
+    """Core Web Vitals call a cumulative layout shift of less than 0.1 good."""
+    browser_context.add_init_script(SHIFTS)
+    browser_context.on("page", lambda page: page.set_viewport_size({"width": size[0], "height": size[1]}))
+    page = visit(demo)
+    expect(page.locator("#sources li")).to_have_count(4)
+    expect(page.locator("#extremes")).to_contain_text("High")
+    expect(page.locator("#change")).to_contain_text("past")
+    assert page.evaluate("window.shift") < 0.02
+
+
+def test_the_sources_are_of_the_round_that_the_price_is_of(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    for _ in range(3):
+        with page.expect_response("**/sources") as response:
+            pass
+        price = f"{response.value.json()['price']:,.2f}"
+        page.wait_for_function(
+            "price => dollars.textContent + cents.textContent === price", arg=price, timeout=900
+        )
+
+
 @pytest.mark.parametrize("ahead", [7_200, 1_800])
 def test_a_clock_that_is_fast_costs_neither_the_price_nor_the_history(
     demo: Server, browser_context: BrowserContext, ahead: int

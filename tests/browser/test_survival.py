@@ -69,6 +69,22 @@ def test_two_tabs_share_one_stream(demo: Server, visit: Visit, browser_context: 
     expect_no_hole_and_no_repeat(two, demo)
 
 
+def test_two_tabs_ask_for_the_sources_once_a_price(
+    demo: Server, visit: Visit, browser_context: BrowserContext
+) -> None:
+    one, two = visit(demo), visit(demo)
+    asked: list[str] = []
+    browser_context.on("request", lambda request: "/sources" in request.url and asked.append(request.url))
+    before = [points(page)[2] for page in (one, two)]
+    one.wait_for_function(
+        "count => document.querySelector('#chart').dataset.count >= count", arg=before[0] + 5
+    )
+    new = points(two)[2] - before[1]
+    assert 3 <= len(asked) <= new + 1
+    for page in (one, two):
+        expect(page.locator("#sources li")).to_have_count(4)
+
+
 def test_when_the_tab_with_the_stream_closes_the_other_goes_on_without_a_hole(
     demo: Server, visit: Visit, browser_context: BrowserContext, complaints: list[str]
 ) -> None:

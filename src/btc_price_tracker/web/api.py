@@ -131,6 +131,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
                 "status": hub.status,
                 "reason": hub.reason,
                 "price": hub.latest and hub.latest.price,
+                "heartbeat": hub.heartbeat,
                 "store": store_view(parts.outbox),
                 "sources": source_views(parts.panel.states(), hub.quotes, hub.latest, parts.clock.now()),
             }

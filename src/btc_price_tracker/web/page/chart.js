@@ -1,7 +1,7 @@
 // The line: fresh prices solid with a fading ground, stale ones dashed, holes left open. Drawn by uPlot (vendored).
 
 import { amount, dayHourMinute, hourMinute, hourMinuteSecond, money } from "./format.js";
-import { say } from "./spoken.js";
+import { Reading } from "./reading.js";
 
 const SHORTEST = 60; // seconds on the time axis at least
 const FLATTEST = 0.0002; // of the price on the price axis at least, so that cents don't look like cliffs
@@ -9,7 +9,7 @@ const AIR = 0.12; // of the height, above and below the line
 
 const root = document.getElementById("chart");
 const head = root.querySelector(".head");
-const reading = root.querySelector(".reading");
+const nothing = root.querySelector(".nothing");
 
 /** A custom property as a colour that a canvas understands. */
 function colour(name, alpha = 1) {
@@ -27,8 +27,7 @@ function ground(plot) {
   return gradient;
 }
 
-function priceRange(plot, low, high) {
-  if (low === null) return [0, 1];
+function priceRange(low, high) {
   const span = Math.max(high - low, high * FLATTEST);
   const middle = (low + high) / 2;
   return [middle - span * (0.5 + AIR), middle + span * (0.5 + AIR)];
@@ -51,23 +50,27 @@ export class Chart {
   #data = [[], [], []];
   #window = [0, 1];
   #font = 0;
+  #price = 0;
+  #ranges;
+  #reading = new Reading(root);
 
-  constructor() {
+  constructor(ranges) {
+    this.#ranges = ranges;
     new ResizeObserver(() => this.#resize()).observe(root);
-    root.addEventListener("keydown", (event) => this.#key(event));
-    root.addEventListener("blur", () => this.#plot?.setCursor({ left: -10, top: -10 }));
   }
 
-  /** Draws what `series` has between `from` and `to` (ms); `points` are those inside. */
-  draw(series, points, from, to) {
+  /** Draws what `series` has between `from` and `to` (ms); `points` are those inside, `price` is today's. */
+  draw(series, points, from, to, price) {
     this.#window = [Math.min(from / 1000, to / 1000 - SHORTEST), to / 1000];
     this.#data = series.columns(from);
+    this.#price = price;
     if (!this.#plot) this.#build();
     this.#plot?.setData(this.#data);
+    if (this.#plot) this.#reading.update(this.#plot, points);
     this.#describe(points);
     Object.assign(root.dataset, {
-      first: series.points[0].id,
-      last: series.last.id,
+      first: series.points[0]?.id ?? "",
+      last: series.last?.id ?? "",
       count: series.points.length,
     });
   }
@@ -76,7 +79,7 @@ export class Chart {
   restyle() {
     this.#plot?.destroy();
     this.#plot = null;
-    if (this.#data[0].length) this.#build();
+    if (this.#price) this.#build();
   }
 
   #build() {
@@ -98,7 +101,7 @@ export class Chart {
         drag: { x: false, y: false },
         points: { size: 0.6 * rem, fill: colour("--accent") },
       },
-      scales: { x: { range: () => this.#window }, y: { range: priceRange } },
+      scales: { x: { range: () => this.#window }, y: { range: (plot, low, high) => priceRange(low ?? this.#price, high ?? this.#price) } },
       axes: [
         { ...axis, grid: { show: false }, space: 6 * rem, size: 1.8 * rem, values: times },
         {
@@ -115,7 +118,7 @@ export class Chart {
         { stroke: colour("--accent"), width: rem / 8, fill: ground, points: { show: false } },
         { stroke: colour("--quiet"), width: rem / 10, dash: [rem / 4, rem / 4], points: { show: false } },
       ],
-      hooks: { draw: [(plot) => this.#placeHead(plot)], setCursor: [(plot) => this.#read(plot)] },
+      hooks: { draw: [(plot) => this.#placeHead(plot)], setCursor: [(plot) => this.#reading.show(plot)] },
     };
   }
 
@@ -129,47 +132,33 @@ export class Chart {
   #placeHead(plot) {
     const [x, fresh, stale] = this.#data;
     const last = x.length - 1;
-    head.hidden = last < 0;
-    if (last < 0) return;
+    head.hidden = !(x[last] >= this.#window[0]);
+    if (head.hidden) return;
     const price = fresh[last] ?? stale[last];
-    head.classList.toggle("is-old", fresh[last] === null);
     head.style.left = `${plot.over.offsetLeft + plot.valToPos(x[last], "x")}px`;
     head.style.top = `${plot.over.offsetTop + plot.valToPos(price, "y")}px`;
   }
 
-  #read(plot) {
-    const { idx, left } = plot.cursor;
-    const price = idx == null || left < 0 ? null : (this.#data[1][idx] ?? this.#data[2][idx]);
-    reading.hidden = price === null;
-    if (price === null) return;
-    const at = this.#data[0][idx] * 1000;
-    reading.firstElementChild.textContent = money(price);
-    reading.lastElementChild.textContent = hourMinuteSecond(at);
-    reading.lastElementChild.dateTime = new Date(at).toISOString();
-    const room = root.clientWidth - reading.offsetWidth;
-    reading.style.left = `${Math.max(0, Math.min(room, plot.over.offsetLeft + left - reading.offsetWidth / 2))}px`;
-  }
-
-  #key(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const [x] = this.#data;
-    if (!step || !this.#plot || !x.length) return;
-    event.preventDefault();
-    const idx = Math.max(0, Math.min(x.length - 1, (this.#plot.cursor.idx ?? x.length) + step));
-    this.#plot.setCursor({ left: this.#plot.valToPos(x[idx], "x"), top: 1 });
-    if (!reading.hidden) say(reading.textContent);
-  }
-
   #describe(points) {
-    if (!points.length) return;
+    nothing.hidden = points.length > 0;
+    nothing.textContent = `No price in the ${this.#ranges.words}.`;
+    const extremes = document.getElementById("extremes");
+    if (!points.length) {
+      extremes.replaceChildren();
+      this.#tell(nothing.textContent);
+      return;
+    }
     const low = points.reduce((least, { price }) => Math.min(least, price), Infinity);
     const high = points.reduce((most, { price }) => Math.max(most, price), 0);
-    document.getElementById("extremes").replaceChildren(labelled("Low", low), labelled("High", high));
-    const since = dayHourMinute(points[0].id);
-    root.setAttribute(
-      "aria-label",
-      `Line chart of the price since ${since}: lowest ${money(low)}, highest ${money(high)}. Arrow keys read it.`,
+    extremes.replaceChildren(labelled("Low", low), " ", labelled("High", high));
+    this.#tell(
+      `Since ${dayHourMinute(points[0].id)}: lowest ${money(low)}, highest ${money(high)}. Arrow keys read it.`,
     );
+  }
+
+  /** What a screen reader says on arriving; once there, only what the keys have read. */
+  #tell(text) {
+    if (document.activeElement !== root) root.setAttribute("aria-valuetext", text);
   }
 }
 

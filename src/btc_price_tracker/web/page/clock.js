@@ -18,9 +18,18 @@ export class ServerClock {
     const date = Date.parse(headers.get("date"));
     if (Number.isNaN(date)) return;
     const offset = date + 500 - Date.now();
+    this.offset = Math.abs(offset) < TOLERANCE ? 0 : offset;
+  }
+
+  /** Milliseconds by which the server's time is ahead of this machine's. */
+  get offset() {
+    return this.#offset;
+  }
+
+  set offset(offset) {
     const before = this.#offset;
-    this.#offset = Math.abs(offset) < TOLERANCE ? 0 : offset;
-    if (before - this.#offset > JUMP) this.#onBack();
+    this.#offset = offset;
+    if (before - offset > JUMP) this.#onBack();
   }
 
   /** Milliseconds since the epoch, as the server counts them. */

@@ -5,11 +5,11 @@
 // the lead from a hidden or silent one, because browsers slow hidden tabs down and freeze them.
 // Without these APIs (they need HTTPS or localhost) every tab has a stream of its own.
 
-import { Connection } from "./connection.js";
+import { Connection, silence } from "./connection.js";
 
 const NAME = "btc-price-tracker";
 const PATIENCE = 1_000; // ms for the leader to answer
-const SILENCE = 45_000; // ms: longer than the leader's own watchdog
+const GRACE = 5_000; // ms of silence for the leader's own watchdog to act upon
 const WATCH = 10_000;
 
 const shareable = () => "locks" in navigator && "BroadcastChannel" in globalThis;
@@ -60,13 +60,28 @@ export class SharedStream {
 
   /** Asks for all of it once more. */
   again() {
-    if (this.#channel === null || this.#release) this.#connect();
+    if (this.leads) this.#connect();
     else this.#greet();
   }
 
-  wake() {
-    if (this.#channel === null || this.#release) this.#connection.wake();
+  wake(away) {
+    if (this.leads) this.#connection.wake(away);
     else this.#greet();
+  }
+
+  /** Whether the stream is this tab's own. */
+  get leads() {
+    return this.#channel === null || this.#release !== null;
+  }
+
+  /** Tells every tab, this one too, an event that is not of the stream. */
+  share(event) {
+    this.#lead(event);
+  }
+
+  /** Seconds between heartbeats, as the server is set. */
+  set heartbeat(seconds) {
+    this.#connection.heartbeat = seconds;
   }
 
   stop() {
@@ -155,6 +170,7 @@ export class SharedStream {
   }
 
   #checkSilence() {
-    if (!this.#release && !document.hidden && Date.now() - this.#heard > SILENCE) this.#greet();
+    const limit = silence(this.#connection.heartbeat) + GRACE;
+    if (!this.#release && !document.hidden && Date.now() - this.#heard > limit) this.#greet();
   }
 }
