@@ -50,7 +50,7 @@ def test_a_stream_begins_at_since_and_repeats_are_dropped(blank: Page) -> None:
         "now().price(5); now().price(7); now().price(7); now().price(6); return [urls(), ids(), states()];"
     )
     urls, ids, states = with_connection(blank, script)
-    assert urls == ["/prices/stream?since=100"]
+    assert urls == ["prices/stream?since=100"]
     assert ids == [5, 7]
     assert states == ["connecting", "live"]
 
@@ -68,14 +68,14 @@ def test_where_the_browser_fails_we_go_on_after_the_last_id(blank: Page, failure
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); {failure} window.test = {{urls, states}}; }}")
     assert blank.evaluate("test.states().at(-1)") == "waiting"
     blank.clock.run_for(1_000)
-    assert blank.evaluate("test.urls()") == ["/prices/stream?since=100", "/prices/stream?last_event_id=5"]
+    assert blank.evaluate("test.urls()") == ["prices/stream?since=100", "prices/stream?last_event_id=5"]
 
 
 def test_every_try_asks_anew_where_to_begin(blank: Page) -> None:
     """The server's time, by which that is reckoned, may be known only after the first."""
     blank.evaluate(f"async () => {{ {FAKE} since = 90; now().fail(2); window.test = {{urls}}; }}")
     blank.clock.run_for(1_000)
-    assert blank.evaluate("test.urls().at(-1)") == "/prices/stream?since=90"
+    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?since=90"
 
 
 def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:
@@ -85,7 +85,7 @@ def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:
     blank.clock.run_for(39_000)
     assert len(blank.evaluate("test.urls()")) == 1
     blank.clock.run_for(10_000)
-    assert blank.evaluate("test.urls().at(-1)") == "/prices/stream?last_event_id=5"
+    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?last_event_id=5"
 
 
 def test_a_server_that_is_set_to_speak_seldom_is_not_dead(blank: Page) -> None:
@@ -103,7 +103,7 @@ def test_a_page_that_wakes_up_does_not_wait_for_the_silence_to_end(blank: Page) 
     blank.clock.run_for(6_000)
     blank.evaluate("test.connection.wake(6_000)")
     blank.clock.run_for(1_000)
-    assert blank.evaluate("test.urls().at(-1)") == "/prices/stream?last_event_id=5"
+    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?last_event_id=5"
 
 
 def test_a_glance_at_another_tab_costs_no_stream(blank: Page) -> None:

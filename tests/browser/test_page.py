@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from browser.process import Server, running
 
@@ -202,6 +202,25 @@ def test_a_clock_that_is_fast_costs_neither_the_price_nor_the_history(
         page.goto(demo.url)
     expect(page.locator("main")).to_have_attribute("data-price", "fresh")
     expect(page.locator("#age")).to_have_text(re.compile(r"^\d\s*s$"))
+
+
+def test_below_a_path_that_a_proxy_strips_everything_is_found(
+    demo: Server, browser_context: BrowserContext, complaints: list[str]
+) -> None:
+    def strip(route: Route) -> None:
+        route.continue_(url=route.request.url.replace("/btc/", "/"))
+
+    browser_context.route("**/btc/**", strip)
+    page = browser_context.new_page()
+    page.goto(f"{demo.url}/btc/")
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    expect(page.locator("#chart canvas")).to_be_visible()
+    expect(page.locator("#curl")).to_have_text(f"curl -N {demo.url}/btc/prices/stream")
+    page.get_by_role("link", name="API").click()
+    expect(page.locator(".route").first).to_contain_text(f"curl -N {demo.url}/btc/prices/stream")
+    page.get_by_role("link", name="The price").click()
+    expect(page).to_have_url(f"{demo.url}/btc/")
+    assert complaints == []
 
 
 def test_without_a_price_the_page_says_why_and_names_the_demo(browser_context: BrowserContext) -> None:

@@ -101,6 +101,8 @@ def test_a_full_house_is_called_so_and_the_price_is_shown_all_the_same(demo: Ser
     expect(page.locator("#link-words")).to_have_text("Every place is taken; trying again.")
     expect(page.locator("#dollars")).to_have_text("69,420")
     expect(page.locator(".none")).to_be_hidden()
+    page.set_viewport_size({"width": 320, "height": 568})
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 STREAM = """

@@ -69,7 +69,7 @@ export class Asking {
   async #question() {
     try {
       const options = { cache: "no-store", signal: AbortSignal.timeout(PROBE) };
-      const response = await fetch(endpoint("/sources"), options);
+      const response = await fetch(endpoint("sources"), options);
       this.#clock.learn(response.headers);
       this.#known = this.#clock.now();
       if (this.#silent) this.#onReturn();

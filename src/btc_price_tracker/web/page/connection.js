@@ -81,7 +81,7 @@ export class Connection {
     this.#heard = Date.now();
     this.#report(state);
     const position = this.#lastId === null ? { since: this.#since() } : { last_event_id: this.#lastId };
-    const source = new this.#EventSource(endpoint("/prices/stream", position));
+    const source = new this.#EventSource(endpoint("prices/stream", position));
     source.onopen = () => this.#opened();
     source.onerror = () => this.#failed();
     source.onmessage = (event) => this.#price(event);

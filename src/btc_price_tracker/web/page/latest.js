@@ -6,7 +6,7 @@ import { endpoint } from "./endpoint.js";
 /** The newest price as the stream would have it, or null. */
 export async function askLatest(clock) {
   try {
-    const response = await fetch(endpoint("/prices/latest"), { cache: "no-store" });
+    const response = await fetch(endpoint("prices/latest"), { cache: "no-store" });
     if (!response.ok) return null;
     const price = await response.json();
     // Here the age of a stale price has grown until now; the stream tells how old it was when it was published.
