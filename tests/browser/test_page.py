@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from browser.process import Server, running
 
@@ -125,6 +125,75 @@ def test_the_chart_is_read_by_arrow_keys(demo: Server, visit: Visit) -> None:
     page.locator("#chart").focus()
     page.keyboard.press("ArrowLeft")
     expect(page.locator(".reading")).to_have_text(re.compile(r"\$\d{2},\d{3}\.\d\d \d\d:\d\d:\d\d"))
+
+
+def test_what_the_keys_have_reached_stays_while_prices_come_and_is_told(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    chart = page.get_by_role("slider", name="Line chart of the price")
+    page.wait_for_function("() => document.querySelector('#chart').dataset.count > 3")
+    chart.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    read = page.locator(".reading").inner_text()
+    count = chart.get_attribute("data-count")
+    page.wait_for_function(
+        "count => document.querySelector('#chart').dataset.count > Number(count)", arg=count
+    )
+    expect(page.locator(".reading")).to_have_text(read)
+    price, _, at = read.partition(" ")
+    expect(chart).to_have_attribute("aria-valuetext", f"{price} at {at}")
+    expect(chart).to_have_attribute("aria-valuenow", "1")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(chart).to_have_attribute("aria-valuenow", "0")
+    page.keyboard.press("End")
+    last = chart.get_attribute("aria-valuemax")
+    assert last is not None
+    expect(chart).to_have_attribute("aria-valuenow", last)
+    page.keyboard.press("PageDown")
+    expect(chart).not_to_have_attribute("aria-valuenow", last)
+
+
+def test_colours_that_the_system_forces_leave_no_shape_out(
+    demo: Server, visit: Visit, browser_context: BrowserContext
+) -> None:
+    page = visit(demo)
+    page.emulate_media(forced_colors="active")
+    page.reload()
+    expect(page.locator("#sources li")).to_have_count(4)
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for shape in (".dot", ".scale i", ".head"):
+        ground = page.locator(shape).first.evaluate("shape => getComputedStyle(shape).backgroundColor")
+        assert ground != paper, shape
+    chosen = page.locator("#ranges input:checked + span")
+    assert chosen.evaluate("span => getComputedStyle(span).boxShadow") != "none"
+
+
+def test_the_browser_s_own_frame_takes_the_chosen_colour(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    page.emulate_media(color_scheme="light")
+    page.get_by_role("button", name="Switch between dark and light").click()
+    applied = """[...document.querySelectorAll("meta[name=theme-color]")]
+      .filter(({media}) => matchMedia(media).matches).map(({content}) => content)"""
+    assert page.evaluate(applied) == ["#0e0d0c"]
+
+
+def test_where_copying_is_forbidden_the_line_is_selected(
+    demo: Server, visit: Visit, complaints: list[str]
+) -> None:
+    page = visit(demo)
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('forbidden')); }")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Selected")).to_be_visible()
+    assert page.evaluate("String(getSelection())") == page.locator("#curl").inner_text()
+    assert complaints == []
+
+
+def test_without_scripts_nothing_is_promised(demo: Server, chromium: Browser) -> None:
+    page = chromium.new_page(java_script_enabled=False)
+    page.goto(demo.url)
+    expect(page.locator(".noscript")).to_be_visible()
+    expect(page.get_by_text("Connecting…")).to_be_hidden()
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

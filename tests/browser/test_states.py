@@ -133,14 +133,16 @@ def test_a_slow_replay_does_not_show_old_prices_as_the_price(demo: Server, page:
     assert not page.evaluate("window.changed")
 
 
-def test_no_price_yet_is_said_only_where_the_server_has_none(demo: Server, page: Page) -> None:
-    sources(page, None)
+def test_no_price_yet_is_not_said_before_the_first_has_come(demo: Server, page: Page) -> None:
+    sources(page, 69420.25)
     page.add_init_script(STREAM)
     page.goto(demo.url)
-    expect(page.locator(".none-title")).to_be_visible()
-    page.evaluate("stream.price(Date.now(), 69420.25)")
-    expect(page.locator("#dollars")).to_have_text("69,420")
+    page.wait_for_function("() => window.stream")
+    page.evaluate("stream.say('status', {status: 'ok', reason: '3 exchanges agree.'})")
+    expect(page.locator("#reason")).to_have_text("3 exchanges agree.")
     expect(page.locator(".none-title")).to_be_hidden()
+    page.evaluate("stream.price(Date.now(), 69420.25)")
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
 
 
 def test_a_window_that_nothing_is_left_in_shows_no_change_and_no_extremes(demo: Server, page: Page) -> None:
@@ -148,9 +150,9 @@ def test_a_window_that_nothing_is_left_in_shows_no_change_and_no_extremes(demo: 
     page.clock.install()
     page.add_init_script(STREAM)
     page.goto(demo.url)
-    page.wait_for_function("window.stream")
-    page.get_by_label("5m").check()
+    page.wait_for_function("() => window.stream")
     page.evaluate("stream.price(Date.now(), 69420.25)")
+    page.get_by_label("5m").check()
     expect(page.locator("#change")).to_contain_text("$0.00")
     expect(page.locator("#extremes")).to_have_text("Low 69,420.25 High 69,420.25")
     page.clock.fast_forward(301_000)
@@ -195,6 +197,19 @@ def test_a_source_that_says_little_or_something_new_is_shown_all_the_same(
     )
     expect(page.locator("#recorded")).to_be_hidden()
     assert complaints == []
+
+
+def test_a_source_in_trouble_says_its_own_fault_first(demo: Server, page: Page) -> None:
+    said = {
+        "reason": "in reserve: it re-reports the exchanges",
+        "error": "HTTP 503",
+        "age": 9,
+        "next_try_s": 0,
+    }
+    sources(page, None, sources=[said | {"name": "a", "state": "error"}, said | {"name": "b", "state": "ok"}])
+    page.goto(demo.url)
+    expect(page.locator("#sources li").nth(0)).to_contain_text("HTTP 503")
+    expect(page.locator("#sources li").nth(1)).to_contain_text("in reserve")
 
 
 def test_a_server_that_wants_a_token_is_told_so_to_the_reader(demo: Server, page: Page) -> None:

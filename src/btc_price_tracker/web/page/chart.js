@@ -50,6 +50,7 @@ export class Chart {
   #data = [[], [], []];
   #window = [0, 1];
   #font = 0;
+  #points = [];
   #price = 0;
   #ranges;
   #reading = new Reading(root);
@@ -63,10 +64,11 @@ export class Chart {
   draw(series, points, from, to, price) {
     this.#window = [Math.min(from / 1000, to / 1000 - SHORTEST), to / 1000];
     this.#data = series.columns(from);
+    this.#points = points;
     this.#price = price;
     if (!this.#plot) this.#build();
     this.#plot?.setData(this.#data);
-    if (this.#plot) this.#reading.update(this.#plot, points);
+    this.#reading.update(this.#plot, points);
     this.#describe(points);
     Object.assign(root.dataset, {
       first: series.points[0]?.id ?? "",
@@ -86,6 +88,7 @@ export class Chart {
     if (!root.clientWidth) return;
     const rem = (this.#font = parseFloat(getComputedStyle(document.documentElement).fontSize));
     this.#plot = new uPlot(this.#options(rem), this.#data, root);
+    this.#reading.update(this.#plot, this.#points);
   }
 
   #options(rem) {

@@ -51,7 +51,13 @@ export class Link {
     document.querySelector("main").dataset.link = lost ? "lost" : "fine";
     $("link").dataset.state = state;
     $("link-words").textContent = this.#words();
-    $("retry").hidden = state !== "waiting";
+    this.#offerRetry(state === "waiting");
+  }
+
+  /** Who has pressed the button keeps a place on the page when it goes. */
+  #offerRetry(offered) {
+    if (!offered && document.activeElement === $("retry")) $("link").focus();
+    $("retry").hidden = !offered;
   }
 
   #words() {

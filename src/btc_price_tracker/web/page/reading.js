@@ -23,7 +23,7 @@ export class Reading {
   update(plot, points) {
     this.#plot = plot;
     this.#points = points;
-    if (this.#mark === null) return;
+    if (this.#mark === null || !plot) return;
     if (points.length) this.#place(this.#index());
     else this.#leave();
   }
@@ -58,7 +58,7 @@ export class Reading {
       Home: 0,
       End: last,
     }[event.key];
-    if (to === undefined || last < 0) return;
+    if (to === undefined || last < 0 || !this.#plot) return;
     event.preventDefault();
     this.#place(Math.max(0, Math.min(last, to)));
     this.#tell();
