@@ -127,6 +127,19 @@ def test_the_chart_is_read_by_arrow_keys(demo: Server, visit: Visit) -> None:
     expect(page.locator(".reading")).to_have_text(re.compile(r"\$\d{2},\d{3}\.\d\d \d\d:\d\d:\d\d"))
 
 
+def test_the_price_stands_on_its_axis_at_the_head_of_the_line(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    places = """() => [".head", ".level b"].map((one) => {
+      const { top, height } = document.querySelector(one).getBoundingClientRect();
+      return top + height / 2;
+    })"""
+    expect(page.locator(".level b")).to_be_visible()
+    head, tag = page.evaluate(places)
+    assert abs(head - tag) < 2
+    label = page.locator(".level b").inner_text()
+    assert label in page.locator("#price").inner_text()
+
+
 def test_what_the_keys_have_reached_stays_while_prices_come_and_is_told(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     chart = page.get_by_role("slider", name="Line chart of the price")

@@ -123,6 +123,7 @@ def test_a_slow_replay_does_not_show_old_prices_as_the_price(demo: Server, page:
     page.add_init_script(STREAM)
     page.goto(demo.url)
     expect(page.locator("#dollars")).to_have_text("69,420")
+    expect(page.locator(".nothing")).to_be_hidden()
     page.evaluate("new MutationObserver(() => (window.changed = true)).observe(dollars, {childList: true})")
     for minutes in range(50, 40, -1):
         page.evaluate("([id, price]) => stream.price(id, price)", [now - minutes * 60_000, 60_000 + minutes])

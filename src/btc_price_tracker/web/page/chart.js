@@ -7,8 +7,11 @@ const SHORTEST = 60; // seconds on the time axis at least
 const FLATTEST = 0.0002; // of the price on the price axis at least, so that cents don't look like cliffs
 const AIR = 0.12; // of the height, above and below the line
 
+const TAG = 1.3; // rem from the middle of the tag on the price axis that it keeps free
+
 const root = document.getElementById("chart");
 const head = root.querySelector(".head");
+const level = root.querySelector(".level");
 const nothing = root.querySelector(".nothing");
 
 /** A custom property as a colour that a canvas understands. */
@@ -33,9 +36,6 @@ function priceRange(low, high) {
   return [middle - span * (0.5 + AIR), middle + span * (0.5 + AIR)];
 }
 
-const prices = (plot, splits, axis, space, step) =>
-  splits.map((price) => (step < 1 ? amount(price) : amount(price).slice(0, -3)));
-
 const times = (plot, splits, axis, space, step) =>
   splits.map((seconds) => {
     if (plot.valToPos(seconds, "x") < space / 3) return ""; // half of it would be cut off
@@ -51,6 +51,7 @@ export class Chart {
   #window = [0, 1];
   #font = 0;
   #points = [];
+  #cents = false; // whether the price axis shows them
   #price = 0;
   #ranges;
   #reading = new Reading(root);
@@ -60,15 +61,17 @@ export class Chart {
     new ResizeObserver(() => this.#resize()).observe(root);
   }
 
-  /** Draws what `series` has between `from` and `to` (ms); `points` are those inside, `price` is today's. */
-  draw(series, points, from, to, price) {
+  /** Draws what `series` has between `from` and `to` (ms); `points` are those inside, `latest` is the newest price. */
+  draw(series, points, from, to, latest) {
     this.#window = [Math.min(from / 1000, to / 1000 - SHORTEST), to / 1000];
     this.#data = series.columns(from);
     this.#points = points;
-    this.#price = price;
+    this.#price = latest.price;
     if (!this.#plot) this.#build();
     this.#plot?.setData(this.#data);
     this.#reading.update(this.#plot, points);
+    nothing.hidden = latest.id >= from; // else its history is on its way
+    nothing.textContent = `No price in the ${this.#ranges.words}.`;
     this.#describe(points);
     Object.assign(root.dataset, {
       first: series.points[0]?.id ?? "",
@@ -104,7 +107,10 @@ export class Chart {
         drag: { x: false, y: false },
         points: { size: 0.6 * rem, fill: colour("--accent") },
       },
-      scales: { x: { range: () => this.#window }, y: { range: (plot, low, high) => priceRange(low ?? this.#price, high ?? this.#price) } },
+      scales: {
+        x: { range: () => this.#window },
+        y: { range: (plot, low, high) => priceRange(low ?? this.#price, high ?? this.#price) },
+      },
       axes: [
         { ...axis, grid: { show: false }, space: 6 * rem, size: 1.8 * rem, values: times },
         {
@@ -113,7 +119,7 @@ export class Chart {
           grid: { stroke: colour("--rule"), width: Math.max(1, 0.055 * rem) },
           space: 3.4 * rem,
           size: widest(rem),
-          values: prices,
+          values: (plot, splits, axis, space, step) => this.#labels(plot, splits, step),
         },
       ],
       series: [
@@ -132,23 +138,39 @@ export class Chart {
     else this.#plot.setSize({ width: root.clientWidth, height: root.clientHeight });
   }
 
+  /** Those of the price axis, but for one that the tag at the head would half cover. */
+  #labels(plot, splits, step) {
+    this.#cents = step < 1;
+    const y = (price) => plot.valToPos(price, "y");
+    const free = (price) => !this.#headShows || Math.abs(y(price) - y(this.#price)) > TAG * this.#font;
+    return splits.map((price) => (free(price) ? this.#label(price) : ""));
+  }
+
+  #label(price) {
+    return this.#cents ? amount(price) : amount(price).slice(0, -3);
+  }
+
+  get #headShows() {
+    return this.#data[0].at(-1) >= this.#window[0];
+  }
+
+  /** The head of the line, and its level on the price axis. */
   #placeHead(plot) {
     const [x, fresh, stale] = this.#data;
     const last = x.length - 1;
-    head.hidden = !(x[last] >= this.#window[0]);
+    head.hidden = level.hidden = !this.#headShows;
     if (head.hidden) return;
     const price = fresh[last] ?? stale[last];
     head.style.left = `${plot.over.offsetLeft + plot.valToPos(x[last], "x")}px`;
-    head.style.top = `${plot.over.offsetTop + plot.valToPos(price, "y")}px`;
+    head.style.top = level.style.top = `${plot.over.offsetTop + plot.valToPos(price, "y")}px`;
+    level.firstElementChild.textContent = this.#label(price);
   }
 
   #describe(points) {
-    nothing.hidden = points.length > 0;
-    nothing.textContent = `No price in the ${this.#ranges.words}.`;
     const extremes = document.getElementById("extremes");
     if (!points.length) {
       extremes.replaceChildren();
-      this.#tell(nothing.textContent);
+      this.#tell("No prices.");
       return;
     }
     const low = points.reduce((least, { price }) => Math.min(least, price), Infinity);

@@ -124,7 +124,7 @@ function draw() {
   const from = Math.max(now - ranges.seconds * 1000, series.points[0]?.id ?? 0);
   const points = series.since(from);
   headline.change(points, latest.price, ranges, now);
-  chart.draw(series, points, from, now, latest.price);
+  chart.draw(series, points, from, now, latest);
 }
 
 /** The events that bring another tab to where this one is. */
