@@ -107,7 +107,8 @@ def test_a_full_house_is_called_so_and_the_price_is_shown_all_the_same(demo: Ser
 
 STREAM = """
   window.EventSource = class extends EventTarget {
-    constructor() { super(); window.stream = this; }
+    static opened = 0;
+    constructor() { super(); window.stream = this; EventSource.opened += 1; }
     close() {}
     price(id, price) { this.onmessage({lastEventId: String(id), data: JSON.stringify({price, status: "ok"})}); }
     say(type, data) { this.dispatchEvent(new MessageEvent(type, {data: JSON.stringify(data)})); }
@@ -144,6 +145,28 @@ def test_no_price_yet_is_not_said_before_the_first_has_come(demo: Server, page: 
     expect(page.locator(".none-title")).to_be_hidden()
     page.evaluate("stream.price(Date.now(), 69420.25)")
     expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+
+
+def test_a_page_that_is_opened_in_the_background_is_ready_when_it_is_looked_at(
+    demo: Server, page: Page
+) -> None:
+    page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => true});")
+    page.goto(demo.url)
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    expect(page).to_have_title(re.compile("BTC/USD"))
+
+
+def test_the_server_says_how_long_it_may_be_silent(demo: Server, page: Page) -> None:
+    assert page.request.get(f"{demo.url}/sources").json()["heartbeat"] == 15
+    sources(page, 69420.25, heartbeat=60)
+    page.clock.install()
+    page.add_init_script(STREAM)
+    page.goto(demo.url)
+    page.wait_for_function("() => window.stream")
+    page.evaluate("stream.price(Date.now(), 69420.25)")
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    page.clock.run_for(60_000)
+    assert page.evaluate("EventSource.opened") == 1
 
 
 def test_a_window_that_nothing_is_left_in_shows_no_change_and_no_extremes(demo: Server, page: Page) -> None:

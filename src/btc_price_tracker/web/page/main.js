@@ -38,7 +38,7 @@ let left = 0; // when the page was hidden
 const stream = new SharedStream(receive, recall, clock);
 const asking = new Asking(
   clock,
-  () => stream.leads && !document.hidden,
+  () => stream.leads && !(document.hidden && answer), // once also for a page that was opened in the background
   (event) => stream.share(event),
   () => stream.wake(),
 );

@@ -7,7 +7,7 @@
 
 import { Connection, silence } from "./connection.js";
 
-const NAME = "btc-price-tracker";
+const NAME = "btc-price-tracker/2"; // a tab of an older page would not understand the messages
 const PATIENCE = 1_000; // ms for the leader to answer
 const GRACE = 5_000; // ms of silence for the leader's own watchdog to act upon
 const WATCH = 10_000;
