@@ -105,9 +105,23 @@ def test_a_full_house_is_called_so_and_the_price_is_shown_all_the_same(demo: Ser
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
+def test_in_a_full_house_the_status_is_what_the_sources_say(demo: Server, page: Page) -> None:
+    sources(page, 69420.25, status="ok")
+    answer(page, "/prices/latest", json.dumps(PRICE | {"id": time.time_ns() // 1_000_000}))
+    page.add_init_script(STREAM)
+    page.goto(demo.url)
+    expect(page.locator("#status")).to_have_text("OK")
+    sources(page, 69420.25, status="stale")
+    page.evaluate("() => { stream.onopen(); stream.onerror(); }")
+    expect(page.locator("#status")).to_have_text("Stale")
+    expect(page.locator("main")).to_have_attribute("data-price", "old")
+
+
 STREAM = """
   window.EventSource = class extends EventTarget {
+    static CLOSED = 2;
     static opened = 0;
+    readyState = 0;
     constructor() { super(); window.stream = this; EventSource.opened += 1; }
     close() {}
     price(id, price) { this.onmessage({lastEventId: String(id), data: JSON.stringify({price, status: "ok"})}); }

@@ -12,6 +12,7 @@ export class Standing {
   #status = null;
   #reason = "";
   #recorded = null; // unknown until /sources has answered
+  #said = false; // whether the stream has told the status: it is quicker than /sources
   #none = false; // the server has no price
   #asked = false; // whether /sources has answered or failed: until then nothing is shown, so that nothing moves
 
@@ -22,6 +23,7 @@ export class Standing {
   /** A status event. */
   show({ status, reason }) {
     const changed = status !== this.#status;
+    this.#said = true;
     this.#reason = plain(reason ?? "");
     if (changed && this.#status) say(`${WORDS[status] ?? status}. ${this.#reason}`);
     this.#status = status;
@@ -51,8 +53,9 @@ export class Standing {
     $("recorded").textContent = origin || "These prices are recorded, not live.";
     $("unsaved").hidden = !store?.fault;
     $("unsaved").textContent = store?.fault ? unsaved(store) : "";
-    this.#status ??= status ?? null;
-    this.#reason ||= plain(reason ?? "");
+    if (this.#said) return;
+    this.#status = status ?? null;
+    this.#reason = plain(reason ?? "");
   }
 
   /** Once a second: the age counts up. */
