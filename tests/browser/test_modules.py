@@ -1,5 +1,6 @@
 """The page's own parts, each by itself: imported from the server into a blank page, with time and network in hand."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ FAKE = """
   const { Connection } = await import("/page/connection.js");
   const events = [];
   const connection = new Connection((event) => events.push(event), { EventSource: FakeEventSource });
-  connection.start(100);
+  let since = 100;
+  connection.start(() => since);
   const now = () => FakeEventSource.opened.at(-1);
   const urls = () => FakeEventSource.opened.map(({url}) => url);
   const ids = () => events.filter(({type}) => type === "price").map(({id}) => id);
@@ -48,7 +50,7 @@ def test_a_stream_begins_at_since_and_repeats_are_dropped(blank: Page) -> None:
         "now().price(5); now().price(7); now().price(7); now().price(6); return [urls(), ids(), states()];"
     )
     urls, ids, states = with_connection(blank, script)
-    assert urls == ["/prices/stream?since=100"]
+    assert urls == ["prices/stream?since=100"]
     assert ids == [5, 7]
     assert states == ["connecting", "live"]
 
@@ -66,7 +68,14 @@ def test_where_the_browser_fails_we_go_on_after_the_last_id(blank: Page, failure
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); {failure} window.test = {{urls, states}}; }}")
     assert blank.evaluate("test.states().at(-1)") == "waiting"
     blank.clock.run_for(1_000)
-    assert blank.evaluate("test.urls()") == ["/prices/stream?since=100", "/prices/stream?last_event_id=5"]
+    assert blank.evaluate("test.urls()") == ["prices/stream?since=100", "prices/stream?last_event_id=5"]
+
+
+def test_every_try_asks_anew_where_to_begin(blank: Page) -> None:
+    """The server's time, by which that is reckoned, may be known only after the first."""
+    blank.evaluate(f"async () => {{ {FAKE} since = 90; now().fail(2); window.test = {{urls}}; }}")
+    blank.clock.run_for(1_000)
+    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?since=90"
 
 
 def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:
@@ -76,15 +85,56 @@ def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:
     blank.clock.run_for(39_000)
     assert len(blank.evaluate("test.urls()")) == 1
     blank.clock.run_for(10_000)
-    assert blank.evaluate("test.urls().at(-1)") == "/prices/stream?last_event_id=5"
+    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?last_event_id=5"
+
+
+def test_a_server_that_is_set_to_speak_seldom_is_not_dead(blank: Page) -> None:
+    blank.evaluate(
+        f"async () => {{ {FAKE} connection.heartbeat = 60; now().price(5); window.test = {{urls}}; }}"
+    )
+    blank.clock.run_for(150_000)
+    assert len(blank.evaluate("test.urls()")) == 1
+    blank.clock.run_for(10_000)
+    assert len(blank.evaluate("test.urls()")) == 2
 
 
 def test_a_page_that_wakes_up_does_not_wait_for_the_silence_to_end(blank: Page) -> None:
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{urls, connection}}; }}")
     blank.clock.run_for(6_000)
-    blank.evaluate("test.connection.wake()")
+    blank.evaluate("test.connection.wake(6_000)")
     blank.clock.run_for(1_000)
-    assert blank.evaluate("test.urls().at(-1)") == "/prices/stream?last_event_id=5"
+    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?last_event_id=5"
+
+
+def test_a_glance_at_another_tab_costs_no_stream(blank: Page) -> None:
+    """Between two prices there may be a minute: it says nothing of a page that was hidden for a second."""
+    blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{urls, connection}}; }}")
+    blank.clock.run_for(9_000)
+    blank.evaluate("test.connection.wake(1_000)")
+    blank.clock.run_for(1_000)
+    assert len(blank.evaluate("test.urls()")) == 1
+
+
+def test_a_stream_that_ends_before_it_has_said_anything_is_a_full_house(blank: Page) -> None:
+    script = """
+      now().onopen(); now().fail(0); now().onopen(); now().fail(0);
+      now().onopen(); now().price(5); now().fail(0);
+      return states();
+    """
+    assert with_connection(blank, script) == ["connecting", "full", "full", "live", "reconnecting"]
+
+
+def test_a_server_that_has_lost_its_history_does_not_cost_the_page_its_own(blank: Page) -> None:
+    """Before its first price it knows no id at all, and says that nothing up to 0 can be replayed."""
+    script = "now().price(9); now().say('gap', {from: 0, to: 0}); now().price(12); return [ids(), events];"
+    ids, events = with_connection(blank, script)
+    assert ids == [9, 12]
+    assert [event["type"] for event in events if event["type"] != "link"] == [
+        "restart",
+        "price",
+        "gap",
+        "price",
+    ]
 
 
 def test_a_server_whose_ids_went_back_is_followed_from_the_beginning(blank: Page) -> None:
@@ -94,8 +144,8 @@ def test_a_server_whose_ids_went_back_is_followed_from_the_beginning(blank: Page
     assert [event["type"] for event in events if event["type"] != "link"] == [
         "restart",
         "price",
-        "restart",
         "gap",
+        "restart",
         "price",
     ]
 
@@ -145,13 +195,135 @@ def test_stale_prices_are_a_line_of_their_own_that_starts_where_the_fresh_one_en
     assert with_series(blank, script) == [[0, 10, 20, 30], [5, 6, None, 7], [None, 6, 6, None]]
 
 
-def test_the_points_are_bounded_and_no_extreme_is_lost(blank: Page) -> None:
+def test_the_points_are_bounded_and_neither_the_first_nor_an_extreme_is_lost(blank: Page) -> None:
     script = """
-      for (let i = 0; i < 100_000; i++) add(i, i === 777 ? 1 : i === 30_001 ? 9 : 5);
+      for (let i = 0; i < 86_400; i++) add(i, i === 777 ? 1 : i === 30_001 ? 9 : 5 + Math.sin(i));
       const prices = series.points.map(({price}) => price);
       const breaks = series.points.filter((point) => point.breaks).length;
-      return [prices.length, Math.min(...prices), Math.max(...prices), series.last.id, breaks];
+      return [prices.length, Math.min(...prices), Math.max(...prices), series.points[0].id, series.last.id, breaks];
     """
-    count, low, high, last, breaks = with_series(blank, script)
+    count, low, high, first, last, breaks = with_series(blank, script)
     assert count <= 12_000
-    assert (low, high, last, breaks) == (1, 9, 99_999_000, 0)
+    assert (low, high, first, last, breaks) == (1, 9, 0, 86_399_000, 0)
+
+
+def test_every_hour_of_the_day_keeps_its_shape(blank: Page) -> None:
+    """However often the day was thinned meanwhile: a day of seconds, of which the last hour comes whole."""
+    script = """
+      for (let i = 0; i < 86_400; i++) add(i, Math.sin(i));
+      const hours = Array(24).fill(0);
+      for (const {id} of series.points) hours[Math.floor(id / 3_600_000)] += 1;
+      return hours;
+    """
+    hours = with_series(blank, script)
+    assert min(hours) >= 100
+    assert hours[-1] == 3600
+
+
+def test_what_is_older_than_any_range_is_forgotten_before_anything_is_thinned(blank: Page) -> None:
+    script = """
+      for (let i = 0; i < 33_000; i++) add(10 * i, Math.sin(i));
+      return [series.points.length, series.since(series.last.id - 86_400_000).length];
+    """
+    kept, day = with_series(blank, script)
+    assert kept <= 12_000
+    assert day == 8641
+
+
+def test_a_hole_outlives_the_points_around_it(blank: Page) -> None:
+    script = """
+      for (let i = 0; i < 86_400; i++) if (i < 5_000 || i > 6_000) add(i, Math.sin(i));
+      return series.points.filter((point) => point.breaks).length;
+    """
+    assert with_series(blank, script) == 1
+
+
+def test_points_of_another_tab_are_taken_as_it_has_judged_them(blank: Page) -> None:
+    """Their spacing was thinned; a hole by that measure is none."""
+    script = """
+      const point = (at) => ({id: at * 1000, price: 1, status: "ok", breaks: at === 2});
+      [0, 1, 2, 3, 90, 91, 92].forEach((at) => series.append(point(at)));
+      return series.columns(0)[1];
+    """
+    assert with_series(blank, script) == [1, 1, None, 1, 1, 1, 1, 1]
+
+
+ASKING = """
+  const { Asking } = await import("/page/asking.js");
+  const asked = [];
+  let down = false;
+  globalThis.fetch = async () => {
+    asked.push(Date.now());
+    if (down) throw new TypeError();
+    return new Response("{}", { headers: { date: new Date().toUTCString() } });
+  };
+  const server = { learn() {}, now: () => Date.now(), offset: 0 };
+  const returns = [];
+  const asking = new Asking(server, () => true, () => {}, () => returns.push(Date.now()));
+  const price = () => asking.soon(Date.now());
+  window.test = { asked, asking, price, returns, fail: (yes) => (down = yes) };
+"""
+
+
+@pytest.fixture
+def asking(blank: Page) -> Page:
+    """With `test.price()` as what a price of this moment does, and the times of the questions in `test.asked`."""
+    blank.clock.pause_at(1_800_000_000_000)
+    blank.evaluate(f"async () => {{ {ASKING} }}")
+    return blank
+
+
+def questions(page: Page) -> int:
+    return int(page.evaluate("test.asked.length"))
+
+
+def test_sources_are_asked_once_a_price_within_a_second_of_it(asking: Page) -> None:
+    for price in range(1, 4):
+        asking.evaluate("test.price()")
+        asking.clock.run_for(1_000)
+        assert questions(asking) == price
+        asking.clock.run_for(9_000)
+        assert questions(asking) == price
+
+
+def test_sources_are_asked_once_a_second_at_most(asking: Page) -> None:
+    for _ in range(50):
+        asking.evaluate("test.price()")
+        asking.clock.run_for(100)
+    times = asking.evaluate("test.asked")
+    assert 4 <= len(times) <= 6
+    assert min(later - earlier for earlier, later in pairwise(times)) >= 999  # the fake clock rounds
+
+
+def test_what_an_answer_knows_already_is_not_asked_again(asking: Page) -> None:
+    asking.evaluate("test.asking.link({state: 'connecting'})")
+    asking.evaluate("test.asking.soon(Date.now() - 1)")
+    asking.clock.run_for(10_000)
+    assert questions(asking) == 1
+
+
+def test_while_the_stream_is_down_the_server_is_asked_until_it_returns(asking: Page) -> None:
+    asking.evaluate("test.fail(true); test.asking.link({state: 'waiting'})")
+    asking.clock.run_for(9_000)
+    assert questions(asking) == 3
+    asking.evaluate("test.fail(false)")
+    asking.clock.run_for(3_000)
+    assert len(asking.evaluate("test.returns")) == 1
+    asking.evaluate("test.asking.link({state: 'live'})")
+    asking.clock.run_for(30_000)
+    assert questions(asking) == 4
+
+
+def test_a_span_is_told_in_a_unit_of_which_it_has_two(blank: Page) -> None:
+    spans = {
+        1: "second",
+        59: "59 seconds",
+        90: "90 seconds",
+        120: "2 minutes",
+        7140: "119 minutes",
+        7200: "2 hours",
+    }
+    script = (
+        "async (spans) => { const { coarse } = await import('/page/format.js'); return spans.map(coarse); }"
+    )
+    assert blank.evaluate(script, list(spans)) == list(spans.values())

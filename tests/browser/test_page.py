@@ -1,10 +1,11 @@
 """What a reader sees."""
 
 import re
+import time
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from browser.process import Server, running
 
@@ -126,6 +127,88 @@ def test_the_chart_is_read_by_arrow_keys(demo: Server, visit: Visit) -> None:
     expect(page.locator(".reading")).to_have_text(re.compile(r"\$\d{2},\d{3}\.\d\d \d\d:\d\d:\d\d"))
 
 
+def test_the_price_stands_on_its_axis_at_the_head_of_the_line(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    places = """() => [".head", ".level b"].map((one) => {
+      const { top, height } = document.querySelector(one).getBoundingClientRect();
+      return top + height / 2;
+    })"""
+    expect(page.locator(".level b")).to_be_visible()
+    head, tag = page.evaluate(places)
+    assert abs(head - tag) < 2
+    label = page.locator(".level b").inner_text()
+    assert label in page.locator("#price").inner_text()
+
+
+def test_what_the_keys_have_reached_stays_while_prices_come_and_is_told(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    chart = page.get_by_role("slider", name="Line chart of the price")
+    page.wait_for_function("() => document.querySelector('#chart').dataset.count > 3")
+    chart.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    read = page.locator(".reading").inner_text()
+    count = chart.get_attribute("data-count")
+    page.wait_for_function(
+        "count => document.querySelector('#chart').dataset.count > Number(count)", arg=count
+    )
+    expect(page.locator(".reading")).to_have_text(read)
+    price, _, at = read.partition(" ")
+    expect(chart).to_have_attribute("aria-valuetext", f"{price} at {at}")
+    expect(chart).to_have_attribute("aria-valuenow", "1")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    expect(chart).to_have_attribute("aria-valuenow", "0")
+    page.keyboard.press("End")
+    last = chart.get_attribute("aria-valuemax")
+    assert last is not None
+    expect(chart).to_have_attribute("aria-valuenow", last)
+    page.keyboard.press("PageDown")
+    expect(chart).not_to_have_attribute("aria-valuenow", last)
+
+
+def test_colours_that_the_system_forces_leave_no_shape_out(
+    demo: Server, visit: Visit, browser_context: BrowserContext
+) -> None:
+    page = visit(demo)
+    page.emulate_media(forced_colors="active")
+    page.reload()
+    expect(page.locator("#sources li")).to_have_count(4)
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    for shape in (".dot", ".scale i", ".head"):
+        ground = page.locator(shape).first.evaluate("shape => getComputedStyle(shape).backgroundColor")
+        assert ground != paper, shape
+    chosen = page.locator("#ranges input:checked + span")
+    assert chosen.evaluate("span => getComputedStyle(span).boxShadow") != "none"
+
+
+def test_the_browser_s_own_frame_takes_the_chosen_colour(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    page.emulate_media(color_scheme="light")
+    page.get_by_role("button", name="Switch between dark and light").click()
+    applied = """[...document.querySelectorAll("meta[name=theme-color]")]
+      .filter(({media}) => matchMedia(media).matches).map(({content}) => content)"""
+    assert page.evaluate(applied) == ["#0e0d0c"]
+
+
+def test_where_copying_is_forbidden_the_line_is_selected(
+    demo: Server, visit: Visit, complaints: list[str]
+) -> None:
+    page = visit(demo)
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('forbidden')); }")
+    page.get_by_role("button", name="Copy").click()
+    expect(page.get_by_role("button", name="Selected")).to_be_visible()
+    assert page.evaluate("String(getSelection())") == page.locator("#curl").inner_text()
+    assert complaints == []
+
+
+def test_without_scripts_nothing_is_promised(demo: Server, chromium: Browser) -> None:
+    page = chromium.new_page(java_script_enabled=False)
+    page.goto(demo.url)
+    expect(page.locator(".noscript")).to_be_visible()
+    expect(page.get_by_text("Connecting…")).to_be_hidden()
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_text_stands_out_from_its_ground(demo: Server, visit: Visit, scheme: str) -> None:
     """WCAG 2.2 AA: 4.5 for text, 3 for the line and the focus ring."""
@@ -154,6 +237,72 @@ def test_who_wants_no_motion_gets_none(demo: Server, visit: Visit) -> None:
     before = shown_price(page)
     expect(page.locator("#price")).not_to_contain_text(before)
     assert page.evaluate("document.getAnimations().length") == 0
+
+
+SHIFTS = """
+  window.shift = 0;
+  new PerformanceObserver((list) => list.getEntries().forEach(({value}) => (window.shift += value)))
+    .observe({type: "layout-shift", buffered: true});
+"""
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (390, 844)])
+def test_nothing_moves_while_the_page_loads(
+    demo: Server, browser_context: BrowserContext, visit: Visit, size: tuple[int, int]
+) -> None:
+    """Core Web Vitals call a cumulative layout shift of less than 0.1 good."""
+    browser_context.add_init_script(SHIFTS)
+    browser_context.on("page", lambda page: page.set_viewport_size({"width": size[0], "height": size[1]}))
+    page = visit(demo)
+    expect(page.locator("#sources li")).to_have_count(4)
+    expect(page.locator("#extremes")).to_contain_text("High")
+    expect(page.locator("#change")).to_contain_text("past")
+    assert page.evaluate("window.shift") < 0.02
+
+
+def test_the_sources_are_of_the_round_that_the_price_is_of(demo: Server, visit: Visit) -> None:
+    page = visit(demo)
+    for _ in range(3):
+        with page.expect_response("**/sources") as response:
+            pass
+        price = f"{response.value.json()['price']:,.2f}"
+        page.wait_for_function(
+            "price => dollars.textContent + cents.textContent === price", arg=price, timeout=900
+        )
+
+
+@pytest.mark.parametrize("ahead", [7_200, 1_800])
+def test_a_clock_that_is_fast_costs_neither_the_price_nor_the_history(
+    demo: Server, browser_context: BrowserContext, ahead: int
+) -> None:
+    """Two hours ahead, the past hour lies in the server's future, and half an hour ahead, the half of it is missing."""
+    page = browser_context.new_page()
+    page.clock.install(time=time.time() + ahead)
+    with page.expect_request(
+        lambda request: int(request.url.partition("?since=")[2] or time.time()) < time.time() - 3_590
+    ):
+        page.goto(demo.url)
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    expect(page.locator("#age")).to_have_text(re.compile(r"^\d\s*s$"))
+
+
+def test_below_a_path_that_a_proxy_strips_everything_is_found(
+    demo: Server, browser_context: BrowserContext, complaints: list[str]
+) -> None:
+    def strip(route: Route) -> None:
+        route.continue_(url=route.request.url.replace("/btc/", "/"))
+
+    browser_context.route("**/btc/**", strip)
+    page = browser_context.new_page()
+    page.goto(f"{demo.url}/btc/")
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    expect(page.locator("#chart canvas")).to_be_visible()
+    expect(page.locator("#curl")).to_have_text(f"curl -N {demo.url}/btc/prices/stream")
+    page.get_by_role("link", name="API").click()
+    expect(page.locator(".route").first).to_contain_text(f"curl -N {demo.url}/btc/prices/stream")
+    page.get_by_role("link", name="The price").click()
+    expect(page).to_have_url(f"{demo.url}/btc/")
+    assert complaints == []
 
 
 def test_without_a_price_the_page_says_why_and_names_the_demo(browser_context: BrowserContext) -> None:

@@ -22,7 +22,9 @@ def events(status: str, reason: str, price: dict[str, Any] | None) -> str:
 
 @pytest.fixture
 def page(demo: Server, browser_context: BrowserContext) -> Page:
-    return browser_context.new_page()
+    page = browser_context.new_page()
+    answer(page, "/prices/latest", "{}", status=503)  # the demo's own is another than the stream's here
+    return page
 
 
 def answer(page: Page, path: str, body: str, *, status: int = 200, kind: str = "application/json") -> None:
@@ -58,6 +60,162 @@ def test_a_stale_price_looks_old_and_its_age_counts_on_from_what_the_server_says
     expect(page.locator("#age")).to_have_text(re.compile(r"1\s*h 6\s*min"))
 
 
+def test_a_price_that_nothing_fresh_has_followed_looks_old_whatever_it_was(demo: Server, page: Page) -> None:
+    """So it is after a restart without a source: the newest price was fresh when it was stored."""
+    body = events("stale", "No price yet: no exchange answers.", PRICE)
+    answer(page, "/prices/stream", body, kind="text/event-stream")
+    page.goto(demo.url)
+    expect(page.locator("main")).to_have_attribute("data-price", "old")
+    expect(page.locator(".verdict")).to_have_text(re.compile(r"^\s*Stale\s+No exchange answers\.$"))
+    expect(page).to_have_title("Old: 69,420.25 · BTC/USD")
+
+
+def sources(page: Page, price: float | None, **more: Any) -> None:
+    answer(page, "/sources", json.dumps({"recorded": False, "price": price, "reason": "The reason."} | more))
+
+
+def test_a_price_older_than_the_range_is_shown_with_its_age_and_the_ranges_stay(
+    demo: Server, page: Page, complaints: list[str]
+) -> None:
+    sources(page, 69420.25)
+    now = int(time.time())
+    latest = PRICE | {"id": (now - 7200) * 1000, "timestamp": now - 7200, "status": "stale", "age": 7205}
+    answer(page, "/prices/latest", json.dumps(latest))
+    answer(page, "/prices/stream", events("stale", "No exchange answers.", None), kind="text/event-stream")
+    page.goto(demo.url)
+    expect(page.locator("main")).to_have_attribute("data-price", "old")
+    expect(page.locator("#dollars")).to_have_text("69,420")
+    expect(page.locator("#age")).to_have_text(re.compile(r"^2\s*h$"))
+    expect(page.locator(".nothing")).to_have_text("No price in the past hour.")
+    page.get_by_label("6h").check()
+    expect(page.locator(".nothing")).to_have_text("No price in the past 6 hours.")
+    assert complaints == []
+
+
+def test_a_full_house_is_called_so_and_the_price_is_shown_all_the_same(demo: Server, page: Page) -> None:
+    sources(page, 69420.25)
+    latest = PRICE | {"id": time.time_ns() // 1_000_000}
+    answer(page, "/prices/latest", json.dumps(latest))
+    answer(page, "/prices/stream", "retry: 60000\n\n", kind="text/event-stream")
+    page.goto(demo.url)
+    expect(page.locator("#link-words")).to_have_text("Every place is taken; trying again.")
+    expect(page.locator("#dollars")).to_have_text("69,420")
+    expect(page.locator(".none")).to_be_hidden()
+    page.set_viewport_size({"width": 320, "height": 568})
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_in_a_full_house_the_status_is_what_the_sources_say(demo: Server, page: Page) -> None:
+    sources(page, 69420.25, status="ok")
+    answer(page, "/prices/latest", json.dumps(PRICE | {"id": time.time_ns() // 1_000_000}))
+    page.add_init_script(STREAM)
+    page.goto(demo.url)
+    expect(page.locator("#status")).to_have_text("OK")
+    sources(page, 69420.25, status="stale")
+    page.evaluate("() => { stream.onopen(); stream.onerror(); }")
+    expect(page.locator("#status")).to_have_text("Stale")
+    expect(page.locator("main")).to_have_attribute("data-price", "old")
+
+
+STREAM = """
+  window.EventSource = class extends EventTarget {
+    static CLOSED = 2;
+    static opened = 0;
+    readyState = 0;
+    constructor() { super(); window.stream = this; EventSource.opened += 1; }
+    close() {}
+    price(id, price) { this.onmessage({lastEventId: String(id), data: JSON.stringify({price, status: "ok"})}); }
+    say(type, data) { this.dispatchEvent(new MessageEvent(type, {data: JSON.stringify(data)})); }
+  };
+"""
+
+
+def test_a_slow_replay_does_not_show_old_prices_as_the_price(demo: Server, page: Page) -> None:
+    sources(page, 69420.25)
+    now = time.time_ns() // 1_000_000
+    answer(page, "/prices/latest", json.dumps(PRICE | {"id": now - 1000}))
+    page.clock.install(time=now / 1000)
+    page.add_init_script(STREAM)
+    page.goto(demo.url)
+    expect(page.locator("#dollars")).to_have_text("69,420")
+    expect(page.locator(".nothing")).to_be_hidden()
+    page.evaluate("new MutationObserver(() => (window.changed = true)).observe(dollars, {childList: true})")
+    for minutes in range(50, 40, -1):
+        page.evaluate("([id, price]) => stream.price(id, price)", [now - minutes * 60_000, 60_000 + minutes])
+        page.clock.run_for(800)
+    expect(page.locator("#chart")).to_have_attribute("data-count", "0")
+    page.evaluate("id => stream.price(id, 69420.25)", now - 1000)
+    expect(page.locator("#chart")).to_have_attribute("data-count", "11")
+    assert not page.evaluate("window.changed")
+
+
+def test_no_price_yet_is_not_said_before_the_first_has_come(demo: Server, page: Page) -> None:
+    sources(page, 69420.25)
+    page.add_init_script(STREAM)
+    page.goto(demo.url)
+    page.wait_for_function("() => window.stream")
+    page.evaluate("stream.say('status', {status: 'ok', reason: '3 exchanges agree.'})")
+    expect(page.locator("#reason")).to_have_text("3 exchanges agree.")
+    expect(page.locator(".none-title")).to_be_hidden()
+    page.evaluate("stream.price(Date.now(), 69420.25)")
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+
+
+def test_a_page_that_is_opened_in_the_background_is_ready_when_it_is_looked_at(
+    demo: Server, page: Page
+) -> None:
+    page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => true});")
+    page.goto(demo.url)
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    expect(page).to_have_title(re.compile("BTC/USD"))
+
+
+def test_the_server_says_how_long_it_may_be_silent(demo: Server, page: Page) -> None:
+    assert page.request.get(f"{demo.url}/sources").json()["heartbeat"] == 15
+    sources(page, 69420.25, heartbeat=60)
+    page.clock.install()
+    page.add_init_script(STREAM)
+    page.goto(demo.url)
+    page.wait_for_function("() => window.stream")
+    page.evaluate("stream.price(Date.now(), 69420.25)")
+    expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    page.clock.run_for(60_000)
+    assert page.evaluate("EventSource.opened") == 1
+
+
+def test_a_window_that_nothing_is_left_in_shows_no_change_and_no_extremes(demo: Server, page: Page) -> None:
+    sources(page, 69420.25)
+    page.clock.install()
+    page.add_init_script(STREAM)
+    page.goto(demo.url)
+    page.wait_for_function("() => window.stream")
+    page.evaluate("stream.price(Date.now(), 69420.25)")
+    page.get_by_label("5m").check()
+    expect(page.locator("#change")).to_contain_text("$0.00")
+    expect(page.locator("#extremes")).to_have_text("Low 69,420.25 High 69,420.25")
+    page.clock.fast_forward(301_000)
+    expect(page.locator("#change")).to_be_empty()
+    expect(page.locator("#extremes")).to_be_empty()
+
+
+def test_while_the_server_is_lost_its_words_fade_and_ages_count_on(demo: Server, page: Page) -> None:
+    sources(
+        page, 69420.25, sources=[{"name": "kraken", "state": "ok", "age": 3, "used": True, "price": 69420}]
+    )
+    stream(page, "ok", "The reason.")
+    page.goto(demo.url)
+    expect(page.locator("#sources li")).to_contain_text("Kraken")
+    answer(page, "/sources", "", status=502)
+    expect(page.locator("main")).to_have_attribute("data-link", "lost")
+    expect(page.locator("#sources li")).to_contain_text(re.compile(r"fresh, [6-9]\s*s"))
+    expect(page).to_have_title("Old: 69,420.25 · BTC/USD")
+    colours = (
+        "(...all) => new Set(all.map((one) => getComputedStyle(document.querySelector(one)).color)).size"
+    )
+    quiet = ["#status", "#reason", "#sources .source-price", "#sources .source-name", ".figures"]
+    assert page.evaluate(f"(all) => ({colours})(...all)", quiet) == 1
+
+
 def test_a_change_of_status_is_spoken_and_prices_are_not(demo: Server, page: Page) -> None:
     both = events("ok", "Fine.", PRICE) + events("degraded", "Two agree.", None)
     answer(page, "/prices/stream", both, kind="text/event-stream")
@@ -77,6 +235,19 @@ def test_a_source_that_says_little_or_something_new_is_shown_all_the_same(
     )
     expect(page.locator("#recorded")).to_be_hidden()
     assert complaints == []
+
+
+def test_a_source_in_trouble_says_its_own_fault_first(demo: Server, page: Page) -> None:
+    said = {
+        "reason": "in reserve: it re-reports the exchanges",
+        "error": "HTTP 503",
+        "age": 9,
+        "next_try_s": 0,
+    }
+    sources(page, None, sources=[said | {"name": "a", "state": "error"}, said | {"name": "b", "state": "ok"}])
+    page.goto(demo.url)
+    expect(page.locator("#sources li").nth(0)).to_contain_text("HTTP 503")
+    expect(page.locator("#sources li").nth(1)).to_contain_text("in reserve")
 
 
 def test_a_server_that_wants_a_token_is_told_so_to_the_reader(demo: Server, page: Page) -> None:

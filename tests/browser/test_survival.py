@@ -39,6 +39,8 @@ def test_the_page_survives_a_killed_server_and_goes_on_without_a_hole(visit: Vis
         server.kill()
         expect(page.locator("#link")).to_have_attribute("data-state", "waiting", timeout=PATIENCE)
         expect(page.get_by_role("button", name="Try now")).to_be_visible()
+        page.get_by_role("button", name="Try now").press("Enter")
+        expect(page.locator("#link")).to_be_focused()
         expect(page.locator("main")).to_have_attribute("data-link", "lost")
         last = points(page)[1]
         server.start()
@@ -67,6 +69,28 @@ def test_two_tabs_share_one_stream(demo: Server, visit: Visit, browser_context: 
     wait_for_a_point_after(two, last)
     assert len(streams.asked) == 1
     expect_no_hole_and_no_repeat(two, demo)
+
+
+def test_two_tabs_ask_for_the_sources_once_a_price(
+    demo: Server, visit: Visit, browser_context: BrowserContext
+) -> None:
+    one, two = visit(demo), visit(demo)
+    asked: list[Page] = []
+
+    def note(request: Request) -> None:
+        if "/sources" in request.url:
+            asked.append(request.frame.page)
+
+    browser_context.on("request", note)
+    before = [points(page)[2] for page in (one, two)]
+    one.wait_for_function(
+        "count => document.querySelector('#chart').dataset.count >= count", arg=before[0] + 5
+    )
+    new = points(two)[2] - before[1]
+    assert 3 <= len(asked) <= new + 1
+    assert len(set(asked)) == 1
+    for page in (one, two):
+        expect(page.locator("#sources li")).to_have_count(4)
 
 
 def test_when_the_tab_with_the_stream_closes_the_other_goes_on_without_a_hole(

@@ -45,7 +45,7 @@ class Hub:
         self.writes = 0  # broadcasts, times the streams of each
         self._ring = ring
         self._clock = clock
-        self._heartbeat = heartbeat
+        self.heartbeat = heartbeat  # seconds of silence before one
         self._live: dict[Stream, None] = {}  # a set that keeps its order
         self._lagging: dict[Stream, Lag] = {}
         self._outbox: list[bytes] = []
@@ -229,7 +229,7 @@ class Hub:
             for stream in [stream for stream, lag in self._lagging.items() if now - lag.moved >= STALL]:
                 self.stalled += 1
                 self.leave(stream)
-            if now - self._spoke >= self._heartbeat and not self._broadcasting:
+            if now - self._spoke >= self.heartbeat and not self._broadcasting:
                 self._outbox.append(sse.heartbeat(self._clock.now() // 1000))
                 self._begin_round()
 

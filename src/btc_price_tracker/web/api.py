@@ -147,6 +147,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
                 status=hub.status,
                 reason=hub.reason,
                 price=hub.latest.price if hub.latest else None,
+                heartbeat=hub.heartbeat,
                 store=store_view(parts.outbox),
                 sources=source_views(parts.panel.states(), hub.quotes, hub.latest, parts.clock.now()),
             )

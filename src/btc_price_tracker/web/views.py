@@ -105,6 +105,7 @@ class SourcesView(Struct):
     status: Status
     reason: str
     price: Decimal | None
+    heartbeat: float  # seconds of silence, after which a stream gets one
     store: StoreView
     sources: list[SourceView]
 

@@ -1,15 +1,18 @@
 // The line: fresh prices solid with a fading ground, stale ones dashed, holes left open. Drawn by uPlot (vendored).
 
 import { amount, dayHourMinute, hourMinute, hourMinuteSecond, money } from "./format.js";
-import { say } from "./spoken.js";
+import { Reading } from "./reading.js";
 
 const SHORTEST = 60; // seconds on the time axis at least
 const FLATTEST = 0.0002; // of the price on the price axis at least, so that cents don't look like cliffs
 const AIR = 0.12; // of the height, above and below the line
 
+const TAG = 1.3; // rem from the middle of the tag on the price axis that it keeps free
+
 const root = document.getElementById("chart");
 const head = root.querySelector(".head");
-const reading = root.querySelector(".reading");
+const level = root.querySelector(".level");
+const nothing = root.querySelector(".nothing");
 
 /** A custom property as a colour that a canvas understands. */
 function colour(name, alpha = 1) {
@@ -27,15 +30,11 @@ function ground(plot) {
   return gradient;
 }
 
-function priceRange(plot, low, high) {
-  if (low === null) return [0, 1];
+function priceRange(low, high) {
   const span = Math.max(high - low, high * FLATTEST);
   const middle = (low + high) / 2;
   return [middle - span * (0.5 + AIR), middle + span * (0.5 + AIR)];
 }
-
-const prices = (plot, splits, axis, space, step) =>
-  splits.map((price) => (step < 1 ? amount(price) : amount(price).slice(0, -3)));
 
 const times = (plot, splits, axis, space, step) =>
   splits.map((seconds) => {
@@ -51,23 +50,32 @@ export class Chart {
   #data = [[], [], []];
   #window = [0, 1];
   #font = 0;
+  #points = [];
+  #cents = false; // whether the price axis shows them
+  #price = 0;
+  #ranges;
+  #reading = new Reading(root);
 
-  constructor() {
+  constructor(ranges) {
+    this.#ranges = ranges;
     new ResizeObserver(() => this.#resize()).observe(root);
-    root.addEventListener("keydown", (event) => this.#key(event));
-    root.addEventListener("blur", () => this.#plot?.setCursor({ left: -10, top: -10 }));
   }
 
-  /** Draws what `series` has between `from` and `to` (ms); `points` are those inside. */
-  draw(series, points, from, to) {
+  /** Draws what `series` has between `from` and `to` (ms); `points` are those inside, `latest` is the newest price. */
+  draw(series, points, from, to, latest) {
     this.#window = [Math.min(from / 1000, to / 1000 - SHORTEST), to / 1000];
     this.#data = series.columns(from);
+    this.#points = points;
+    this.#price = latest.price;
     if (!this.#plot) this.#build();
     this.#plot?.setData(this.#data);
+    this.#reading.update(this.#plot, points);
+    nothing.hidden = latest.id >= from; // else its history is on its way
+    nothing.textContent = `No price in the ${this.#ranges.words}.`;
     this.#describe(points);
     Object.assign(root.dataset, {
-      first: series.points[0].id,
-      last: series.last.id,
+      first: series.points[0]?.id ?? "",
+      last: series.last?.id ?? "",
       count: series.points.length,
     });
   }
@@ -76,13 +84,14 @@ export class Chart {
   restyle() {
     this.#plot?.destroy();
     this.#plot = null;
-    if (this.#data[0].length) this.#build();
+    if (this.#price) this.#build();
   }
 
   #build() {
     if (!root.clientWidth) return;
     const rem = (this.#font = parseFloat(getComputedStyle(document.documentElement).fontSize));
     this.#plot = new uPlot(this.#options(rem), this.#data, root);
+    this.#reading.update(this.#plot, this.#points);
   }
 
   #options(rem) {
@@ -98,7 +107,10 @@ export class Chart {
         drag: { x: false, y: false },
         points: { size: 0.6 * rem, fill: colour("--accent") },
       },
-      scales: { x: { range: () => this.#window }, y: { range: priceRange } },
+      scales: {
+        x: { range: () => this.#window },
+        y: { range: (plot, low, high) => priceRange(low ?? this.#price, high ?? this.#price) },
+      },
       axes: [
         { ...axis, grid: { show: false }, space: 6 * rem, size: 1.8 * rem, values: times },
         {
@@ -107,7 +119,7 @@ export class Chart {
           grid: { stroke: colour("--rule"), width: Math.max(1, 0.055 * rem) },
           space: 3.4 * rem,
           size: widest(rem),
-          values: prices,
+          values: (plot, splits, axis, space, step) => this.#labels(plot, splits, step),
         },
       ],
       series: [
@@ -115,7 +127,7 @@ export class Chart {
         { stroke: colour("--accent"), width: rem / 8, fill: ground, points: { show: false } },
         { stroke: colour("--quiet"), width: rem / 10, dash: [rem / 4, rem / 4], points: { show: false } },
       ],
-      hooks: { draw: [(plot) => this.#placeHead(plot)], setCursor: [(plot) => this.#read(plot)] },
+      hooks: { draw: [(plot) => this.#placeHead(plot)], setCursor: [(plot) => this.#reading.show(plot)] },
     };
   }
 
@@ -126,50 +138,52 @@ export class Chart {
     else this.#plot.setSize({ width: root.clientWidth, height: root.clientHeight });
   }
 
+  /** Those of the price axis, but for one that the tag at the head would half cover. */
+  #labels(plot, splits, step) {
+    this.#cents = step < 1;
+    const y = (price) => plot.valToPos(price, "y");
+    const free = (price) => !this.#headShows || Math.abs(y(price) - y(this.#price)) > TAG * this.#font;
+    return splits.map((price) => (free(price) ? this.#label(price) : ""));
+  }
+
+  #label(price) {
+    return this.#cents ? amount(price) : amount(price).slice(0, -3);
+  }
+
+  get #headShows() {
+    return this.#data[0].at(-1) >= this.#window[0];
+  }
+
+  /** The head of the line, and its level on the price axis. */
   #placeHead(plot) {
     const [x, fresh, stale] = this.#data;
     const last = x.length - 1;
-    head.hidden = last < 0;
-    if (last < 0) return;
+    head.hidden = level.hidden = !this.#headShows;
+    if (head.hidden) return;
     const price = fresh[last] ?? stale[last];
-    head.classList.toggle("is-old", fresh[last] === null);
     head.style.left = `${plot.over.offsetLeft + plot.valToPos(x[last], "x")}px`;
-    head.style.top = `${plot.over.offsetTop + plot.valToPos(price, "y")}px`;
-  }
-
-  #read(plot) {
-    const { idx, left } = plot.cursor;
-    const price = idx == null || left < 0 ? null : (this.#data[1][idx] ?? this.#data[2][idx]);
-    reading.hidden = price === null;
-    if (price === null) return;
-    const at = this.#data[0][idx] * 1000;
-    reading.firstElementChild.textContent = money(price);
-    reading.lastElementChild.textContent = hourMinuteSecond(at);
-    reading.lastElementChild.dateTime = new Date(at).toISOString();
-    const room = root.clientWidth - reading.offsetWidth;
-    reading.style.left = `${Math.max(0, Math.min(room, plot.over.offsetLeft + left - reading.offsetWidth / 2))}px`;
-  }
-
-  #key(event) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const [x] = this.#data;
-    if (!step || !this.#plot || !x.length) return;
-    event.preventDefault();
-    const idx = Math.max(0, Math.min(x.length - 1, (this.#plot.cursor.idx ?? x.length) + step));
-    this.#plot.setCursor({ left: this.#plot.valToPos(x[idx], "x"), top: 1 });
-    if (!reading.hidden) say(reading.textContent);
+    head.style.top = level.style.top = `${plot.over.offsetTop + plot.valToPos(price, "y")}px`;
+    level.firstElementChild.textContent = this.#label(price);
   }
 
   #describe(points) {
-    if (!points.length) return;
+    const extremes = document.getElementById("extremes");
+    if (!points.length) {
+      extremes.replaceChildren();
+      this.#tell("No prices.");
+      return;
+    }
     const low = points.reduce((least, { price }) => Math.min(least, price), Infinity);
     const high = points.reduce((most, { price }) => Math.max(most, price), 0);
-    document.getElementById("extremes").replaceChildren(labelled("Low", low), labelled("High", high));
-    const since = dayHourMinute(points[0].id);
-    root.setAttribute(
-      "aria-label",
-      `Line chart of the price since ${since}: lowest ${money(low)}, highest ${money(high)}. Arrow keys read it.`,
+    extremes.replaceChildren(labelled("Low", low), " ", labelled("High", high));
+    this.#tell(
+      `Since ${dayHourMinute(points[0].id)}: lowest ${money(low)}, highest ${money(high)}. Arrow keys read it.`,
     );
+  }
+
+  /** What a screen reader says on arriving; once there, only what the keys have read. */
+  #tell(text) {
+    if (document.activeElement !== root) root.setAttribute("aria-valuetext", text);
   }
 }
 

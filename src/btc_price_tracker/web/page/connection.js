@@ -6,11 +6,14 @@
 
 import { endpoint } from "./endpoint.js";
 
-const SILENCE = 40_000; // ms: 2.5 × the server's heartbeat, and a little
+const HEARTBEAT = 15; // seconds between the server's heartbeats at most, until it has said
 const WATCH = 5_000; // ms between looks at the silence
 const NAP = 5_000; // ms: phones drop a hidden page's socket after as much, without a word
 const FIRST_WAIT = 1_000;
 const LONGEST_WAIT = 30_000;
+
+/** Milliseconds after which a stream is dead that should have a heartbeat every so many seconds. */
+export const silence = (heartbeat) => Math.max(40_000, 2_500 * heartbeat + 2_500);
 
 /** Milliseconds to wait before try number `failures` (from 1): doubling, half of it jitter. */
 export function backoff(failures, random = Math.random) {
@@ -20,16 +23,19 @@ export function backoff(failures, random = Math.random) {
 
 /**
  * Emits, in the stream's order:
- * `{type: "restart"}` before a replay from the beginning, `{type: "price", id, …}`, `{type: "status", status, reason}`,
- * `{type: "gap"}`, `{type: "heartbeat"}`, and of itself `{type: "link", state, until}` where state is
- * `connecting`, `live`, `reconnecting` or `waiting` (`until` in ms since the epoch).
+ * `{type: "restart", lost}` before a replay from the beginning (`lost`: what was before is the server's no more),
+ * `{type: "price", id, …}`, `{type: "status", status, reason}`, `{type: "gap"}`, `{type: "heartbeat"}`, and of itself
+ * `{type: "link", state, until}` where state is `connecting`, `live`, `reconnecting`, `full` (every place on the server
+ * is taken) or `waiting` (`until` in ms since the epoch).
  */
 export class Connection {
   #emit;
   #EventSource;
   #source = null;
-  #since = 0;
+  #since = null;
   #lastId = null;
+  #gap = false; // the server could not go on right after the last id
+  #empty = false; // the stream has opened and said nothing yet
   #state = null;
   #failures = 0; // our own tries since something was last heard
   #strikes = 0; // the browser's tries since it last got through
@@ -37,19 +43,23 @@ export class Connection {
   #retry = 0;
   #watch = 0;
 
+  /** Seconds between heartbeats, as the server is set. */
+  heartbeat = HEARTBEAT;
+
   constructor(emit, { EventSource = globalThis.EventSource } = {}) {
     this.#emit = emit;
     this.#EventSource = EventSource;
   }
 
-  /** Opens at `since` (seconds), or right after `lastId` where there is one. */
+  /** Opens at `since()` (seconds, asked at each try), or right after `lastId` where there is one. */
   start(since, lastId = null) {
     this.stop();
     this.#since = since;
     this.#lastId = lastId;
+    this.#gap = false;
     this.#failures = 0;
     if (lastId === null) this.#emit({ type: "restart" });
-    this.#watch = setInterval(() => this.#checkSilence(SILENCE), WATCH);
+    this.#watch = setInterval(() => this.#checkSilence(silence(this.heartbeat)), WATCH);
     this.#connect("connecting");
   }
 
@@ -59,10 +69,10 @@ export class Connection {
     this.#state = null;
   }
 
-  /** Call when the page comes back from sleep, hiding or offline. */
-  wake() {
+  /** Tries now instead of later. Call it also when the page comes back after `away` ms, hidden, asleep or offline. */
+  wake(away = 0) {
     if (this.#source === null && this.#state === "waiting") this.#connect("reconnecting");
-    else this.#checkSilence(NAP);
+    else if (away > NAP) this.#checkSilence(NAP);
   }
 
   #connect(state) {
@@ -70,36 +80,38 @@ export class Connection {
     this.#strikes = 0;
     this.#heard = Date.now();
     this.#report(state);
-    const position = this.#lastId === null ? { since: this.#since } : { last_event_id: this.#lastId };
-    const source = new this.#EventSource(endpoint("/prices/stream", position));
-    source.onopen = () => (this.#strikes = 0);
+    const position = this.#lastId === null ? { since: this.#since() } : { last_event_id: this.#lastId };
+    const source = new this.#EventSource(endpoint("prices/stream", position));
+    source.onopen = () => this.#opened();
     source.onerror = () => this.#failed();
     source.onmessage = (event) => this.#price(event);
-    source.addEventListener("gap", (event) => this.#gap(JSON.parse(event.data)));
-    for (const type of ["status", "heartbeat"]) {
+    source.addEventListener("gap", () => (this.#gap = true));
+    for (const type of ["gap", "status", "heartbeat"]) {
       source.addEventListener(type, (event) => this.#hear({ ...JSON.parse(event.data), type }));
     }
     this.#source = source;
   }
 
+  #opened() {
+    this.#strikes = 0;
+    this.#empty = true;
+  }
+
+  /** Ids never go back, unless the server lost its history and its clock was set back: then all begins anew. */
   #price(event) {
     const id = Number(event.lastEventId);
-    if (this.#lastId !== null && id <= this.#lastId) return;
+    if (this.#lastId !== null && id <= this.#lastId) {
+      if (!this.#gap) return;
+      this.#emit({ type: "restart", lost: true });
+    }
+    this.#gap = false;
     this.#lastId = id;
     this.#hear({ ...JSON.parse(event.data), type: "price", id });
   }
 
-  /** Ids never go back, unless the server lost its history and its clock was set back: then all begins anew. */
-  #gap(gap) {
-    if (this.#lastId !== null && gap.to < this.#lastId) {
-      this.#lastId = null;
-      this.#emit({ type: "restart" });
-    }
-    this.#hear({ ...gap, type: "gap" });
-  }
-
   #hear(event) {
     this.#heard = Date.now();
+    this.#empty = false;
     this.#failures = 0;
     this.#report("live");
     this.#emit(event);
@@ -109,7 +121,8 @@ export class Connection {
     this.#strikes += 1;
     const browserGaveUp = this.#source.readyState === this.#EventSource.CLOSED;
     if (browserGaveUp || this.#strikes > 1) this.#retryLater();
-    else this.#report("reconnecting");
+    else this.#report(this.#empty ? "full" : "reconnecting");
+    this.#empty = false;
   }
 
   #retryLater() {
@@ -131,7 +144,7 @@ export class Connection {
   }
 
   #report(state, until = null) {
-    if (state === this.#state && state !== "waiting") return;
+    if (state === this.#state && state !== "waiting" && state !== "full") return;
     this.#state = state;
     this.#emit({ type: "link", state, until });
   }

@@ -5,12 +5,23 @@ import { say } from "./spoken.js";
 export function offerCurl() {
   const line = document.getElementById("curl");
   const button = document.getElementById("copy");
-  line.textContent = `curl -N ${location.origin}/prices/stream`;
+  line.textContent = `curl -N ${new URL("prices/stream", document.baseURI)}`;
   button.hidden = !navigator.clipboard; // needs HTTPS or localhost; the line can be selected all the same
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(line.textContent);
-    button.textContent = "Copied";
-    say("Copied");
+    const copied = await copy(line);
+    button.textContent = copied ? "Copied" : "Selected";
+    say(copied ? "Copied" : "The browser does not allow copying. The line is selected.");
     setTimeout(() => (button.textContent = "Copy"), 2_000);
   });
+}
+
+/** Selects the line where the browser forbids to copy it. */
+async function copy(line) {
+  try {
+    await navigator.clipboard.writeText(line.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(line);
+    return false;
+  }
 }

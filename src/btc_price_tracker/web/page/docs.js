@@ -4,10 +4,11 @@ import { endpoint } from "./endpoint.js";
 
 const FIRST = "/prices/stream";
 
+const root = new URL("./", document.baseURI).href;
 const $ = (id) => document.getElementById(id);
 
 async function show() {
-  const response = await fetch(endpoint("/openapi.json"));
+  const response = await fetch(endpoint("openapi.json"));
   const { info, paths } = await response.json();
   $("about").textContent = `${info.description} Version ${info.version}.`;
   const routes = Object.entries(paths).flatMap(([path, methods]) =>
@@ -64,7 +65,7 @@ function call(path, parameters) {
   const live = path === FIRST ? "-N " : "";
   const needed = parameters.filter(({ in: place, required }) => required && place === "query");
   const query = new URLSearchParams(needed.map(({ name, schema }) => [name, schema.examples[0]])).toString();
-  const url = `${location.origin}${path}`;
+  const url = root + path.slice(1);
   return query ? `curl "${url}?${query}"` : `curl ${live}${url}`;
 }
 

@@ -1,4 +1,4 @@
-// Addresses of this server. A token in the page's own address is passed on, since EventSource cannot send headers.
+// Addresses of this server, relative to the page's: a proxy may have put it below a path of its own. A token in the page's own address is passed on, since EventSource cannot send headers.
 
 const token = new URLSearchParams(location.search).get("access_token");
 

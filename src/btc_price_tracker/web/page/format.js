@@ -42,15 +42,14 @@ export function span(seconds) {
 
 const two = (large, unit, small, part) => `${large}\u202f${unit}` + (small ? ` ${small}\u202f${part}` : "");
 
-/** A span in seconds in one unit, to follow "past": 45 seconds, minute, 8 minutes, 3 hours. */
+/** A span of a second or more in the largest unit of which it has two, to follow "past": 90 seconds, 3 hours. */
 export function coarse(seconds) {
   const [unit, size] = [
-    ["hour", 3_600],
-    ["minute", 60],
-    ["second", 1],
-  ].find(([, size]) => seconds >= size) ?? ["second", 1];
+    ["hours", 3_600],
+    ["minutes", 60],
+  ].find(([, size]) => seconds >= 2 * size) ?? ["seconds", 1];
   const count = Math.floor(seconds / size);
-  return count === 1 ? unit : `${count} ${unit}s`;
+  return count === 1 ? "second" : `${count} ${unit}`;
 }
 
 const clock = (options) => {
@@ -71,6 +70,9 @@ export const hourMinuteSecond = clock({ second: "2-digit" });
 
 /** Sat 14:02 */
 export const dayHourMinute = clock({ weekday: "short" });
+
+/** Sat 14:02:31 */
+export const dayHourMinuteSecond = clock({ weekday: "short", second: "2-digit" });
 
 const NAMES = {
   binanceus: "Binance.US",

@@ -10,18 +10,22 @@ export class Headline {
   #shown = null;
   #fitted = 0; // length of the dollars for which the size was set
 
-  price(price) {
+  /** `old` where it is no longer the price. */
+  price(price, old) {
+    document.title = `${old ? "Old: " : ""}${amount(price)} · BTC/USD`;
     if (price === this.#shown) return;
     this.#write(price);
     this.#shown = price;
-    document.title = `${amount(price)} · BTC/USD`;
   }
 
   /** Shows the change from the first of `points`, honest about history shorter than the range. */
   change(points, price, { seconds, words }, now) {
     const [first] = points;
-    if (!first) return;
-    const past = (now - first.id) / 1000;
+    const past = first ? (now - first.id) / 1000 : 0;
+    if (past < 1) {
+      $("change").replaceChildren();
+      return;
+    }
     const difference = price - first.price;
     $("change").dataset.way = Math.abs(difference) < 0.005 ? "level" : difference > 0 ? "up" : "down";
     $("change").replaceChildren(

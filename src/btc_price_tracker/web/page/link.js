@@ -3,6 +3,14 @@
 import { say } from "./spoken.js";
 
 const GRACE = 1_200; // ms a hand-over may take before it is worth a word
+const WORDS = {
+  connecting: "Connecting…",
+  live: "Connected",
+  reconnecting: "Reconnecting…",
+  full: "Every place is taken; trying again.",
+};
+const GONE = "The connection to the server is lost. Reconnecting.";
+const LOST = { reconnecting: GONE, waiting: GONE, full: WORDS.full };
 const $ = (id) => document.getElementById(id);
 
 export class Link {
@@ -16,6 +24,10 @@ export class Link {
 
   get event() {
     return this.#event;
+  }
+
+  get lost() {
+    return this.#lost;
   }
 
   /** `{state, until}` as Connection emits it. */
@@ -33,20 +45,25 @@ export class Link {
 
   #render() {
     const { state } = this.#event;
-    const lost = state === "reconnecting" || state === "waiting";
-    if (lost !== this.#lost)
-      say(lost ? "The connection to the server is lost. Reconnecting." : "Connected again.");
+    const lost = state !== "connecting" && state !== "live";
+    if (lost !== this.#lost) say(lost ? LOST[state] : "Connected again.");
     this.#lost = lost;
     document.querySelector("main").dataset.link = lost ? "lost" : "fine";
     $("link").dataset.state = state;
     $("link-words").textContent = this.#words();
-    $("retry").hidden = state !== "waiting";
+    this.#offerRetry(state === "waiting");
+  }
+
+  /** Who has pressed the button keeps a place on the page when it goes. */
+  #offerRetry(offered) {
+    if (!offered && document.activeElement === $("retry")) $("link").focus();
+    $("retry").hidden = !offered;
   }
 
   #words() {
     const { state, until } = this.#event;
     const seconds = Math.ceil((until - Date.now()) / 1000);
     if (state === "waiting") return seconds > 0 ? `Reconnecting in ${seconds}\u202fs` : "Reconnecting…";
-    return { connecting: "Connecting…", live: "Connected", reconnecting: "Reconnecting…" }[state];
+    return WORDS[state];
   }
 }

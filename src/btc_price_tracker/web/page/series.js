@@ -2,25 +2,40 @@
 
 const LIMIT = 12_000; // points kept; beyond it the older ones are thinned
 const WHOLE = 4_000; // the newest, never thinned
+const HORIZON = 90_000_000; // ms: nobody looks further back than a day, and an hour is spare
+const FINENESS = 2_000; // stretches of time, at most, of which the older points are kept
 const HOLE = 3; // usual spacings without a price break the line
 const MEMORY = 7; // spacings from which the usual one is judged
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 
-/** Of every four points keeps the lowest and the highest, so that no extreme is lost. */
-function thin(points) {
+/** Which points have the lowest and the highest price of their stretch of `width` ms. */
+function extremes(points, width) {
+  const found = new Map();
+  for (const point of points) {
+    const stretch = Math.floor(point.id / width);
+    const { low, high } = found.get(stretch) ?? { low: point, high: point };
+    found.set(stretch, {
+      low: point.price < low.price ? point : low,
+      high: point.price > high.price ? point : high,
+    });
+  }
+  return new Set([...found.values()].flatMap(({ low, high }) => [low, high]));
+}
+
+/**
+ * Keeps the first point, from which the change counts, and every extreme. Stretches are a power of two long and begin
+ * at multiples of that, so that what has been thinned already stays as it is until they double.
+ */
+function thin(points, span) {
+  const wanted = extremes(points, 2 ** Math.ceil(Math.log2(span / FINENESS))).add(points[0]);
   const kept = [];
-  for (let i = 0; i < points.length; i += 4) {
-    const four = points.slice(i, i + 4);
-    const low = four.reduce((a, b) => (b.price < a.price ? b : a));
-    const high = four.reduce((a, b) => (b.price > a.price ? b : a));
-    let broken = false;
-    for (const point of four) {
-      broken ||= point.breaks;
-      if (point !== low && point !== high) continue;
-      kept.push({ ...point, breaks: broken });
-      broken = false;
-    }
+  let broken = false;
+  for (const point of points) {
+    broken ||= point.breaks;
+    if (!wanted.has(point)) continue;
+    kept.push({ ...point, breaks: broken });
+    broken = false;
   }
   return kept;
 }
@@ -35,11 +50,11 @@ export class Series {
     this.#gap = true;
   }
 
-  /** Appends `{id, price, status}`; a point that is not newer than the last is a repeat and ignored. */
-  append({ id, price, status, breaks = false }) {
+  /** Appends `{id, price, status}`, and `breaks` where that is known; what is not newer than the last is a repeat. */
+  append({ id, price, status, breaks }) {
     const last = this.last;
     if (last && id <= last.id) return false;
-    this.#points.push({ id, price, status, breaks: breaks || this.#breaks(last, id) });
+    this.#points.push({ id, price, status, breaks: breaks ?? this.#breaks(last, id) });
     this.#gap = false;
     if (this.#points.length > LIMIT) this.#thin();
     return true;
@@ -92,7 +107,10 @@ export class Series {
   }
 
   #thin() {
+    this.#points = this.since(this.last.id - HORIZON);
+    if (this.#points.length <= LIMIT) return;
     const old = this.#points.length - WHOLE;
-    this.#points = [...thin(this.#points.slice(0, old)), ...this.#points.slice(old)];
+    const span = this.last.id - this.#points[0].id;
+    this.#points = [...thin(this.#points.slice(0, old), span), ...this.#points.slice(old)];
   }
 }

@@ -5,11 +5,11 @@
 // the lead from a hidden or silent one, because browsers slow hidden tabs down and freeze them.
 // Without these APIs (they need HTTPS or localhost) every tab has a stream of its own.
 
-import { Connection } from "./connection.js";
+import { Connection, silence } from "./connection.js";
 
-const NAME = "btc-price-tracker";
+const NAME = "btc-price-tracker/2"; // a tab of an older page would not understand the messages
 const PATIENCE = 1_000; // ms for the leader to answer
-const SILENCE = 45_000; // ms: longer than the leader's own watchdog
+const GRACE = 5_000; // ms of silence for the leader's own watchdog to act upon
 const WATCH = 10_000;
 
 const shareable = () => "locks" in navigator && "BroadcastChannel" in globalThis;
@@ -18,10 +18,11 @@ const shareable = () => "locks" in navigator && "BroadcastChannel" in globalThis
 export class SharedStream {
   #emit;
   #recall;
+  #clock;
   #connection;
   #channel = null;
   #tab = crypto.randomUUID?.() ?? String(Math.random());
-  #since = 0;
+  #span = 0;
   #lastId = null;
   #release = null; // set while this tab leads
   #queue = null; // aborts our place in the queue for the lock
@@ -29,17 +30,18 @@ export class SharedStream {
   #watch = 0;
   #heard = 0;
 
-  constructor(emit, recall) {
+  constructor(emit, recall, clock) {
     this.#emit = emit;
     this.#recall = recall;
+    this.#clock = clock;
     this.#connection = new Connection((event) => this.#lead(event));
   }
 
-  /** Opens at `since` (seconds), or goes on where this tab was when it stopped. */
-  start(since) {
-    this.#since = since;
+  /** Opens with the past `span` seconds, or goes on where this tab was when it stopped. */
+  start(span) {
+    this.#span = span;
     if (!shareable()) {
-      this.#connection.start(since, this.#lastId);
+      this.#connect(this.#lastId);
       return;
     }
     this.#channel = new BroadcastChannel(NAME);
@@ -49,17 +51,37 @@ export class SharedStream {
     this.#watch = setInterval(() => this.#checkSilence(), WATCH);
   }
 
-  /** Asks for history back to `since`. */
-  widen(since) {
-    if (since >= this.#since) return;
-    this.#since = since;
-    if (this.#channel === null || this.#release) this.#connection.start(since);
+  /** Asks for the past `span` seconds. */
+  widen(span) {
+    if (span <= this.#span) return;
+    this.#span = span;
+    this.again();
+  }
+
+  /** Asks for all of it once more. */
+  again() {
+    if (this.leads) this.#connect();
     else this.#greet();
   }
 
-  wake() {
-    if (this.#channel === null || this.#release) this.#connection.wake();
+  wake(away) {
+    if (this.leads) this.#connection.wake(away);
     else this.#greet();
+  }
+
+  /** Whether the stream is this tab's own. */
+  get leads() {
+    return this.#channel === null || this.#release !== null;
+  }
+
+  /** Tells every tab, this one too, an event that is not of the stream. */
+  share(event) {
+    this.#lead(event);
+  }
+
+  /** Seconds between heartbeats, as the server is set. */
+  set heartbeat(seconds) {
+    this.#connection.heartbeat = seconds;
   }
 
   stop() {
@@ -97,8 +119,12 @@ export class SharedStream {
     clearTimeout(this.#unanswered);
     if (this.#channel === null) return undefined;
     const held = new Promise((release) => (this.#release = release));
-    this.#connection.start(this.#since, this.#lastId);
+    this.#connect(this.#lastId);
     return held;
+  }
+
+  #connect(lastId = null) {
+    this.#connection.start(() => Math.floor(this.#clock.now() / 1000) - this.#span, lastId);
   }
 
   #stepBack() {
@@ -126,15 +152,15 @@ export class SharedStream {
   }
 
   #greet() {
-    this.#channel.postMessage({ hello: { tab: this.#tab, since: this.#since, lastId: this.#lastId } });
+    this.#channel.postMessage({ hello: { tab: this.#tab, span: this.#span, lastId: this.#lastId } });
     clearTimeout(this.#unanswered);
     this.#unanswered = setTimeout(() => document.hidden || this.#take(), PATIENCE);
   }
 
-  #answer({ tab, since, lastId }) {
+  #answer({ tab, span, lastId }) {
     const events = lastId === this.#lastId ? [] : this.#recall();
     this.#channel.postMessage({ here: { tab, hidden: document.hidden, events } });
-    this.widen(since);
+    this.widen(span);
   }
 
   #meet({ hidden, events }) {
@@ -144,6 +170,7 @@ export class SharedStream {
   }
 
   #checkSilence() {
-    if (!this.#release && !document.hidden && Date.now() - this.#heard > SILENCE) this.#greet();
+    const limit = silence(this.#connection.heartbeat) + GRACE;
+    if (!this.#release && !document.hidden && Date.now() - this.#heard > limit) this.#greet();
   }
 }

@@ -1,9 +1,7 @@
 // Every source as /sources tells it: price, distance from the published price, age, and what is wrong if something is.
 
-import { endpoint } from "./endpoint.js";
 import { amount, deviation, sourceName, span } from "./format.js";
 
-const PERIOD = 3_000; // ms between questions while the page is visible
 const SCALE = 10; // bp at the ends of the scale
 const STATES = {
   ok: "fresh",
@@ -18,81 +16,42 @@ const CALM = new Set(["ok", "waiting"]);
 
 export class Sources {
   #clock;
-  #onAnswer;
-  #onReturn;
-  #silent = false; // the server did not answer the last question
-  #timer = 0;
+  #sources = [];
+  #at = 0; // the server's time of what they say
 
-  /** Tells each answer, and that the server has returned after a silence. */
-  constructor(clock, onAnswer, onReturn) {
+  constructor(clock) {
     this.#clock = clock;
-    this.#onAnswer = onAnswer;
-    this.#onReturn = onReturn;
-    document.addEventListener("visibilitychange", () => this.#timer && !document.hidden && this.start());
   }
 
-  start() {
-    this.stop();
-    this.#timer = setInterval(() => document.hidden || this.#ask(), PERIOD);
-    this.#ask();
+  /** An answer of /sources, or a note why there is none. */
+  show({ answer, note, at }) {
+    write(document, "#sources-note", note);
+    document.getElementById("sources-note").hidden = !note;
+    if (!answer) return;
+    this.#sources = answer.sources ?? [];
+    this.#at = at;
+    this.tick();
   }
 
-  stop() {
-    clearInterval(this.#timer);
-    this.#timer = 0;
+  /** Once a second: ages count up, waits down. Keeps the items, so that a selection and the marks' motion survive. */
+  tick() {
+    const past = Math.max(0, this.#clock.now() - this.#at) / 1000;
+    const list = document.getElementById("sources");
+    while (list.children.length > this.#sources.length) list.lastElementChild.remove();
+    this.#sources.forEach((source, i) => fill(list.children[i] ?? list.appendChild(newItem()), source, past));
   }
-
-  async #ask() {
-    try {
-      const response = await fetch(endpoint("/sources"), {
-        cache: "no-store",
-        signal: AbortSignal.timeout(PERIOD),
-      });
-      this.#clock.learn(response.headers);
-      if (this.#silent) this.#onReturn();
-      this.#silent = false;
-      note(response.ok ? "" : refusal(response.status));
-      if (response.ok) this.#show(await response.json());
-    } catch {
-      this.#silent = true;
-      note("The server does not answer. Asking again.");
-    }
-  }
-
-  #show(answer) {
-    this.#onAnswer(answer);
-    show(answer.sources ?? []);
-  }
-}
-
-const refusal = (status) =>
-  status === 401 || status === 403
-    ? "This server wants an access token: open the page with ?access_token=… in its address."
-    : `The server cannot say now (${status}). Asking again.`;
-
-function note(text) {
-  const element = document.getElementById("sources-note");
-  element.textContent = text;
-  element.hidden = !text;
 }
 
 const newItem = () => document.getElementById("source").content.firstElementChild.cloneNode(true);
 
-/** Keeps the items that are there, so that a selection and the marks' motion survive. */
-function show(sources) {
-  const list = document.getElementById("sources");
-  while (list.children.length > sources.length) list.lastElementChild.remove();
-  sources.forEach((source, i) => fill(list.children[i] ?? list.appendChild(newItem()), source));
-}
-
-function fill(item, source) {
+function fill(item, source, past) {
   const { name, used, deviation_bp: distance, state } = source;
   const price = source.price ?? source.last;
   item.classList.toggle("is-used", Boolean(used));
   item.classList.toggle("is-trouble", !CALM.has(state));
   write(item, ".source-name", sourceName(name ?? "?"));
-  write(item, ".source-state", standing(source));
-  write(item, ".source-reason", explanation(source));
+  write(item, ".source-state", standing(source, past));
+  write(item, ".source-reason", explanation(source, past));
   write(item, ".source-price", price == null ? "–" : amount(price));
   write(item, ".source-deviation", distance == null ? "" : deviation(distance));
   item.querySelector(".scale").classList.toggle("is-empty", distance == null);
@@ -105,10 +64,13 @@ function write(item, selector, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-const standing = ({ state, age }) =>
-  (STATES[state] ?? state ?? "unknown") + (age == null ? "" : `, ${span(age)}`);
+const standing = ({ state, age }, past) =>
+  (STATES[state] ?? state ?? "unknown") + (age == null ? "" : `, ${span(age + past)}`);
 
-function explanation({ state, reason, error, next_try_s: next }) {
-  const soon = next >= 1 && !CALM.has(state) ? `next try in ${span(next)}` : null;
-  return [reason ?? error, soon].map((part) => (part ? `\u00a0· ${part}` : "")).join("");
+/** A fault is worth more than what the price rule makes of its silence. */
+function explanation({ state, reason, error, next_try_s: next }, past) {
+  const calm = CALM.has(state);
+  const soon = next - past >= 1 && !calm ? `next try in ${span(next - past)}` : null;
+  const said = calm ? (reason ?? error) : (error ?? reason);
+  return [said, soon].map((part) => (part ? `\u00a0· ${part}` : "")).join("");
 }

@@ -12,6 +12,9 @@ export class Standing {
   #status = null;
   #reason = "";
   #recorded = null; // unknown until /sources has answered
+  #said = false; // whether the stream has told the status: it is quicker than /sources
+  #none = false; // the server has no price
+  #asked = false; // whether /sources has answered or failed: until then nothing is shown, so that nothing moves
 
   constructor(clock) {
     this.#clock = clock;
@@ -20,9 +23,10 @@ export class Standing {
   /** A status event. */
   show({ status, reason }) {
     const changed = status !== this.#status;
-    if (changed && this.#status) say(`${WORDS[status] ?? status}. ${reason}`);
+    this.#said = true;
+    this.#reason = plain(reason ?? "");
+    if (changed && this.#status) say(`${WORDS[status] ?? status}. ${this.#reason}`);
     this.#status = status;
-    this.#reason = reason ?? "";
     this.#render();
   }
 
@@ -34,16 +38,24 @@ export class Standing {
     this.tick();
   }
 
-  /** An answer of /sources: whether prices are recorded and kept, and the reason while the stream has not said it. */
-  learn({ recorded, origin, status, reason, store }) {
+  /** /sources has answered, or failed. */
+  learn(answer) {
+    this.#asked = true;
+    if (answer) this.#read(answer);
+    this.#render();
+  }
+
+  /** Whether prices are recorded and kept, and the reason while the stream has not said it. */
+  #read({ recorded, origin, status, reason, store, price }) {
     this.#recorded = Boolean(recorded);
+    this.#none = price === null;
     $("recorded").hidden = !recorded;
     $("recorded").textContent = origin || "These prices are recorded, not live.";
     $("unsaved").hidden = !store?.fault;
     $("unsaved").textContent = store?.fault ? unsaved(store) : "";
-    this.#status ??= status ?? null;
-    this.#reason ||= reason ?? "";
-    this.#render();
+    if (this.#said) return;
+    this.#status = status ?? null;
+    this.#reason = plain(reason ?? "");
   }
 
   /** Once a second: the age counts up. */
@@ -55,9 +67,7 @@ export class Standing {
 
   #render() {
     document.querySelector("main").dataset.price = this.#kind();
-    $("none-reason").textContent = this.#reason.replace(/^No price yet: ./, (start) =>
-      start.at(-1).toUpperCase(),
-    ); // as the heading says
+    $("none-reason").textContent = this.#reason;
     $("none-demo").hidden = this.#recorded !== false;
     $("status").dataset.status = this.#status ?? "";
     $("status").textContent = WORDS[this.#status] ?? this.#status ?? "";
@@ -67,11 +77,20 @@ export class Standing {
     $("count").textContent = this.#price.sources ?? "–";
   }
 
+  /** Whether the price is no longer the price. */
+  get old() {
+    return this.#status === "stale" || this.#price?.status === "stale";
+  }
+
   #kind() {
-    if (this.#price) return this.#price.status === "stale" ? "old" : "fresh";
-    return this.#reason ? "none" : "unknown";
+    if (!this.#asked) return "unknown";
+    if (this.#price) return this.old ? "old" : "fresh";
+    return this.#none ? "none" : "unknown";
   }
 }
+
+/** A reason without "No price yet", which the heading says where it is true. */
+const plain = (reason) => reason.replace(/^No price yet: ./, (start) => start.at(-1).toUpperCase());
 
 const unsaved = ({ fault, waiting, lost }) =>
   `Prices can't be stored now: ${fault}. ${waiting} of them wait` + (lost ? `, ${lost} are lost.` : ", none is lost.");

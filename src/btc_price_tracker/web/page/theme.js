@@ -25,6 +25,10 @@
   function choose(theme) {
     if (theme === "dark" || theme === "light") root.dataset.theme = theme;
     else delete root.dataset.theme;
+    for (const meta of document.querySelectorAll("meta[name=theme-color]")) {
+      const { theme: its } = meta.dataset;
+      meta.media = chosen() ? (chosen() === its ? "all" : "not all") : `(prefers-color-scheme: ${its})`;
+    }
     dispatchEvent(new Event("themechange"));
   }
 
