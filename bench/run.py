@@ -1,4 +1,4 @@
-"""The figures of the README, measured again: `make bench`, or `python bench/run.py [--quick]`.
+"""What it costs, measured beside its rivals: `make bench`, or `.venv/bin/python bench/run.py [--quick]`.
 
 The server runs on one CPU, the load on another. Three servers take turns on the same streams: a C program that does the
 least possible (floor.c), ours with everything it has, and the usual Python way (rival_sse_starlette.py). Trust the

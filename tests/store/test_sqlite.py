@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from decimal import Decimal
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +175,13 @@ def as_if_alone(path: Path) -> None:
     path.with_name("prices.db.lock").unlink()
 
 
-@pytest.mark.parametrize("end", [as_if_killed, as_if_alone])
-@pytest.mark.parametrize("damage", [no_database, overwritten, torn])
+@pytest.mark.parametrize(
+    ("damage", "end"),
+    [
+        *product([no_database, overwritten, torn], [as_if_killed]),
+        *product([overwritten, torn], [as_if_alone]),
+    ],
+)
 async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
     path: Path, damage: Callable[[bytes], bytes], end: Callable[[Path], None]
 ) -> None:
@@ -233,6 +239,25 @@ async def test_a_file_is_read_as_a_whole_at_the_start_only_unless_its_last_end_w
             assert len(await store.newest(9)) == 9
         checks.append(sum("quick_check" in statement for statement in asked))
     assert checks == [0, 1, 0]
+
+
+async def test_what_never_was_a_database_is_refused_and_left_alone(path: Path) -> None:
+    put(path, b"a letter, not a database")
+    for _ in range(2):
+        with pytest.raises(StoreError, match="is no database; name another file"):
+            await open_store(f"sqlite:///{path}", capacity=1)
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert contents(path) == b"a letter, not a database"
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/prices.db", "loop"])
+def test_a_path_that_leads_nowhere_is_named(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("loop").symlink_to("loop")
+    with pytest.raises(StoreError, match="leads nowhere"):
+        asyncio.run(open_store(f"sqlite:///{name}", capacity=1))
 
 
 async def test_the_log_of_a_damaged_file_goes_with_it(path: Path) -> None:

@@ -93,7 +93,10 @@ async def open_url(url: str, _limits: Limits) -> SqliteStore:
 
 
 def _open_path(name: Path) -> SqliteStore:
-    path = name.expanduser().resolve()
+    try:
+        path = name.expanduser().resolve()
+    except (RuntimeError, OSError) as error:  # no such user; a link that leads to itself
+        raise StoreError(f"{name} leads nowhere; name another file in STORE_URL") from error
     try:
         file = open_file(path)
     except sqlite3.Error as error:

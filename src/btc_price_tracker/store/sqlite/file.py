@@ -1,6 +1,7 @@
 """The file behind sqlite://, from a path to open connections.
 
 In this order, so that nothing is written to a file before it is known to be ours:
+    refuse   what is no database and never was one of ours
     lock     one process at a time
     refuse   somebody else's database, or a newer one of ours
     check    a damaged file is set aside under a new name, never deleted, and a fresh one begins
@@ -19,10 +20,12 @@ from typing import NamedTuple
 
 import structlog
 
+from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.sqlite.faults import is_damage
-from btc_price_tracker.store.sqlite.lock import Lock
+from btc_price_tracker.store.sqlite.lock import Lock, lock_of
 from btc_price_tracker.store.sqlite.schema import migrate, refuse_foreign
 
+_MAGIC = b"SQLite format 3\x00"  # sqlite.org/fileformat.html, 1.3.1
 BUSY_TIMEOUT = 5.0  # seconds to wait for another program, such as a backup, to let go
 
 _log = structlog.get_logger(__name__)
@@ -40,6 +43,7 @@ class OpenFile(NamedTuple):
 def open_file(path: Path) -> OpenFile:
     """Open or begin the file. Blocks. Raises StoreError, OSError or sqlite3.Error."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    _refuse_what_is_none(path)
     with ExitStack() as undo:
         lock = Lock(path)
         undo.callback(lock.release, clean=False)
@@ -59,6 +63,14 @@ def open_file(path: Path) -> OpenFile:
         reader, charter = (undo.enter_context(closing(_reading(path))) for _ in range(2))
         undo.pop_all()
     return OpenFile(writer, reader, charter, lock)
+
+
+def _refuse_what_is_none(path: Path) -> None:
+    """Raise StoreError for a file that never was a database of ours: it isn't damaged, STORE_URL names it in error."""
+    if path.is_file() and not lock_of(path).exists():
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) not in (b"", _MAGIC):
+                raise StoreError(f"{path} is no database; name another file in STORE_URL, or move it away")
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -10,6 +10,11 @@ from btc_price_tracker.store import StoreError
 _CLEAN = b"closed\n"
 
 
+def lock_of(path: Path) -> Path:
+    """Where the lock of a file lies: once made, it stays."""
+    return path.with_name(f"{path.name}.lock")
+
+
 class Lock:
     """The right to a file, held until released or until the process dies, however it dies.
 
@@ -20,7 +25,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         """Raises StoreError where another holds it, OSError where it can't be made."""
-        self._file = path.with_name(f"{path.name}.lock").open("ab+", buffering=0)
+        self._file = lock_of(path).open("ab+", buffering=0)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.was_released_clean = self._read() == _CLEAN
