@@ -20,7 +20,7 @@ from btc_price_tracker.web.metrics import Metrics
 from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, reply
-from btc_price_tracker.web.request_id import RequestId
+from btc_price_tracker.web.request_id import BLANKS, RequestId
 from btc_price_tracker.web.resume import GREATEST_ID, position
 from btc_price_tracker.web.stream import PriceStream, Streams
 from btc_price_tracker.web.views import (
@@ -55,7 +55,7 @@ def application(parts: Parts) -> ASGIApp:
 
     def stream(scope: Scope) -> PriceStream:
         headers = dict(reversed(scope["headers"]))  # of a field that comes twice, the first counts
-        last_event_id = headers.get(b"last-event-id", b"").decode("latin-1")
+        last_event_id = headers.get(b"last-event-id", b"").strip(BLANKS).decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
         wanted = position(last_event_id, query, parts.streams.hub.now())
         return PriceStream(parts.streams, wanted, browser=b"sec-fetch-mode" in headers)

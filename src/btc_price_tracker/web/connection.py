@@ -7,6 +7,7 @@ tests/web/test_server.py watches them): what connection_made sets, scope, url, h
 
 import asyncio
 import math
+from collections import deque
 from itertools import chain
 from typing import Any
 
@@ -21,6 +22,9 @@ HEAD_DEADLINE = 10.0  # seconds a client has for the head of a request
 HEAD_LIMIT = 16 * 1024  # bytes
 BODY_LIMIT = 1024 * 1024  # bytes of a request whose body nobody wants, until its connection is closed
 PIECE = 4096  # bytes parsed at a time: a crowd of requests in one packet wait as bytes, not as objects
+
+
+_NOWHERE: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 
 
 class Connection(HttpToolsProtocol):
@@ -65,23 +69,17 @@ class Connection(HttpToolsProtocol):
         self._received = 0
         self._await_head()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field of the head; those that trail a body are for nobody.
-
-        Blanks around a value are no part of it (RFC 9110, 5.5); the parser leaves those at its end.
-        """
-        if self._in_head:
-            super().on_header(name, value.rstrip(b" \t"))
-
     def on_headers_complete(self) -> None:
         """The request is here. Raises ValueError, which is bad HTTP to the parser, where its head is too large."""
         self._due = math.inf
         self._in_head = False
         self._head_ended = True
-        if self._size_of_head() > HEAD_LIMIT:
+        # Only what came in several pieces can be too large: there is no need to add up every head.
+        if self._received > HEAD_LIMIT - 2 * PIECE and self._size_of_head() > HEAD_LIMIT:
             self._refuse(_too_large())
             raise ValueError("the head is too large")
         super().on_headers_complete()
+        self.headers = _NOWHERE  # type: ignore[assignment] # uvicorn adds what trails the body, without end
         exchange = Exchange(self.transport, self.cycle)
         self.scope["extensions"] = {EXCHANGE: exchange}  # type: ignore[dict-item] # a value of ours under a key of ours
 

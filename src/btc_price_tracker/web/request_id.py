@@ -7,6 +7,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from btc_price_tracker.telemetry.logs import REQUEST_ID
 
+BLANKS = b" \t"  # around the value of a field they are no part of it (RFC 9110, 5.5), though the parser leaves some
 _SANE = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
 
 
@@ -44,6 +45,6 @@ class RequestId:
 def _callers(scope: Scope) -> str | None:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     for name, value in headers:
-        if name == b"x-request-id" and _SANE.fullmatch(value):
+        if name == b"x-request-id" and _SANE.fullmatch(value := value.strip(BLANKS)):
             return value.decode()
     return None
