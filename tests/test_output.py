@@ -69,7 +69,8 @@ def test_an_early_control_c_ends_a_command_without_a_traceback() -> None:
 
 
 def test_what_is_logged_during_an_export_is_no_part_of_it(tmp_path: Path) -> None:
-    (tmp_path / "prices.db").write_bytes(b"no database" * 1000)
+    (tmp_path / "prices.db").write_bytes(b"no database any more" * 1000)
+    (tmp_path / "prices.db.lock").write_bytes(b"4711\n")  # of one who was killed
     result = run("export", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
     assert result.stdout == HEADER + "\n"
     assert "store file is damaged" in result.stderr

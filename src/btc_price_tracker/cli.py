@@ -6,20 +6,18 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from btc_price_tracker import __version__
+from btc_price_tracker.flags import DEMO, add_flags
 
 if TYPE_CHECKING:
     from btc_price_tracker.settings import Settings
     from btc_price_tracker.store import Store
 
 PROGRAM = "btc-price-tracker"
-# Only these sources were recorded, and recorded prices are never mixed with a real history. A price a second is a
-# minute of history each at the default speed.
-DEMO = {"sources": "coinbase,kraken,binanceus,coingecko", "store_url": "memory://", "interval": "1"}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -55,7 +53,7 @@ def _parse_and_run(words: Sequence[str]) -> int:
         subparser = commands.add_parser(name, help=summary, description=summary)
         subparser.set_defaults(command=command)
         if name in words:  # else nobody looks at its flags, and the settings take their time to import
-            _add_flags(subparser, name)
+            add_flags(subparser, name)
     parsed = vars(parser.parse_args(words))
     return _run(parsed.pop("command"), {name: value for name, value in parsed.items() if value is not None})
 
@@ -140,49 +138,6 @@ _COMMANDS = {
 }
 
 
-def _add_flags(parser: argparse.ArgumentParser, name: str) -> None:
-    if name == "history":
-        _add_history_flags(parser)
-        return
-    parser.usage = f"{parser.prog} [options]"
-    if name == "demo":
-        parser.add_argument(
-            "--speed", type=_speed, default="60", help="how many times as fast as it was (default: 60)"
-        )
-    if name in ("export", "import"):
-        parser.usage += " [file]"
-        parser.add_argument("file", nargs="?", default="-", help="path; - for the standard stream (default)")
-        parser.add_argument(
-            "--format", choices=("csv", "jsonl"), default="csv", help="jsonl has every quote, too"
-        )
-    _add_settings(parser, DEMO if name == "demo" else {})
-
-
-def _add_history_flags(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "url", nargs="?", default="http://localhost:8082", help="of the server (default: %(default)s)"
-    )
-    for flag, words in (("--since", "from this moment on"), ("--until", "up to and including this moment")):
-        parser.add_argument(
-            flag, type=_moment, help=f"{words}: seconds since the epoch, or like 2026-11-22T09:30"
-        )
-    parser.add_argument(
-        "--interval", choices=("1m", "5m", "15m", "1h", "4h", "1d"), help="candles of this width"
-    )
-    parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
-
-
-def _add_settings(parser: argparse.ArgumentParser, defaults: Mapping[str, str]) -> None:
-    """A flag for every setting; `defaults` are a command's own."""
-    from btc_price_tracker.settings import Settings
-
-    for field, info in Settings.model_fields.items():
-        default = defaults.get(field) or ("" if info.default_factory else _plain(info.default))
-        words = f"{info.description} (default: {default})" if default else f"{info.description}"
-        metavar = "URL" if field.endswith("_url") else field.split("_")[-1].upper()
-        parser.add_argument(f"--{field.replace('_', '-')}", metavar=metavar, help=words.replace("%", "%%"))
-
-
 def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int:
     """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
     from btc_price_tracker.past import HistoryError
@@ -236,27 +191,3 @@ def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Corouti
             structlog.get_logger(__name__).exception("a part of the server failed, so it ends")
             return 1
     return 0
-
-
-def _speed(text: str) -> str:
-    with suppress(ValueError):
-        if 0 < float(text) <= 3600:
-            return text
-    raise argparse.ArgumentTypeError("give a number above 0 and up to 3600")
-
-
-def _moment(text: str) -> str:
-    from btc_price_tracker.past import moment
-
-    try:
-        return str(moment(text))
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{error}; give seconds since the epoch, or like 2026-11-22T09:30"
-        ) from None
-
-
-def _plain(default: object) -> str:
-    if default is None:
-        return ""
-    return ",".join(default) if isinstance(default, tuple) else str(default)
