@@ -38,8 +38,7 @@ def _names(value: object) -> object:
 
 
 def _known_sources(names: tuple[str, ...]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in SOURCES]
-    if unknown:
+    if not SOURCES.keys() >= set(names):
         raise ValueError(f"give names out of {', '.join(SOURCES)}")
     if not names:
         raise ValueError(f"name at least one of {', '.join(SOURCES)}")

@@ -23,7 +23,6 @@ HEAD_LIMIT = 16 * 1024  # bytes
 BODY_LIMIT = 1024 * 1024  # bytes of a request whose body nobody wants, until its connection is closed
 PIECE = 4096  # bytes parsed at a time: a crowd of requests in one packet wait as bytes, not as objects
 
-
 _NOWHERE: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 
 
@@ -79,7 +78,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(_too_large())
             raise ValueError("the head is too large")
         super().on_headers_complete()
-        self.headers = _NOWHERE  # type: ignore[assignment] # uvicorn adds what trails the body, without end
+        self.headers = _NOWHERE  # type: ignore[assignment] # uvicorn would keep what trails the body, without end
         exchange = Exchange(self.transport, self.cycle)
         self.scope["extensions"] = {EXCHANGE: exchange}  # type: ignore[dict-item] # a value of ours under a key of ours
 

@@ -115,7 +115,7 @@ class PriceStream:
         A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all. When
         this returns, every byte is with the kernel.
         """
-        hub = self._streams.hub
+        hub, store = self._streams.hub, self._streams.store
         if exchange is not None:
             exchange.hold_nothing_back()
         await _deliver(send, b"")
@@ -126,13 +126,11 @@ class PriceStream:
         try:
             while start.after < self._streams.ring.floor and not (_is_closing(exchange) or hub.draining):
                 # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
-                page = await anext(self._streams.store.since(start.after, hub.head), None)
+                page = await anext(store.since(start.after, hub.head), None)
                 if page is None:
                     break  # the store has lost it too: the hub will say so
-                dropped = (
-                    await self._streams.store.span()
-                ).dropped  # perhaps while the client took the page before
-                lost = Hole(start.after + 1, min(dropped, page[0].id - 1))
+                # Retention goes on while a client takes its time.
+                lost = Hole(start.after + 1, min((await store.span()).dropped, page[0].id - 1))
                 await _deliver(send, _frames(start.after, page, [lost, *self._streams.holes]))
                 start.after = page[-1].id
         except StoreError as error:
