@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import mean, median
+from statistics import median
 from typing import NamedTuple
 
-from measures import FanOut, at_rest, cost_of_a_price, crowd, fan_out
+from measures import Crowd, FanOut, at_rest, cost_of_a_price, crowd, fan_out
 from subjects import Subject
 from table import Figure, section
 
@@ -53,20 +53,35 @@ async def rest(plan: Plan, subjects: Subjects) -> list[Figure]:
 
 
 async def crowds(plan: Plan, subjects: Subjects) -> list[Figure]:
-    least = await crowd(subjects.floor, plan.streams)
-    it = await crowd(subjects.ours, plan.streams, newcomers=100)
-    most = await crowd(subjects.rival, plan.fewer)
-    named = ((subjects.floor, least), (subjects.ours, it), (subjects.rival, most))
+    columns: list[list[Crowd]] = [[], [], []]
+    sizes = (plan.streams, plan.streams, plan.fewer)
+    named = (subjects.floor, subjects.ours, subjects.rival)
+    for _ in range(plan.rounds):
+        for subject, streams, column in zip(named, sizes, columns, strict=True):
+            column.append(await crowd(subject, streams, newcomers=100 if subject is subjects.ours else 0))
+    least, it, most = (_typical(column) for column in columns)
     section(
-        f"{plan.streams} streams open and are idle ({plan.fewer} of the last server, so that it keeps up)",
+        f"{plan.streams} streams open and are idle ({plan.fewer} of the last server, so that it keeps up): "
+        f"medians of {plan.rounds} alternating rounds",
         ["server", "µs CPU per connect", "KiB per stream"],
-        [[subject.name, f"{each.connect:.0f}", f"{each.kib:.2f}"] for subject, each in named],
+        [
+            [subject.name, f"{each.connect:.0f}", f"{each.kib:.2f}"]
+            for subject, each in zip(named, (least, it, most), strict=True)
+        ],
     )
     return [
         Figure("CPU per connect", it.connect, 250, "µs"),
         Figure("memory per open stream", it.kib, 0.6, "KiB"),
         Figure(f"first price of a new stream, {plan.streams} idle", it.first_price, 20, "ms"),
     ]
+
+
+def _typical(crowds: Sequence[Crowd]) -> Crowd:
+    return Crowd(
+        kib=median(each.kib for each in crowds),
+        connect=median(each.connect for each in crowds),
+        first_price=median(each.first_price for each in crowds),
+    )
 
 
 async def delivery(plan: Plan, subjects: Subjects) -> list[Figure]:
@@ -119,20 +134,24 @@ def compared(name: str, rounds: Sequence[Round], of: Callable[[Round], FanOut]) 
 
 async def flatness(plan: Plan, subjects: Subjects) -> list[Figure]:
     """A price costs the same however many listen: asking three sources. What each stream adds should be flat."""
-    price = await cost_of_a_price(subjects.ours, plan.seconds)
-    rows, added = [], []
-    for streams in plan.sizes:
-        before = await fan_out(subjects.ours, streams, plan.seconds)
-        least = await fan_out(subjects.floor, streams, plan.seconds)
-        after = await fan_out(subjects.ours, streams, plan.seconds)
-        it = mean([before.microseconds, after.microseconds])
-        added.append(it - price * 1000 / streams)
-        cells = (least.microseconds, it, added[-1])
-        rows.append([str(streams), *(f"{cell:.2f}" for cell in cells)])
+    prices: list[float] = []
+    least: dict[int, list[float]] = {streams: [] for streams in plan.sizes}
+    whole: dict[int, list[float]] = {streams: [] for streams in plan.sizes}
+    for _ in range(plan.rounds):
+        prices.append(await cost_of_a_price(subjects.ours, plan.seconds))
+        for streams in plan.sizes:
+            least[streams].append((await fan_out(subjects.floor, streams, plan.seconds)).microseconds)
+            whole[streams].append((await fan_out(subjects.ours, streams, plan.seconds)).microseconds)
+    price = median(prices)
+    added = {streams: median(whole[streams]) - price * 1000 / streams for streams in plan.sizes}
     section(
-        f"µs CPU per event by the number of streams (a price costs {price:.1f} ms where nobody listens)",
+        f"µs CPU per event by the number of streams, medians of {plan.rounds} alternating rounds "
+        f"(a price costs {price:.1f} ms where nobody listens)",
         ["streams", "C floor", "btc-price-tracker", "without the price itself"],
-        rows,
+        [
+            [str(n), f"{median(least[n]):.2f}", f"{median(whole[n]):.2f}", f"{added[n]:.2f}"]
+            for n in plan.sizes
+        ],
     )
-    spread = (max(added) / min(added) - 1) * 100
+    spread = (max(added.values()) / min(added.values()) - 1) * 100
     return [Figure(f"flat from {min(plan.sizes)} to {max(plan.sizes)} streams, within", spread, 15, "%")]

@@ -25,7 +25,7 @@ from table import Figure, section
 RESERVE = 1000  # descriptors that a process needs besides its streams
 BUSY = 0.7  # load average above which others disturb the measure
 
-FULL = Plan(10_000, 4000, (1000, 5000, 15_000), rounds=5, seconds=6, idle=20, starts=3, limit=480)
+FULL = Plan(10_000, 4000, (1000, 5000, 15_000), rounds=5, seconds=6, idle=20, starts=3, limit=900)
 QUICK = Plan(4000, 2000, (1000, 4000), rounds=1, seconds=3, idle=4, starts=1, limit=85)
 
 
