@@ -37,7 +37,7 @@ from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.api import Parts, application
 from btc_price_tracker.web.server import listen, server
-from btc_price_tracker.web.stream import Streams
+from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.views import SourceView, source_views
 
 A_DAY = 86400  # seconds

@@ -53,7 +53,7 @@ def gap(first: int, last: int) -> bytes:
 
 
 def heartbeat(timestamp: int) -> bytes:
-    """A `heartbeat` event: a named event, since a page can't see comments (production.md A2)."""
+    """A `heartbeat` event: a named event, since EventSource shows a page no comments."""
     return _event(b"heartbeat", {"timestamp": timestamp})
 
 

@@ -79,7 +79,7 @@ class Judged(Struct, frozen=True):
 
 
 class Tick(Struct, frozen=True):
-    """What we publish. `id` is the time of publication in ms, strictly increasing (DESIGN 1)."""
+    """What we publish. `id` is the time of publication in ms, strictly increasing (docs/decisions/ids-and-gaps.md)."""
 
     id: int
     price: Decimal  # exact to the cent

@@ -1,4 +1,4 @@
-"""A database that can't be reached when the service starts: prices needn't wait for it (DESIGN 6)."""
+"""A database that can't be reached when the service starts: prices needn't wait for it."""
 
 import asyncio
 import time

@@ -30,7 +30,7 @@ class Hole(NamedTuple):
 
 
 class Outbox:
-    """Writes each tick before it is published, unless the store fails: prices go on without it (DESIGN 6).
+    """Writes each tick before it is published, unless the store fails: prices go on without it.
 
     A tick that a store never takes holds up those behind it, until it is the oldest that overflows: whatever a
     bug may be, it costs history, never the price.

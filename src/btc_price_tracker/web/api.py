@@ -22,7 +22,8 @@ from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.request_id import BLANKS, RequestId
 from btc_price_tracker.web.resume import GREATEST_ID, position
-from btc_price_tracker.web.stream import PriceStream, Streams
+from btc_price_tracker.web.shared import Streams
+from btc_price_tracker.web.stream import PriceStream
 from btc_price_tracker.web.views import (
     Liveness,
     Provenance,

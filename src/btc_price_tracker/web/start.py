@@ -4,10 +4,10 @@ import random
 from dataclasses import dataclass
 
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Store, StoreError
 from btc_price_tracker.web.resume import Kind, Position
+from btc_price_tracker.web.shared import Streams
 
 
 @dataclass(slots=True)
@@ -24,11 +24,12 @@ def is_recent(position: Position, ring: Ring) -> bool:
     return position.kind is Kind.NOW or position.after >= ring.first > 0
 
 
-def begin(position: Position, hub: Hub, ring: Ring, known_from: int = 0) -> Start:
+def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
     """Turn a position into a start, with a `gap` where something can't be replayed.
 
     What came before the id `known_from` + 1 can't.
     """
+    hub, ring = shared.hub, shared.ring
     opening = sse.retry(int(random.uniform(2000, 5000)))  # jittered: native EventSource has none of its own
     kind, after, lost = position
     is_strange = kind is Kind.ID and after > hub.head  # an id that isn't ours, or not any more
@@ -45,10 +46,10 @@ def begin(position: Position, hub: Hub, ring: Ring, known_from: int = 0) -> Star
     return Start(start, opening)
 
 
-async def locate(position: Position, hub: Hub, ring: Ring, store: Store) -> Start:
+async def locate(position: Position, shared: Streams) -> Start:
     """Begin with what the store knows of the time before the ring, where that is needed."""
-    known_from = 0 if is_recent(position, ring) else await _known_from(position.kind, store)
-    return begin(position, hub, ring, known_from)
+    recent = is_recent(position, shared.ring)
+    return begin(position, shared, 0 if recent else await _known_from(position.kind, shared.store))
 
 
 async def _known_from(kind: Kind, store: Store) -> int:
