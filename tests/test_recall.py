@@ -1,7 +1,6 @@
 """A start has what it could read of history, without a hole, and says where that begins."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -38,9 +37,9 @@ class Failing(MemoryStore):
         self._try("newest")
         return await super().newest(limit)
 
-    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
-        self._try("since")
-        return super().since(after, until, page)
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        self._try("page")
+        return await super().page(after, until, limit)
 
 
 async def filled(*fails: str) -> Failing:
@@ -75,7 +74,7 @@ async def test_an_empty_store_has_no_last_price_and_hides_nothing() -> None:
 @pytest.mark.parametrize("error", [StoreError("no answer in time"), KeyError("price")], ids=repr)
 @pytest.mark.parametrize(
     ("fails", "held", "floor"),
-    [("since", IDS[-PAGE:], IDS[-PAGE] - 1), ("newest", [], IDS[-1]), ("span", [], NOW - 1)],
+    [("page", IDS[-PAGE:], IDS[-PAGE] - 1), ("newest", [], IDS[-1]), ("span", [], NOW - 1)],
 )
 async def test_where_the_store_fails_it_has_what_was_read_by_then(
     fails: str, held: list[int], floor: int, error: Exception

@@ -12,6 +12,7 @@ import msgspec
 from btc_price_tracker.price.model import CENT, Status, Tick
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.amounts import check_cents
+from btc_price_tracker.store.paging import pages
 
 COLUMNS = ("id", "timestamp", "price", "status", "sources", "spread", "age", "method")  # as in GET /prices
 BATCH = 5_000  # ticks in one transaction
@@ -58,7 +59,7 @@ async def export(store: Store, to: TextIO, form: str) -> int:
     count = 0
     if form == "csv":
         to.write(",".join(COLUMNS) + "\n")
-    async for page in store.since(0):
+    async for page in pages(store, 0):
         if form == "csv":
             to.writelines(map(_as_csv, page))
         else:

@@ -8,6 +8,7 @@ import pytest
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, Store, StoreError, mongodb, open_store
+from btc_price_tracker.store.paging import pages
 
 DURABLE = ("snapshot", "sqlite", "postgresql", "mongodb")
 STORES = ("memory", *DURABLE)
@@ -40,7 +41,7 @@ def ticks(*tick_ids: int) -> list[Tick]:
 
 async def read(store: Store, after: int, until: int | None = None, page: int = 500) -> list[int]:
     """The ids of all pages, joined."""
-    return [tick.id async for ticks in store.since(after, until, page) for tick in ticks]
+    return [tick.id async for ticks in pages(store, after, until, page) for tick in ticks]
 
 
 @pytest.fixture(params=STORES)
@@ -120,15 +121,15 @@ async def test_numbers_that_are_no_ids_find_nothing(store: Store) -> None:
 
 async def test_pages_are_full_but_for_the_last_and_never_empty(store: Store) -> None:
     await store.append(ticks(*range(1, 7)))
-    assert [len(page) async for page in store.since(0, page=4)] == [4, 2]
-    assert [len(page) async for page in store.since(0, page=3)] == [3, 3]
-    assert [len(page) async for page in store.since(6, page=3)] == []
+    assert [len(page) async for page in pages(store, 0, size=4)] == [4, 2]
+    assert [len(page) async for page in pages(store, 0, size=3)] == [3, 3]
+    assert [len(page) async for page in pages(store, 6, size=3)] == []
 
 
 async def test_pages_and_the_newest_leave_the_quotes_out(store: Store) -> None:
     await store.append([tick(1, quotes=QUOTES)])
     assert await store.newest(1) == [tick(1)]
-    assert [page async for page in store.since(0)] == [[tick(1)]]
+    assert [page async for page in pages(store, 0)] == [[tick(1)]]
 
 
 async def test_newest_gives_at_most_as_many_as_asked_for(store: Store) -> None:
@@ -143,7 +144,7 @@ async def test_what_is_appended_while_a_reader_is_between_pages_is_part_of_what_
 ) -> None:
     await store.append(ticks(1, 2))
     seen: list[int] = []
-    async for page in store.since(0, page=2):
+    async for page in pages(store, 0, size=2):
         seen += [tick.id for tick in page]
         if len(seen) < 10:
             await store.append(ticks(seen[-1] + 1, seen[-1] + 2))
@@ -152,18 +153,18 @@ async def test_what_is_appended_while_a_reader_is_between_pages_is_part_of_what_
 
 async def test_a_short_page_is_the_end_whatever_is_appended_after_it(store: Store) -> None:
     await store.append(ticks(1, 2, 3))
-    pages = store.since(0, page=2)
-    assert [len(await anext(pages)), len(await anext(pages))] == [2, 1]
+    reader = pages(store, 0, size=2)
+    assert [len(await anext(reader)), len(await anext(reader))] == [2, 1]
     await store.append(ticks(4))
-    assert [page async for page in pages] == []
+    assert [page async for page in reader] == []
 
 
 async def test_a_reader_between_pages_doesnt_hold_up_pruning_and_goes_on_behind_it(store: Store) -> None:
     await store.append(ticks(*range(1, 11)))
-    pages = store.since(0, page=2)
-    assert [tick.id for tick in await anext(pages)] == [1, 2]
+    reader = pages(store, 0, size=2)
+    assert [tick.id for tick in await anext(reader)] == [1, 2]
     assert await store.prune(8) == 7
-    assert [tick.id for tick in await anext(pages)] == [8, 9]
+    assert [tick.id for tick in await anext(reader)] == [8, 9]
 
 
 async def test_pruning_drops_what_is_older_and_remembers_how_far(store: Store) -> None:

@@ -6,6 +6,7 @@ import signal
 import asyncpg
 
 from btc_price_tracker.store import open_store
+from btc_price_tracker.store.paging import pages
 from btc_price_tracker.testing import ManualClock
 from databases.postgres import PostgresServer, running
 from live import Client, Live, live
@@ -37,7 +38,7 @@ async def test_prices_follow_the_primary_to_the_standby_that_takes_over() -> Non
                     assert await client.prices(1) == ids[-1:]
                 assert not fails(service)
             store = await open_store(standby.url(database), capacity=1)
-            assert [tick.id async for page in store.since(0) for tick in page] == ids
+            assert [tick.id async for page in pages(store, 0) for tick in page] == ids
             await store.close()
 
 

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from btc_price_tracker.store import open_store
+from btc_price_tracker.store.paging import pages
 from proofs.reader import Reader, request
 
 PUBLISHER = Path(__file__).with_name("publisher.py")
@@ -93,7 +94,7 @@ async def test_whatever_anybody_saw_survives_kill_9_in_order_and_once(
                 store_size=RING,
             )
     store = await open_store(url, capacity=1)
-    stored = [tick.id async for page in store.since(0) for tick in page]
+    stored = [tick.id async for page in pages(store, 0) for tick in page]
     await store.close()
     assert stored == sorted(set(stored))
     assert len(stored) > ROUNDS

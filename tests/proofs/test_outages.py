@@ -21,6 +21,7 @@ from structlog.testing import capture_logs
 from btc_price_tracker.playback import Playback, Script
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.store import open_store
+from btc_price_tracker.store.paging import pages
 from btc_price_tracker.testing import ManualClock, eventually
 from databases.postgres import PostgresServer
 from live import Client, Live, a_tick, live
@@ -198,7 +199,7 @@ async def retries(service: Live, times: int = 3) -> None:
 
 async def stored(place: Place) -> list[int]:
     store = place.service.service.outbox._store
-    return [tick.id async for page in store.since(0) for tick in page]
+    return [tick.id async for page in pages(store, 0) for tick in page]
 
 
 @pytest.mark.parametrize(("kind", "outage", "reason"), OUTAGES, ids=[each[1].__name__ for each in OUTAGES])

@@ -7,6 +7,7 @@ import pytest
 from btc_price_tracker.store import Span, Store, StoreError
 from btc_price_tracker.store.late import HOLDS, LateStore
 from btc_price_tracker.store.memory import MemoryStore
+from btc_price_tracker.store.paging import pages
 from live import a_tick
 
 
@@ -63,7 +64,7 @@ async def test_it_fails_until_it_can_be_opened() -> None:
     door.time += HOLDS
     await store.append([a_tick(1)])
     assert (await store.span())[:2] == (1, 1)
-    assert [tick.id async for page in store.since(0) for tick in page] == [1]
+    assert [tick.id async for page in pages(store, 0) for tick in page] == [1]
     assert await store.get(1) == a_tick(1)
     assert await store.newest(5) == [a_tick(1)]
     assert len(await store.candles(60, 0, 100, 5)) == 1

@@ -17,6 +17,7 @@ from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
 from btc_price_tracker.store.mongodb import MongoStore, faults
 from btc_price_tracker.store.mongodb.history import History
+from btc_price_tracker.store.paging import pages
 from databases.mongo import MongoServer
 from databases.told import SECRET, told
 
@@ -53,7 +54,7 @@ async def another_client(url: str) -> AsyncIterator[Any]:
 
 
 async def ids(store: MongoStore) -> list[int]:
-    return [tick.id async for page in store.since(0) for tick in page]
+    return [tick.id async for page in pages(store, 0) for tick in page]
 
 
 async def ttl(url: str) -> int | None:

@@ -11,6 +11,7 @@ import pytest
 
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.postgres import PostgresStore, connections, rows, schema
 from btc_price_tracker.store.postgres.window import WINDOW
 from databases.postgres import PASSWORD, PostgresServer
@@ -54,7 +55,7 @@ async def another_client(url: str) -> AsyncIterator["asyncpg.Connection[asyncpg.
 
 
 async def ids(store: PostgresStore) -> list[int]:
-    return [tick.id async for page in store.since(0) for tick in page]
+    return [tick.id async for page in pages(store, 0) for tick in page]
 
 
 async def query(url: str, statement: str) -> list[object]:

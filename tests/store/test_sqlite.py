@@ -18,6 +18,7 @@ from structlog.testing import capture_logs
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.sqlite import SqliteStore, candles, rows
 from btc_price_tracker.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
 
@@ -45,7 +46,7 @@ async def opened(path: Path) -> AsyncIterator[SqliteStore]:
 
 
 async def ids(store: SqliteStore) -> list[int]:
-    return [tick.id async for page in store.since(0) for tick in page]
+    return [tick.id async for page in pages(store, 0) for tick in page]
 
 
 def put(path: Path, body: bytes) -> None:

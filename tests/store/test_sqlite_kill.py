@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from btc_price_tracker.store import open_store
+from btc_price_tracker.store.paging import pages
 
 ROUNDS = 20
 
@@ -53,7 +54,7 @@ async def test_every_acknowledged_tick_survives_kill_9_in_order_and_once(tmp_pat
     for _ in range(ROUNDS):
         acknowledged = serve_and_kill(path, chance.randint(1, 40))
         store = await open_store(f"sqlite:///{path}", capacity=1)  # at once: the lock died with its holder
-        kept = [tick.id async for page in store.since(0) for tick in page]
+        kept = [tick.id async for page in pages(store, 0) for tick in page]
         last = await store.get(kept[-1])
         await store.close()
         assert kept == [*range(1, len(kept) + 1)]

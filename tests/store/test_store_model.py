@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, Store, open_store
+from btc_price_tracker.store.paging import pages
 
 ids = st.integers(1, 20)  # few, so that they meet again
 quotes = st.sampled_from([(), (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)])
@@ -94,7 +95,7 @@ class StoreModel(RuleBasedStateMachine):
 
 
 async def read(store: Store, after: int, until: int | None, page: int) -> list[int]:
-    return [tick.id async for ticks in store.since(after, until, page) for tick in ticks]
+    return [tick.id async for ticks in pages(store, after, until, page) for tick in ticks]
 
 
 TestStoreModel = StoreModel.TestCase

@@ -1,6 +1,6 @@
 """Durable history: the Store protocol and the place where a URL becomes a store."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import NamedTuple, Protocol
 
@@ -54,12 +54,8 @@ class Store(Protocol):
     async def newest(self, limit: int) -> list[Tick]:
         """The last `limit` ticks, oldest first, without their quotes."""
 
-    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
-        """Ticks with after < id (≤ until), oldest first, without quotes, in pages of at most `page`.
-
-        What is appended while a reader iterates is part of what it reads: the iteration ends at a page that
-        is short. Nothing is held between pages, so a reader may take its time.
-        """
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """What roll_up() gives for candles of `seconds` that begin in [first, last] s, the oldest `limit` of them."""

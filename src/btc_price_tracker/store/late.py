@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
@@ -42,10 +42,9 @@ class LateStore:
         """See Store."""
         return await (await self._opened()).newest(limit)
 
-    async def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """See Store."""
-        async for ticks in (await self._opened()).since(after, until, page):
-            yield ticks
+        return await (await self._opened()).page(after, until, limit)
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """See Store."""

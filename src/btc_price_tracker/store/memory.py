@@ -2,7 +2,6 @@
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import AsyncIterator
 from itertools import islice
 
 from msgspec.structs import replace
@@ -11,7 +10,6 @@ from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Span, StoreError
 from btc_price_tracker.store.amounts import check_cents
-from btc_price_tracker.store.paging import keyset
 from btc_price_tracker.store.rollup import arguments
 
 
@@ -51,9 +49,12 @@ class MemoryStore:
         self._check_open()
         return self._bare(max(0, len(self._ids) - limit), len(self._ids))
 
-    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
-        """Pages of ticks with after < id (≤ until)."""
-        return keyset(self._page, after, until, page)
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
+        self._check_open()
+        start = bisect_right(self._ids, after)
+        stop = len(self._ids) if until is None else bisect_right(self._ids, until)
+        return self._bare(start, min(stop, start + limit))
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
@@ -78,12 +79,6 @@ class MemoryStore:
     def held(self) -> list[Tick]:
         """All ticks with their quotes, in any order, which takes no time to speak of."""
         return list(self._ticks.values())
-
-    async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
-        self._check_open()
-        start = bisect_right(self._ids, after)
-        stop = len(self._ids) if until is None else bisect_right(self._ids, until)
-        return self._bare(start, min(stop, start + page))
 
     def _bare(self, start: int, stop: int) -> list[Tick]:
         return [replace(self._ticks[tick_id], quotes=()) for tick_id in self._ids[start:stop]]

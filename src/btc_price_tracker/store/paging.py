@@ -1,23 +1,24 @@
 """Long reads as many short ones: keyset paging on the id, the same for every store."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store
 
-ReadPage = Callable[[int, int | None, int], Awaitable[list[Tick]]]
 PAGE = 500  # ticks
 
 
-async def keyset(read: ReadPage, after: int, until: int | None, page: int) -> AsyncIterator[list[Tick]]:
-    """Pages of `read(after, until, page)`, each begun where the last one ended, up to the first short one.
+async def pages(
+    store: Store, after: int, until: int | None = None, size: int = PAGE
+) -> AsyncIterator[list[Tick]]:
+    """Ticks with after < id (≤ until), oldest first, without quotes, in pages of `size` up to the first short one.
 
     Each page is a query of its own, asked only when the reader comes for it: a slow reader holds one page of
-    memory and no cursor, no transaction, no connection.
+    memory and no cursor, no transaction, no connection. What is appended meanwhile is part of what it reads.
     """
-    while ticks := await read(after, until, page):
+    while ticks := await store.page(after, until, size):
         yield ticks
-        if len(ticks) < page:
+        if len(ticks) < size:
             return
         after = ticks[-1].id
 
@@ -36,7 +37,7 @@ async def newest_first(store: Store, limit: int, first: int) -> AsyncIterator[li
     until, width = ticks[0].id - 1, ticks[-1].id - ticks[0].id + 1
     while limit > 0 and until >= first:
         after = max(until - width, first - 1)
-        ticks = await _window(store, after, until)
+        ticks = await store.page(after, until, 2 * PAGE + 1)  # enough to see that they are too many
         if len(ticks) > 2 * PAGE:
             width //= 2
             continue
@@ -46,13 +47,3 @@ async def newest_first(store: Store, limit: int, first: int) -> AsyncIterator[li
             yield ticks[-limit:]
         limit -= len(ticks)
         until = after
-
-
-async def _window(store: Store, after: int, until: int) -> list[Tick]:
-    """Ticks with after < id ≤ until: all, or enough to see that they are too many."""
-    ticks: list[Tick] = []
-    async for page in store.since(after, until, PAGE):
-        ticks += page
-        if len(ticks) > 2 * PAGE:
-            break
-    return ticks

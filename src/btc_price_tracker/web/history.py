@@ -90,8 +90,9 @@ def install(app: FastAPI, store: Store, outbox: Outbox, now: Callable[[], int]) 
 async def _read(store: Store, after: int, until: int, limit: int) -> list[PriceView]:
     """At most `limit` prices with after < id ≤ until."""
     rows: list[PriceView] = []
-    async for page in store.since(after, until, min(limit, PAGE)):
-        rows += map(PriceView.of, page[: limit - len(rows)])
+    while page := await store.page(after, until, min(limit - len(rows), PAGE)):
+        rows += map(PriceView.of, page)
+        after = page[-1].id
         if len(rows) == limit:
             break
     return rows

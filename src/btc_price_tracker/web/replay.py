@@ -9,6 +9,7 @@ from btc_price_tracker.fanout import sse
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.outbox import Hole
+from btc_price_tracker.store.paging import PAGE
 from btc_price_tracker.web import asgi
 from btc_price_tracker.web.exchange import Exchange
 from btc_price_tracker.web.shared import Streams
@@ -34,8 +35,8 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
     try:
         while start.after < ring.floor and not (_is_closing(exchange) or hub.draining):
             # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
-            page = await anext(store.since(start.after, hub.head), None)
-            if page is None:
+            page = await store.page(start.after, hub.head, PAGE)
+            if not page:
                 break  # the store has lost it too: the hub will say so
             # Retention goes on while a client takes its time.
             lost = Hole(start.after + 1, min((await store.span()).dropped, page[0].id - 1))

@@ -1,7 +1,7 @@
 """mongodb:// — a document a tick, which the database expires by itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
@@ -18,7 +18,6 @@ from btc_price_tracker.store.mongodb.faults import attempt, unreadable_url
 from btc_price_tracker.store.mongodb.history import History
 from btc_price_tracker.store.mongodb.schema import migrate
 from btc_price_tracker.store.mongodb.ticks import Ticks
-from btc_price_tracker.store.paging import keyset
 
 STEP = 500  # ticks that are deleted in one command
 
@@ -69,9 +68,10 @@ class MongoStore:
         with self._attempt():
             return await self._ticks.newest(limit)
 
-    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
-        """Pages of ticks with after < id (≤ until), each a short query of its own."""
-        return keyset(self._page, after, until, page)
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
+        with self._attempt():
+            return await self._ticks.page(after, until, limit)
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
@@ -89,10 +89,6 @@ class MongoStore:
         """Let go of every connection."""
         self._closed = True
         await self._client.close()
-
-    async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
-        with self._attempt():
-            return await self._ticks.page(after, until, page)
 
     async def _prune_some(self, before: int) -> int:
         with self._attempt():

@@ -1,12 +1,10 @@
 """postgresql:// — a database that may have other users, among them other instances of this service."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError
-from btc_price_tracker.store.paging import keyset
 from btc_price_tracker.store.postgres import candles, rows
 from btc_price_tracker.store.postgres.connections import Connections
 from btc_price_tracker.store.postgres.partitions import Partitions
@@ -40,9 +38,9 @@ class PostgresStore:
         """The last `limit` ticks, oldest first, without their quotes."""
         return await self._connections.run(rows.newest, limit)
 
-    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
-        """Pages of ticks with after < id (≤ until), each a short query of its own."""
-        return keyset(self._page, after, until, page)
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
+        return await self._connections.run(rows.page, after, until, limit)
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
@@ -59,9 +57,6 @@ class PostgresStore:
     async def close(self) -> None:
         """Let go of every connection."""
         await self._connections.close()
-
-    async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
-        return await self._connections.run(rows.page, after, until, page)
 
 
 async def open_url(url: str, _limits: Limits) -> PostgresStore:

@@ -2,14 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError
-from btc_price_tracker.store.paging import keyset
 from btc_price_tracker.store.sqlite import candles, rows
 from btc_price_tracker.store.sqlite.faults import store_error
 from btc_price_tracker.store.sqlite.file import open_file
@@ -49,9 +47,9 @@ class SqliteStore:
         """The last `limit` ticks, oldest first, without their quotes."""
         return await self._reader.run(rows.newest, limit)
 
-    def since(self, after: int, until: int | None = None, page: int = 500) -> AsyncIterator[list[Tick]]:
-        """Pages of ticks with after < id (≤ until), each a short query of its own."""
-        return keyset(self._page, after, until, page)
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
+        return await self._reader.run(rows.page, after, until, limit)
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
@@ -73,9 +71,6 @@ class SqliteStore:
 
     def _let_go(self) -> None:
         self._lock.release(clean=not any(lane.met_damage for lane in self._lanes))
-
-    async def _page(self, after: int, until: int | None, page: int) -> list[Tick]:
-        return await self._reader.run(rows.page, after, until, page)
 
 
 async def open_url(url: str, _limits: Limits) -> SqliteStore:
