@@ -2,7 +2,7 @@
 
     python bench/load.py PORT STREAMS PATH
 
-One JSON line once all are open, `{"open": N, "seconds": S}`; then one as soon as a price has come to every stream:
+An empty JSON object on a line once all are open; then a line as soon as a price has come to every stream:
 `{"events": N, "spread": MS, "lost": N}`, with the time from the first client's to the last one's, and how many streams
 have ended so far. It runs until it is ended.
 """
@@ -87,9 +87,8 @@ def say(line: dict[str, float]) -> None:
 
 def main(port: int, count: int, path: str) -> None:
     load = Load()
-    started = time.monotonic()
     load.open(port, count, path)
-    say({"open": count, "seconds": time.monotonic() - started})
+    say({})
     load.settle()
     while True:
         say(load.broadcast(count))

@@ -16,14 +16,13 @@ TICK = 1 / os.sysconf("SC_CLK_TCK")  # seconds
 
 
 class Cpu(NamedTuple):
-    """CPU time so far in seconds; the kernel knows the sum exactly and the parts to 10 ms."""
+    """CPU time so far in seconds; the kernel knows the sum exactly and the user's part to 10 ms."""
 
     total: float
     user: float
-    system: float
 
     def since(self, before: "Cpu") -> "Cpu":
-        return Cpu(self.total - before.total, self.user - before.user, self.system - before.system)
+        return Cpu(self.total - before.total, self.user - before.user)
 
 
 class Process:
@@ -42,13 +41,12 @@ class Process:
         return self._process.stdout
 
     def cpu(self) -> Cpu:
-        nanoseconds = ticks_user = ticks_system = 0
+        nanoseconds = ticks = 0
         for task in self._tasks():
             nanoseconds += int((task / "schedstat").read_text().split()[0])
             fields = (task / "stat").read_text().rpartition(")")[2].split()
-            ticks_user += int(fields[11])
-            ticks_system += int(fields[12])
-        return Cpu(nanoseconds / 1e9, ticks_user * TICK, ticks_system * TICK)
+            ticks += int(fields[11])
+        return Cpu(nanoseconds / 1e9, ticks * TICK)
 
     def memory(self) -> int:
         """Resident KiB."""

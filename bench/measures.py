@@ -25,7 +25,6 @@ class Failed(Exception):
 class FanOut:
     """One price a second to many streams; the CPU time is that of the whole server process tree."""
 
-    streams: int
     microseconds: float  # of CPU per delivered event
     user: float  # of these
     spread: float  # ms from the first client to the last, as the load client sees it
@@ -64,7 +63,6 @@ async def fan_out(subject: Subject, streams: int, seconds: float) -> FanOut:
             counts.append(line["events"])
     events = sum(counts)
     return FanOut(
-        streams,
         microseconds=cpu.total / events * 1e6,
         user=cpu.user / events * 1e6,
         spread=median(spreads),

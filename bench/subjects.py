@@ -32,7 +32,7 @@ class Subject:
 
 
 def ours(exchange: int) -> Subject:
-    """Our server as it is, asking three sources for every price, without limits that one client machine would hit."""
+    """Our server as it is, asking three sources for every price, with no limit on clients."""
     return Subject(
         "btc-price-tracker",
         [*program(), "serve"],
@@ -43,9 +43,6 @@ def ours(exchange: int) -> Subject:
             "SOURCES": ",".join(SOURCES),
             "HEARTBEAT": "3600",  # idle streams are to be idle
             "MAX_CLIENTS": "0",
-            "MAX_CLIENTS_PER_IP": "0",
-            "CONNECT_RATE": "0",
-            "CONNECT_RATE_PER_IP": "0",
             **source_urls(exchange, SOURCES),
         },
     )

@@ -104,6 +104,12 @@ def test_no_secret_in_a_url_is_shown(url: str) -> None:
     assert "hidden" not in result.stdout + result.stderr
 
 
+@pytest.mark.parametrize("retention", ["12h", "90d", "45s", "90m", "0"])
+def test_check_shows_a_retention_that_can_be_set(retention: str, tmp_path: Path) -> None:
+    shown = run("check", RETENTION=retention, STORE_URL=f"sqlite:///{tmp_path}/prices.db").stdout
+    assert f"RETENTION={retention}\n" in shown
+
+
 def test_check_says_why_a_store_does_not_open(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     result = run("check", STORE_URL=f"sqlite:///{tmp_path}/file/prices.db")
@@ -158,6 +164,15 @@ def test_export_and_import_move_history(tmp_path: Path) -> None:
     result = run("import", str(tmp_path / "prices.csv"), STORE_URL=store)
     assert (result.returncode, result.stderr) == (0, "1 prices read\n")
     assert run("export", STORE_URL=store).stdout == csv
+
+
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_bytes(b"id,price,status,sources,spread,age,method\n5,1.00,ok,3,3.10,0,\xff\n")
+    result = run("import", str(file), STORE_URL=f"sqlite:///{tmp_path}/prices.db")
+    assert result.returncode == 1
+    assert "the file is no UTF-8 text" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_an_export_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path: Path) -> None:

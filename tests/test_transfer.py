@@ -41,6 +41,14 @@ async def test_csv_keeps_everything_but_the_quotes() -> None:
     assert await (await moved("csv")).newest(10) == await (await moved("jsonl")).newest(10)
 
 
+async def test_an_amount_in_another_notation_is_kept_as_dollars_and_cents() -> None:
+    store = MemoryStore(10)
+    await take_in(store, [json.dumps(GOOD).replace('"price": 1,', '"price": 1E+5,')], "jsonl", NOW)
+    written = io.StringIO()
+    await export(store, written, "csv")
+    assert written.getvalue().splitlines()[1] == "5,0,100000.00,ok,1,0.00,0,x"
+
+
 async def test_what_is_kept_already_stays_as_it_is() -> None:
     store = await moved("jsonl")
     changed = "id,price,status,sources,spread,age,method\n1764000000123,1.00,ok,1,0.00,0,x\n"
@@ -99,6 +107,8 @@ GOOD = {"id": 5, "price": 1, "status": "ok", "sources": 1, "spread": 0, "age": 0
         ({"spread": "-1"}, "price or spread"),
         ({"price": "1.001"}, "exact to the cent"),
         ({"price": "0"}, "id or price"),
+        ({"method": "a,b"}, "its method has a comma"),
+        ({"method": "a\nb"}, "its method has a comma"),
         ({"age": 10**20}, "age"),
         ({"age": -1}, "age"),
         ({"sources": 10**20}, "sources"),

@@ -121,7 +121,7 @@ def _import(flags: dict[str, str]) -> int:
 
     now = SystemClock().now()
     path, form = flags.pop("file"), flags.pop("format")
-    with open(path) if path != "-" else nullcontext(sys.stdin) as file:
+    with open(path, encoding="utf-8") if path != "-" else nullcontext(sys.stdin) as file:
         count = asyncio.run(_with_store(flags, lambda store: take_in(store, file, form, now)))
     print(f"{count} prices read", file=sys.stderr)
     return 0

@@ -46,7 +46,7 @@ def moment(text: str) -> int:
 def fetch(url: str, query: dict[str, str]) -> Iterator[list[Row]]:
     """The server's answers, one after the other as they lead on; candles where the query has an interval.
 
-    Raises HistoryError where the server refuses, can't be reached or is another, and OutgoingError.
+    Raises HistoryError where the server refuses, can't be reached or isn't one of ours, and OutgoingError.
     """
     path = "/prices/candles" if "interval" in query else "/prices"
     following: httpx2.URL | None = _base(url, path).copy_merge_params({"limit": "10000", **query})

@@ -10,7 +10,7 @@ from rich.text import Text
 from btc_price_tracker import app
 from btc_price_tracker.masking import masked
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.settings import Settings
+from btc_price_tracker.settings import Settings, duration_text
 from btc_price_tracker.web.views import SourceView
 
 WIDE = 10_000  # characters
@@ -76,15 +76,11 @@ def _shown(name: str, value: object) -> str:
     """A setting as it may be printed: no key, no password."""
     if name.endswith("_url"):
         return masked(str(value))
-    if name == "retention":
-        return f"{int(str(value)) / 86400:g}d" if value else "0"
-    return (
-        ",".join(value)
-        if isinstance(value, tuple)
-        else f"{value:g}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if name == "retention" and isinstance(value, int):
+        return duration_text(value)
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _moment(tick_id: int) -> str:

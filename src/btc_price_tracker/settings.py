@@ -32,6 +32,14 @@ def _duration(value: object) -> object:
     return int(match[1]) * _SECONDS[match[2]] if match[1] else 0
 
 
+def duration_text(seconds: int) -> str:
+    """The setting that means so many seconds, in the largest unit that will do: `12h`."""
+    number, unit = next(
+        (seconds // size, unit) for unit, size in reversed(_SECONDS.items()) if seconds % size == 0
+    )
+    return f"{number}{unit}" if number else "0"
+
+
 def _names(value: object) -> object:
     """The items of a comma-separated list."""
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
@@ -100,7 +108,7 @@ Duration = Annotated[int, BeforeValidator(_duration)]
 class Settings(BaseSettings):
     """The settings of `serve`, validated together; frozen once made."""
 
-    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True, extra="ignore")
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8082, ge=0, le=65535, description="port to listen on; 0 picks a free one")
@@ -167,8 +175,9 @@ def load(flags: dict[str, str]) -> Settings:
 
     Raises SettingsError that names every fault at once.
     """
+    values: dict[str, Any] = {**flags}  # texts, as the environment has them: pydantic converts
     try:
-        return Settings(**flags)  # type: ignore[arg-type]  # texts, as the environment has them: pydantic converts
+        return Settings(**values)
     except ValidationError as error:
         raise SettingsError("\n".join(_fault(fault) for fault in error.errors())) from None
 

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import NamedTuple, TextIO
 
 import msgspec
+from msgspec.structs import replace
 
 from btc_price_tracker.price.model import CENT, Status, Tick
 from btc_price_tracker.store import Store
@@ -17,9 +18,10 @@ from btc_price_tracker.store.paging import pages
 COLUMNS = ("id", "timestamp", "price", "status", "sources", "spread", "age", "method")  # as in GET /prices
 BATCH = 5_000  # ticks in one transaction
 AHEAD = 60_000  # ms by which the clock of whoever gave an id may be ahead of ours
-DOLLARS = 10**12  # every amount is below this
-NUMBER = 10**9  # as are counts and ages: every store has room for these
-MOMENT = 10**16  # and the sources' own times and ages in ms
+# Below these, every store has room.
+MAX_DOLLARS = 10**12
+MAX_NUMBER = 10**9  # for counts, and ages in seconds
+MAX_MS = 10**16  # for a source's own time and age
 
 
 class Cell(NamedTuple):
@@ -40,7 +42,7 @@ CELLS = {
     "sources": _NUMBER,
     "spread": _DOLLARS,
     "age": _NUMBER,
-    "method": Cell("[^,]*", "method"),
+    "method": Cell(r'[^,"\r\n]*', "method"),
 }
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -83,13 +85,20 @@ async def take_in(store: Store, lines: Iterable[str], form: str, now: int) -> in
 
 
 def _ticks(lines: Iterable[str], form: str, last: int) -> Iterator[Tick]:
-    numbered = enumerate(lines, 1)
+    numbered = enumerate(_decoded(lines), 1)
     read = _csv_reader(next(numbered, (1, ""))[1]) if form == "csv" else _from_json
     for number, line in numbered:
         try:
             yield _in_range(read(line), last)
         except (ValueError, msgspec.MsgspecError) as error:
             raise TransferError(f"line {number}: {error}") from None
+
+
+def _decoded(lines: Iterable[str]) -> Iterator[str]:
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        raise TransferError(f"the file is no UTF-8 text ({error.reason})") from None
 
 
 def _batches(ticks: Iterator[Tick]) -> Iterator[list[Tick]]:
@@ -158,14 +167,16 @@ def _from_cells(*cells: str) -> Tick:
 def _from_json(line: str) -> Tick:
     """A tick within the bounds that the cells of a CSV file have by their patterns."""
     tick = _decoder.decode(line)
-    if not all(amount.is_finite() and 0 <= amount < DOLLARS for amount in (tick.price, tick.spread)):
+    if not all(amount.is_finite() and 0 <= amount < MAX_DOLLARS for amount in (tick.price, tick.spread)):
         raise ValueError("its price or spread is no amount in dollars and cents")
     check_cents(tick)
-    if not all(0 <= number < NUMBER for number in (tick.sources, tick.age)):
+    if not all(0 <= number < MAX_NUMBER for number in (tick.sources, tick.age)):
         raise ValueError("its count of sources or its age is out of range")
-    if not all(abs(moment) < MOMENT for said in tick.quotes for moment in (said.time or 0, said.age or 0)):
+    if not all(abs(moment) < MAX_MS for said in tick.quotes for moment in (said.time or 0, said.age or 0)):
         raise ValueError("the time or the age of a quote is out of range")
-    return tick
+    if not re.fullmatch(CELLS["method"].pattern, tick.method):
+        raise ValueError("its method has a comma, quotes or a line break")
+    return replace(tick, price=tick.price.quantize(CENT), spread=tick.spread.quantize(CENT))
 
 
 def _in_range(tick: Tick, last: int) -> Tick:

@@ -250,20 +250,6 @@ def test_a_source_in_trouble_says_its_own_fault_first(demo: Server, page: Page) 
     expect(page.locator("#sources li").nth(1)).to_contain_text("in reserve")
 
 
-def test_a_server_that_wants_a_token_is_told_so_to_the_reader(demo: Server, page: Page) -> None:
-    answer(page, "/sources", "{}", status=401)
-    page.goto(demo.url)
-    expect(page.locator("#sources-note")).to_contain_text("?access_token=")
-
-
-def test_a_token_in_the_address_goes_along_to_the_stream_and_the_sources(demo: Server, page: Page) -> None:
-    with (
-        page.expect_request(re.compile(r"/prices/stream\?.*access_token=secret")),
-        page.expect_request(re.compile(r"/sources\?access_token=secret")),
-    ):
-        page.goto(f"{demo.url}/?access_token=secret")
-
-
 def test_a_store_that_fails_is_said_as_long_as_it_does(demo: Server, page: Page) -> None:
     stream(page, "ok", "The reason.")
     store = {"fault": "the disk is full", "waiting": 7, "lost": 0}

@@ -26,7 +26,7 @@ STALL = 30.0  # seconds without progress before a laggard is closed
 
 def farewell(crowd: int = 0) -> bytes:
     """The last words to one stream of a crowd: a `retry:` by which at most 2,000 a second come back."""
-    return sse.retry(random.randint(1000, max(5000, crowd // 2)))
+    return sse.retry(random.randint(1000, 1000 + max(4000, crowd // 2)))
 
 
 class Hub:
@@ -234,7 +234,7 @@ class Hub:
                 self._begin_round()
 
     async def drain(self, window: float) -> None:
-        """End every stream cleanly, spread over `window` seconds, each with a `retry:` of its own.
+        """End every stream, spread over `window` seconds: cleanly, with a `retry:` of its own; a laggard is cut off.
 
         The spread and the jitter keep the clients from coming back all at once.
         """
@@ -247,7 +247,7 @@ class Hub:
             if everyone:
                 await self._clock.sleep(window / steps)
 
-    def _end(self, stream: Stream, farewell: bytes) -> None:
+    def _end(self, stream: Stream, last_words: bytes) -> None:
         if stream in self._live:
-            stream.finish(farewell)
+            stream.finish(last_words)
         self.leave(stream)

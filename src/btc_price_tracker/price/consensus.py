@@ -43,8 +43,8 @@ class Consensus:
     def enough(self, answers: Sequence[Answer], now: int) -> bool:
         """Whether as many exchanges as `ok` takes are among them."""
         interval = self._publication.interval
-        fit = [answer for answer in answers if answer.kind is Kind.EXCHANGE and answer.fault is None]
-        return len(fit) >= QUORUM and sum(usable(answer, now, interval) for answer in fit) >= QUORUM
+        exchanges = (answer for answer in answers if answer.kind is Kind.EXCHANGE)
+        return sum(usable(answer, now, interval) for answer in exchanges) >= QUORUM
 
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""

@@ -5,11 +5,12 @@ Thresholds and hysteresis are those published for the CME CF Bitcoin Real Time I
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from statistics import median
 from typing import NamedTuple
 
 from btc_price_tracker.price.frozen import Prices
 from btc_price_tracker.price.parameters import EXCLUDE, READMIT, READMIT_ROUNDS
-from btc_price_tracker.price.votes import median, near
+from btc_price_tracker.price.votes import near
 
 
 class Admission(NamedTuple):

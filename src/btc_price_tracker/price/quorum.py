@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
+from statistics import median
 from typing import NamedTuple
 
 from btc_price_tracker.price.exclusion import Admission
 from btc_price_tracker.price.model import Judged, Kind, Status
 from btc_price_tracker.price.parameters import AGREE, QUORUM
 from btc_price_tracker.price.publication import Verdict
-from btc_price_tracker.price.votes import Vote, agree, cents, combine, median, near, vote
+from btc_price_tracker.price.votes import Vote, agree, cents, combine, near, vote
 from btc_price_tracker.price.wording import astray, causes, count, mark, names, percent
 
 Votes = Mapping[str, Vote]  # by source
@@ -86,11 +87,11 @@ def _choose(this: Round) -> Choice:
         return Choice({}, dispute=_dispute(voices))
     if not this.admitted:
         return Choice(this.aggregators)
-    return Choice(this.admitted, referee=names(list(this.aggregators)))
+    return Choice(this.admitted, referee=names(this.aggregators))
 
 
 def _dispute(voters: Votes) -> str:
-    return f"{names(list(voters))} disagree by more than {percent(AGREE)}"
+    return f"{names(voters)} disagree by more than {percent(AGREE)}"
 
 
 def _is_torn(voters: Votes) -> bool:
@@ -108,14 +109,14 @@ def _referee(this: Round) -> Choice:
     side = _near(median(_prices(this.aggregators)), this.admitted)
     if not side or not agree(_prices(side), AGREE):
         return dispute
-    return Choice(side, referee=names(list(this.aggregators)))
+    return Choice(side, referee=names(this.aggregators))
 
 
 def _standing(this: Round, choice: Choice, price: Fraction, quotes: Sequence[Judged]) -> tuple[Status, str]:
     """The status, and one sentence on why."""
     confirmed = choice.referee and f", confirmed by {choice.referee}"
     if len(this.admitted) < 2:
-        alone = f"Only {names(list(choice.voters))} can be used{confirmed}"
+        alone = f"Only {names(choice.voters)} can be used{confirmed}"
         return Status.SINGLE_SOURCE, f"{alone}{_unusable(this, quotes)}."
     exchanges = [said for said in quotes if said.kind is Kind.EXCHANGE]
     agreeing = _near(price, choice.voters)
@@ -133,7 +134,7 @@ def _rival(this: Round, price: Fraction) -> str:
     """
     voices = {name: its.price for name, its in this.exchanges.items()}
     if this.aggregators:
-        voices[names(list(this.aggregators))] = median(_prices(this.aggregators))
+        voices[names(this.aggregators)] = median(_prices(this.aggregators))
     if this.sure is not None:
         voices["the last sure price"] = this.sure
     far = [(name, its) for name, its in voices.items() if not near(its, price, AGREE)]

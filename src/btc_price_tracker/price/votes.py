@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import lru_cache
+from statistics import median
 from typing import NamedTuple
 
 from btc_price_tracker.price.model import CENT, Judged, Kind
@@ -93,16 +94,6 @@ def _within(price: Fraction, fresh: Sequence[Vote]) -> Fraction:
     lowest = sorted(each.bid for each in fresh)[(len(fresh) - 1) // 2]
     highest = sorted(each.ask for each in fresh)[len(fresh) // 2]
     return min(max(price, lowest), highest)
-
-
-def median(values: Iterable[Fraction]) -> Fraction:
-    """The middle value, or the mean of the two in the middle. ValueError where there are none."""
-    ordered = sorted(values)
-    if not ordered:
-        msg = "the median of nothing"
-        raise ValueError(msg)
-    half = len(ordered) // 2
-    return (ordered[half] + ordered[-1 - half]) / 2
 
 
 def near(one: Fraction, other: Fraction, ratio: Fraction) -> bool:

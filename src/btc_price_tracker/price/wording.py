@@ -1,6 +1,6 @@
 """Words about a round, calm and stable: no number in them grows from round to round."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from fractions import Fraction
 
 from msgspec.structs import replace
@@ -36,6 +36,11 @@ def _why_unused(said: Judged, admitted: Collection[str]) -> str:
     return _DISPUTED if said.source in admitted else _EXCLUDED
 
 
+def is_excluded(said: Judged) -> bool:
+    """Whether it has no vote because it is far from the others."""
+    return said.reason == _EXCLUDED
+
+
 def withheld(quotes: Iterable[Judged], reason: str) -> tuple[Judged, ...]:
     """The same quotes, the used ones of them unused for this reason."""
     return tuple(replace(said, used=False, reason=reason) if said.used else said for said in quotes)
@@ -57,11 +62,10 @@ def astray(exchanges: Iterable[Judged], agreeing: Collection[str]) -> str:
     )
 
 
-def names(sources: Sequence[str]) -> str:
+def names(sources: Collection[str]) -> str:
     """Names as in a sentence: `coinbase, kraken and gemini`."""
-    if len(sources) < 2:
-        return "".join(sources)
-    return f"{', '.join(sources[:-1])} and {sources[-1]}"
+    *others, last = sources or [""]
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def count(number: int, total: int) -> str:

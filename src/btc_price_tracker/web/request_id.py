@@ -24,9 +24,6 @@ class RequestId:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request under its id."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
         request_id = _callers(scope) or new_request_id()
         REQUEST_ID.set(request_id)
 

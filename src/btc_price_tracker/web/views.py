@@ -10,6 +10,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.wording import is_excluded
 from btc_price_tracker.sources.state import SourceState, State
 from btc_price_tracker.store.outbox import Outbox
 
@@ -182,7 +183,7 @@ def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None,
 
 def _state_of(state: SourceState, judged: Judged | None) -> str:
     """One of STATES: what the source does by itself, unless the price rule has shut it out."""
-    excluded = judged is not None and judged.reason is not None and judged.reason.startswith(EXCLUDED)
+    excluded = judged is not None and is_excluded(judged)
     return EXCLUDED if excluded and state.state is State.OK else state.state
 
 

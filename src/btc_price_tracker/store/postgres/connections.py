@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Concatenate, ParamSpec, Self, TypeAlias, TypeVar
+from typing import Self, TypeAlias, TypeVar, TypeVarTuple
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -13,8 +13,8 @@ from btc_price_tracker.store.postgres.faults import FAULTS, OF_THE_CONNECTION, s
 CONNECTIONS = 8  # at most; reads that find none free wait for one
 PATIENCE = 5.0  # seconds for a free connection, for connecting, for an answer
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Connection: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"  # the classes take no parameter at run time
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -41,9 +41,7 @@ class Connections:
         except (ValueError, TypeError):
             raise unreadable_url() from None
 
-    async def run(
-        self, work: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def run(self, work: Callable[[Connection, *Ts], Awaitable[T]], *args: *Ts) -> T:
         """`await work(connection, *args)`, once more if the connection turns out to be broken or to lead astray.
 
         So work must be fit to be done twice. Raises StoreError if the database fails, or once closed.
@@ -51,13 +49,11 @@ class Connections:
         if self._closed:
             raise StoreError("the store is closed")
         try:
-            return await self._attempt(work, *args, **kwargs)
-        except OF_THE_CONNECTION:
-            await self._pool.expire_connections()  # the others are of the same age, and no better
-        except FAULTS as error:
-            raise store_error(error) from error
-        try:
-            return await self._attempt(work, *args, **kwargs)
+            try:
+                return await self._attempt(work, *args)
+            except OF_THE_CONNECTION:
+                await self._pool.expire_connections()  # the others are of the same age, and no better
+                return await self._attempt(work, *args)
         except FAULTS as error:
             raise store_error(error) from error
 
@@ -72,8 +68,6 @@ class Connections:
         except FAULTS:
             self._pool.terminate()
 
-    async def _attempt(
-        self, work: Callable[Concatenate[Connection, P], Awaitable[T]], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def _attempt(self, work: Callable[[Connection, *Ts], Awaitable[T]], *args: *Ts) -> T:
         async with self._pool.acquire(timeout=PATIENCE) as connection:
-            return await work(connection, *args, **kwargs)
+            return await work(connection, *args)

@@ -23,9 +23,9 @@ class SqliteStore:
     Candles of years take seconds, so they have another, and keep no other read waiting.
     """
 
-    def __init__(self, writer: Lane, reader: Lane, charter: Lane, lock: Lock) -> None:
-        self._lanes = writer, reader, charter
-        self._writer, self._reader, self._charter = self._lanes
+    def __init__(self, writer: Lane, reader: Lane, candle_reader: Lane, lock: Lock) -> None:
+        self._lanes = writer, reader, candle_reader
+        self._writer, self._reader, self._candle_reader = self._lanes
         self._lock = lock
 
     async def append(self, ticks: list[Tick]) -> None:
@@ -53,7 +53,7 @@ class SqliteStore:
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
-        return await self._charter.run(candles.candles, seconds, first, last, limit)
+        return await self._candle_reader.run(candles.candles, seconds, first, last, limit)
 
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before; an append waits for one step at most. The file reuses the room."""
@@ -101,6 +101,6 @@ def _open_path(name: Path) -> SqliteStore:
     return SqliteStore(
         Lane(file.writer, path, "writer"),
         Lane(file.reader, path, "reader"),
-        Lane(file.charter, path, "charter"),
+        Lane(file.candle_reader, path, "candles"),
         file.lock,
     )

@@ -36,14 +36,14 @@ class OpenFile(NamedTuple):
 
     writer: sqlite3.Connection
     reader: sqlite3.Connection
-    charter: sqlite3.Connection
+    candle_reader: sqlite3.Connection
     lock: Lock
 
 
 def open_file(path: Path) -> OpenFile:
     """Open or begin the file. Blocks. Raises StoreError, OSError or sqlite3.Error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    _refuse_what_is_none(path)
+    _refuse_non_database(path)
     with ExitStack() as undo:
         lock = Lock(path)
         undo.callback(lock.release, clean=False)
@@ -60,12 +60,12 @@ def open_file(path: Path) -> OpenFile:
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("PRAGMA synchronous = NORMAL")
         migrate(writer)
-        reader, charter = (undo.enter_context(closing(_reading(path))) for _ in range(2))
+        reader, candle_reader = (undo.enter_context(closing(_reading(path))) for _ in range(2))
         undo.pop_all()
-    return OpenFile(writer, reader, charter, lock)
+    return OpenFile(writer, reader, candle_reader, lock)
 
 
-def _refuse_what_is_none(path: Path) -> None:
+def _refuse_non_database(path: Path) -> None:
     """Raise StoreError for a file that never was a database of ours: it isn't damaged, STORE_URL names it in error."""
     if path.is_file() and not lock_of(path).exists():
         with path.open("rb") as file:

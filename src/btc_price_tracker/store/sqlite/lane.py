@@ -5,13 +5,13 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.sqlite.faults import is_damage, store_error
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class Lane:
@@ -24,9 +24,7 @@ class Lane:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{role}")
         self._closing: Future[None] | None = None
 
-    async def run(
-        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def run(self, work: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """`work(connection, *args)` in this lane's thread. Raises StoreError if SQLite fails, or once closed.
 
         Work whose caller is cancelled is finished if it has begun, else left undone.
@@ -34,7 +32,7 @@ class Lane:
         if self._closing is not None:
             raise StoreError("the store is closed")
         try:
-            return await asyncio.wrap_future(self._thread.submit(work, self.connection, *args, **kwargs))
+            return await asyncio.wrap_future(self._thread.submit(work, self.connection, *args))
         except sqlite3.Error as error:
             self.met_damage |= is_damage(error)
             raise store_error(error, self._path) from error

@@ -1,8 +1,6 @@
 // When to ask /sources: after each price, so that both on the page are of the same round; slowly while the stream is
 // down, to see the server return. One tab asks for all, and each a little later than the server's whole crowd.
 
-import { endpoint } from "./endpoint.js";
-
 const LEAST = 1_000; // ms between two questions
 const SPREAD = 0.1; // of the time since the last one, a tenth, by chance
 const LONG = 10_000; // ms, and of no more than this
@@ -69,22 +67,17 @@ export class Asking {
   async #question() {
     try {
       const options = { cache: "no-store", signal: AbortSignal.timeout(PROBE) };
-      const response = await fetch(endpoint("sources"), options);
+      const response = await fetch("sources", options);
       this.#clock.learn(response.headers);
       this.#known = this.#clock.now();
       if (this.#silent) this.#onReturn();
       this.#silent = false;
       return response.ok
         ? { answer: await response.json(), note: "", at: this.#known }
-        : { note: refusal(response.status) };
+        : { note: `The server cannot say now (${response.status}). Asking again.` };
     } catch {
       this.#silent = true;
       return { note: "The server does not answer. Asking again." };
     }
   }
 }
-
-const refusal = (status) =>
-  status === 401 || status === 403
-    ? "This server wants an access token: open the page with ?access_token=… in its address."
-    : `The server cannot say now (${status}). Asking again.`;

@@ -4,8 +4,6 @@
 // after an error status, waits the same time for ever, and cannot see a socket that died in silence: there this
 // module takes over, with a new EventSource that asks for what comes after the last id.
 
-import { endpoint } from "./endpoint.js";
-
 const HEARTBEAT = 15; // seconds between the server's heartbeats at most, until it has said
 const WATCH = 5_000; // ms between looks at the silence
 const NAP = 5_000; // ms: phones drop a hidden page's socket after as much, without a word
@@ -81,7 +79,7 @@ export class Connection {
     this.#heard = Date.now();
     this.#report(state);
     const position = this.#lastId === null ? { since: this.#since() } : { last_event_id: this.#lastId };
-    const source = new this.#EventSource(endpoint("prices/stream", position));
+    const source = new this.#EventSource(`prices/stream?${new URLSearchParams(position)}`);
     source.onopen = () => this.#opened();
     source.onerror = () => this.#failed();
     source.onmessage = (event) => this.#price(event);

@@ -1,14 +1,12 @@
 // The API, read from the server's own OpenAPI description: what each route does, takes and answers, and a call to try.
 
-import { endpoint } from "./endpoint.js";
-
 const FIRST = "/prices/stream";
 
 const root = new URL("./", document.baseURI).href;
 const $ = (id) => document.getElementById(id);
 
 async function show() {
-  const response = await fetch(endpoint("openapi.json"));
+  const response = await fetch("openapi.json");
   const { info, paths } = await response.json();
   $("about").textContent = `${info.description} Version ${info.version}.`;
   const routes = Object.entries(paths).flatMap(([path, methods]) =>
@@ -49,14 +47,13 @@ function list(target, entries) {
   );
 }
 
-const parameter = ({ name, in: place, description, schema }) => [
+const parameter = ({ name, description }) => [
   element("code", name),
-  description ?? `${schema.type} in the ${place}`,
+  description,
 ];
 
-/** FastAPI's stock phrases say nothing. */
-const noteworthy = ([, { description }]) =>
-  !["Successful Response", "Validation Error"].includes(description);
+/** FastAPI's stock phrase says nothing. */
+const noteworthy = ([, { description }]) => description !== "Successful Response";
 
 const answer = ([code, { description }]) => [code, description];
 

@@ -1,12 +1,10 @@
 // The newest price by itself, for when the stream brings none: it is older than the chosen range, comes late in a long
 // replay, or every place is taken.
 
-import { endpoint } from "./endpoint.js";
-
 /** The newest price as the stream would have it, or null. */
 export async function askLatest(clock) {
   try {
-    const response = await fetch(endpoint("prices/latest"), { cache: "no-store" });
+    const response = await fetch("prices/latest", { cache: "no-store" });
     if (!response.ok) return null;
     const price = await response.json();
     // Here the age of a stale price has grown until now; the stream tells how old it was when it was published.
