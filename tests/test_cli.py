@@ -38,6 +38,8 @@ def test_all_faults_of_the_settings_come_at_once() -> None:
 
 def test_what_could_not_work_is_a_fault_from_the_start() -> None:
     faults = {
+        "HOST": "a b",
+        "CORS_ORIGINS": "https://example.com/",
         "KRAKEN_URL": "http://h:99999",
         "GEMINI_URL": "http://h/a b",
         "COINBASE_URL": "http://h/?a=b",
@@ -54,6 +56,11 @@ def test_what_could_not_work_is_a_fault_from_the_start() -> None:
 def test_blanks_around_a_url_are_no_part_of_it() -> None:
     result = run("check", KRAKEN_URL=" http://h/ ", STORE_URL="memory://")
     assert "KRAKEN_URL=http://h\n" in result.stdout
+
+
+def test_origins_are_compared_as_browsers_write_them() -> None:
+    result = run("check", CORS_ORIGINS="https://Example.com:8080, null", STORE_URL="memory://")
+    assert "CORS_ORIGINS=https://example.com:8080,null\n" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ ALLOWED = {
     "past": {"masking"},
     "replacement": set[str](),
     "transfer": {"price", "store"},
-    "flags": {"past", "settings"},
+    "flags": {"past", "price", "settings"},
     "cli": {
         "flags",
         "past",

@@ -31,3 +31,21 @@ async def test_in_fallback_every_source_is_asked_as_well() -> None:
         r"^gemini +90,000\.00 .* ok: not needed: kraken comes first", result.stdout, re.MULTILINE
     )
     assert "The price is kraken's." in result.stdout
+
+
+async def test_the_rate_of_tethers_takes_no_source_its_turn() -> None:
+    quotes = dict.fromkeys(("kraken", "binance"), Quote(Decimal(90_000))) | {"tether": Quote(Decimal(1))}
+    async with Playback(Script(quotes)) as playback:
+        urls = {f"{name.upper()}_URL": playback.url(name) for name in ("kraken", "binance")}
+        asking = asyncio.to_thread(run, "sources", SOURCES="kraken,binance", INTERVAL="1", **urls)
+        result = await asking
+    assert result.returncode == 0
+    assert re.search(r"^kraken +90,000\.00 .* used", result.stdout, re.MULTILINE)
+
+
+async def test_an_excluded_source_is_said_to_be_so_once() -> None:
+    quotes = dict.fromkeys(("kraken", "gemini", "bitstamp"), Quote(Decimal(90_000)))
+    async with Playback(Script(quotes | {"bitstamp": Quote(Decimal(99_000))})) as playback:
+        urls = {f"{name.upper()}_URL": playback.url(name) for name in quotes}
+        result = await asyncio.to_thread(run, "sources", SOURCES=",".join(quotes), **urls)
+    assert re.search(r"^bitstamp +99,000\.00 .* excluded: more than 5 %", result.stdout, re.MULTILINE)

@@ -30,9 +30,8 @@ TIMED = ("coinbase", "bitstamp", "binanceus")  # their answers bear a time
 ALL = (*EXCHANGES, "coingecko")
 INTERVAL = 10  # seconds of the simulated time
 DEADLINE = 5.0  # seconds of real time: an honest answer is in time on a busy machine, too
-CUT_SHORT = (
-    0.05  # seconds of real time after which the deadline is said to be over, for those that would wait
-)
+# Seconds of real time after which the deadline is said to be over, for those that would wait.
+CUT_SHORT = 0.05
 
 START = Decimal(69420)
 DRIFT = Decimal("0.002")  # of the price, a round

@@ -28,7 +28,7 @@ from btc_price_tracker.recall import recall
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import Enough, Panel, deadline
+from btc_price_tracker.sources.panel import LONGEST_DEADLINE, Enough, Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import connect
 from btc_price_tracker.store import SCHEMES, Store, open_store
@@ -54,6 +54,7 @@ class Service:
     """Everything made and nothing running yet."""
 
     hub: Hub
+    store: Store
     outbox: Outbox
     broker: Broker
     application: ASGIApp
@@ -85,7 +86,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
-    async with _ask(settings, clock, enough=lambda *_: False) as panel:
+    async with _open_panel(settings, clock, LONGEST_DEADLINE, enough=lambda *_: False) as panel:
         update = _policy(settings).decide(await panel.ask(), clock.now())
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
@@ -115,8 +116,9 @@ async def compose(
             reactor = Reactor(hub)
             stack.callback(reactor.close)
         policy = _policy(settings, last, ring.floor)
-        asking = _ask(settings, clock, policy.enough, recorded=origin is not None)
-        panel = await stack.enter_async_context(asking)
+        seconds = deadline(settings.interval)
+        opening = _open_panel(settings, clock, seconds, policy.enough, recorded=origin is not None)
+        panel = await stack.enter_async_context(opening)
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         stack.push_async_callback(outbox.close)
         broker = LocalBroker()
@@ -139,7 +141,7 @@ async def compose(
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention))
         ask = partial(pipeline.produce, rounds, panel, policy, outbox, broker)
-        yield Service(hub, outbox, broker, app, ask, tuple(serve))
+        yield Service(hub, store, outbox, broker, app, ask, tuple(serve))
 
 
 def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:
@@ -156,8 +158,8 @@ async def _patient_store(settings: Settings) -> Store:
 
 
 @asynccontextmanager
-async def _ask(
-    settings: Settings, clock: Clock, enough: Enough, *, recorded: bool = False
+async def _open_panel(
+    settings: Settings, clock: Clock, seconds: float, enough: Enough, *, recorded: bool = False
 ) -> AsyncIterator[Panel]:
     """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
     key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
@@ -172,7 +174,7 @@ async def _ask(
         panel = Panel(
             upstreams=upstreams,
             clock=clock,
-            seconds=deadline(settings.interval),
+            seconds=seconds,
             fresh=partial(is_fresh, interval=round(settings.interval * 1000)),
             enough=enough,
             fallback=settings.policy == "fallback",

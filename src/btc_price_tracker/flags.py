@@ -29,6 +29,8 @@ def add_flags(parser: argparse.ArgumentParser, name: str) -> None:
 
 
 def _add_history_flags(parser: argparse.ArgumentParser) -> None:
+    from btc_price_tracker.price.candles import INTERVALS
+
     parser.add_argument(
         "url", nargs="?", default="http://localhost:8082", help="of the server (default: %(default)s)"
     )
@@ -36,9 +38,7 @@ def _add_history_flags(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag, type=_moment, help=f"{words}: seconds since the epoch, or like 2026-11-22T09:30"
         )
-    parser.add_argument(
-        "--interval", choices=("1m", "5m", "15m", "1h", "4h", "1d"), help="candles of this width"
-    )
+    parser.add_argument("--interval", choices=INTERVALS, help="candles of this width")
     parser.add_argument("--format", choices=("table", "json", "csv"), default="table")
 
 

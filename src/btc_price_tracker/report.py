@@ -63,7 +63,8 @@ def _verdict(view: SourceView) -> Text:
     """What the source said is text, whatever brackets are in it."""
     if view.used:
         return Text("used", "green")
-    return Text.assemble((view.state, "yellow"), f": {view.error or view.reason or 'not asked'}")
+    said = view.error or view.reason or "not asked"
+    return Text.assemble((view.state, "yellow"), f": {said.removeprefix(f'{view.state}: ')}")
 
 
 def _is_quorum(status: Status, settings: Settings) -> bool:

@@ -55,6 +55,21 @@ def _known_sources(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _address(host: str) -> str:
+    """A name or an address, as far as its letters go; whether this machine has it is seen when it is wanted."""
+    if not re.fullmatch(r"[\w.:%-]+", host.strip()):
+        raise ValueError("give an address of this machine, like 127.0.0.1, or 0.0.0.0 for all it has")
+    return host.strip()
+
+
+def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
+    """Origins as browsers write them: in small letters, without a path."""
+    for origin in origins:
+        if not re.fullmatch(r"\*|null|[\w+.-]+://[^/?#\s]+", origin):
+            raise ValueError("give origins like https://example.com, without a path, or * for all")
+    return tuple(origin.lower() for origin in origins)
+
+
 def _base_url(url: str) -> str:
     """The URL, to which a path can be added."""
     url = url.strip()
@@ -110,7 +125,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
-    host: str = Field("127.0.0.1", description="address to listen on")
+    host: Annotated[str, AfterValidator(_address)] = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8082, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     sources: Annotated[Names, AfterValidator(_known_sources)] = Field(
         ("coingecko", "coinbase", "kraken", "bitstamp", "gemini"),
@@ -119,7 +134,7 @@ class Settings(BaseSettings):
     policy: Literal["consensus", "fallback"] = Field(
         "consensus", description="consensus of all sources, or fallback: the first healthy source in order"
     )
-    interval: float = Field(10, ge=1, le=3600, allow_inf_nan=False, description="seconds between prices")
+    interval: float = Field(10, ge=1, le=86_400, allow_inf_nan=False, description="seconds between prices")
     coingecko_url: BaseUrl = Field(SOURCES["coingecko"].url, description="base URL of CoinGecko")
     coinbase_url: BaseUrl = Field(SOURCES["coinbase"].url, description="base URL of Coinbase")
     kraken_url: BaseUrl = Field(
@@ -149,12 +164,12 @@ class Settings(BaseSettings):
         description="how long the store keeps prices, like 12h; 0 for ever (default: 90d)",
     )
     heartbeat: float = Field(
-        15, ge=1, le=3600, allow_inf_nan=False, description="seconds of silence before a heartbeat"
+        15, ge=1, le=86_400, allow_inf_nan=False, description="seconds of silence before a heartbeat"
     )
     max_clients: int = Field(
         default_factory=_most_streams, ge=0, description="open streams at most; 0 for no limit"
     )
-    cors_origins: Names = Field(
+    cors_origins: Annotated[Names, AfterValidator(_origins)] = Field(
         ("*",), description="origins whose pages may use the API, separated by commas"
     )
     metrics_token: Secret | None = Field(None, description="a bearer token that /metrics wants")

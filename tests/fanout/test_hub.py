@@ -256,7 +256,6 @@ async def test_the_end_of_a_stream_follows_all_that_it_was_sent(hub: Hub) -> Non
     publish(hub, 1)
     await hub.drain(0)
     assert live.farewell
-    assert (
-        not lagging.farewell
-    )  # its bytes would land in the middle of a frame: it is cut off and resumes by id
+    # Its bytes would land in the middle of a frame: it is cut off and resumes by id.
+    assert not lagging.farewell
     assert lagging.closed

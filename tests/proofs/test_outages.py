@@ -76,7 +76,7 @@ async def exhausted_quota(place: Place) -> AsyncIterator[None]:
 @asynccontextmanager
 async def read_only(place: Place) -> AsyncIterator[None]:
     """The answer that SQLite gives on a read-only file system."""
-    writer = place.service.service.outbox._store._writer  # type: ignore[attr-defined] # SqliteStore's
+    writer = place.service.service.store._writer  # type: ignore[attr-defined] # SqliteStore's
     await writer.run(lambda connection: connection.execute("PRAGMA query_only = ON"))
     yield
     await writer.run(lambda connection: connection.execute("PRAGMA query_only = OFF"))
@@ -198,7 +198,7 @@ async def retries(service: Live, times: int = 3) -> None:
 
 
 async def stored(place: Place) -> list[int]:
-    store = place.service.service.outbox._store
+    store = place.service.service.store
     return [tick.id async for page in pages(store, 0) for tick in page]
 
 

@@ -137,7 +137,7 @@ async def test_while_it_is_not_enough_all_are_waited_for(
 async def test_a_late_answer_serves_the_next_round(playback: Playback, client: httpx2.AsyncClient) -> None:
     playback.faults["gemini"] = Fault(delay=1.5)
     clock = ManualClock()  # it stands still: the quotas allow no second call
-    panel = panel_of(playback, client, (*NAMES, "gemini"), clock=clock, seconds=4)
+    panel = panel_of(playback, client, (*NAMES, "gemini"), clock=clock, seconds=3)
     assert (await panel.ask())[-1].fault == LATE
     await eventually(lambda: panel.states()[-1].quote)
     late = (await panel.ask())[-1]

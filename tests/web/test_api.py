@@ -127,7 +127,7 @@ async def test_readyz_gives_every_reason_and_recovers_from_it(
     await server.publish()
 
     with monkeypatch.context() as broken:
-        broken.setattr(server.service.outbox._store, "append", fail)
+        broken.setattr(server.service.store, "append", fail)
         await server.publish()
         (reason,) = await ready(client)
         assert reason.startswith("the store fails, 1 prices wait for it: ")

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
-from btc_price_tracker.price.candles import INTERVALS, Candle, roll_up
+from btc_price_tracker.price.candles import INTERVALS, Candle, Interval, roll_up
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.testing import ManualClock
 from live import Live, a_tick, live
@@ -47,7 +47,7 @@ def client_of(server: Live) -> httpx2.AsyncClient:
 
 async def keep(server: Live, ticks: list[Tick]) -> None:
     """Into the store, past the hub: history as an earlier run left it."""
-    await server.service.outbox._store.append(ticks)
+    await server.service.store.append(ticks)
 
 
 async def some_prices(server: Live, clock: ManualClock) -> list[int]:
@@ -204,7 +204,7 @@ def two_days() -> list[Tick]:
 
 @pytest.mark.parametrize("interval", INTERVALS)
 async def test_candles_are_what_the_prices_roll_up_to_page_by_page(
-    server: Live, client: httpx2.AsyncClient, interval: str
+    server: Live, client: httpx2.AsyncClient, interval: Interval
 ) -> None:
     ticks, seconds = two_days(), INTERVALS[interval]
     await keep(server, ticks)
@@ -232,7 +232,7 @@ async def test_a_hole_stays_a_hole(server: Live, client: httpx2.AsyncClient, clo
 
 @pytest.mark.parametrize("interval", INTERVALS)
 async def test_a_candle_is_final_once_its_time_is_over(
-    server: Live, client: httpx2.AsyncClient, clock: ManualClock, interval: str
+    server: Live, client: httpx2.AsyncClient, clock: ManualClock, interval: Interval
 ) -> None:
     await server.publish()
     seconds = INTERVALS[interval]

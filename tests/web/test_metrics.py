@@ -101,7 +101,7 @@ async def test_a_store_that_fails_shows_with_what_waits_for_it(
     async def fail(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    monkeypatch.setattr(server.service.outbox._store, "append", fail)
+    monkeypatch.setattr(server.service.store, "append", fail)
     await server.publish()
     await server.publish()
     told = await samples(server)

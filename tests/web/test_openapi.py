@@ -113,8 +113,8 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     def fail(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    for method in ("since", "candles", "get"):
-        monkeypatch.setattr(server.service.outbox._store, method, fail)
+    for method in ("page", "candles", "get"):
+        monkeypatch.setattr(server.service.store, method, fail)
     await ask("/prices")
     await ask("/prices/candles", "/prices/candles?interval=1m")
     await ask("/prices/{id}", "/prices/5")

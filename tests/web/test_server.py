@@ -322,7 +322,7 @@ async def test_who_offers_another_protocol_is_answered_without_a_word_in_the_log
 async def test_the_start_of_a_next_request_waits_for_the_answer_to_the_last(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = server.service.outbox._store
+    store = server.service.store
     span = store.span
 
     async def slow() -> Span:
@@ -375,7 +375,7 @@ async def test_while_the_store_takes_its_time_the_head_is_there_and_who_goes_lea
 ) -> None:
     await server.publish()
     looked, go_on = asyncio.Event(), asyncio.Event()
-    store = server.service.outbox._store
+    store = server.service.store
     span = store.span
 
     async def slow() -> Span:

@@ -9,7 +9,7 @@ import pytest
 from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.price.model import Status, Update
-from btc_price_tracker.testing import ManualClock
+from btc_price_tracker.testing import ManualClock, eventually
 from live import Client, Event, Live, a_tick, live
 
 pytestmark = pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
@@ -375,10 +375,5 @@ async def test_nothing_is_left_of_clients_that_are_gone(server: Live) -> None:
         client = await Client.get(server.port, "/prices/stream")
         await client.events(2)
         client.close()
-    for _ in range(200):
-        if len(server.hub) == 0 and not server.server.server_state.connections:
-            break
-        await asyncio.sleep(0.01)
-    assert len(server.hub) == 0
-    assert not server.server.server_state.connections
-    assert not server.server.server_state.tasks
+    state = server.server.server_state
+    await eventually(lambda: not (len(server.hub) or state.connections or state.tasks))

@@ -11,9 +11,8 @@ from msgspec.json import Encoder
 
 from btc_price_tracker.playback.market import Ticker
 
-_json = Encoder(
-    decimal_format="number"
-).encode  # exact: the digits of the Decimal become the digits of the number
+# Exact: the digits of the Decimal become the digits of the number.
+_json = Encoder(decimal_format="number").encode
 
 HOUR = 3_600_000  # ms
 

@@ -46,9 +46,8 @@ class Venue(Struct, frozen=True):
     endpoints: tuple[Endpoint, ...]
     down: bytes  # with 503: while it is silent
     unknown: bytes  # with 404: a path it doesn't have
-    unlisted: tuple[int, bytes] | None = (
-        None  # for a right path with other parameters, where that is another answer
-    )
+    # For a right path with other parameters, where that is another answer.
+    unlisted: tuple[int, bytes] | None = None
     headers: Mapping[str, str] = JSON
     cached: bool = False  # a CDN in front tells the age of the answer
 

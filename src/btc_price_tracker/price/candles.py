@@ -1,13 +1,16 @@
 """Ticks rolled up into candles. Pure: stores that roll up by themselves must give the same."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from typing import Literal
 
 from msgspec import Struct
 
 from btc_price_tracker.price.model import Status, Tick
 
-INTERVALS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400}  # seconds
+Interval = Literal["1m", "5m", "15m", "1h", "4h", "1d"]
+# In seconds.
+INTERVALS: Mapping[Interval, int] = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "4h": 14400, "1d": 86400}
 
 
 class Candle(Struct, frozen=True):

@@ -63,7 +63,7 @@ class Publication:
             id=self._next_id(),
             price=verdict.price,
             status=verdict.status,
-            sources=_count(verdict),
+            sources=sum(said.used for said in verdict.quotes),
             spread=verdict.spread,
             age=0,
             method=self.method,
@@ -91,7 +91,3 @@ class Publication:
 
     def _next_id(self) -> int:
         return max(self._now, self.floor + 1, self.last.id + 1 if self.last else 0)
-
-
-def _count(verdict: Verdict) -> int:
-    return sum(judged.used for judged in verdict.quotes)

@@ -57,9 +57,8 @@ class Governor:
     def __init__(self, spacing: float, random: Random, after_fault: float | None = None) -> None:
         self.spacing = spacing
         self._after_fault = spacing if after_fault is None else after_fault
-        self.within: Governor | None = (
-            None  # that of another source at the same API, which counts these calls too
-        )
+        # That of another source at the same API, which counts these calls, too.
+        self.within: Governor | None = None
         self._random = random
         self._next = float("-inf")  # the first call may go at once
         self._pause_ends = float("-inf")

@@ -77,9 +77,8 @@ def price(part: Part, band: Band) -> Decimal | None:
         return None
     if not band.low <= read <= band.high:
         raise NotAQuote(f"{part}, outside {band.low} to {band.high}")
-    return Decimal(
-        f"{read:f}"
-    )  # without its exponent: the same price prints the same, however it was written
+    # Without its exponent: the same price prints the same, however it was written.
+    return Decimal(f"{read:f}")
 
 
 def seconds(part: Part) -> int | None:

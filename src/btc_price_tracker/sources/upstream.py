@@ -30,7 +30,7 @@ Fresh = Callable[[Answer, int], bool]  # whether an answer still counts at a tim
 
 RETRIES = 2
 BACKOFF = 0.25  # seconds; the first retry waits up to so long, the second up to twice (full jitter)
-PATIENCE = 0.2  # share of the deadline to wait for the governor: rounds and spacing are rarely quite in step
+PATIENCE = 0.25  # share of the deadline to wait for the governor: rounds and spacing are rarely quite in step
 
 _log = structlog.get_logger(__name__)
 

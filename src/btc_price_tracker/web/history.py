@@ -7,7 +7,7 @@ from fastapi import FastAPI, Query, Request, Response
 from msgspec import Struct, structs
 from pydantic import BaseModel, Field
 
-from btc_price_tracker.price.candles import INTERVALS
+from btc_price_tracker.price.candles import INTERVALS, Interval
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.digits import DIGITS
@@ -57,8 +57,10 @@ class CandleQuery(Window):
     """Which candles."""
 
     interval: Annotated[
-        Literal["1m", "5m", "15m", "1h", "4h", "1d"],
-        Field(description="Width of a candle: `1m`, `5m`, `15m`, `1h`, `4h` or `1d`.", examples=["1h"]),
+        Interval,
+        Field(
+            description=f"Width of a candle: {', '.join(f'`{name}`' for name in INTERVALS)}.", examples=["1h"]
+        ),
     ]
 
 

@@ -117,9 +117,8 @@ def _listeners(host: str, port: int) -> list[socket.socket]:
 
 
 def _listener(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
-    both = (
-        address[0] == "::" and socket.has_dualstack_ipv6()
-    )  # whoever asks for every address means IPv4 as well
+    # Whoever asks for every address means IPv4 as well.
+    both = address[0] == "::" and socket.has_dualstack_ipv6()
     listener = socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both)
     listener.setblocking(False)
     _bound_each_client(listener)
