@@ -12,7 +12,7 @@ from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.model import Answer, Kind, Quote, Status, Tick
 from btc_price_tracker.price.recompute import recompute
-from btc_price_tracker.price.votes import Vote, cents, combine
+from btc_price_tracker.price.votes import Vote, combine, to_the_cent
 from rounds import INTERVAL, START, STEP
 
 EXCHANGES = ("coinbase", "kraken", "bitstamp", "gemini", "okx")
@@ -133,7 +133,7 @@ def test_unbounded_the_price_lies_within_the_prices_of_those_used(used: list[Vot
 @given(st.integers(0, 10**12).map(lambda part: Fraction(part, 800)))
 @EXAMPLES
 def test_cents_are_at_most_half_a_cent_away_and_ties_are_even(dollars: Fraction) -> None:
-    rounded = cents(dollars)
+    rounded = to_the_cent(dollars)
     away = abs(Fraction(rounded) - dollars) * 100
     assert rounded.as_tuple().exponent == -2
     assert away < Fraction(1, 2) or (away == Fraction(1, 2) and int(rounded * 100) % 2 == 0)

@@ -10,7 +10,7 @@ class Broker(Protocol):
     """Carries updates from the instance that asks the sources to every instance, in order."""
 
     async def publish(self, update: Update) -> None:
-        """Send an update to every follower."""
+        """Send an update to the follower of each instance."""
 
     def follow(self) -> AsyncIterator[Update]:
-        """Every update published from now on, in order."""
+        """Every update published from now on, in order. An instance has one follower."""

@@ -13,7 +13,7 @@ from btc_price_tracker.price.frozen import FrozenWatch, Prices
 from btc_price_tracker.price.jump import JumpGuard
 from btc_price_tracker.price.model import Answer, Judged, Kind, Status, Tick, Update
 from btc_price_tracker.price.parameters import METHOD, QUORUM
-from btc_price_tracker.price.publication import Publication, Verdict
+from btc_price_tracker.price.publisher import Publisher, Verdict
 from btc_price_tracker.price.quorum import Round, conclude
 from btc_price_tracker.price.screening import screen, set_aside, usable
 from btc_price_tracker.price.votes import vote
@@ -29,7 +29,7 @@ class Consensus:
 
     def __init__(self, interval: float, last: Tick | None = None, floor: int = 0) -> None:
         """Decide every `interval` seconds; go on from the tick `last`, with ids above `floor`."""
-        self._publication = Publication(METHOD, round(interval * 1000), last, floor)
+        self._publisher = Publisher(METHOD, round(interval * 1000), last, floor)
         self._frozen = FrozenWatch()
         self._exclusion = Exclusion()
         self._jump = JumpGuard()
@@ -38,26 +38,26 @@ class Consensus:
     @property
     def last(self) -> Tick | None:
         """The last tick it made, or was given at the start."""
-        return self._publication.last
+        return self._publisher.last
 
     def enough(self, answers: Sequence[Answer], now: int) -> bool:
         """Whether as many exchanges as `ok` takes are among them."""
-        interval = self._publication.interval
+        interval = self._publisher.interval
         exchanges = (answer for answer in answers if answer.kind is Kind.EXCHANGE)
         return sum(usable(answer, now, interval) for answer in exchanges) >= QUORUM
 
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""
-        last = self._publication.begin(now)
+        last = self._publisher.begin(now)
         if last is None:
             self._start_over()
         judged = self._set_frozen_aside(
-            answers, [screen(answer, now, self._publication.interval) for answer in answers]
+            answers, [screen(answer, now, self._publisher.interval) for answer in answers]
         )
         admission = self._exclusion.review(_prices(judged))
         verdict = self._jump.check(conclude(Round.of(judged, admission, self._sure)), last)
         self._remember(verdict)
-        return self._publication.publish(verdict)
+        return self._publisher.publish(verdict)
 
     def _set_frozen_aside(self, answers: Sequence[Answer], judged: Sequence[Judged]) -> list[Judged]:
         """Take the votes of those that repeat themselves."""

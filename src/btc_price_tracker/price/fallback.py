@@ -6,9 +6,9 @@ from msgspec.structs import replace
 
 from btc_price_tracker.price.model import Answer, Judged, Status, Tick, Update
 from btc_price_tracker.price.parameters import FALLBACK_METHOD
-from btc_price_tracker.price.publication import Publication, Verdict
+from btc_price_tracker.price.publisher import Publisher, Verdict
 from btc_price_tracker.price.screening import screen, usable
-from btc_price_tracker.price.votes import cents, combine, vote
+from btc_price_tracker.price.votes import combine, to_the_cent, vote
 from btc_price_tracker.price.wording import causes
 
 
@@ -17,23 +17,23 @@ class Fallback:
 
     def __init__(self, interval: float, last: Tick | None = None, floor: int = 0) -> None:
         """Decide every `interval` seconds; go on from the tick `last`, with ids above `floor`."""
-        self._publication = Publication(FALLBACK_METHOD, round(interval * 1000), last, floor)
+        self._publisher = Publisher(FALLBACK_METHOD, round(interval * 1000), last, floor)
 
     @property
     def last(self) -> Tick | None:
         """The last tick it made, or was given at the start."""
-        return self._publication.last
+        return self._publisher.last
 
     def enough(self, answers: Sequence[Answer], now: int) -> bool:
         """Whether one of them gives a price."""
-        return any(usable(answer, now, self._publication.interval) for answer in answers)
+        return any(usable(answer, now, self._publisher.interval) for answer in answers)
 
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""
-        self._publication.begin(now)
-        judged = [screen(answer, now, self._publication.interval) for answer in answers]
+        self._publisher.begin(now)
+        judged = [screen(answer, now, self._publisher.interval) for answer in answers]
         faults = {answer.source: answer.fault for answer in answers if answer.fault is not None}
-        return self._publication.publish(_verdict(judged, faults))
+        return self._publisher.publish(_verdict(judged, faults))
 
 
 def _verdict(judged: Sequence[Judged], faults: Mapping[str, str]) -> Verdict:
@@ -46,7 +46,7 @@ def _verdict(judged: Sequence[Judged], faults: Mapping[str, str]) -> Verdict:
     quotes = tuple(_chosen(said, first, faults) for said in judged)
     earlier = quotes[: judged.index(first)]
     reason = f"The price is {first.source}'s{causes(earlier)}."
-    return Verdict(Status.SINGLE_SOURCE, reason, quotes, cents(price), cents(spread))
+    return Verdict(Status.SINGLE_SOURCE, reason, quotes, to_the_cent(price), to_the_cent(spread))
 
 
 def _chosen(said: Judged, first: Judged, faults: Mapping[str, str]) -> Judged:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.price.parameters import JUMP
-from btc_price_tracker.price.publication import Verdict
+from btc_price_tracker.price.publisher import Verdict
 from btc_price_tracker.price.votes import near
 from btc_price_tracker.price.wording import percent, withheld
 

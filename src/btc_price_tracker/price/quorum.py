@@ -10,8 +10,8 @@ from typing import NamedTuple
 from btc_price_tracker.price.exclusion import Admission
 from btc_price_tracker.price.model import Judged, Kind, Status
 from btc_price_tracker.price.parameters import AGREE, QUORUM
-from btc_price_tracker.price.publication import Verdict
-from btc_price_tracker.price.votes import Vote, agree, cents, combine, near, vote
+from btc_price_tracker.price.publisher import Verdict
+from btc_price_tracker.price.votes import Vote, agree, combine, near, to_the_cent, vote
 from btc_price_tracker.price.wording import astray, causes, count, mark, names, percent
 
 Votes = Mapping[str, Vote]  # by source
@@ -62,7 +62,7 @@ def conclude(this: Round) -> Verdict:
         return _undecided(this, "most exchanges contradict those that may vote")
     quotes = mark(this.judged, used=choice.voters.keys(), admitted=this.admitted.keys())
     status, reason = _standing(this, choice, price, quotes)
-    return Verdict(status, reason, quotes, cents(price), cents(spread))
+    return Verdict(status, reason, quotes, to_the_cent(price), to_the_cent(spread))
 
 
 def _undecided(this: Round, dispute: str) -> Verdict:

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from btc_price_tracker.price.model import Kind, Tick
 from btc_price_tracker.price.parameters import FALLBACK_METHOD, METHOD
-from btc_price_tracker.price.votes import cents, combine, vote
+from btc_price_tracker.price.votes import combine, to_the_cent, vote
 
 
 def recompute(tick: Tick) -> tuple[Decimal, Decimal] | None:
@@ -22,4 +22,4 @@ def recompute(tick: Tick) -> tuple[Decimal, Decimal] | None:
         return None
     bounding = [vote(said) for said in tick.quotes if said.fresh and said.kind is Kind.EXCHANGE]
     price, spread = combine(used, bounding if tick.method == METHOD else ())
-    return cents(price), cents(spread)
+    return to_the_cent(price), to_the_cent(spread)

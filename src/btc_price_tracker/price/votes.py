@@ -1,6 +1,6 @@
 """The arithmetic of the rule: quotes become votes, votes become a price and its spread.
 
-Computed in fractions, so nothing is rounded before the price is: `cents` is the one place.
+Computed in fractions, so nothing is rounded before the price is: `to_the_cent` is the one place.
 """
 
 from collections.abc import Iterable, Sequence
@@ -106,6 +106,6 @@ def agree(prices: Sequence[Fraction], ratio: Fraction) -> bool:
     return near(max(prices), min(prices), ratio)
 
 
-def cents(dollars: Fraction) -> Decimal:
+def to_the_cent(dollars: Fraction) -> Decimal:
     """Dollars exact to the cent, a half cent to the even one."""
     return round(dollars * 100) * CENT

@@ -13,7 +13,7 @@ from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.digits import DIGITS
 from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS
 from btc_price_tracker.web.problems import Problem
-from btc_price_tracker.web.reply import get, json
+from btc_price_tracker.web.reply import encoder, get
 from btc_price_tracker.web.resume import GREATEST_ID, check_since
 from btc_price_tracker.web.views import CandleView, PriceView
 
@@ -109,7 +109,7 @@ def _answer(
         headers["Link"] = f'<{request.url.include_query_params(**more)}>; rel="next"'
     if form == "csv":
         return Response(_csv(rows), headers=headers, media_type="text/csv")
-    return Response(json.encode(rows), headers=headers, media_type="application/json")
+    return Response(encoder.encode(rows), headers=headers, media_type="application/json")
 
 
 def _csv(rows: Sequence[Struct]) -> str:

@@ -8,12 +8,14 @@ from fastapi import FastAPI, Response
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-json = msgspec.json.Encoder(decimal_format="number")  # all the digits of a decimal, and no quotes around them
+encoder = msgspec.json.Encoder(
+    decimal_format="number"
+)  # all the digits of a decimal, and no quotes around them
 
 
 def reply(document: object, status: int = 200, cache: str = "no-store") -> Response:
     """JSON that is true only now, unless `cache` says otherwise."""
-    return Response(json.encode(document), status, {"Cache-Control": cache}, "application/json")
+    return Response(encoder.encode(document), status, {"Cache-Control": cache}, "application/json")
 
 
 def get(app: FastAPI, path: str, **documentation: Any) -> Callable[[Endpoint], Endpoint]:

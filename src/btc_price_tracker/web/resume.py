@@ -16,7 +16,7 @@ AHEAD = 60  # seconds by which a client's clock may be ahead of ours
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
-class Kind(Enum):
+class Anchor(Enum):
     """How a client names its position."""
 
     NOW = "without parameters: the current price, then live"
@@ -27,7 +27,7 @@ class Kind(Enum):
 class Position(NamedTuple):
     """Where a stream begins: after this id. `lost` where the client was somewhere, but can't say where."""
 
-    kind: Kind
+    anchor: Anchor
     after: int = 0
     lost: bool = False
 
@@ -40,7 +40,7 @@ def position(last_event_id: str, query: Mapping[str, str], now: int) -> Position
     """
     if last_event_id:
         after = _integer(last_event_id)
-        return _asked(query, now)._replace(lost=True) if after is None else Position(Kind.ID, after)
+        return _asked(query, now)._replace(lost=True) if after is None else Position(Anchor.ID, after)
     return _asked(query, now)
 
 
@@ -51,14 +51,14 @@ def _asked(query: Mapping[str, str], now: int) -> Position:
             raise Problem(
                 400, f"last_event_id must be an id from this stream: digits, at most {GREATEST_ID}."
             )
-        return Position(Kind.ID, after)
+        return Position(Anchor.ID, after)
     if "since" in query:
         seconds = _integer(query["since"])
         if seconds is None:
             raise Problem(400, "since must be a whole number of seconds since the epoch, like 1764000000.")
         check_since(seconds, now)
-        return Position(Kind.TIME, max(seconds * 1000 - 1, 0))
-    return Position(Kind.NOW)
+        return Position(Anchor.TIME, max(seconds * 1000 - 1, 0))
+    return Position(Anchor.NOW)
 
 
 def check_since(seconds: int, now: int) -> None:

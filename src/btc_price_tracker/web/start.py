@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Store, StoreError
-from btc_price_tracker.web.resume import Kind, Position
+from btc_price_tracker.web.resume import Anchor, Position
 from btc_price_tracker.web.shared import Streams
 
 
@@ -21,7 +21,7 @@ class Start:
 
 def is_recent(position: Position, ring: Ring) -> bool:
     """Whether the store need not be asked where to begin."""
-    return position.kind is Kind.NOW or position.after >= ring.first > 0
+    return position.anchor is Anchor.NOW or position.after >= ring.first > 0
 
 
 def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
@@ -31,9 +31,9 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
     """
     hub, ring = shared.hub, shared.ring
     opening = sse.retry(int(random.uniform(2000, 5000)))  # jittered: native EventSource has none of its own
-    kind, after, lost = position
-    is_strange = kind is Kind.ID and after > hub.head  # an id that isn't ours, or not any more
-    if kind is Kind.NOW or is_strange:
+    anchor, after, lost = position
+    is_strange = anchor is Anchor.ID and after > hub.head  # an id that isn't ours, or not any more
+    if anchor is Anchor.NOW or is_strange:
         here = max(hub.head - 1, ring.floor)
         if lost or is_strange:
             end = here if hub.head else max(here, hub.now())
@@ -49,10 +49,10 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
 async def locate(position: Position, shared: Streams) -> Start:
     """Begin with what the store knows of the time before the ring, where that is needed."""
     recent = is_recent(position, shared.ring)
-    return begin(position, shared, 0 if recent else await _known_from(position.kind, shared.store))
+    return begin(position, shared, 0 if recent else await _known_from(position.anchor, shared.store))
 
 
-async def _known_from(kind: Kind, store: Store) -> int:
+async def _known_from(anchor: Anchor, store: Store) -> int:
     """The id after which nothing is missing.
 
     For a time that is the last price that was dropped. Who comes with an id has seen a price: if even our oldest is
@@ -62,4 +62,4 @@ async def _known_from(kind: Kind, store: Store) -> int:
         span = await store.span()
     except StoreError:
         return 0  # the hub will say what the ring can't replay
-    return span.dropped if kind is Kind.TIME else max(span.first - 1, 0)
+    return span.dropped if anchor is Anchor.TIME else max(span.first - 1, 0)

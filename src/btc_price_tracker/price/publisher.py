@@ -21,7 +21,7 @@ class Verdict(Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Publication:
+class Publisher:
     """The last tick, and since when it has not been fresh. Ids are above `floor`: up to there they are taken.
 
     A tick that was restored after a restart goes on ageing from when it was last fresh.
