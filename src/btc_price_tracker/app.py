@@ -31,7 +31,7 @@ from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import LONGEST_DEADLINE, Enough, Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
 from btc_price_tracker.sources.upstream import connect
-from btc_price_tracker.store import SCHEMES, Store, open_store
+from btc_price_tracker.store import Store, open_store, scheme_of
 from btc_price_tracker.store.late import LateStore
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.admission import Admission
@@ -153,8 +153,7 @@ def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:
 async def _patient_store(settings: Settings) -> Store:
     """The store; one in a database elsewhere may be out of reach now and come later."""
     opening = _opening(settings)
-    scheme = settings.store_url.partition("://")[0]
-    return LateStore(opening) if SCHEMES[scheme].remote else await opening()
+    return LateStore(opening) if scheme_of(settings.store_url).remote else await opening()
 
 
 @asynccontextmanager

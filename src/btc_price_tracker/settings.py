@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from btc_price_tracker.masking import masked
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.store import SCHEMES
+from btc_price_tracker.store import StoreError, scheme_of
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RESERVED_FILES = 512  # for the store, the sources, plain requests
@@ -93,11 +93,10 @@ def _known_store(url: str) -> str:
         raise ValueError(
             "this user has no home to keep prices in; give one like sqlite:////var/lib/prices.db"
         )
-    scheme = url.partition("://")[0]
-    if "://" not in url or scheme not in SCHEMES:
-        raise ValueError(f"give one of {', '.join(known.form for known in SCHEMES.values())}")
-    if scheme == "sqlite" and not re.match("sqlite:///.", url):
-        raise ValueError(f"give {SCHEMES[scheme].form}, with three slashes and a path")
+    try:
+        scheme_of(url)
+    except StoreError as error:
+        raise ValueError(str(error)) from None
     return url
 
 

@@ -9,9 +9,27 @@ from btc_price_tracker.store import StoreError, open_store
 
 @pytest.mark.parametrize("url", ["mysql://user:hunter2@host/db", "user:hunter2@host", "", "sqlite:prices.db"])
 async def test_an_unknown_url_is_refused_with_what_is_known_and_without_its_password(url: str) -> None:
-    with pytest.raises(StoreError, match=r"known are memory:// or memory:///path, sqlite:///path") as caught:
+    with pytest.raises(
+        StoreError, match=r"give one of memory:// or memory:///path, sqlite:///path"
+    ) as caught:
         await open_store(url, capacity=1)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://prices.db",
+        "sqlite://host/prices.db",
+        "memory://prices",
+        "memory:///",
+    ],
+)
+async def test_a_url_without_a_path_where_one_belongs_is_refused(url: str) -> None:
+    with pytest.raises(StoreError, match="with three slashes where there is a path"):
+        await open_store(url, capacity=1)
 
 
 async def test_what_isnt_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,12 +79,6 @@ async def test_the_path_is_relative_after_three_slashes(
     assert (tmp_path / "here.db").exists()
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite://prices.db", "sqlite://host/prices.db"])
-async def test_a_url_without_a_path_is_refused(url: str) -> None:
-    with pytest.raises(StoreError, match="a path belongs after sqlite:///"):
-        await open_store(url, capacity=1)
-
-
 async def test_a_commit_doesnt_wait_for_the_disk_and_the_log_is_ahead_of_the_file(path: Path) -> None:
     async with opened(path) as store:
         writer = store._writer.connection

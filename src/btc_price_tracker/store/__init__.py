@@ -1,5 +1,6 @@
 """Durable history: the Store protocol and the place where a URL becomes a store."""
 
+import re
 from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import NamedTuple, Protocol
@@ -73,6 +74,7 @@ class Scheme(NamedTuple):
     module: str
     form: str
     needs: str
+    rest: str = ".*"  # a pattern of what follows ://, as far as the store doesn't look at it itself
     remote: bool = False  # whether it may be out of reach for a while
 
 
@@ -80,8 +82,8 @@ _POSTGRES = ".venv/bin/pip install -e '.[postgres]'"
 _MONGODB = ".venv/bin/pip install -e '.[mongodb]'"
 
 SCHEMES = {
-    "memory": Scheme("snapshot", "memory:// or memory:///path", "nothing else"),
-    "sqlite": Scheme("sqlite", "sqlite:///path", "a Python that was built with sqlite3"),
+    "memory": Scheme("snapshot", "memory:// or memory:///path", "nothing else", "(/.+)?"),
+    "sqlite": Scheme("sqlite", "sqlite:///path", "a Python that was built with sqlite3", "/.+"),
     "postgresql": Scheme("postgres", "postgresql://host/database", _POSTGRES, remote=True),
     "postgres": Scheme("postgres", "postgres://host/database", _POSTGRES, remote=True),
     "mongodb": Scheme("mongodb", "mongodb://host/database", _MONGODB, remote=True),
@@ -91,25 +93,29 @@ SCHEMES = {
 _Opener = Callable[[str, Limits], Awaitable[Store]]
 
 
+def scheme_of(url: str) -> Scheme:
+    """The kind of store that `url` names. Raises StoreError where it names none."""
+    name, separator, rest = url.partition("://")
+    if not separator or name not in SCHEMES:
+        raise StoreError(f"give one of {', '.join(scheme.form for scheme in SCHEMES.values())}")
+    scheme = SCHEMES[name]
+    if not re.fullmatch(scheme.rest, rest, re.DOTALL):
+        raise StoreError(f"give {scheme.form}, with three slashes where there is a path")
+    return scheme
+
+
 async def open_store(url: str, *, capacity: int, retention: int | None = None) -> Store:
     """Open the store that `url` names; `capacity` and `retention` as in Limits.
 
-    Raises StoreError where the scheme is unknown, something it needs isn't installed, or the store can't be
-    opened.
+    Raises StoreError where it names none, something it needs isn't installed, or the store can't be opened.
     """
-    scheme, separator, _ = url.partition("://")
-    if not separator or scheme not in SCHEMES:
-        known = ", ".join(each.form for each in SCHEMES.values())
-        named = f"{scheme}://" if separator else "a text without ://"
-        raise StoreError(f"{named} names no store; known are {known}")
-    return await _opener(scheme)(url, Limits(capacity, retention))
+    return await _opener(scheme_of(url))(url, Limits(capacity, retention))
 
 
-def _opener(scheme: str) -> _Opener:
+def _opener(scheme: Scheme) -> _Opener:
     """The implementation, imported only now: nobody pays for a database they don't use."""
-    module, _, needs, _ = SCHEMES[scheme]
     try:
-        opener: _Opener = import_module(f"{__name__}.{module}").open_url
+        opener: _Opener = import_module(f"{__name__}.{scheme.module}").open_url
     except ImportError as error:
-        raise StoreError(f"{scheme}:// needs {needs} ({error})") from error
+        raise StoreError(f"{scheme.form} needs {scheme.needs} ({error})") from error
     return opener

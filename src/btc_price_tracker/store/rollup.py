@@ -4,11 +4,7 @@ The databases keep a row for each quarter of an hour, in the same transaction as
 of that width or a multiple of it are put together from those rows, finer ones from the ticks themselves.
 """
 
-from collections.abc import Iterable, Sequence
-
-from btc_price_tracker.price.candles import Candle
-from btc_price_tracker.store.amounts import dollars
-from btc_price_tracker.store.bounds import clamped
+from collections.abc import Sequence
 
 QUARTER = 900  # seconds; 15m, 1h, 4h and 1d are multiples of it
 QUARTER_MS = QUARTER * 1000
@@ -52,19 +48,6 @@ _CANDLES = """
 
 
 def candle_query(pieces: str, parameters: Sequence[str]) -> str:
-    """The query whose rows candle() reads; `parameters` are the placeholders of what arguments() gives."""
+    """The query whose rows candle() reads; `parameters` are the placeholders of what id_range() gives."""
     first, end, width, limit = parameters
     return _CANDLES.format(pieces=pieces, first=first, end=end, width=width, limit=limit)
-
-
-def arguments(seconds: int, first: int, last: int, limit: int) -> tuple[int, int, int, int]:
-    """The ids between which candles lie that begin in [first, last] seconds, their width in ms, and how many."""
-    start = -(-first // seconds) * seconds
-    end = (last // seconds + 1) * seconds
-    return clamped(start * 1000), clamped(end * 1000), seconds * 1000, clamped(limit)
-
-
-def candle(row: Iterable[int]) -> Candle:
-    """A row of the query as a candle."""
-    start, opening, high, low, closing, count = row
-    return Candle(start // 1000, dollars(opening), dollars(high), dollars(low), dollars(closing), count)

@@ -4,9 +4,9 @@ from typing import Any
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Status
+from btc_price_tracker.store.candle_rows import candle, id_range
 from btc_price_tracker.store.mongodb.documents import Document
 from btc_price_tracker.store.mongodb.ticks import Ticks
-from btc_price_tracker.store.rollup import arguments, candle
 
 _SUMS = {
     "open": {"$first": "$price"},
@@ -22,7 +22,7 @@ async def candles(ticks: Ticks, seconds: int, first: int, last: int, limit: int)
 
     From one tick on, only as far as `limit` candles can reach without a hole; then, behind the hole, again.
     """
-    start, end, width, limit = arguments(seconds, first, last, limit)
+    start, end, width, limit = id_range(seconds, first, last, limit)
     found: list[Candle] = []
     while len(found) < limit and (begin := await _begin(ticks, start, end, width)) is not None:
         start = min(end, begin + (limit - len(found)) * width)

@@ -79,12 +79,7 @@ async def open_url(url: str, _limits: Limits) -> SqliteStore:
     As everywhere else that has such URLs, what follows the third slash is the path: sqlite:///here.db, in the
     working directory, and sqlite:////var/there.db. Raises StoreError.
     """
-    name = url.removeprefix(PREFIX)
-    if name in (url, ""):
-        raise StoreError(
-            "a path belongs after sqlite:///, as in sqlite:///prices.db or sqlite:////var/lib/prices.db"
-        )
-    return await asyncio.to_thread(_open_path, Path(name))
+    return await asyncio.to_thread(_open_path, Path(url.removeprefix(PREFIX)))
 
 
 def _open_path(name: Path) -> SqliteStore:
