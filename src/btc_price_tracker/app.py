@@ -67,6 +67,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 
     Raises StoreError or OSError where the store can't be opened or the address can't be had.
     """
+    stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
         serving = server(service.application)
@@ -74,7 +75,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
         running = [tasks.create_task(loop()) for loop in (service.ask, *service.serve)]
         gc.freeze()  # what lives as long as the process need not be looked through again and again
         log.info("serving", url=_url(settings.host, sockets[0].getsockname()[1]))
-        await _stop_signal()
+        await stop.wait()
         log.info("shutting down", streams=len(service.hub))
         await service.hub.drain(len(service.hub) / ENDED_PER_SECOND)
         serving.stop()
@@ -188,8 +189,8 @@ def _policy(settings: Settings, last: Tick | None = None, floor: int = 0) -> Pol
     return rule(settings.interval, last, floor)
 
 
-async def _stop_signal() -> None:
-    """Return at the first SIGTERM or SIGINT; a second one ends the process at once, whatever waits for the store."""
+def _on_stop_signal() -> asyncio.Event:
+    """What the first SIGTERM or SIGINT sets; a second one ends the process at once, whatever waits for the store."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -200,7 +201,7 @@ async def _stop_signal() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    await stop.wait()
+    return stop
 
 
 def _url(host: str, port: int) -> str:

@@ -17,6 +17,8 @@ from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.outbox import Outbox
 
+BEHIND = 60_000  # ms by which the clock may be behind the newest price without a word
+
 log = structlog.get_logger(__name__)
 
 
@@ -24,10 +26,15 @@ async def produce(
     rounds: AsyncIterator[None], panel: Panel, policy: Policy, outbox: Outbox, broker: Broker
 ) -> None:
     """Ask, conclude, keep, publish: on the one instance that asks."""
+    is_behind = False
     async for _ in rounds:
         answers = await panel.ask()
-        update = policy.decide(answers, panel.clock.now())
+        now = panel.clock.now()
+        update = policy.decide(answers, now)
         if update.tick is not None:
+            was_behind, is_behind = is_behind, update.tick.id > now + BEHIND
+            if is_behind and not was_behind:
+                _log_behind(update.tick.id - now)
             await outbox.keep(update.tick)  # durable first: no client ever holds an id that a crash forgets
         await broker.publish(update)
 
@@ -40,6 +47,13 @@ async def deliver(broker: Broker, hub: Hub) -> None:
         hub.publish(update)  # encodes once, writes to all, never awaits
 
 
+def _log_behind(milliseconds: int) -> None:
+    log.warning(
+        "the clock is behind the last price: until it has caught up, prices bear that one's time",
+        seconds=milliseconds // 1000,
+    )
+
+
 def _log_status(update: Update) -> None:
     if update.status is Status.STALE:
         log.warning("price status", status=update.status, reason=update.reason)
@@ -50,12 +64,15 @@ def _log_status(update: Update) -> None:
 
 
 async def forget(store: Store, clock: Clock, retention: float) -> None:
-    """Drop prices older than `retention` seconds, once a minute; the newest stays, for ids to go on from."""
+    """Drop prices older than the newest by more than `retention` seconds, once a minute.
+
+    By the newest and not by the clock: one that is a year ahead at a start would take all of history at once.
+    """
     told = None  # the reason that is in the log already
     while True:
         try:
             newest = (await store.span()).last
-            await store.prune(min(clock.now() - int(retention * 1000), newest))
+            await store.prune(newest - int(retention * 1000))
             told = None
         except Exception as error:
             why = failure(error)

@@ -10,7 +10,7 @@ from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.outbox import Outbox
-from btc_price_tracker.testing import ManualClock
+from btc_price_tracker.testing import ManualClock, eventually
 from live import a_tick
 
 
@@ -22,6 +22,7 @@ class Flaky(MemoryStore):
         self.bug: Exception | None = None
         self.down = False
         self.hanging = False
+        self.released = asyncio.Event()
         self.asked = 0
 
     async def append(self, ticks: list[Tick]) -> None:
@@ -31,7 +32,7 @@ class Flaky(MemoryStore):
         if self.down:
             raise StoreError("the disk is full")
         if self.hanging:
-            await asyncio.Event().wait()
+            await self.released.wait()
         await super().append(ticks)
 
 
@@ -171,13 +172,13 @@ async def test_at_the_end_what_waits_is_offered_once_more(outbox: Outbox, store:
     assert await ids(store) == [1, 2]
 
 
-async def test_what_no_store_takes_at_the_end_is_said_to_be_lost(outbox: Outbox, store: Flaky) -> None:
+async def test_what_no_store_has_taken_at_the_end_is_said(outbox: Outbox, store: Flaky) -> None:
     store.down = True
     for tick_id in (1, 2):
         await outbox.keep(a_tick(tick_id))
     with capture_logs() as logs:
         await outbox.close()
-    assert [(entry["log_level"], entry["lost"], entry["reason"]) for entry in logs] == [
+    assert [(entry["log_level"], entry["waiting"], entry["reason"]) for entry in logs] == [
         ("warning", 2, "the disk is full")
     ]
 
@@ -192,4 +193,19 @@ async def test_the_end_does_not_wait_long_for_a_store_that_hangs(
     with capture_logs() as logs:
         async with asyncio.timeout(1):
             await outbox.close()
-    assert [entry["lost"] for entry in logs] == [1]
+    assert [entry["waiting"] for entry in logs] == [1]
+
+
+async def test_the_end_waits_longer_than_a_price_would(
+    outbox: Outbox, store: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("btc_price_tracker.store.outbox.PATIENCE", 0.01)
+    store.hanging = True
+    await outbox.keep(a_tick(1))
+    asked = store.asked
+    ending = asyncio.create_task(outbox.close())
+    await eventually(lambda: store.asked > asked)
+    await asyncio.sleep(0.05)  # more than PATIENCE
+    store.released.set()
+    await ending
+    assert await ids(store) == [1]

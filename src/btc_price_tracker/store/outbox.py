@@ -63,51 +63,51 @@ class Outbox:
             self._lose(self._waiting[0].id)
         self._waiting.append(tick)
         if self.fault is None:
-            await self._flush()
+            await self._flush(PATIENCE)
 
     async def recover(self) -> None:
         """While the store fails, try again and again. Runs for as long as the service."""
         while True:
             await self._clock.sleep(RETRY)
             if self.fault is not None:
-                await self._flush()
+                await self._flush(PATIENCE)
 
     async def close(self) -> None:
         """Offer what waits once more, and say what is lost: nobody keeps any more, and the store is still open."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL):
-                await self._flush()
-        if self._waiting:
+                await self._flush(FAREWELL)
+        if self._waiting:  # the store may still take what it is at
             log.warning(
-                "prices that waited for the store are lost", lost=len(self._waiting), reason=self.fault
+                "prices that waited for the store may be lost", waiting=len(self._waiting), reason=self.fault
             )
 
-    async def _flush(self) -> None:
+    async def _flush(self, patience: float) -> None:
         """Write what waits, oldest first. A batch that may be there already is offered again: a store knows its ids."""
         try:
             while self._waiting:
                 batch = list(islice(self._waiting, BATCH))
-                await self._write(batch)
+                await self._write(batch, patience)
                 self._forget(batch)
         except Exception as error:  # noqa: BLE001 - a bug in a store mustn't end the service
             self._fail(failure(error))
         else:
             self._succeed()
 
-    async def _write(self, batch: list[Tick]) -> None:
-        """Append within PATIENCE. Raises StoreError, and whatever else a store with a bug does.
+    async def _write(self, batch: list[Tick], patience: float) -> None:
+        """Append within `patience` seconds. Raises StoreError, and whatever else a store with a bug does.
 
         An attempt that was given up may take its time to end. It is waited for, so that there is never a second one
-        beside it, but for no longer than PATIENCE: a price that is late is worse.
+        beside it, but for no longer than that: a price that is late is worse.
         """
-        too_late = StoreError(f"no answer within {PATIENCE:g} s")
+        too_late = StoreError(f"no answer within {patience:g} s")
         if self._attempt is not None:
-            await asyncio.wait({self._attempt}, timeout=PATIENCE)
+            await asyncio.wait({self._attempt}, timeout=patience)
             if not self._attempt.done():
                 raise too_late
         self._attempt = asyncio.ensure_future(self._store.append(batch))
         self._attempt.add_done_callback(lambda attempt: attempt.cancelled() or attempt.exception())
-        await asyncio.wait({self._attempt}, timeout=PATIENCE)
+        await asyncio.wait({self._attempt}, timeout=patience)
         if not self._attempt.done():
             self._attempt.cancel()
             raise too_late
