@@ -544,6 +544,7 @@ async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(s
         made = {name: value for name, value in vars(plain).items() if value is not before[name]}
         assert made.keys() == {"transport", "flow", "scheme", "server", "client"}
         assert type(made.pop("flow")) is type(connection.flow)
+        assert made.pop("server")  # left out
         assert made == {name: getattr(connection, name) for name in made}
         assert (connection.url, connection.scope["headers"]) == (b"/healthz", [(b"host", b"localhost")])
         assert connection.transport.get_extra_info("socket").fileno() >= 0

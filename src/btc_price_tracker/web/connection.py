@@ -39,13 +39,13 @@ class Connection(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
-        """Do as uvicorn's, which makes two sockets to learn the addresses, and await the first head."""
+        """Do as uvicorn's, but leave out our own address, which nobody asks for; and await the first head."""
         self.connections.add(self)
         self.transport = transport
         self.flow = FlowControl(transport)
         self.scheme = "http"
-        self.server = _address(transport, "sockname")
-        self.client = _address(transport, "peername")
+        peer = transport.get_extra_info("peername")  # None where the client is gone already
+        self.client = None if peer is None else peer[:2]  # without what else IPv6 has
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -164,9 +164,3 @@ class Connection(HttpToolsProtocol):
 
 def _too_large() -> Problem:
     return Problem(431, f"The head of a request may have {HEAD_LIMIT} bytes.")
-
-
-def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
-    """Host and port, without what else IPv6 has; None where the client is gone already."""
-    address = transport.get_extra_info(name)
-    return None if address is None else address[:2]
