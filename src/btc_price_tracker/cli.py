@@ -49,7 +49,7 @@ def _parse_and_run(words: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(metavar="command", required=True)
     for name, command in _COMMANDS.items():
-        summary = (command.__doc__ or "").splitlines()[0]
+        summary = (command.__doc__ or "").partition("\n")[0]  # `python -OO` leaves none
         subparser = commands.add_parser(name, help=summary, description=summary)
         subparser.set_defaults(command=command)
         if name in words:  # else nobody looks at its flags, and the settings take their time to import
