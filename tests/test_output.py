@@ -1,8 +1,11 @@
 """What the commands do to their standard streams, and how they end when these or the user go away."""
 
 import signal
+import socket
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,6 +44,62 @@ def test_who_reads_only_the_beginning_of_an_export_hears_of_no_fault(store: str)
 def test_a_closed_output_is_said_in_words(store: str, command: str) -> None:
     result = shell(f"$TRACKER {command} >&-", STORE_URL=store)
     assert (result.returncode, result.stderr) == (1, "btc-price-tracker: standard output is closed\n")
+
+
+def test_a_closed_input_is_said_in_words() -> None:
+    result = shell("$TRACKER import - <&-", STORE_URL="memory://")
+    assert (result.returncode, result.stderr) == (1, "btc-price-tracker: standard input is closed\n")
+
+
+def test_a_stream_that_is_closed_matters_only_to_who_uses_it(store: str, tmp_path: Path) -> None:
+    moved = shell(
+        "$TRACKER export $FILE >&- && $TRACKER import $FILE <&-",
+        STORE_URL=store,
+        FILE=f"{tmp_path}/moved.csv",
+    )
+    assert (moved.returncode, moved.stderr) == (0, "5000 prices written\n5000 prices read\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "shown"), [("check", 0, "settings are good"), ("sources", 1, "no price")]
+)
+def test_a_closed_stderr_stops_no_command(command: str, code: int, shown: str) -> None:
+    result = shell(f"$TRACKER {command} 2>&-", STORE_URL="memory://", **NOWHERE)
+    assert result.returncode == code
+    assert shown in result.stdout
+
+
+def test_what_is_said_to_a_closed_stderr_is_no_part_of_an_export() -> None:
+    assert shell("$TRACKER export 2>&-", STORE_URL="memory://").stdout == HEADER + "\n"
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_server_with_closed_streams_serves_and_ends_in_good_order(closed: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    process = subprocess.Popen(
+        ["bash", "-c", f"exec {sys.executable} -m btc_price_tracker serve {closed}"],
+        env=environment_of(PORT=str(port), STORE_URL="memory://", **NOWHERE),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        assert _answers(process, port)
+        process.terminate()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait until a server answers a request, or ends."""
+    while process.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+            client.sendall(b"GET /sources HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            return client.recv(12) == b"HTTP/1.1 200"
+        time.sleep(0.05)
+    return False
 
 
 @pytest.mark.parametrize("command", ["check", "export"])
