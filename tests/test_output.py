@@ -123,7 +123,8 @@ def test_an_early_control_c_ends_a_command_without_a_traceback() -> None:
             process.send_signal(signal.SIGINT)
             break
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGINT
+    # Interrupted in an exec() of text, as of a NamedTuple being made, `python -m` ends by the signal itself.
+    assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT)
     assert "Traceback" not in said
 
 
