@@ -19,6 +19,12 @@ def test_help_lists_the_commands() -> None:
         assert command in result.stdout
 
 
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["serve", "--help"], ["check"]])
+def test_the_commands_work_without_docstrings(words: list[str]) -> None:
+    result = run(*words, PYTHONOPTIMIZE="2", STORE_URL="memory://")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_every_setting_is_a_flag() -> None:
     result = run("serve", "--help")
     for flag in ("--port", "--store-url", "--kraken-url", "--blockchain-info-url", "--coingecko-api-key"):

@@ -22,6 +22,7 @@ PROGRAM = "btc-price-tracker"
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 it failed, 2 the call or the settings are wrong."""
+    _fill_standard_descriptors()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets question marks
     try:
@@ -37,6 +38,18 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(code)
 
 
+def _fill_standard_descriptors() -> None:
+    """Open /dev/null in place of those that are closed: a socket could get their number, which libuv won't close.
+
+    What is said to a closed stderr goes there, too: else `print` would say it on stdout.
+    """
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest number that is free
+        pass
+    os.close(spare)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - until the end
+
+
 def _flush() -> None:
     if sys.stdout is not None:
         sys.stdout.flush()
@@ -49,7 +62,7 @@ def _parse_and_run(words: Sequence[str]) -> int:
     parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     commands = parser.add_subparsers(metavar="command", required=True)
     for name, command in _COMMANDS.items():
-        summary = (command.__doc__ or "").splitlines()[0]
+        summary = (command.__doc__ or "").partition("\n")[0]  # `python -OO` leaves none
         subparser = commands.add_parser(name, help=summary, description=summary)
         subparser.set_defaults(command=command)
         if name in words:  # else nobody looks at its flags, and the settings take their time to import
@@ -145,8 +158,12 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
     from btc_price_tracker.store import StoreError
     from btc_price_tracker.transfer import TransferError
 
-    if sys.stdout is None and command in (_sources, _check, _history, _export):
+    named = flags.get("file", "-") != "-"  # then it is a file, not a standard stream, that is read or written
+    if sys.stdout is None and command in (_sources, _check, _history, _export) and not named:
         print(f"{PROGRAM}: standard output is closed", file=sys.stderr)
+        return 1
+    if sys.stdin is None and command is _import and not named:
+        print(f"{PROGRAM}: standard input is closed", file=sys.stderr)
         return 1
     try:
         code = command(flags)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -32,6 +32,11 @@ def held(path: Path) -> list[int]:
     return [each.id for each in load(path).ticks]
 
 
+def beside(path: Path) -> list[Path]:
+    """What else lies in the folder."""
+    return [other for other in path.parent.iterdir() if other != path]
+
+
 async def test_a_proper_end_loses_nothing_and_can_be_told_twice(tmp_path: Path) -> None:
     url = f"memory://{tmp_path}/prices.snapshot"
     store = await open_store(url, capacity=2)
@@ -41,6 +46,55 @@ async def test_a_proper_end_loses_nothing_and_can_be_told_twice(tmp_path: Path) 
     store = await open_store(url, capacity=2)
     assert await store.get(3) == tick(3)
     assert await store.span() == Span(2, 3, 1)
+    await store.close()
+
+
+async def test_a_snapshot_that_is_open_is_refused_a_second_time_and_free_after_closing(
+    tmp_path: Path,
+) -> None:
+    path, link = tmp_path / "a" / "prices.snapshot", tmp_path / "link.snapshot"
+    link.symlink_to(path)
+    store = await open_store(f"memory://{path}", capacity=10)
+    await store.append([tick(1)])
+    for name in (path, link):
+        with pytest.raises(
+            StoreError, match=f"^{path} is already in use by process {os.getpid()}; stop that"
+        ):
+            await open_store(f"memory://{name}", capacity=10)
+    await store.close()
+    assert held(path) == [1]
+    store = await open_store(f"memory://{link}", capacity=10)
+    await store.append([tick(2)])
+    await store.close()
+    assert held(path) == [1, 2]
+    assert link.is_symlink()
+
+
+async def test_a_path_is_shown_as_a_path_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "prices.snapshot"
+    path.write_bytes(b"")
+    with pytest.raises(StoreError, match=f"^{path} is no snapshot of ours"):
+        await open_store(f"memory:///{path}", capacity=10)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+async def test_what_is_no_regular_file_is_refused_and_nothing_is_put_beside_it(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    path = tmp_path / "prices.snapshot"
+    make(path)
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreError, match=f"^{path} is no regular file; name another in STORE_URL"):
+            await open_store(f"memory://{path}", capacity=10)
+    assert beside(path) == []
+
+
+async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    for name in ("file/prices.snapshot", "loop"):
+        with pytest.raises(StoreError, match=f"^{tmp_path}/{name} (can't be|leads nowhere)"):
+            await open_store(f"memory://{tmp_path}/{name}", capacity=10)
 
 
 async def test_a_snapshot_of_the_first_version_is_read(tmp_path: Path) -> None:
@@ -50,17 +104,19 @@ async def test_a_snapshot_of_the_first_version_is_read(tmp_path: Path) -> None:
     store = await open_store(f"memory://{path}", capacity=10)
     assert await store.span() == Span(1, 2, 0)
     assert await store.get(2) == tick(2)
+    await store.close()
 
 
 async def test_a_crash_loses_the_last_minute_at_most(tmp_path: Path) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
-    store = SnapshotStore(path, 10, clock)
+    store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
     assert not path.exists()
     await clock.advance(60)
     await store.append([tick(2)])
     await store.append([tick(3)])
     assert held(path) == [1, 2]
+    await store.close()
 
 
 def test_a_crash_while_writing_leaves_the_snapshot_before(
@@ -78,7 +134,7 @@ async def test_a_disk_that_stays_full_stays_an_error_until_there_is_room(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
-    store = SnapshotStore(path, 10, clock)
+    store = await SnapshotStore.restored(path, 10, clock)
     await clock.advance(60)
     with monkeypatch.context() as full:
         full.setattr("os.fsync", crash)
@@ -89,6 +145,7 @@ async def test_a_disk_that_stays_full_stays_an_error_until_there_is_room(
             await store.close()
     await store.append([tick(3)])
     assert held(path) == [1, 2, 3]
+    await store.close()
 
 
 async def test_a_save_whose_caller_gave_up_ends_before_the_next_begins(
@@ -108,7 +165,7 @@ async def test_a_save_whose_caller_gave_up_ends_before_the_next_begins(
         under_way.clear()
 
     monkeypatch.setattr("os.fsync", slow)
-    store = SnapshotStore(path, 10, clock)
+    store = await SnapshotStore.restored(path, 10, clock)
     await clock.advance(60)
     given_up = asyncio.create_task(store.append([tick(1)]))
     await asyncio.to_thread(begun.wait, 10)

@@ -1,13 +1,15 @@
 """memory:///path — the last ticks in memory, and now and then in a file, from which the next start goes on.
 
 The file is a line that names it and its version, a line with the SHA-256 of the rest, and a Snapshot as MessagePack;
-in version 1 the ticks alone. It is replaced in one step, so a crash leaves the one before.
+in version 1 the ticks alone. It is replaced in one step, so a crash leaves the one before. One process has it at a
+time: of two, the last to save would undo what the other kept.
 """
 
 import asyncio
 import hashlib
 import os
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -16,6 +18,7 @@ from msgspec.msgpack import Decoder, Encoder
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, StoreError
+from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.memory import MemoryStore
 
 EVERY = 60.0  # seconds between snapshots, at least
@@ -41,19 +44,24 @@ class SnapshotStore(MemoryStore):
     That is a minute at most to a crash, and nothing to a proper end, as long as the disk takes what it is given.
     """
 
-    def __init__(self, path: Path, capacity: int, clock: Clock) -> None:
+    def __init__(self, path: Path, capacity: int, clock: Clock, lock: Lock) -> None:
         super().__init__(capacity)
         self._path = path
+        self._lock = lock
         self._clock = clock
         self._saved = clock.monotonic()  # when the last good snapshot was taken
         self._saving: asyncio.Task[None] | None = None  # the last to save
 
     @classmethod
     async def restored(cls, path: Path, capacity: int, clock: Clock) -> Self:
-        """A store that goes on from its snapshot, if there is one."""
-        store = cls(path, capacity, clock)
-        store._dropped, ticks = await asyncio.to_thread(load, path)
-        await store.append(list(ticks))
+        """A store that goes on from its snapshot, if there is one. Raises StoreError where another process has it."""
+        with ExitStack() as undo:
+            lock = await asyncio.to_thread(_lock, path)
+            undo.callback(lock.release, clean=False)
+            store = cls(path, capacity, clock, lock)
+            store._dropped, ticks = await asyncio.to_thread(load, path)
+            await store.append(list(ticks))
+            undo.pop_all()
         return store
 
     async def append(self, ticks: list[Tick]) -> None:
@@ -69,6 +77,7 @@ class SnapshotStore(MemoryStore):
         if not self._closed:
             await self._save()
         await super().close()
+        self._lock.release(clean=True)
 
     async def _settled(self) -> None:
         """Wait for the save that is under way: who asked for it may have given up, and it has the file to itself."""
@@ -137,7 +146,27 @@ def load(path: Path) -> Snapshot:
 
 async def open_url(url: str, limits: Limits) -> MemoryStore:
     """`memory://`, empty, or `memory:///path`, which goes on from its snapshot. Raises StoreError as `load` does."""
-    path = url.removeprefix("memory://")
-    if not path:
+    name = url.removeprefix("memory://")
+    if not name:
         return MemoryStore(limits.capacity)
-    return await SnapshotStore.restored(Path(path), limits.capacity, SystemClock())
+    path = await asyncio.to_thread(_resolved, Path(name))
+    return await SnapshotStore.restored(path, limits.capacity, SystemClock())
+
+
+def _resolved(name: Path) -> Path:
+    """The path that is locked, replaced and shown: with one slash in front and no link in it."""
+    try:
+        return name.resolve()
+    except (RuntimeError, OSError) as error:  # a link that leads to itself
+        raise StoreError(f"{name} leads nowhere; name another file in STORE_URL") from error
+
+
+def _lock(path: Path) -> Lock:
+    """Lock a snapshot, or where one will be; beside what can't be one, such as a device, no lock is put."""
+    try:
+        if path.exists() and not path.is_file():
+            raise StoreError(f"{path} is no regular file; name another in STORE_URL")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return Lock(path)
+    except OSError as error:
+        raise StoreError(f"{path} can't be opened: {error.strerror}; check its folder") from error

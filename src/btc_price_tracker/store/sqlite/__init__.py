@@ -8,11 +8,11 @@ from pathlib import Path
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError
+from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.sqlite import candles, rows
 from btc_price_tracker.store.sqlite.faults import store_error
 from btc_price_tracker.store.sqlite.file import open_file
 from btc_price_tracker.store.sqlite.lane import Lane
-from btc_price_tracker.store.sqlite.lock import Lock
 
 PREFIX = "sqlite:///"
 

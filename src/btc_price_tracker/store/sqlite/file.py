@@ -21,8 +21,8 @@ from typing import NamedTuple
 import structlog
 
 from btc_price_tracker.store import StoreError
+from btc_price_tracker.store.lock import Lock, lock_of
 from btc_price_tracker.store.sqlite.faults import is_damage
-from btc_price_tracker.store.sqlite.lock import Lock, lock_of
 from btc_price_tracker.store.sqlite.schema import migrate, refuse_foreign
 
 _MAGIC = b"SQLite format 3\x00"  # sqlite.org/fileformat.html, 1.3.1

@@ -1,4 +1,4 @@
-"""One process a file: SQLite would let two write in turns, and their ids would interleave."""
+"""One process a file: SQLite would let two write in turns, and a snapshot is replaced by whoever saves last."""
 
 import fcntl
 import os
@@ -18,9 +18,10 @@ def lock_of(path: Path) -> Path:
 class Lock:
     """The right to a file, held until released or until the process dies, however it dies.
 
-    It lies beside the file: closing any descriptor of the file itself would drop SQLite's own locks (POSIX
-    says so). It stays there: were it deleted, one who still holds the deleted one and one who makes a new one
-    would both go on. In it is who holds it, or, once let go of in good order, that it was.
+    It lies beside the file: a snapshot is another file after each save, and closing any descriptor of a database
+    would drop SQLite's own locks (POSIX says so). It stays there: were it deleted, one who still holds the
+    deleted one and one who makes a new one would both go on. In it is who holds it, or, once let go of in good
+    order, that it was.
     """
 
     def __init__(self, path: Path) -> None:
