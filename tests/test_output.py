@@ -109,7 +109,8 @@ def test_an_output_that_is_full_is_said_in_words(store: str, command: str) -> No
     assert result.stderr.endswith("btc-price-tracker: [Errno 28] No space left on device\n")
 
 
-def test_an_early_control_c_ends_a_command_without_a_traceback() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_early_signal_ends_a_command_without_a_traceback(number: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "btc_price_tracker", "check"],
         env=environment_of(STORE_URL="memory://"),
@@ -120,11 +121,11 @@ def test_an_early_control_c_ends_a_command_without_a_traceback() -> None:
     assert process.stderr is not None
     for line in process.stderr:  # the settings are being imported
         if "btc_price_tracker.sources.body" in line:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             break
     _, said = process.communicate(timeout=60)
     # Interrupted in an exec() of text, as of a NamedTuple being made, `python -m` ends by the signal itself.
-    assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT)
+    assert process.returncode in (128 + number, -number)
     assert "Traceback" not in said
 
 

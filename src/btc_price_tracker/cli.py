@@ -23,6 +23,7 @@ PROGRAM = "btc-price-tracker"
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and exit: 0 done, 1 it failed, 2 the call or the settings are wrong."""
     _fill_standard_descriptors()
+    signal.signal(signal.SIGTERM, _end)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets question marks
     try:
@@ -48,6 +49,11 @@ def _fill_standard_descriptors() -> None:
     os.close(spare)
     if sys.stderr is None:
         sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - until the end
+
+
+def _end(number: int, _: object) -> NoReturn:
+    """End until `serve` has its own way: the first process of a container would not be ended by the signal."""
+    sys.exit(128 + number)
 
 
 def _flush() -> None:

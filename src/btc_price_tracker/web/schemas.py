@@ -38,5 +38,5 @@ def _as_sent(schema: Any) -> Any:
         sent["type"] = "number"
     if "properties" in sent:
         sent["required"] = list(sent["properties"])
-        sent["description"] = cleandoc(sent["description"])
+        sent["description"] = cleandoc(sent.get("description", ""))
     return sent
