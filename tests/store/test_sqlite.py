@@ -333,6 +333,19 @@ async def test_a_file_that_this_user_may_not_write_is_refused_with_the_remedy() 
         path.parent.chmod(0o755)
 
 
+async def test_a_lock_that_this_user_may_not_write_is_named() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prices.db"
+        await filled(path)
+        path.parent.chmod(0o755)
+        path.with_name("prices.db.lock").chmod(0o444)
+        with (
+            unprivileged(),
+            pytest.raises(StoreError, match=r"Permission denied; check \S*/prices\.db\.lock and"),
+        ):
+            await open_store(f"sqlite:///{path}", capacity=1)
+
+
 async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"can't be opened: (Not a directory|File exists)"):

@@ -92,7 +92,10 @@ def _open_path(name: Path) -> SqliteStore:
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     except OSError as error:
-        raise StoreError(f"{path} can't be opened: {error.strerror}; check its folder") from error
+        at_fault = error.filename or path
+        raise StoreError(
+            f"{path} can't be opened: {error.strerror}; check {at_fault} and its folder"
+        ) from error
     return SqliteStore(
         Lane(file.writer, path, "writer"),
         Lane(file.reader, path, "reader"),
