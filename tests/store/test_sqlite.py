@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import tempfile
 import threading
@@ -333,6 +334,19 @@ async def test_a_file_that_this_user_may_not_write_is_refused_with_the_remedy() 
         path.parent.chmod(0o755)
 
 
+async def test_a_lock_that_this_user_may_not_write_is_named() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "prices.db"
+        await filled(path)
+        path.parent.chmod(0o755)
+        path.with_name("prices.db.lock").chmod(0o444)
+        with (
+            unprivileged(),
+            pytest.raises(StoreError, match=r"Permission denied; check \S*/prices\.db\.lock and"),
+        ):
+            await open_store(f"sqlite:///{path}", capacity=1)
+
+
 async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"can't be opened: (Not a directory|File exists)"):
@@ -349,6 +363,151 @@ async def test_a_lock_of_another_program_is_named(path: Path, monkeypatch: pytes
             with pytest.raises(StoreError, match="another program keeps it locked"):
                 await store.append(ticks(1))
         await store.append(ticks(1))
+
+
+# Files that are taken away or written over while in use
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def moved_away(path: Path) -> None:
+    path.rename(path.with_name("moved.db"))
+
+
+def moved_back(path: Path) -> None:
+    path.with_name("moved.db").rename(path)
+
+
+def folder_removed(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+def replaced_by_a_copy(path: Path) -> None:
+    path.with_name("copy.db").rename(path)
+
+
+def log_deleted(path: Path) -> None:
+    path.with_name("prices.db-wal").unlink()
+
+
+def emptied(path: Path) -> None:
+    os.truncate(path, 0)
+    os.truncate(path.with_name("prices.db-wal"), 0)
+
+
+def overwritten_by_an_older_one(path: Path) -> None:
+    put(path, contents(path.with_name("copy.db")))
+
+
+def overwritten_by_a_backup(path: Path) -> None:
+    """A backup that SQLite made: it begins as a file without a log does."""
+    with foreign(path.with_name("copy.db")) as copy:
+        copy.execute("VACUUM INTO ?", (str(path.with_name("backup.db")),))
+    put(path, contents(path.with_name("backup.db")))
+
+
+def overwritten_by_a_letter(path: Path) -> None:
+    put(path, b"a letter, not a database" * 1000)
+
+
+TAKEN_AWAY = [deleted, moved_away, folder_removed, replaced_by_a_copy, log_deleted]
+WRITTEN_OVER = [emptied, overwritten_by_an_older_one, overwritten_by_a_backup, overwritten_by_a_letter]
+
+
+@pytest.fixture
+async def grown(tmp_path: Path) -> Path:
+    """A path with room of its own, and beside it a copy of the file from when it was smaller."""
+    path = tmp_path / "data" / "prices.db"
+    await filled(path)
+    path.with_name("copy.db").write_bytes(contents(path))
+    async with opened(path) as store:
+        await store.append(ticks(*range(2001, 5001)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("mishap", "words"),
+    [
+        *product(TAKEN_AWAY, ["it was deleted, moved or replaced while in use; move it back, or restart"]),
+        *product(WRITTEN_OVER, ["it was overwritten or cut short while in use; stop the server, put"]),
+    ],
+)
+async def test_a_file_that_is_lost_while_in_use_takes_no_more_and_loses_no_more(
+    grown: Path, mishap: Callable[[Path], None], words: str
+) -> None:
+    async with opened(grown) as store:
+        await store.append(ticks(5001))
+        mishap(grown)
+        for _ in range(2):
+            with pytest.raises(StoreError, match=words):
+                await store.append(ticks(5002))
+        with pytest.raises(StoreError, match=words):
+            await store.prune(100)
+    async with opened(grown) as store:
+        await store.append(ticks(6000))
+        assert (await store.newest(1))[0].id == 6000
+
+
+async def test_a_copy_of_a_file_from_since_it_was_opened_is_noticed_in_its_place(grown: Path) -> None:
+    async with opened(grown) as store:
+        earlier = contents(grown)
+        await store.append(ticks(*range(5001, 8001)))
+        with foreign(grown) as connection:
+            connection.execute("PRAGMA wal_checkpoint")  # as every 1000 pages
+        await store.append(ticks(8001))
+        put(grown, earlier)
+        with pytest.raises(StoreError, match="it was overwritten"):
+            await store.append(ticks(8002))
+
+
+async def test_a_file_that_is_moved_back_goes_on(grown: Path) -> None:
+    async with opened(grown) as store:
+        moved_away(grown)
+        with pytest.raises(StoreError):
+            await store.append(ticks(5001))
+        moved_back(grown)
+        await store.append(ticks(5001))
+    async with opened(grown) as store:
+        assert (await store.span()).last == 5001
+
+
+async def test_a_file_that_was_moved_away_has_all_that_was_appended_and_its_log_harms_no_other(
+    grown: Path,
+) -> None:
+    away, log = grown.with_name("moved.db"), grown.with_name("prices.db-wal")
+    async with opened(grown) as store:
+        await store.append(ticks(5001))
+        moved_away(grown)
+        with pytest.raises(StoreError):
+            await store.append(ticks(5002))
+        assert contents(log) == b""  # nothing that could be played into a file that is put there
+    async with opened(away) as store:
+        assert await ids(store) == [*range(1, 5002)]
+
+
+async def test_a_file_that_was_lost_is_checked_at_the_next_start(grown: Path) -> None:
+    async with opened(grown) as store:
+        await store.append(ticks(5001))
+        put(grown, overwritten(contents(grown.with_name("copy.db"))))
+    with capture_logs() as logs:
+        async with opened(grown) as store:
+            assert await ids(store) == []
+    assert [log["log_level"] for log in logs] == ["warning"]
+
+
+async def test_what_other_programs_do_to_a_file_by_way_of_sqlite_is_no_mishap(grown: Path) -> None:
+    async with opened(grown) as store:
+        await store.prune(4000)
+        with foreign(grown) as connection:
+            connection.execute("VACUUM")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await store.append(ticks(*range(5001, 8001)))
+        with foreign(grown) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await store.append(ticks(8001))
+        assert await ids(store) == [*range(4000, 8002)]
 
 
 # One writer, many readers

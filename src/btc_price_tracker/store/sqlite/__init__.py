@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 from btc_price_tracker.price.candles import Candle
@@ -13,6 +13,7 @@ from btc_price_tracker.store.sqlite import candles, rows
 from btc_price_tracker.store.sqlite.faults import store_error
 from btc_price_tracker.store.sqlite.file import open_file
 from btc_price_tracker.store.sqlite.lane import Lane
+from btc_price_tracker.store.sqlite.place import Place
 
 PREFIX = "sqlite:///"
 
@@ -23,14 +24,16 @@ class SqliteStore:
     Candles of years take seconds, so they have another, and keep no other read waiting.
     """
 
-    def __init__(self, writer: Lane, reader: Lane, candle_reader: Lane, lock: Lock) -> None:
+    def __init__(self, writer: Lane, reader: Lane, candle_reader: Lane, place: Place, lock: Lock) -> None:
         self._lanes = writer, reader, candle_reader
         self._writer, self._reader, self._candle_reader = self._lanes
+        self._place = place
         self._lock = lock
+        self._was_in_place = True  # when it was last looked at
 
     async def append(self, ticks: list[Tick]) -> None:
         """Keep these ticks in one transaction. When this returns they are safe from `kill -9`."""
-        await self._writer.run(rows.insert, ticks)
+        await self._writer.run(self._insert, ticks)
 
     async def span(self) -> Span:
         """What is held now."""
@@ -58,7 +61,7 @@ class SqliteStore:
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before; an append waits for one step at most. The file reuses the room."""
         total = 0
-        while gone := await self._writer.run(rows.delete_some, before):
+        while gone := await self._writer.run(self._delete_some, before):
             total += gone
         return total
 
@@ -68,9 +71,26 @@ class SqliteStore:
             last_comes_first.callback(self._let_go)
             for lane in self._lanes:  # the writer goes last: the last one to leave folds the log
                 last_comes_first.push_async_callback(lane.close)
+            with suppress(StoreError, OSError):
+                await self._writer.run(self._check_place)
+
+    def _insert(self, connection: sqlite3.Connection, ticks: list[Tick]) -> None:
+        self._check_place(connection)
+        rows.insert(connection, ticks)
+
+    def _delete_some(self, connection: sqlite3.Connection, before: int) -> int:
+        self._check_place(connection)
+        return rows.delete_some(connection, before)
+
+    def _check_place(self, connection: sqlite3.Connection) -> None:
+        self._was_in_place = False
+        self._place.check(connection)
+        self._was_in_place = True
 
     def _let_go(self) -> None:
-        self._lock.release(clean=not any(lane.met_damage for lane in self._lanes))
+        self._place.close()
+        met_damage = any(lane.met_damage for lane in self._lanes)
+        self._lock.release(clean=self._was_in_place and not met_damage)
 
 
 async def open_url(url: str, _limits: Limits) -> SqliteStore:
@@ -92,10 +112,14 @@ def _open_path(name: Path) -> SqliteStore:
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     except OSError as error:
-        raise StoreError(f"{path} can't be opened: {error.strerror}; check its folder") from error
+        at_fault = error.filename or path
+        raise StoreError(
+            f"{path} can't be opened: {error.strerror}; check {at_fault} and its folder"
+        ) from error
     return SqliteStore(
         Lane(file.writer, path, "writer"),
         Lane(file.reader, path, "reader"),
         Lane(file.candle_reader, path, "candles"),
+        file.place,
         file.lock,
     )

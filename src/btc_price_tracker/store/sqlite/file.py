@@ -23,6 +23,7 @@ import structlog
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.lock import Lock, lock_of
 from btc_price_tracker.store.sqlite.faults import is_damage
+from btc_price_tracker.store.sqlite.place import Place
 from btc_price_tracker.store.sqlite.schema import migrate, refuse_foreign
 
 _MAGIC = b"SQLite format 3\x00"  # sqlite.org/fileformat.html, 1.3.1
@@ -32,11 +33,12 @@ _log = structlog.get_logger(__name__)
 
 
 class OpenFile(NamedTuple):
-    """The one connection that writes, two that only read, and the lock that makes the file ours."""
+    """The one connection that writes, two that only read, where the file lies, and the lock that makes it ours."""
 
     writer: sqlite3.Connection
     reader: sqlite3.Connection
     candle_reader: sqlite3.Connection
+    place: Place
     lock: Lock
 
 
@@ -61,8 +63,9 @@ def open_file(path: Path) -> OpenFile:
         writer.execute("PRAGMA synchronous = NORMAL")
         migrate(writer)
         reader, candle_reader = (undo.enter_context(closing(_reading(path))) for _ in range(2))
+        place = Place(path)
         undo.pop_all()
-    return OpenFile(writer, reader, candle_reader, lock)
+    return OpenFile(writer, reader, candle_reader, place, lock)
 
 
 def _refuse_non_database(path: Path) -> None:
