@@ -53,21 +53,21 @@ async def rest(plan: Plan, subjects: Subjects) -> list[Figure]:
 
 
 async def crowds(plan: Plan, subjects: Subjects) -> list[Figure]:
-    columns: list[list[Crowd]] = [[], [], []]
-    sizes = (plan.streams, plan.streams, plan.fewer)
-    named = (subjects.floor, subjects.ours, subjects.rival)
-    for _ in range(plan.rounds):
-        for subject, streams, column in zip(named, sizes, columns, strict=True):
-            column.append(await crowd(subject, streams, newcomers=100 if subject is subjects.ours else 0))
-    least, it, most = (_typical(column) for column in columns)
+    rounds = [
+        (
+            await crowd(subjects.floor, plan.streams),
+            await crowd(subjects.ours, plan.streams, newcomers=100),
+            await crowd(subjects.rival, plan.fewer),
+        )
+        for _ in range(plan.rounds)
+    ]
+    least, it, most = map(_typical, zip(*rounds, strict=True))
+    named = ((subjects.floor, least), (subjects.ours, it), (subjects.rival, most))
     section(
         f"{plan.streams} streams open and are idle ({plan.fewer} of the last server, so that it keeps up): "
         f"medians of {plan.rounds} alternating rounds",
         ["server", "µs CPU per connect", "KiB per stream"],
-        [
-            [subject.name, f"{each.connect:.0f}", f"{each.kib:.2f}"]
-            for subject, each in zip(named, (least, it, most), strict=True)
-        ],
+        [[subject.name, f"{each.connect:.0f}", f"{each.kib:.2f}"] for subject, each in named],
     )
     return [
         Figure("CPU per connect", it.connect, 250, "µs"),

@@ -48,4 +48,6 @@ async def test_an_excluded_source_is_said_to_be_so_once() -> None:
     async with Playback(Script(quotes | {"bitstamp": Quote(Decimal(99_000))})) as playback:
         urls = {f"{name.upper()}_URL": playback.url(name) for name in quotes}
         result = await asyncio.to_thread(run, "sources", SOURCES=",".join(quotes), **urls)
-    assert re.search(r"^bitstamp +99,000\.00 .* excluded: more than 5 %", result.stdout, re.MULTILINE)
+    assert re.search(
+        r"^bitstamp +99,000\.00 +\S+ s +\S+ ms +excluded: more than 5 %", result.stdout, re.MULTILINE
+    )

@@ -8,9 +8,8 @@ from fastapi import FastAPI, Response
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-encoder = msgspec.json.Encoder(
-    decimal_format="number"
-)  # all the digits of a decimal, and no quotes around them
+# All the digits of a decimal, and no quotes around them.
+encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def reply(document: object, status: int = 200, cache: str = "no-store") -> Response:
