@@ -497,6 +497,17 @@ def test_every_address_of_ipv6_is_every_address() -> None:
         pass
 
 
+async def test_a_turn_of_the_loop_takes_in_several_of_a_crowd(server: Live) -> None:
+    with contextlib.ExitStack() as crowd:
+        for _ in range(40):  # they wait in the kernel while this goes on without a pause
+            crowd.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+        turns = 0
+        while len(server.server.server_state.connections) < 40:
+            await asyncio.sleep(0)
+            turns += 1
+        assert turns <= 20
+
+
 def test_what_one_client_may_hold_is_bounded_in_memory_and_time() -> None:
     (listener,) = listen("127.0.0.1", 0)
     with listener, socket.create_connection(listener.getsockname()):

@@ -16,6 +16,7 @@ LOOK = 0.5  # seconds between looks at who is late
 IDLE = 15  # seconds a kept-alive connection may rest
 BACKLOG = 4096
 SEND_BUFFER = 64 * 1024  # bytes (Linux doubles it): what the kernel holds for one slow client
+LISTENERS = 4  # descriptors for each socket that listens
 UNREACHABLE = 30  # seconds until a peer that acknowledges nothing is given up; TCP itself takes 15 minutes
 
 
@@ -30,6 +31,13 @@ class Server(uvicorn.Server):
         """Take no more connections, finish the requests at hand, and let `serve` return."""
         self.should_exit = True
         self._stopping.set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on each socket by several descriptors: uvloop takes in one connection for each and turn of the loop.
+
+        In a crowd, connections then share the cost of a turn. A lone one pays for looking in vain.
+        """
+        await super().startup([each.dup() for each in sockets or () for _ in range(LISTENERS)])
 
     async def main_loop(self) -> None:
         """Keep the Date of responses right and close who is late.
