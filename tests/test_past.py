@@ -1,5 +1,6 @@
 """`history` against servers of every kind: ours below a path, and those that are something else."""
 
+import asyncio
 import io
 import threading
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from btc_price_tracker.past import HistoryError, fetch, write
+from btc_price_tracker.past import HistoryError, Row, fetch, write
 from command import run
 
 CANDLE = b'[{"timestamp":1764000000,"open":1.10,"high":2,"low":1,"close":2,"count":3,"final":false}]'
@@ -41,6 +42,13 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
+def pages(url: str, **query: str) -> list[list[Row]]:
+    async def collected() -> list[list[Row]]:
+        return [page async for page in fetch(url, query)]
+
+    return asyncio.run(collected())
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server(("127.0.0.1", 0), Answer) as server:
@@ -67,42 +75,42 @@ def server() -> Iterator[Server]:
 def test_another_server_is_called_that(server: Server, status: int, kind: str, body: bytes) -> None:
     server.says(status, kind, body)
     with pytest.raises(HistoryError, match=rf"^{server.name} is not a btc-price-tracker.*HTTP {status}"):
-        write(fetch(f"http://{server.name}", {}), "table", io.StringIO())
+        asyncio.run(write(fetch(f"http://{server.name}", {}), "table", io.StringIO()))
 
 
 def test_the_servers_own_words_are_passed_on(server: Server) -> None:
     server.says(503, "application/problem+json", b'{"detail":"the store fails"}')
     with pytest.raises(HistoryError, match=r"^the store fails$"):
-        list(fetch(f"http://{server.name}", {}))
+        pages(f"http://{server.name}")
 
 
 @pytest.mark.parametrize(("base", "asked"), [("", "/prices"), ("/base/path/", "/base/path/prices")])
 def test_a_path_before_ours_is_kept(server: Server, base: str, asked: str) -> None:
-    assert list(fetch(f"http://{server.name}{base}", {})) == [[]]
+    assert pages(f"http://{server.name}{base}") == [[]]
     assert server.targets == [f"{asked}?limit=10000"]
 
 
 def test_no_proxy_stands_before_this_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert list(fetch(f"http://{server.name}", {})) == [[]]
+    assert pages(f"http://{server.name}") == [[]]
 
 
 def test_csv_says_true_and_false_as_json_does(server: Server) -> None:
     server.says(200, "application/json", CANDLE)
     written = io.StringIO()
-    write(fetch(f"http://{server.name}", {"interval": "1m"}), "csv", written)
+    asyncio.run(write(fetch(f"http://{server.name}", {"interval": "1m"}), "csv", written))
     assert written.getvalue().splitlines()[1] == "1764000000,1.10,2,1,2,3,false"
 
 
 @pytest.mark.parametrize("url", ["notaurl", "localhost:8082", "ftp://localhost", "http://localhost:port"])
 def test_what_is_no_url_is_called_that(url: str) -> None:
     with pytest.raises(HistoryError, match=f"'{url}' is no URL of a server"):
-        next(fetch(url, {}))
+        pages(url)
 
 
 def test_a_port_that_was_not_given_is_not_named() -> None:
     with pytest.raises(HistoryError, match=r"^nowhere\.invalid can't be reached"):
-        next(fetch("http://nowhere.invalid", {}))
+        pages("http://nowhere.invalid")
 
 
 @pytest.mark.parametrize("words", [("history", "http://h.invalid"), ("sources",)])

@@ -10,8 +10,7 @@ from functools import partial
 from random import Random
 from typing import NamedTuple
 
-import httpx2
-
+from btc_price_tracker.outgoing import Client
 from btc_price_tracker.playback import Playback, Script
 from btc_price_tracker.playback.market import ticker
 from btc_price_tracker.price.consensus import Consensus
@@ -96,7 +95,7 @@ class RealSleep:
 class Venues:
     """A price service over sources in trouble: `troubles` may be changed between two rounds."""
 
-    def __init__(self, client: httpx2.AsyncClient) -> None:
+    def __init__(self, client: Client) -> None:
         self.clock = LeapingClock()
         self.troubles: dict[str, Trouble] = {}
         self.stranger = 0
@@ -114,11 +113,11 @@ class Venues:
         self._recent = {name: deque[Quote](maxlen=REMEMBERED) for name in ALL}
         self._began: dict[str, tuple[Trouble, Quote]] = {}
 
-    def _upstream(self, name: str, client: httpx2.AsyncClient) -> Upstream:
+    def _upstream(self, name: str, client: Client) -> Upstream:
         fetch = partial(self._fetch, name, client)
         return Upstream(SOURCES[name], fetch, Governor(1, Random(1)), self.clock, Random(1))
 
-    async def _fetch(self, name: str, client: httpx2.AsyncClient) -> Reply:
+    async def _fetch(self, name: str, client: Client) -> Reply:
         trouble = self.troubles.get(name)
         elsewhere = trouble and trouble.url.format(stranger=self.stranger)
         base = elsewhere or self.playback.url(name)
@@ -176,7 +175,7 @@ class Venues:
 
 
 @asynccontextmanager
-async def venues(client: httpx2.AsyncClient) -> AsyncIterator[Venues]:
+async def venues(client: Client) -> AsyncIterator[Venues]:
     """Five exchanges and CoinGecko, all well, answering on loopback."""
     its = Venues(client)
     async with its.playback, await asyncio.start_server(_refuse, "127.0.0.1", 0) as stranger:

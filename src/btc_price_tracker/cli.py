@@ -117,7 +117,7 @@ def _history(flags: dict[str, str]) -> int:
     from btc_price_tracker import past
 
     url, form = flags.pop("url"), flags.pop("format")
-    past.write(past.fetch(url, flags), form, sys.stdout)
+    asyncio.run(past.write(past.fetch(url, flags), form, sys.stdout))
     return 0
 
 

@@ -1,16 +1,19 @@
 """`history`: a server's prices or candles in the terminal or in a file, fetched over HTTP."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any, NamedTuple, TextIO
 
-import httpx2
+import aiohttp
 import msgspec
+from yarl import URL
 
 from btc_price_tracker.masking import masked
-from btc_price_tracker.outgoing import DIRECT, in_words
+from btc_price_tracker.outgoing import Client, in_words
+
+PATIENCE = 30.0  # seconds for a connection, and for each piece of an answer
 
 Row = dict[str, Any]
 
@@ -31,6 +34,13 @@ class _Problem(msgspec.Struct):
 _stamps = msgspec.json.Decoder(list[_Stamped])
 
 
+class _Answer(NamedTuple):
+    server: str
+    status: int
+    body: bytes
+    following: URL | None  # where it goes on
+
+
 class HistoryError(Exception):
     """What the server said instead of prices."""
 
@@ -43,81 +53,80 @@ def moment(text: str) -> int:
     return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
 
 
-def fetch(url: str, query: dict[str, str]) -> Iterator[list[Row]]:
+async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
     """The server's answers, one after the other as they lead on; candles where the query has an interval.
 
     Raises HistoryError where the server refuses, can't be reached or isn't one of ours, and OutgoingError.
     """
-    path = "/prices/candles" if "interval" in query else "/prices"
-    following: httpx2.URL | None = _base(url, path).copy_merge_params({"limit": "10000", **query})
-    with in_words():
-        client = httpx2.Client(timeout=30, mounts=DIRECT)
-    with client:
+    path = "prices/candles" if "interval" in query else "prices"
+    following: URL | None = (_base(url) / path).with_query({"limit": "10000", **query})
+    async with Client(aiohttp.ClientTimeout(total=None, sock_connect=PATIENCE, sock_read=PATIENCE)) as client:
         while following is not None:
-            answer = _get(client, following)
+            answer = await _get(client, following)
             yield _rows(answer)
-            link = answer.links.get("next")
-            following = following.copy_with(query=httpx2.URL(link["url"]).query) if link else None
+            following = answer.following
 
 
-def write(pages: Iterator[list[Row]], form: str, to: TextIO) -> None:
+async def write(pages: AsyncIterator[list[Row]], form: str, to: TextIO) -> None:
     """Write rows as a `table`, as `csv` with a header, or as one `json` array."""
     if form == "json":
-        _write_json(pages, to)
+        await _write_json(pages, to)
         return
     line = _table_line if form == "table" else _csv_line
-    for number, page in enumerate(pages):
-        if number == 0 and page and form == "csv":
+    is_first = True
+    async for page in pages:
+        if is_first and page and form == "csv":
             to.write(",".join(page[0]) + "\n")
+        is_first = False
         to.writelines(map(line, page))
 
 
-def _base(url: str, path: str) -> httpx2.URL:
-    """The URL of a path of the server, which may itself be below a path."""
-    with suppress(httpx2.InvalidURL):
-        base = httpx2.URL(url)
+def _base(url: str) -> URL:
+    """The URL of the server, which may itself be below a path."""
+    with suppress(ValueError):
+        base = URL(url)
         if base.scheme in ("http", "https") and base.host:
-            return base.copy_with(path=base.path.rstrip("/") + path, query=None, fragment=None)
+            return base
     raise HistoryError(f"{masked(url)!r} is no URL of a server; give one like http://localhost:8082")
 
 
-def _get(client: httpx2.Client, url: httpx2.URL) -> httpx2.Response:
+async def _get(client: Client, url: URL) -> _Answer:
+    server = url.with_user(None).raw_authority  # host and port, as they were given
     try:
-        answer = client.get(url)
-    except httpx2.HTTPError as error:
-        raise HistoryError(f"{_name(url)} can't be reached: {error}") from None
-    if answer.status_code != 200:
+        async with client.get(url) as response:
+            link = response.links.get("next")
+            following = url.with_query(URL(link["url"]).query) if link else None
+            answer = _Answer(server, response.status, await response.read(), following)
+    except (aiohttp.ClientError, ValueError) as error:
+        raise HistoryError(f"{server} can't be reached: {in_words(error)}") from None
+    if answer.status != 200:
         raise HistoryError(_detail(answer) or _stranger(answer))
     return answer
 
 
-def _detail(answer: httpx2.Response) -> str:
+def _detail(answer: _Answer) -> str:
     try:
-        return msgspec.json.decode(answer.content, type=_Problem).detail
+        return msgspec.json.decode(answer.body, type=_Problem).detail
     except msgspec.MsgspecError:
         return ""
 
 
-def _rows(answer: httpx2.Response) -> list[Row]:
+def _rows(answer: _Answer) -> list[Row]:
     """The prices or candles in an answer. Raises HistoryError where these are no such."""
     try:
-        _stamps.decode(answer.content)
-        return _decoder.decode(answer.content)
+        _stamps.decode(answer.body)
+        return _decoder.decode(answer.body)
     except msgspec.MsgspecError:
         raise HistoryError(_stranger(answer)) from None
 
 
-def _stranger(answer: httpx2.Response) -> str:
-    return f"{_name(answer.url)} is not a btc-price-tracker: it answered with HTTP {answer.status_code} and no prices"
+def _stranger(answer: _Answer) -> str:
+    return f"{answer.server} is not a btc-price-tracker: it answered with HTTP {answer.status} and no prices"
 
 
-def _name(url: httpx2.URL) -> str:
-    return url.netloc.decode()  # host and port, as they were given
-
-
-def _write_json(pages: Iterator[list[Row]], to: TextIO) -> None:
+async def _write_json(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
     opening = "["
-    for page in pages:
+    async for page in pages:
         for row in page:
             to.write(f"{opening}{_encoder.encode(row).decode()}")
             opening = ",\n"

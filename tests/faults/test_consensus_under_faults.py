@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from random import Random
 
-import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from btc_price_tracker.outgoing import Client
 from btc_price_tracker.price.model import Judged, Kind, Status
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources.endpoint import open_client
@@ -38,7 +38,7 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx2.AsyncClient]:
+async def client() -> AsyncIterator[Client]:
     with capture_logs():
         async with open_client() as client:
             yield client
@@ -102,7 +102,7 @@ def _all_are_well(this: Round) -> bool:
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
 async def test_one_source_in_trouble_never_matters_and_shows_its_reason(
-    client: httpx2.AsyncClient, trouble: Trouble
+    client: Client, trouble: Trouble
 ) -> None:
     async def alone(source: str) -> None:
         async with venues(client) as its:
@@ -119,7 +119,7 @@ async def test_one_source_in_trouble_never_matters_and_shows_its_reason(
 @pytest.mark.parametrize("trouble", BOOKLESS, ids=lambda trouble: trouble.name)
 @pytest.mark.parametrize("source", EXCHANGES)
 async def test_without_a_sound_book_the_last_trade_votes(
-    client: httpx2.AsyncClient, trouble: Trouble, source: str
+    client: Client, trouble: Trouble, source: str
 ) -> None:
     async with venues(client) as its:
         for this in await endured(its, {source: trouble}, 2, [Status.OK]):
@@ -129,7 +129,7 @@ async def test_without_a_sound_book_the_last_trade_votes(
 
 
 @pytest.mark.parametrize("one", EVERY, ids=lambda trouble: trouble.name)
-async def test_two_of_five_in_trouble_leave_an_honest_price(client: httpx2.AsyncClient, one: Trouble) -> None:
+async def test_two_of_five_in_trouble_leave_an_honest_price(client: Client, one: Trouble) -> None:
     limit = asyncio.Semaphore(AT_ONCE)
     random = Random(one.name)
 
@@ -148,9 +148,7 @@ async def test_two_of_five_in_trouble_leave_an_honest_price(client: httpx2.Async
 
 
 @pytest.mark.parametrize("trouble", EVERY, ids=lambda trouble: trouble.name)
-async def test_most_in_the_same_trouble_are_never_believed_for_sure(
-    client: httpx2.AsyncClient, trouble: Trouble
-) -> None:
+async def test_most_in_the_same_trouble_are_never_believed_for_sure(client: Client, trouble: Trouble) -> None:
     async def many(sources: Sequence[str]) -> None:
         async with venues(client) as its:
             await endured(its, dict.fromkeys(sources, trouble), 10)
@@ -163,7 +161,7 @@ async def test_most_in_the_same_trouble_are_never_believed_for_sure(
 
 @pytest.mark.parametrize("trouble", [named("503"), named("DNS")], ids=lambda its: its.name)
 async def test_when_all_are_down_the_price_ages_then_ends_then_comes_back(
-    client: httpx2.AsyncClient, trouble: Trouble
+    client: Client, trouble: Trouble
 ) -> None:
     async with venues(client) as its:
         await endured(its, {}, 2, [Status.OK])

@@ -5,18 +5,21 @@ import gzip
 import json
 import time
 import tracemalloc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
+from typing import NoReturn
 
-import httpx2
+import aiohttp
 import pytest
 from structlog.testing import capture_logs
+from yarl import URL
 
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import SystemClock
+from btc_price_tracker.outgoing import Client
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
@@ -48,16 +51,16 @@ async def playback() -> AsyncIterator[Playback]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx2.AsyncClient]:
+async def client() -> AsyncIterator[Client]:
     async with open_client() as client:
         yield client
 
 
-def upstream_at(url: str, client: httpx2.AsyncClient, name: str = "kraken", key: str = "") -> Upstream:
+def upstream_at(url: str, client: Client, name: str = "kraken", key: str = "") -> Upstream:
     return connect(replace(SOURCES[name], url=url), client, SystemClock(), Random(1), key)
 
 
-async def ask(url: str, client: httpx2.AsyncClient) -> tuple[Answer, float]:
+async def ask(url: str, client: Client) -> tuple[Answer, float]:
     """The answer of a source at this URL, and how many seconds it took."""
     started = time.monotonic()
     answer = await upstream_at(url, client).ask(DEADLINE)
@@ -96,10 +99,10 @@ def gzipped(size: int) -> Fault:
         (Fault(body=b""), "the body is not JSON"),
         (Fault(body=b"<html><title>Just a moment...</title>"), "the body is HTML"),
         (Fault(reset="head"), "the connection broke"),
-        (Fault(reset="body"), "the connection broke"),
+        (Fault(reset="body"), "the answer broke off or is not HTTP"),
         (Fault(truncate=20), "the answer broke off or is not HTTP"),
         (Fault(headers={"Content-Length": "5000"}), "the answer broke off or is not HTTP"),
-        (Fault(headers={"Content-Length": "20"}), "the body is not JSON"),
+        (Fault(headers={"Content-Length": "20"}), "the answer broke off or is not HTTP"),
         (Fault(headers={"Content-Length": "much"}), "the answer broke off or is not HTTP"),
         (Fault(headers={"Content-Encoding": "gzip"}), "the body is not what its Content-Encoding says"),
         (Fault(flood=10 * MAX_BYTES), f"the body is larger than {MAX_BYTES} bytes"),
@@ -107,7 +110,7 @@ def gzipped(size: int) -> Fault:
     ],
 )
 async def test_a_fault_is_named_and_there_is_no_price(
-    playback: Playback, client: httpx2.AsyncClient, fault: Fault, words: str
+    playback: Playback, client: Client, fault: Fault, words: str
 ) -> None:
     playback.faults["kraken"] = fault
     answer, _ = await ask(playback.url("kraken"), client)
@@ -116,7 +119,7 @@ async def test_a_fault_is_named_and_there_is_no_price(
 
 @pytest.mark.parametrize("fault", [Fault(hang=True), Fault(delay=5), Fault(drip=0.05)])
 async def test_what_takes_too_long_is_given_up_at_the_deadline(
-    playback: Playback, client: httpx2.AsyncClient, fault: Fault
+    playback: Playback, client: Client, fault: Fault
 ) -> None:
     playback.faults["kraken"] = fault
     answer, took = await ask(playback.url("kraken"), client)
@@ -124,9 +127,7 @@ async def test_what_takes_too_long_is_given_up_at_the_deadline(
     assert DEADLINE <= took < DEADLINE + SOON
 
 
-async def test_a_delay_within_the_deadline_does_no_harm(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_a_delay_within_the_deadline_does_no_harm(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(delay=0.1)
     answer, _ = await ask(playback.url("kraken"), client)
     assert answer.fault is None
@@ -134,7 +135,7 @@ async def test_a_delay_within_the_deadline_does_no_harm(
     assert answer.quote.last == PRICE
 
 
-async def test_an_honest_gzipped_answer_is_read(playback: Playback, client: httpx2.AsyncClient) -> None:
+async def test_an_honest_gzipped_answer_is_read(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(body=gzip.compress(TICKER), headers={"Content-Encoding": "gzip"})
     answer, _ = await ask(playback.url("kraken"), client)
     assert answer.quote
@@ -148,7 +149,7 @@ async def test_an_honest_gzipped_answer_is_read(playback: Playback, client: http
         ("http://127.0.0.1:1", "the connection was refused"),
     ],
 )
-async def test_where_nobody_is(client: httpx2.AsyncClient, url: str, words: str) -> None:
+async def test_where_nobody_is(client: Client, url: str, words: str) -> None:
     assert (await ask(url, client))[0].fault == words
 
 
@@ -160,16 +161,12 @@ async def test_where_nobody_is(client: httpx2.AsyncClient, url: str, words: str)
         ("http", b"", "the answer broke off or is not HTTP"),
     ],
 )
-async def test_where_somebody_else_is(
-    client: httpx2.AsyncClient, scheme: str, said: bytes, words: str
-) -> None:
+async def test_where_somebody_else_is(client: Client, scheme: str, said: bytes, words: str) -> None:
     async with server_saying(said) as port:
         assert (await ask(f"{scheme}://127.0.0.1:{port}", client))[0].fault == words
 
 
-async def test_a_bomb_takes_no_more_memory_than_its_first_pieces(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_a_bomb_takes_no_more_memory_than_its_first_pieces(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = gzipped(64 * MAX_BYTES)
     tracemalloc.start()
     await ask(playback.url("kraken"), client)
@@ -178,9 +175,7 @@ async def test_a_bomb_takes_no_more_memory_than_its_first_pieces(
     assert peak < 8 * MAX_BYTES
 
 
-async def test_after_a_fault_the_last_quote_stays_with_its_age(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_after_a_fault_the_last_quote_stays_with_its_age(playback: Playback, client: Client) -> None:
     upstream = Upstream(
         SOURCES["kraken"],
         Endpoint(client, playback.url("kraken") + SOURCES["kraken"].path).get,
@@ -195,7 +190,7 @@ async def test_after_a_fault_the_last_quote_stays_with_its_age(
     assert (second.quote, second.heard) == (first.quote, first.heard)
 
 
-async def test_retry_after_holds_back_the_next_round(playback: Playback, client: httpx2.AsyncClient) -> None:
+async def test_retry_after_holds_back_the_next_round(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(status=429, headers={"Retry-After": "119"})
     upstream = upstream_at(playback.url("kraken"), client)
     await upstream.ask(DEADLINE)
@@ -207,7 +202,7 @@ async def test_retry_after_holds_back_the_next_round(playback: Playback, client:
 
 
 async def test_a_ban_of_binance_lasts_until_the_time_in_its_message(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     ends = SystemClock().now() + 600_000
     said = {"code": -1003, "msg": f"Way too much request weight used; IP banned until {ends}. Please use WS."}
@@ -220,7 +215,7 @@ async def test_a_ban_of_binance_lasts_until_the_time_in_its_message(
 
 
 async def test_a_cached_answer_of_a_source_without_a_time_is_as_old_as_it_says(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     playback.faults["kraken"] = Fault(headers={"Age": "37"})
     answer, _ = await ask(playback.url("kraken"), client)
@@ -228,47 +223,50 @@ async def test_a_cached_answer_of_a_source_without_a_time_is_as_old_as_it_says(
     assert answer.quote.time == answer.heard - 37_000
 
 
-async def test_we_say_who_we_are(playback: Playback, client: httpx2.AsyncClient) -> None:
+async def test_we_say_who_we_are(playback: Playback, client: Client) -> None:
     await ask(playback.url("kraken"), client)
     headers = playback.calls["kraken"][0].headers
     assert headers["user-agent"] == f"btc-price-tracker/{__version__}"
     assert headers["accept-encoding"] == "gzip"
 
 
-async def test_loopback_is_reached_directly_whatever_the_proxy(
+async def test_a_proxy_stands_before_all_but_this_machine_and_those_it_is_not_for(
     playback: Playback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    monkeypatch.setenv("all_proxy", "http://127.0.0.1:1")
-    async with open_client() as client:
-        assert (await ask(playback.url("kraken"), client))[0].fault is None
-        assert (await ask("http://nobody.invalid", client))[0].fault == "the connection was refused"
+    async with server_saying(b"HTTP/1.1 403 Forbidden\r\n\r\n") as proxy:
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+        monkeypatch.setenv("all_proxy", f"http://127.0.0.1:{proxy}")
+        monkeypatch.setenv("no_proxy", "left-out.invalid")
+        async with open_client() as client:
+            assert (await ask(playback.url("kraken"), client))[0].fault is None
+            assert (await ask("http://nobody.invalid", client))[0].fault == "the connection was refused"
+            assert (await ask("https://nobody.invalid", client))[0].fault == "the proxy refused"
+            assert (await ask("https://left-out.invalid", client))[
+                0
+            ].fault == "its name can't be resolved (DNS)"
 
 
-async def test_a_key_goes_to_coingecko_and_to_nobody_else(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_a_key_goes_to_coingecko_and_to_nobody_else(playback: Playback, client: Client) -> None:
     for name in ("coingecko", "kraken"):
         await upstream_at(playback.url(name), client, name, KEY).ask(DEADLINE)
     assert playback.calls["coingecko"][0].headers["x-cg-demo-api-key"] == KEY
     assert KEY not in str(playback.calls["kraken"][0].headers)
 
 
-async def test_a_pro_key_is_sent_under_its_own_name() -> None:
-    asked: list[httpx2.Request] = []
+async def test_a_pro_key_is_sent_under_its_own_name(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Mapping[str, str]] = []
 
-    def answer(request: httpx2.Request) -> httpx2.Response:
-        asked.append(request)
-        return httpx2.Response(200, content=b"{}")
+    def get(_: Client, __: URL, headers: Mapping[str, str]) -> NoReturn:
+        asked.append(headers)
+        raise aiohttp.ClientError
 
-    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
-        await upstream_at("https://pro-api.coingecko.com/api/v3", client, "coingecko", KEY).ask(DEADLINE)
-    assert asked[0].headers["x-cg-pro-api-key"] == KEY
-    assert "x-cg-demo-api-key" not in asked[0].headers
+    monkeypatch.setattr(Client, "get", get)
+    await upstream_at("https://pro-api.coingecko.com/api/v3", client, "coingecko", KEY).ask(DEADLINE)
+    assert asked[0] == {"x-cg-pro-api-key": KEY}
 
 
 @pytest.mark.parametrize("key", [KEY, "line\nbreak", "nicht-ASCII-ß"])
-async def test_a_key_never_shows(playback: Playback, client: httpx2.AsyncClient, key: str) -> None:
+async def test_a_key_never_shows(playback: Playback, client: Client, key: str) -> None:
     echo = {"status": {"error_code": 401, "error_message": f"unknown key {key}"}}
     playback.faults["coingecko"] = Fault(status=401, body=json.dumps(echo, ensure_ascii=False).encode())
     upstream = upstream_at(playback.url("coingecko"), client, "coingecko", key)

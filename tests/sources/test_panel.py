@@ -8,10 +8,10 @@ from dataclasses import replace
 from decimal import Decimal
 from random import Random
 
-import httpx2
 import pytest
 
 from btc_price_tracker.clock import Clock, SystemClock
+from btc_price_tracker.outgoing import Client
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
@@ -42,7 +42,7 @@ async def playback(script: Script) -> AsyncIterator[Playback]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx2.AsyncClient]:
+async def client() -> AsyncIterator[Client]:
     async with open_client() as client:
         yield client
 
@@ -55,9 +55,7 @@ def fit(answers: Sequence[Answer], now: int) -> bool:
     return any(answer.fault is None and fresh(answer, now) for answer in answers)
 
 
-def upstreams(
-    playback: Playback, client: httpx2.AsyncClient, names: Sequence[str], clock: Clock
-) -> list[Upstream]:
+def upstreams(playback: Playback, client: Client, names: Sequence[str], clock: Clock) -> list[Upstream]:
     return [
         connect(replace(SOURCES[name], url=playback.url(name)), client, clock, Random(1)) for name in names
     ]
@@ -65,7 +63,7 @@ def upstreams(
 
 def panel_of(
     playback: Playback,
-    client: httpx2.AsyncClient,
+    client: Client,
     names: Sequence[str] = NAMES,
     *,
     fallback: bool = False,
@@ -94,9 +92,7 @@ def test_a_round_ends_well_before_the_next(interval: float, seconds: float) -> N
     assert deadline(interval) == seconds
 
 
-async def test_all_are_asked_and_answer_in_the_configured_order(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_all_are_asked_and_answer_in_the_configured_order(playback: Playback, client: Client) -> None:
     playback.faults["coinbase"] = Fault(delay=0.1)
     answers = await panel_of(playback, client).ask()
     assert [(answer.source, answer.fault) for answer in answers] == [(name, None) for name in NAMES]
@@ -104,7 +100,7 @@ async def test_all_are_asked_and_answer_in_the_configured_order(
 
 
 async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(drip=0.1))
     started = time.monotonic()
@@ -114,7 +110,7 @@ async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
 
 
 async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_no_second_time(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     playback.faults["gemini"] = Fault(hang=True)
     names = (*NAMES, "gemini")
@@ -126,15 +122,13 @@ async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_n
     assert len(playback.calls["gemini"]) == 1
 
 
-async def test_while_it_is_not_enough_all_are_waited_for(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_while_it_is_not_enough_all_are_waited_for(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(delay=1.5)
     answers = await panel_of(playback, client, enough=Consensus(10).enough, seconds=60).ask()
     assert [answer.fault for answer in answers] == [None, None, None]
 
 
-async def test_a_late_answer_serves_the_next_round(playback: Playback, client: httpx2.AsyncClient) -> None:
+async def test_a_late_answer_serves_the_next_round(playback: Playback, client: Client) -> None:
     playback.faults["gemini"] = Fault(delay=1.5)
     clock = ManualClock()  # it stands still: the quotas allow no second call
     panel = panel_of(playback, client, (*NAMES, "gemini"), clock=clock, seconds=3)
@@ -145,9 +139,7 @@ async def test_a_late_answer_serves_the_next_round(playback: Playback, client: h
     assert late.quote
 
 
-async def test_in_order_the_first_that_is_fit_ends_the_questions(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_in_order_the_first_that_is_fit_ends_the_questions(playback: Playback, client: Client) -> None:
     panel = panel_of(playback, client, fallback=True)
     assert [answer.source for answer in await panel.ask()] == ["coinbase"]
     assert not playback.calls["kraken"]
@@ -155,7 +147,7 @@ async def test_in_order_the_first_that_is_fit_ends_the_questions(
 
 
 async def test_in_order_those_that_failed_are_told_with_their_fault(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     playback.faults["coinbase"] = Fault(status=503)
     answers = await panel_of(playback, client, fallback=True).ask()
@@ -166,7 +158,7 @@ async def test_in_order_those_that_failed_are_told_with_their_fault(
 
 
 async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     clock = ManualClock()
     panel = panel_of(playback, client, fallback=True, clock=clock)
@@ -182,7 +174,7 @@ async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
 
 
 async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
-    script: Script, playback: Playback, client: httpx2.AsyncClient
+    script: Script, playback: Playback, client: Client
 ) -> None:
     script.quotes["coinbase"] = Quote(Decimal(90_000), time=SystemClock().now() + 90_000)  # a clock ahead
     policy = Fallback(10)
@@ -192,7 +184,7 @@ async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
 
 
 async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_questions(
-    script: Script, playback: Playback, client: httpx2.AsyncClient
+    script: Script, playback: Playback, client: Client
 ) -> None:
     del script.quotes["tether"]
     names = ("okx", "gemini")
@@ -201,7 +193,7 @@ async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_q
 
 
 async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     playback.faults["kraken"] = Fault(hang=True)
     names = ("coinbase", "okx")
@@ -212,9 +204,7 @@ async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
     assert not playback.calls["kraken"]
 
 
-async def test_in_order_slow_sources_get_the_time_that_they_need(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_in_order_slow_sources_get_the_time_that_they_need(playback: Playback, client: Client) -> None:
     names = (*NAMES, "gemini", "binanceus")
     playback.faults.update(dict.fromkeys(names, Fault(delay=0.3)))
     panel = panel_of(playback, client, names, fallback=True, seconds=deadline(1))
@@ -223,9 +213,7 @@ async def test_in_order_slow_sources_get_the_time_that_they_need(
     assert [(answer.source, answer.fault) for answer in answers] == [("coinbase", None), ("kraken", LATE)]
 
 
-async def test_in_order_sources_that_hang_leave_time_for_the_next(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_in_order_sources_that_hang_leave_time_for_the_next(playback: Playback, client: Client) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(hang=True))
     started = time.monotonic()
     answers = await panel_of(playback, client, fallback=True).ask()
@@ -234,7 +222,7 @@ async def test_in_order_sources_that_hang_leave_time_for_the_next(
 
 
 async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     body = b'{"id":"btc-bitcoin","quotes":{"USD":{"price":90000.01}}}'  # without a time of its own
     playback.faults["coinpaprika"] = Fault(status=200, body=body)
@@ -250,7 +238,7 @@ async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
 
 
 async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     answers = await panel_of(playback, client, ("kraken", "okx")).ask()
     assert [(answer.currency, answer.rate) for answer in answers] == [
@@ -260,7 +248,7 @@ async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(
 
 
 async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_when_old(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     clock = ManualClock()
     panel = panel_of(playback, client, ("okx",), clock=clock)
@@ -276,9 +264,7 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
     assert len(asked) <= 7
 
 
-async def test_krakens_price_and_the_rate_are_a_second_apart(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_krakens_price_and_the_rate_are_a_second_apart(playback: Playback, client: Client) -> None:
     answers = await panel_of(playback, client, ("kraken", "okx"), enough=lambda *_: False, seconds=10).ask()
     assert [answer.fault for answer in answers] == [None, None]
     rate, price = playback.calls["kraken"]
@@ -287,15 +273,13 @@ async def test_krakens_price_and_the_rate_are_a_second_apart(
 
 
 async def test_the_rate_is_not_asked_for_where_nobody_quotes_tethers(
-    playback: Playback, client: httpx2.AsyncClient
+    playback: Playback, client: Client
 ) -> None:
     await panel_of(playback, client).ask()
     assert all("USDT" not in call.target for call in playback.calls["kraken"])
 
 
-async def test_a_cancelled_round_leaves_no_task_behind(
-    playback: Playback, client: httpx2.AsyncClient
-) -> None:
+async def test_a_cancelled_round_leaves_no_task_behind(playback: Playback, client: Client) -> None:
     playback.faults.update(dict.fromkeys(NAMES, Fault(hang=True)))
     panel = panel_of(playback, client)
     before = asyncio.all_tasks()

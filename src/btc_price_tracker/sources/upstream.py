@@ -12,10 +12,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from random import Random
 
-import httpx2
 import structlog
 
 from btc_price_tracker.clock import Clock
+from btc_price_tracker.outgoing import Client
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.endpoint import Endpoint, Reply
@@ -181,9 +181,7 @@ class Upstream:
             _log.warning("circuit opened", source=name, error=self._error)
 
 
-def connect(
-    source: Source, client: httpx2.AsyncClient, clock: Clock, random: Random, key: str = ""
-) -> Upstream:
+def connect(source: Source, client: Client, clock: Clock, random: Random, key: str = "") -> Upstream:
     """Make the upstream of a source at its `url`; `key` is CoinGecko's and is sent to no one else."""
     if source.name != "coingecko":
         key = ""

@@ -1,4 +1,4 @@
-"""Structured logs on stderr: a console on a terminal, JSON elsewhere; uvicorn and httpx2 go the same way."""
+"""Structured logs on stderr: a console on a terminal, JSON elsewhere; uvicorn's go the same way."""
 
 import logging
 import os
@@ -42,8 +42,8 @@ def configure(level: str, form: str) -> None:
         )
     )
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    for chatty in ("httpx2", "httpcore2", "uvicorn.error"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    chatty = logging.getLogger("uvicorn.error")
+    chatty.setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
 
 
 def _colours() -> bool:
