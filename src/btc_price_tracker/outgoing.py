@@ -13,11 +13,8 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-_OURS = (
-    "127.0.0.1",
-    "localhost",
-    "::1",
-)  # servers, mirrors, the playback on this machine: no proxy, whatever it says
+# Servers, mirrors, the playback on this machine: ours to reach without a proxy, whatever HTTP_PROXY says.
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class OutgoingError(OSError):
@@ -62,7 +59,7 @@ class Client:
         return self._session.get(url, headers=headers, proxy=self._proxy(url), allow_redirects=False)
 
     def _proxy(self, url: URL) -> str | None:
-        if not self._proxies or url.host is None or url.host in _OURS or proxy_bypass(url.host):
+        if not self._proxies or url.host is None or url.host in _LOOPBACK or proxy_bypass(url.host):
             return None
         return self._proxies.get(url.scheme) or self._proxies.get("all")
 
@@ -83,11 +80,9 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
 
 def in_words(error: BaseException) -> str:
     """What went wrong with a request, by the first cause that we have words for."""
-    led = list(causes(error))
-    for kind, words in _WORDS:
-        if any(isinstance(cause, kind) for cause in led):
-            return words
-    return f"no answer ({type(error).__name__})"
+    everything = list(causes(error))
+    said = (words for kind, words in _WORDS if any(isinstance(cause, kind) for cause in everything))
+    return next(said, f"no answer ({type(error).__name__})")
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -124,7 +119,7 @@ def _certificates() -> ssl.SSLContext:
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     try:
         if sys.platform != "linux" and not (file or folder):
-            import truststore  # noqa: PLC0415 - not there on Linux, where OpenSSL finds them
+            import truststore  # noqa: PLC0415 - not there on Linux, where OpenSSL finds them by itself
 
             return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         return ssl.create_default_context(cafile=file, capath=folder)
