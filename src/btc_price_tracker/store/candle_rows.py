@@ -7,7 +7,7 @@ from btc_price_tracker.store.amounts import dollars
 from btc_price_tracker.store.bounds import clamped
 
 
-def id_range(seconds: int, first: int, last: int, limit: int) -> tuple[int, int, int, int]:
+def query_parameters(seconds: int, first: int, last: int, limit: int) -> tuple[int, int, int, int]:
     """The ids between which candles lie that begin in [first, last] seconds, their width in ms, and how many."""
     start = -(-first // seconds) * seconds
     end = (last // seconds + 1) * seconds

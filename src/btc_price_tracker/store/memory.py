@@ -10,7 +10,7 @@ from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Span, StoreError
 from btc_price_tracker.store.amounts import check_cents
-from btc_price_tracker.store.candle_rows import id_range
+from btc_price_tracker.store.candle_rows import query_parameters
 
 
 class MemoryStore:
@@ -59,7 +59,7 @@ class MemoryStore:
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
         self._check_open()
-        start, end, _, limit = id_range(seconds, first, last, limit)
+        start, end, _, limit = query_parameters(seconds, first, last, limit)
         ids = self._ids[bisect_left(self._ids, start) : bisect_left(self._ids, end)]
         # In a thread, for the loop to go on meanwhile. A tick that leaves meanwhile is None, and left out.
         ticks = filter(None, map(self._ticks.get, ids))

@@ -48,6 +48,6 @@ _CANDLES = """
 
 
 def candle_query(pieces: str, parameters: Sequence[str]) -> str:
-    """The query whose rows candle() reads; `parameters` are the placeholders of what id_range() gives."""
+    """The query whose rows candle() reads; `parameters` are the placeholders of what query_parameters() gives."""
     first, end, width, limit = parameters
     return _CANDLES.format(pieces=pieces, first=first, end=end, width=width, limit=limit)

@@ -4,7 +4,7 @@ from typing import Any
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.store.candle_rows import candle, id_range
+from btc_price_tracker.store.candle_rows import candle, query_parameters
 from btc_price_tracker.store.mongodb.documents import Document
 from btc_price_tracker.store.mongodb.ticks import Ticks
 
@@ -22,7 +22,7 @@ async def candles(ticks: Ticks, seconds: int, first: int, last: int, limit: int)
 
     From one tick on, only as far as `limit` candles can reach without a hole; then, behind the hole, again.
     """
-    start, end, width, limit = id_range(seconds, first, last, limit)
+    start, end, width, limit = query_parameters(seconds, first, last, limit)
     found: list[Candle] = []
     while len(found) < limit and (begin := await _begin(ticks, start, end, width)) is not None:
         start = min(end, begin + (limit - len(found)) * width)

@@ -1,7 +1,7 @@
 """The quarter-hours of a database, and the candles that are put together from them."""
 
 from btc_price_tracker.price.candles import Candle
-from btc_price_tracker.store.candle_rows import candle, id_range
+from btc_price_tracker.store.candle_rows import candle, query_parameters
 from btc_price_tracker.store.postgres.connections import Connection
 from btc_price_tracker.store.rollup import (
     MERGE,
@@ -42,4 +42,6 @@ async def forget(connection: Connection, last: int) -> None:
 async def candles(connection: Connection, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
     """At most `limit` candles of `seconds` that begin in [first, last] seconds, oldest first."""
     query = _OF_TICKS if seconds % QUARTER else _OF_QUARTERS
-    return [candle(row) for row in await connection.fetch(query, *id_range(seconds, first, last, limit))]
+    return [
+        candle(row) for row in await connection.fetch(query, *query_parameters(seconds, first, last, limit))
+    ]

@@ -6,7 +6,7 @@ from itertools import groupby
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store.amounts import cents
-from btc_price_tracker.store.candle_rows import candle, id_range
+from btc_price_tracker.store.candle_rows import candle, query_parameters
 from btc_price_tracker.store.rollup import (
     MERGE,
     QUARTER,
@@ -52,4 +52,4 @@ def forget(connection: sqlite3.Connection, last: int) -> None:
 def candles(connection: sqlite3.Connection, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
     """At most `limit` candles of `seconds` that begin in [first, last] seconds, oldest first."""
     query = _OF_TICKS if seconds % QUARTER else _OF_QUARTERS
-    return [candle(row) for row in connection.execute(query, id_range(seconds, first, last, limit))]
+    return [candle(row) for row in connection.execute(query, query_parameters(seconds, first, last, limit))]
