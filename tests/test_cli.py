@@ -110,6 +110,15 @@ async def test_check_survives_an_id_that_is_no_time(tick_id: int, tmp_path: Path
     assert f"to the id {tick_id}, which is no time" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "url", ["h", "ftp://h", "http://h:port", "http://h?a", r"http://a\b", "http://é..com"]
+)
+def test_a_source_at_what_is_no_url_is_refused(url: str) -> None:
+    result = run("check", KRAKEN_URL=url, STORE_URL="memory://")
+    assert result.returncode == 2
+    assert "give a base URL like https://api.example.com, without a query" in result.stderr
+
+
 @pytest.mark.parametrize("url", ["http://u:hidden@h/x", "ftp://u:hidden@h", "http://u:hidden@h:port"])
 def test_no_secret_in_a_url_is_shown(url: str) -> None:
     result = run("check", KRAKEN_URL=url, STORE_URL="memory://")

@@ -2,12 +2,14 @@
 
 import asyncio
 import io
+import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from btc_price_tracker import past
 from btc_price_tracker.past import HistoryError, Row, fetch, write
 from command import run
 
@@ -17,7 +19,7 @@ CANDLE = b'[{"timestamp":1764000000,"open":1.10,"high":2,"low":1,"close":2,"coun
 class Server(HTTPServer):
     """Gives every request the same answer, and notes the targets."""
 
-    status, kind, body = 200, "application/json", b"[]"
+    status, kind, body, link = 200, "application/json", b"[]", ""
     targets: list[str]
 
     def says(self, status: int, kind: str, body: bytes) -> None:
@@ -35,6 +37,8 @@ class Answer(BaseHTTPRequestHandler):
         self.server.targets.append(self.path)
         self.send_response(self.server.status)
         self.send_header("Content-Type", self.server.kind)
+        if self.server.link:
+            self.send_header("Link", self.server.link)
         self.end_headers()
         self.wfile.write(self.server.body)
 
@@ -76,6 +80,20 @@ def test_another_server_is_called_that(server: Server, status: int, kind: str, b
     server.says(status, kind, body)
     with pytest.raises(HistoryError, match=rf"^{server.name} is not a btc-price-tracker.*HTTP {status}"):
         asyncio.run(write(fetch(f"http://{server.name}", {}), "table", io.StringIO()))
+
+
+def test_a_link_that_leads_nowhere_is_not_the_end_of_history(server: Server) -> None:
+    server.link = "<http://[bad>; rel=next"
+    with pytest.raises(HistoryError, match=r"is not a btc-price-tracker"):
+        pages(f"http://{server.name}")
+
+
+def test_a_proxy_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(HistoryError, match=r"^h\.invalid can't be reached: no connection in time$"):
+            pages("https://h.invalid")
 
 
 def test_the_servers_own_words_are_passed_on(server: Server) -> None:
@@ -121,6 +139,7 @@ def test_a_port_that_was_not_given_is_not_named() -> None:
         ("http_proxy", "foo://x"),
         ("HTTPS_PROXY", "http://h:port"),
         ("SSL_CERT_FILE", "/nonexistent"),
+        ("SSL_CERT_DIR", "/nonexistent"),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named(words: tuple[str, ...], name: str, value: str) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 from typing import NamedTuple
 
-from btc_price_tracker.outgoing import Client
+from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.playback import Playback, Script
 from btc_price_tracker.playback.market import ticker
 from btc_price_tracker.price.consensus import Consensus

@@ -163,7 +163,7 @@ async def _open_panel(
 ) -> AsyncIterator[Panel]:
     """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
     key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
-    async with open_client(use_proxies=not recorded) as client:
+    async with open_client(trust_env=not recorded) as client:
         at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)

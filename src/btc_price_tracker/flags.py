@@ -32,7 +32,7 @@ def _add_history_flags(parser: argparse.ArgumentParser) -> None:
     from btc_price_tracker.price.candles import INTERVALS
 
     parser.add_argument(
-        "url", nargs="?", default="http://localhost:8082", help="of the server (default: %(default)s)"
+        "url", nargs="?", default="http://127.0.0.1:8082", help="of the server (default: %(default)s)"
     )
     for flag, words in (("--since", "from this moment on"), ("--until", "up to and including this moment")):
         parser.add_argument(

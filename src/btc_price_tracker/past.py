@@ -11,7 +11,8 @@ import msgspec
 from yarl import URL
 
 from btc_price_tracker.masking import masked
-from btc_price_tracker.outgoing import Client, in_words
+from btc_price_tracker.outgoing.client import Client
+from btc_price_tracker.outgoing.words import in_words
 
 PATIENCE = 30.0  # seconds for a connection, and for each piece of an answer
 
@@ -38,7 +39,7 @@ class _Answer(NamedTuple):
     server: str
     status: int
     body: bytes
-    following: URL | None  # where it goes on
+    following: URL | None = None  # where it goes on
 
 
 class HistoryError(Exception):
@@ -60,7 +61,8 @@ async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
     """
     path = "prices/candles" if "interval" in query else "prices"
     following: URL | None = (_base(url) / path).with_query({"limit": "10000", **query})
-    async with Client(aiohttp.ClientTimeout(total=None, sock_connect=PATIENCE, sock_read=PATIENCE)) as client:
+    patience = aiohttp.ClientTimeout(total=None, connect=PATIENCE, sock_read=PATIENCE)
+    async with Client(patience, {"Accept-Encoding": "identity"}) as client:
         while following is not None:
             answer = await _get(client, following)
             yield _rows(answer)
@@ -94,14 +96,21 @@ async def _get(client: Client, url: URL) -> _Answer:
     server = url.with_user(None).raw_authority  # host and port, as they were given
     try:
         async with client.get(url) as response:
-            link = response.links.get("next")
-            following = url.with_query(URL(link["url"]).query) if link else None
-            answer = _Answer(server, response.status, await response.read(), following)
+            answer = _Answer(server, response.status, await response.read())
     except (aiohttp.ClientError, ValueError) as error:
         raise HistoryError(f"{server} can't be reached: {in_words(error)}") from None
     if answer.status != 200:
         raise HistoryError(_detail(answer) or _stranger(answer))
-    return answer
+    try:
+        return answer._replace(following=_following(url, response))
+    except ValueError:
+        raise HistoryError(_stranger(answer)) from None
+
+
+def _following(url: URL, response: aiohttp.ClientResponse) -> URL | None:
+    """Where the answer leads on: the query of its link, at the address that was given. Raises ValueError."""
+    link = response.links.get("next")
+    return url.with_query(URL(link["url"]).query) if link else None
 
 
 def _detail(answer: _Answer) -> str:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from platformdirs import user_state_path
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from yarl import URL
 
 from btc_price_tracker.masking import masked
 from btc_price_tracker.sources import SOURCES
@@ -77,6 +78,7 @@ def _base_url(url: str) -> str:
         parts = urlsplit(url)
         whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
         if whole and not re.search(r"[\s?#]", url):
+            URL(url)  # is stricter about names
             return url.rstrip("/")
     raise ValueError("give a base URL like https://api.example.com, without a query")
 

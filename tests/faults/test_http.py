@@ -19,7 +19,7 @@ from yarl import URL
 
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.outgoing import Client
+from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
@@ -190,6 +190,30 @@ async def test_after_a_fault_the_last_quote_stays_with_its_age(playback: Playbac
     assert (second.quote, second.heard) == (first.quote, first.heard)
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Retry-After: 119\r\nContent-Encoding: br",
+        b"Retry-After: 119\r\nContent-Encoding: gzip",
+        b"Retry-After: 1\r\nRetry-After: 119",
+        b"Retry-After: 119\r\nContent-Security-Policy: " + 20_000 * b"x",
+        b"Retry-After: 119" + 200 * b"\r\nSet-Cookie: a=b",
+    ],
+)
+async def test_who_refuses_us_is_heard_whatever_else_it_sends(client: Client, head: bytes) -> None:
+    async with server_saying(b"HTTP/1.1 429 No\r\n" + head + b"\r\nContent-Length: 3\r\n\r\nno!") as port:
+        upstream = upstream_at(f"http://127.0.0.1:{port}", client)
+        assert (await upstream.ask(DEADLINE)).fault == "HTTP 429: asked too often"
+        assert 110 < upstream.state(lambda *_: True).next_try <= 131
+
+
+async def test_every_request_is_counted(playback: Playback, client: Client) -> None:
+    playback.faults["kraken"] = Fault(reset="head")
+    upstream = upstream_at(playback.url("kraken"), client)
+    await upstream.ask(DEADLINE)
+    assert len(playback.calls["kraken"]) == upstream.state(lambda *_: True).calls
+
+
 async def test_retry_after_holds_back_the_next_round(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(status=429, headers={"Retry-After": "119"})
     upstream = upstream_at(playback.url("kraken"), client)
@@ -236,14 +260,16 @@ async def test_a_proxy_stands_before_all_but_this_machine_and_those_it_is_not_fo
     async with server_saying(b"HTTP/1.1 403 Forbidden\r\n\r\n") as proxy:
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
         monkeypatch.setenv("all_proxy", f"http://127.0.0.1:{proxy}")
-        monkeypatch.setenv("no_proxy", "left-out.invalid")
+        monkeypatch.setenv("no_proxy", "-.invalid")
         async with open_client() as client:
-            assert (await ask(playback.url("kraken"), client))[0].fault is None
-            assert (await ask("http://nobody.invalid", client))[0].fault == "the connection was refused"
-            assert (await ask("https://nobody.invalid", client))[0].fault == "the proxy refused"
-            assert (await ask("https://left-out.invalid", client))[
-                0
-            ].fault == "its name can't be resolved (DNS)"
+            urls = [playback.url("kraken"), "http://a.invalid", "https://a.invalid", "https://-.invalid"]
+            answers = [await ask(url, client) for url in urls]
+    assert [answer.fault for answer, _ in answers] == [
+        None,
+        "the connection was refused",
+        "the proxy refused",
+        "its name can't be resolved (DNS)",
+    ]
 
 
 async def test_a_key_goes_to_coingecko_and_to_nobody_else(playback: Playback, client: Client) -> None:

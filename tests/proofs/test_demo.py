@@ -6,7 +6,12 @@ import httpx2
 
 from proofs.process import command
 
-OF_THE_REAL = {"ALL_PROXY": "socks5://127.0.0.1:1", "COINGECKO_API_KEY": "CG-key", "INTERVAL": ""}
+OF_THE_REAL = {
+    "ALL_PROXY": "socks5://127.0.0.1:1",
+    "SSL_CERT_FILE": "/nonexistent",
+    "COINGECKO_API_KEY": "CG-key",
+    "INTERVAL": "",
+}
 
 
 async def test_proxies_keys_and_empty_settings_change_nothing() -> None:

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from btc_price_tracker.clock import Clock, SystemClock
-from btc_price_tracker.outgoing import Client
+from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback

@@ -1,40 +1,43 @@
 """One HTTP request to a source: a whole reply, whatever it means, or a fault in plain words."""
 
+import gzip
+import io
+import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import aiohttp
-from aiohttp.http_exceptions import ContentEncodingError
 from yarl import URL
 
 from btc_price_tracker import __version__
-from btc_price_tracker.outgoing import Client, causes, in_words
+from btc_price_tracker.outgoing.client import Client
+from btc_price_tracker.outgoing.words import in_words
 from btc_price_tracker.sources.body import MAX_BYTES
-from btc_price_tracker.sources.faults import NotAQuote, SourceFault, Unreachable
+from btc_price_tracker.sources.faults import NotAQuote, Unreachable
 
 CONNECT_SECONDS = 2.0  # of the deadline at most, so that a lost SYN leaves time for a second try
 KEEP_ALIVE_SECONDS = 30.0  # a connection serves several rounds: fewer handshakes for both sides
 
 
 class Reply(NamedTuple):
-    """What a source sent: any status, the whole body, decompressed."""
+    """What a source sent: any status, the headers by names in small letters, the whole body, gunzipped."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-def open_client(*, use_proxies: bool = True) -> Client:
+def open_client(*, trust_env: bool = True) -> Client:
     """Make the HTTP client that all sources share; the total deadline is the caller's. Raises OutgoingError."""
     return Client(
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
         headers={
             "User-Agent": f"btc-price-tracker/{__version__}",
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         },
         keep_alive=KEEP_ALIVE_SECONDS,
-        use_proxies=use_proxies,
+        trust_env=trust_env,
     )
 
 
@@ -51,26 +54,50 @@ class Endpoint:
         """Ask once. Raises Unreachable where no whole reply comes, NotAQuote on one too large or garbled."""
         try:
             async with self._client.get(self._url, self._headers) as response:
-                return Reply(response.status, response.headers, self._veiled(await _body(response)))
-        except (aiohttp.ClientError, ValueError) as error:
-            raise _fault(error) from None  # the cause may quote our headers
+                body = await _body(response)
+                reply = Reply(response.status, _headers(response), body)
+        except ValueError:
+            raise Unreachable("the request can't be sent: check the API key") from None
+        except aiohttp.ClientError as error:
+            raise Unreachable(in_words(error)) from None  # the cause may quote our headers
+        return reply._replace(body=self._veiled(_gunzipped(reply)))
 
     def _veiled(self, body: bytes) -> bytes:
         """The body without our key, in case the source quotes it back."""
         return body.replace(self._key.encode(), b"***") if self._key else body
 
 
+def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
+    """Each header once: one that comes twice is a list (RFC 9110, 5.3)."""
+    headers = response.headers
+    return {name.lower(): ", ".join(headers.getall(name)) for name in headers}
+
+
 async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """Read the body, decompressed in pieces, and give up as soon as it is too large."""
+    """Read the body, and give up as soon as it is too large."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece
         if len(body) > MAX_BYTES:
-            raise NotAQuote(f"the body is larger than {MAX_BYTES} bytes")
+            raise _too_large()
     return bytes(body)
 
 
-def _fault(error: Exception) -> SourceFault:
-    if any(isinstance(cause, ContentEncodingError) for cause in causes(error)):
-        return NotAQuote("the body is not what its Content-Encoding says")
-    return Unreachable(in_words(error))
+def _gunzipped(reply: Reply) -> bytes:
+    """The body as it was before it was packed; as it came, if it refuses us anyway or we don't know its encoding."""
+    if reply.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip"):
+        return reply.body
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(reply.body)) as file:
+            body = file.read(MAX_BYTES + 1)
+    except (OSError, EOFError, zlib.error):
+        if reply.status != 200:
+            return reply.body
+        raise NotAQuote("the body is not what its Content-Encoding says") from None
+    if len(body) > MAX_BYTES:
+        raise _too_large()
+    return body
+
+
+def _too_large() -> NotAQuote:
+    return NotAQuote(f"the body is larger than {MAX_BYTES} bytes")

@@ -15,7 +15,7 @@ from random import Random
 import structlog
 
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.outgoing import Client
+from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.endpoint import Endpoint, Reply

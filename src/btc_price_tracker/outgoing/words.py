@@ -1,0 +1,36 @@
+"""What goes wrong with a request, in words for an operator."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+import aiohttp
+
+_WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "its name can't be resolved (DNS)"),
+    (ssl.SSLError, "TLS failed: no valid certificate, or not TLS at all"),
+    (ConnectionRefusedError, "the connection was refused"),
+    (aiohttp.ConnectionTimeoutError, "no connection in time"),
+    (aiohttp.SocketTimeoutError, "no answer in time"),
+    (aiohttp.ClientHttpProxyError, "the proxy refused"),
+    (aiohttp.ClientConnectorError, "no connection"),
+    (ConnectionError, "the connection broke"),
+    (ValueError, "the request can't be sent"),
+    (aiohttp.ClientError, "the answer broke off or is not HTTP"),
+)
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong with a request: the first words above that fit any of the causes."""
+    everything = list(_causes(error))
+    said = (words for kind, words in _WORDS if any(isinstance(cause, kind) for cause in everything))
+    return next(said, f"no answer ({type(error).__name__})")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and everything that led to it, groups of attempts (IPv6, IPv4) included."""
+    yield error
+    inner = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
+    for each in (*inner, error.__cause__ or error.__context__):
+        if each is not None:
+            yield from _causes(each)
