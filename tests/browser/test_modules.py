@@ -38,6 +38,7 @@ def blank(demo: Server, chromium: Browser) -> Page:
     page = chromium.new_page()
     page.clock.install()
     page.goto(f"{demo.url}/healthz")
+    page.clock.pause_at(1_800_000_000_000)  # installed, it runs on
     return page
 
 
@@ -268,7 +269,6 @@ ASKING = """
 @pytest.fixture
 def asking(blank: Page) -> Page:
     """With `test.price()` as what a price of this moment does, and the times of the questions in `test.asked`."""
-    blank.clock.pause_at(1_800_000_000_000)
     blank.evaluate(f"async () => {{ {ASKING} }}")
     return blank
 
