@@ -5,6 +5,7 @@ import io
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -37,6 +38,7 @@ class Answer(BaseHTTPRequestHandler):
         self.server.targets.append(self.path)
         self.send_response(self.server.status)
         self.send_header("Content-Type", self.server.kind)
+        self.send_header("Content-Length", str(len(self.server.body)))
         if self.server.link:
             self.send_header("Link", self.server.link)
         self.end_headers()
@@ -46,6 +48,20 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
+class Hasty(Answer):
+    """Gives one answer to a connection, leads on from the first of all, and hangs up where it is asked again."""
+
+    protocol_version = "HTTP/1.1"
+    has_answered = False
+
+    def do_GET(self) -> None:
+        self.close_connection = self.has_answered
+        if not self.has_answered:
+            self.has_answered = True
+            super().do_GET()
+            self.server.link = ""
+
+
 def pages(url: str, **query: str) -> list[list[Row]]:
     async def collected() -> list[list[Row]]:
         return [page async for page in fetch(url, query)]
@@ -53,15 +69,21 @@ def pages(url: str, **query: str) -> list[list[Row]]:
     return asyncio.run(collected())
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), Answer) as server:
+@contextmanager
+def serving(answer: type[Answer]) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), answer) as server:
         server.targets = []
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(Answer) as server:
+        yield server
 
 
 @pytest.mark.parametrize(
@@ -74,6 +96,12 @@ def server() -> Iterator[Server]:
         (404, "application/json", b"no JSON"),
         (404, "application/json", b'{"detail":[1]}'),
         (503, "application/json", b"[]"),
+        (200, "application/json", b'[{"timestamp":1,"status":"\\u001b[2J"}]'),
+        (200, "application/json", b'[{"timestamp":1,"\\n":1}]'),
+        (200, "application/json", b'[{"timestamp":1,"quotes":[1]}]'),
+        (200, "application/json", b'[{"timestamp":1,"quotes":' + 100_000 * b"[" + 100_000 * b"]" + b"}]"),
+        (500, "application/json", b'{"detail":' + 100_000 * b"[" + 100_000 * b"]" + b"}"),
+        (500, "application/json", b'{"detail":"\\u001b[2J"}'),
     ],
 )
 def test_another_server_is_called_that(server: Server, status: int, kind: str, body: bytes) -> None:
@@ -86,6 +114,30 @@ def test_a_link_that_leads_nowhere_is_not_the_end_of_history(server: Server) -> 
     server.link = "<http://[bad>; rel=next"
     with pytest.raises(HistoryError, match=r"is not a btc-price-tracker"):
         pages(f"http://{server.name}")
+
+
+def test_an_answer_longer_than_any_of_ours_is_not_waited_for(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(past, "MAX_BYTES", 2)
+    assert pages(f"http://{server.name}") == [[]]
+    server.body = b"[ ]"
+    with pytest.raises(HistoryError, match=r"is not a btc-price-tracker: its answer has more than 2 bytes$"):
+        pages(f"http://{server.name}")
+
+
+def test_links_that_lead_in_a_circle_end(server: Server) -> None:
+    server.link = '</prices?since=1>; rel="next"'
+    with pytest.raises(HistoryError, match=r"is not a btc-price-tracker"):
+        pages(f"http://{server.name}")
+    assert server.targets == ["/prices?limit=10000", "/prices?since=1"]
+
+
+def test_a_connection_that_ends_between_two_answers_is_not_the_end_of_history() -> None:
+    with serving(Hasty) as server:
+        server.link = '</prices?since=1>; rel="next"'
+        assert pages(f"http://{server.name}") == [[], []]
+    assert server.targets == ["/prices?limit=10000", "/prices?since=1"]
 
 
 def test_a_proxy_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +170,15 @@ def test_csv_says_true_and_false_as_json_does(server: Server) -> None:
     written = io.StringIO()
     asyncio.run(write(fetch(f"http://{server.name}", {"interval": "1m"}), "csv", written))
     assert written.getvalue().splitlines()[1] == "1764000000,1.10,2,1,2,3,false"
+
+
+def test_csv_has_the_columns_of_its_header_whatever_is_in_them(server: Server) -> None:
+    server.says(
+        200, "application/json", b'[{"timestamp":1,"status":"a, \\"b\\""},{"status":null,"timestamp":2}]'
+    )
+    written = io.StringIO()
+    asyncio.run(write(fetch(f"http://{server.name}", {}), "csv", written))
+    assert written.getvalue() == 'timestamp,status\n1,"a, ""b"""\n2,\n'
 
 
 @pytest.mark.parametrize("url", ["notaurl", "localhost:8082", "ftp://localhost", "http://localhost:port"])

@@ -1,5 +1,6 @@
 """`history`: a server's prices or candles in the terminal or in a file, fetched over HTTP."""
 
+import csv
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,14 +12,18 @@ import msgspec
 from yarl import URL
 
 from btc_price_tracker.masking import masked
-from btc_price_tracker.outgoing.client import Client
+from btc_price_tracker.outgoing.body import TooLarge, whole
+from btc_price_tracker.outgoing.client import Client, Dropped
 from btc_price_tracker.outgoing.words import in_words
 
 PATIENCE = 30.0  # seconds for a connection, and for each piece of an answer
+LIMIT = 10_000  # rows to an answer, the most a server gives
+MAX_BYTES = 2**24  # of an answer: ours have up to 170 bytes a row
 
 Row = dict[str, Any]
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
+_GARBLED = (msgspec.MsgspecError, RecursionError)  # the latter where it is nested without end
 _decoder = msgspec.json.Decoder(list[Row], float_hook=Decimal)  # cents stay exact
 
 
@@ -60,27 +65,23 @@ async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
     Raises HistoryError where the server refuses, can't be reached or isn't one of ours, and OutgoingError.
     """
     path = "prices/candles" if "interval" in query else "prices"
-    following: URL | None = (_base(url) / path).with_query({"limit": "10000", **query})
+    following: URL | None = (_base(url) / path).with_query({"limit": str(LIMIT), **query})
+    asked: set[URL] = set()
     patience = aiohttp.ClientTimeout(total=None, connect=PATIENCE, sock_read=PATIENCE)
     async with Client(patience, {"Accept-Encoding": "identity"}) as client:
         while following is not None:
             answer = await _get(client, following)
+            asked.add(following)
+            if answer.following in asked:  # in a circle, for ever
+                raise HistoryError(_stranger(answer))
             yield _rows(answer)
             following = answer.following
 
 
 async def write(pages: AsyncIterator[list[Row]], form: str, to: TextIO) -> None:
     """Write rows as a `table`, as `csv` with a header, or as one `json` array."""
-    if form == "json":
-        await _write_json(pages, to)
-        return
-    line = _table_line if form == "table" else _csv_line
-    is_first = True
-    async for page in pages:
-        if is_first and page and form == "csv":
-            to.write(",".join(page[0]) + "\n")
-        is_first = False
-        to.writelines(map(line, page))
+    writers = {"table": _write_table, "csv": _write_csv, "json": _write_json}
+    await writers[form](pages, to)
 
 
 def _base(url: str) -> URL:
@@ -95,16 +96,28 @@ def _base(url: str) -> URL:
 async def _get(client: Client, url: URL) -> _Answer:
     server = url.with_user(None).raw_authority  # host and port, as they were given
     try:
-        async with client.get(url) as response:
-            answer = _Answer(server, response.status, await response.read())
+        response, body = await _persist(client, url)
+    except TooLarge:
+        raise HistoryError(
+            f"{server} is not a btc-price-tracker: its answer has more than {MAX_BYTES:,} bytes"
+        ) from None
     except (aiohttp.ClientError, ValueError) as error:
         raise HistoryError(f"{server} can't be reached: {in_words(error)}") from None
+    answer = _Answer(server, response.status, body)
     if answer.status != 200:
         raise HistoryError(_detail(answer) or _stranger(answer))
     try:
         return answer._replace(following=_following(url, response))
     except ValueError:
         raise HistoryError(_stranger(answer)) from None
+
+
+async def _persist(client: Client, url: URL) -> tuple[aiohttp.ClientResponse, bytes]:
+    """Ask, and again for each kept connection that has ended: a reader of what we write may take its time."""
+    while True:
+        with suppress(Dropped):
+            async with client.get(url) as response:
+                return response, await whole(response, MAX_BYTES)
 
 
 def _following(url: URL, response: aiohttp.ClientResponse) -> URL | None:
@@ -114,19 +127,29 @@ def _following(url: URL, response: aiohttp.ClientResponse) -> URL | None:
 
 
 def _detail(answer: _Answer) -> str:
+    """What a server of ours says went wrong, on one line; nothing where it is none."""
     try:
-        return msgspec.json.decode(answer.body, type=_Problem).detail
-    except msgspec.MsgspecError:
+        detail = msgspec.json.decode(answer.body, type=_Problem).detail
+    except _GARBLED:
         return ""
+    return detail if detail.isprintable() else ""
 
 
 def _rows(answer: _Answer) -> list[Row]:
     """The prices or candles in an answer. Raises HistoryError where these are no such."""
     try:
         _stamps.decode(answer.body)
-        return _decoder.decode(answer.body)
-    except msgspec.MsgspecError:
+        rows = _decoder.decode(answer.body)
+    except _GARBLED:
         raise HistoryError(_stranger(answer)) from None
+    if not all(_is_plain(cell) for row in rows for cell in (*row, *row.values())):
+        raise HistoryError(_stranger(answer))
+    return rows
+
+
+def _is_plain(cell: object) -> bool:
+    """Whether it is a single value, and nothing that would move a terminal's cursor."""
+    return cell.isprintable() if isinstance(cell, str) else not isinstance(cell, list | dict)
 
 
 def _stranger(answer: _Answer) -> str:
@@ -142,9 +165,24 @@ async def _write_json(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
     to.write("[]\n" if opening == "[" else "]\n")
 
 
-def _csv_line(row: Row) -> str:
-    cells = (str(value).lower() if isinstance(value, bool) else str(value) for value in row.values())
-    return ",".join(cells) + "\n"
+async def _write_csv(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
+    """The columns are those of the first row."""
+    writer = csv.writer(to, lineterminator="\n")
+    names: list[str] = []
+    async for page in pages:
+        if page and not names:
+            names = list(page[0])
+            writer.writerow(names)
+        writer.writerows([_cell(row.get(name)) for name in names] for row in page)
+
+
+def _cell(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+async def _write_table(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
+    async for page in pages:
+        to.writelines(map(_table_line, page))
 
 
 def _table_line(row: Row) -> str:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Answer, Kind, Quote
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import NotAQuote, SourceFault, Unreachable
+from btc_price_tracker.sources.faults import Dropped, NotAQuote, SourceFault, Unreachable
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import State
@@ -117,6 +117,16 @@ async def test_a_fault_that_may_pass_is_tried_again_within_the_round(clock: Manu
     assert all(later - earlier >= 1 for earlier, later in zip(venue.asked, venue.asked[1:], strict=False))
     state = upstream.state(fresh)
     assert (state.calls, state.failures) == (3, 2)
+
+
+async def test_a_kept_connection_that_has_ended_is_no_fault_of_the_source(clock: ManualClock) -> None:
+    """It is asked again at once, in a round too short for retries and as the breaker's one probe, and is counted."""
+    venue = Venue(clock, Dropped("the connection broke"), GOOD)
+    upstream = upstream_of(venue)
+    assert (await ask(upstream, clock, seconds=0.8)).fault is None
+    assert venue.asked == [0, 0]
+    state = upstream.state(fresh)
+    assert (state.calls, state.failures, state.next_try) == (2, 1, 1)
 
 
 async def test_retries_are_bounded(clock: ManualClock) -> None:

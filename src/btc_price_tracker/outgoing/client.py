@@ -1,8 +1,8 @@
 """An HTTP client: one pool of connections for all that one part asks."""
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
-from types import TracebackType
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import SimpleNamespace, TracebackType
 from typing import Self
 
 import aiohttp
@@ -13,6 +13,14 @@ from btc_price_tracker.outgoing.proxies import proxies, way
 
 HEAD = 65536  # bytes of a line in an answer's head: some send long policies
 FIELDS = 1000  # in a head
+
+
+class Dropped(aiohttp.ClientError):
+    """A connection kept from before broke without an answer. It most likely ended before we asked: ask again."""
+
+
+class ProxyUnknown(aiohttp.ClientError):
+    """The proxy's name can't be resolved. (The server's is for the proxy to resolve.)"""
 
 
 class Client:
@@ -39,6 +47,7 @@ class Client:
             max_field_size=HEAD,
             max_headers=FIELDS,
             middlewares=[_once],
+            trace_configs=[_noting_reuse()],
         )
 
     async def __aenter__(self) -> Self:
@@ -49,19 +58,51 @@ class Client:
     ) -> None:
         await self._session.close()
 
-    def get(
+    @asynccontextmanager
+    async def get(
         self, url: URL, headers: Mapping[str, str] | None = None
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask for a URL, once. No redirect is followed, and the body comes as it was sent.
 
-        Raises aiohttp.ClientError, and ValueError where the request can't be sent; `in_words` says what they mean.
+        Raises Dropped, ProxyUnknown or another aiohttp.ClientError, and ValueError where the request can't be
+        sent: `in_words` says what they mean.
         """
-        return self._session.get(url, headers=headers, proxy=way(url, self._proxies), allow_redirects=False)
+        proxy = way(url, self._proxies)
+        connection = SimpleNamespace(kept=False)
+        try:
+            response = await self._session.get(
+                url, headers=headers, proxy=proxy, allow_redirects=False, trace_request_ctx=connection
+            )
+        except _Broken as error:
+            raise (Dropped if connection.kept else aiohttp.ClientError) from error
+        except aiohttp.ClientConnectorDNSError as error:
+            if proxy is None:
+                raise
+            raise ProxyUnknown from error
+        async with response:
+            yield response
+
+
+class _Broken(aiohttp.ClientError):
+    """A connection broke before an answer came."""
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Keep aiohttp from asking again by itself, unseen by whoever counts the requests."""
     try:
         return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise aiohttp.ClientError from error
+        raise _Broken from error
+
+
+def _noting_reuse() -> aiohttp.TraceConfig:
+    """Tell each request whether its connection was kept from an earlier one."""
+
+    async def note(_: aiohttp.ClientSession, request: SimpleNamespace, __: object) -> None:
+        request.trace_request_ctx.kept = True
+
+    trace = aiohttp.TraceConfig()
+    trace.on_connection_reuseconn.append(note)
+    return trace

@@ -6,15 +6,19 @@ from collections.abc import Iterator
 
 import aiohttp
 
+from btc_price_tracker.outgoing.client import ProxyUnknown
+
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
+    (ProxyUnknown, "the proxy's name can't be resolved (DNS)"),
+    (aiohttp.ClientProxyConnectionError, "no connection to the proxy"),
     (socket.gaierror, "its name can't be resolved (DNS)"),
     (ssl.SSLError, "TLS failed: no valid certificate, or not TLS at all"),
     (ConnectionRefusedError, "the connection was refused"),
     (aiohttp.ConnectionTimeoutError, "no connection in time"),
     (aiohttp.SocketTimeoutError, "no answer in time"),
     (aiohttp.ClientHttpProxyError, "the proxy refused"),
-    (aiohttp.ClientConnectorError, "no connection"),
     (ConnectionError, "the connection broke"),
+    (aiohttp.ClientConnectorError, "no connection"),
     (ValueError, "the request can't be sent"),
     (aiohttp.ClientError, "the answer broke off or is not HTTP"),
 )

@@ -10,10 +10,12 @@ import aiohttp
 from yarl import URL
 
 from btc_price_tracker import __version__
+from btc_price_tracker.outgoing import client
+from btc_price_tracker.outgoing.body import TooLarge, whole
 from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.outgoing.words import in_words
 from btc_price_tracker.sources.body import MAX_BYTES
-from btc_price_tracker.sources.faults import NotAQuote, Unreachable
+from btc_price_tracker.sources.faults import Dropped, NotAQuote, Unreachable
 
 CONNECT_SECONDS = 2.0  # of the deadline at most, so that a lost SYN leaves time for a second try
 KEEP_ALIVE_SECONDS = 30.0  # a connection serves several rounds: fewer handshakes for both sides
@@ -51,15 +53,20 @@ class Endpoint:
         self._headers = {key_header: key} if key else {}
 
     async def get(self) -> Reply:
-        """Ask once. Raises Unreachable where no whole reply comes, NotAQuote on one too large or garbled."""
+        """Ask once. Raises Unreachable where no whole reply comes, NotAQuote on one too large or garbled.
+
+        Of the Unreachable, Dropped is worth asking again at once.
+        """
         try:
             async with self._client.get(self._url, self._headers) as response:
-                body = await _body(response)
-                reply = Reply(response.status, _headers(response), body)
+                reply = Reply(response.status, _headers(response), await whole(response, MAX_BYTES))
+        except TooLarge:
+            raise _too_large() from None
         except ValueError:
             raise Unreachable("the request can't be sent: check the API key") from None
         except aiohttp.ClientError as error:
-            raise Unreachable(in_words(error)) from None  # the cause may quote our headers
+            fault = Dropped if isinstance(error, client.Dropped) else Unreachable
+            raise fault(in_words(error)) from None  # the cause may quote our headers
         return reply._replace(body=self._veiled(_gunzipped(reply)))
 
     def _veiled(self, body: bytes) -> bytes:
@@ -71,16 +78,6 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     """Each header once: one that comes twice is a list (RFC 9110, 5.3)."""
     headers = response.headers
     return {name.lower(): ", ".join(headers.getall(name)) for name in headers}
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    """Read the body, and give up as soon as it is too large."""
-    body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) > MAX_BYTES:
-            raise _too_large()
-    return bytes(body)
 
 
 def _gunzipped(reply: Reply) -> bytes:

@@ -6,6 +6,7 @@ SourceFault
 │   ├── Throttled    … because we ask too often, or are banned; `retry_after` seconds if it said how long
 │   └── Unavailable  … because it is in trouble itself (5xx): worth asking again soon
 └── Unreachable      no whole answer: DNS, TLS, connection, deadline
+    └── Dropped      … because a connection kept from before had ended: ask at once, on another
 """
 
 
@@ -35,3 +36,7 @@ class Unavailable(Refused):
 
 class Unreachable(SourceFault):
     """No whole answer came."""
+
+
+class Dropped(Unreachable):
+    """No answer at all came by a connection kept from before, most likely as it had ended before we asked."""

@@ -10,6 +10,7 @@ shared with everything else and the breaker's single probe, and then there is li
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from random import Random
 
 import structlog
@@ -19,7 +20,7 @@ from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.endpoint import Endpoint, Reply
-from btc_price_tracker.sources.faults import SourceFault, Throttled, Unavailable, Unreachable
+from btc_price_tracker.sources.faults import Dropped, SourceFault, Throttled, Unavailable, Unreachable
 from btc_price_tracker.sources.quota import Governor, is_pro, spacing, spacing_after_fault
 from btc_price_tracker.sources.reply import read
 from btc_price_tracker.sources.source import Source
@@ -145,6 +146,12 @@ class Upstream:
             await self._clock.sleep(seconds)
 
     async def _attempt(self) -> None:
+        """Ask, and again for each kept connection that turns out to have ended: the source is not to blame."""
+        while True:
+            with suppress(Dropped):
+                return await self._request()
+
+    async def _request(self) -> None:
         started = self._clock.monotonic()
         self._governor.spend(started)
         self._calls += 1
