@@ -167,6 +167,55 @@ async def test_a_head_too_large_is_431_in_the_words_of_every_other_error(
         assert_is_problem(client, body, 431)
 
 
+async def test_who_is_refused_and_goes_on_sending_reads_why(server: Live) -> None:
+    """A connection that was closed at once would be reset by what comes, and the answer in it lost."""
+    loop = asyncio.get_running_loop()
+    with socket.create_connection(("127.0.0.1", server.port)) as sock:
+        sock.setblocking(False)
+        for _ in range(3):
+            await loop.sock_sendall(sock, b"hello\r\n\r\n")
+            await readable(sock)
+        said = b""
+        while piece := await loop.sock_recv(sock, 65536):
+            said += piece
+    assert said.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert said.endswith(b"}")
+
+
+async def readable(sock: socket.socket) -> None:
+    """Wait for an answer and leave it where it is."""
+    answered = asyncio.Event()
+    asyncio.get_running_loop().add_reader(sock, answered.set)
+    async with asyncio.timeout(30):
+        await answered.wait()
+    asyncio.get_running_loop().remove_reader(sock)
+
+
+async def test_who_is_refused_and_sends_without_end_is_cut_off(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection_module, "HEAD_DEADLINE", 3600)
+    async with await connect(server) as client:
+        client.writer.write(b"hello\r\n\r\n")
+        assert (await answer(client))[0] == 400
+        with pytest.raises(ConnectionError):
+            await flood(client)
+
+
+async def flood(client: Client) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            client.writer.write(bytes(65536))
+            await client.writer.drain()
+
+
+async def test_who_is_refused_and_stays_is_closed(server: Live) -> None:
+    async with await connect(server) as client:
+        client.writer.write(b"hello\r\n\r\n")
+        assert (await answer(client))[0] == 400
+        await eventually(lambda: not server.server.server_state.connections)
+
+
 @pytest.mark.parametrize("pieces", [1, 7])
 async def test_a_head_just_within_the_limit_is_answered(server: Live, pieces: int) -> None:
     head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: " + b"a" * (HEAD_LIMIT - 100) + b"\r\n\r\n"

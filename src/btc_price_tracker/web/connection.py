@@ -36,6 +36,7 @@ class Connection(HttpToolsProtocol):
     _head_ended = False  # in the piece of data that is being parsed
     _unparsed = b""  # what has come behind requests that wait for their turn
     _refusal: Problem | None = None  # to be said once they are answered
+    _has_said = False  # so that only the end is left
     _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
@@ -58,6 +59,9 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, as far as it is its turn."""
+        if self._has_said:
+            self._linger(data)
+            return
         self._unparsed += data
         self._parse()
 
@@ -90,7 +94,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The next request has its turn."""
         super().on_response_complete()
-        if self._refusal is not None and self._is_idle():
+        if self._refusal is not None and self._is_idle() and not self.transport.is_closing():
             self._say(self._refusal)
         self._parse()
 
@@ -159,7 +163,24 @@ class Connection(HttpToolsProtocol):
         fields = [*self.server_state.default_headers, *response.raw_headers]
         head += [name + b": " + value for name, value in fields]
         self.transport.write(b"\r\n".join([*head, b"", bytes(response.body)]))
-        self.transport.close()
+        self._await_end()
+
+    def _await_end(self) -> None:
+        """End our side alone: a close would reset the connection of who still sends, and our words be lost.
+
+        That is RFC 9112, 9.6. The client has as long as for a head.
+        """
+        self.transport.write_eof()
+        self._has_said = True
+        self._unparsed = b""
+        self._received = 0
+        self._due = self.loop.time() + HEAD_DEADLINE
+        self.flow.resume_reading()
+
+    def _linger(self, data: bytes) -> None:
+        self._received += len(data)
+        if self._received > BODY_LIMIT:
+            self.transport.close()
 
 
 def _too_large() -> Problem:
