@@ -72,8 +72,10 @@ async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
         while following is not None:
             answer = await _get(client, following)
             asked.add(following)
-            if answer.following in asked:  # in a circle, for ever
-                raise HistoryError(_stranger(answer))
+            if answer.following in asked:
+                raise HistoryError(
+                    f"{answer.server} is not a btc-price-tracker: its answers lead in a circle"
+                )
             yield _rows(answer)
             following = answer.following
 
