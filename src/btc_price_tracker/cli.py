@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import io
+import logging
 import os
 import signal
 import sys
@@ -166,22 +167,26 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
 
     named = flags.get("file", "-") != "-"  # then it is a file, not a standard stream, that is read or written
     if sys.stdout is None and command in (_sources, _check, _history, _export) and not named:
-        print(f"{PROGRAM}: standard output is closed", file=sys.stderr)
-        return 1
+        return _complain("standard output is closed", 1)
     if sys.stdin is None and command is _import and not named:
-        print(f"{PROGRAM}: standard input is closed", file=sys.stderr)
-        return 1
+        return _complain("standard input is closed", 1)
     try:
         code = command(flags)
         _flush()
     except BrokenPipeError:
         raise
     except SettingsError as error:
-        print(f"{PROGRAM}: these settings can't be used:\n{error}", file=sys.stderr)
-        return 2
+        return _complain(f"these settings can't be used:\n{error}", 2)
     except (StoreError, TransferError, HistoryError, OSError) as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
-        return 1
+        return _complain(str(error), 1)
+    return code
+
+
+def _complain(words: str, code: int) -> int:
+    """Say what went wrong, after what the log says of it, and return the exit code."""
+    for handler in logging.root.handlers:
+        handler.flush()
+    print(f"{PROGRAM}: {words}", file=sys.stderr)
     return code
 
 

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from btc_price_tracker.telemetry.writer import ROOM
+
 REQUEST = """
 import asyncio
 import structlog
@@ -71,3 +73,46 @@ def test_colours_are_for_terminals_that_want_them(wish: dict[str, str], *, colou
         check=True,
     )
     assert (b"\x1b[" in os.read(terminal, 1024)) is coloured
+
+
+FLOOD = """
+import sys
+import structlog
+from btc_price_tracker.telemetry import logs
+
+logs.configure("info", "json")
+for number in range(3 * int(sys.argv[1])):
+    structlog.get_logger("app").warning("line", number=number)
+print("written", flush=True)
+sys.stdin.read()
+structlog.get_logger("app").warning("the last")
+"""
+
+
+def test_nothing_waits_for_a_log_that_nobody_reads_and_what_is_lost_is_counted() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FLOOD, str(ROOM)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline() == b"written\n"
+        head = [json.loads(process.stderr.readline()) for _ in range(ROOM)]
+        process.stdin.close()
+        lines = [*head, *map(json.loads, process.stderr)]
+    assert process.returncode == 0
+    numbers = [line["number"] for line in lines if "number" in line]
+    assert numbers == list(range(len(numbers)))
+    (lost,) = (int(line["event"].split()[0]) for line in lines if "are lost" in line["event"])
+    assert len(numbers) + lost == 3 * ROOM
+    assert lines[-1]["event"] == "the last"
+
+
+def test_a_log_that_nobody_reads_does_not_hold_up_the_end() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", FLOOD, str(ROOM)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as process:
+        assert process.wait(30) == 0

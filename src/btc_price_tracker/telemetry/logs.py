@@ -9,6 +9,9 @@ from typing import Any
 
 import structlog
 
+from btc_price_tracker.telemetry.writer import Writer
+
+STDERR = 2
 REQUEST_ID: ContextVar[str] = ContextVar("request_id")  # of the request that is being answered
 
 
@@ -34,13 +37,14 @@ def configure(level: str, form: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler()
+    handler = Writer(STDERR)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    logging.captureWarnings(capture=True)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     chatty = logging.getLogger("uvicorn.error")
     chatty.setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))

@@ -1,0 +1,58 @@
+"""Log lines on their way out, for which the service never waits.
+
+Whoever reads them may stop: a paused terminal, a stuck log shipper. The pipe is full after 64 KiB, and the next write
+to it lasts for ever.
+"""
+
+import logging
+import os
+import threading
+from contextlib import suppress
+from queue import Full, Queue
+
+ROOM = 1000  # lines that wait; what comes then is lost
+PATIENCE = 1.0  # seconds, at the end of the process, for those that wait
+
+
+class Writer(logging.Handler):
+    """Formats lines at once and writes them from a thread of its own; says how many were lost."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: Queue[str] = Queue(ROOM)
+        self._lost = 0  # only ever grows
+        # Written without sys.stderr, whose lock a thread that waits for ever would keep from the interpreter's end.
+        threading.Thread(target=self._write, name="log", daemon=True).start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Leave a line to the thread, or count it as lost."""
+        try:
+            self._lines.put_nowait(self.format(record))
+        except Full:
+            self._lost += 1
+
+    def flush(self) -> None:
+        """Wait for the lines that are on their way, a while; at the end of the process `logging` calls it, too."""
+        with self._lines.all_tasks_done:
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, PATIENCE)
+
+    def _write(self) -> None:
+        told = 0
+        while True:
+            self._put(self._lines.get())
+            if lost := self._lost - told:
+                told += lost
+                self._put(self.format(_loss(lost)))
+            self._lines.task_done()
+
+    def _put(self, line: str) -> None:
+        unwritten = f"{line}\n".encode(errors="backslashreplace")
+        with suppress(OSError):  # nobody reads it any more, or the disk is full: where could that be said?
+            while unwritten:
+                unwritten = unwritten[os.write(self._descriptor, unwritten) :]
+
+
+def _loss(lines: int) -> logging.LogRecord:
+    said = f"{lines} lines of the log are lost: nobody took them"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, said, None, None)
