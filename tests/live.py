@@ -122,7 +122,7 @@ class Client:
     async def head(self) -> dict[str, str]:
         """The headers of the next answer."""
         self.raw = b""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         self.status = int(head[0].split()[1])
         self.headers = {
@@ -153,7 +153,7 @@ class Client:
         self._unread += data
         return not self.ended
 
-    async def event(self, seconds: float = 5) -> Event:
+    async def event(self, seconds: float = 30) -> Event:
         """The next event. Raises TimeoutError, or EOFError where the stream is over."""
         async with asyncio.timeout(seconds):
             while b"\n\n" not in self._unread:

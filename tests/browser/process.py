@@ -1,7 +1,6 @@
 """The command in a process of its own: what `make demo` and a restart of it are to a browser."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -9,13 +8,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-DEADLINE = 30  # seconds for a server to answer on a busy machine
+from ports import free_port
 
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+DEADLINE = 60  # seconds for a server to answer on a busy machine
 
 
 class Server:

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
@@ -136,8 +137,9 @@ def test_the_price_stands_on_its_axis_at_the_head_of_the_line(demo: Server, visi
     expect(page.locator(".level b")).to_be_visible()
     head, tag = page.evaluate(places)
     assert abs(head - tag) < 2
-    label = page.locator(".level b").inner_text()
-    assert label in page.locator("#price").inner_text()
+    texts = """() => [".level b", "#price"].map((one) => document.querySelector(one).innerText)"""
+    label, price = page.evaluate(texts)  # at one moment: the next price may come in the next
+    assert label in price
 
 
 def test_what_the_keys_have_reached_stays_while_prices_come_and_is_told(demo: Server, visit: Visit) -> None:
@@ -191,13 +193,21 @@ def test_the_browser_s_own_frame_takes_the_chosen_colour(demo: Server, visit: Vi
     assert page.evaluate(applied) == ["#0e0d0c"]
 
 
+LABELS = """() => {  // each is there for two seconds only
+  const button = document.querySelector("#copy");
+  window.labels = [];
+  new MutationObserver(() => labels.push(button.textContent)).observe(button, {childList: true});
+}"""
+
+
 def test_where_copying_is_forbidden_the_line_is_selected(
     demo: Server, visit: Visit, complaints: list[str]
 ) -> None:
     page = visit(demo)
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('forbidden')); }")
+    page.evaluate(LABELS)
     page.get_by_role("button", name="Copy").click()
-    expect(page.get_by_role("button", name="Selected")).to_be_visible()
+    page.wait_for_function("() => labels.includes('Selected')")
     assert page.evaluate("String(getSelection())") == page.locator("#curl").inner_text()
     assert complaints == []
 
@@ -234,6 +244,7 @@ CONTRAST = """name => {
 def test_who_wants_no_motion_gets_none(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     page.emulate_media(reduced_motion="reduce")
+    page.wait_for_function("() => document.getAnimations().length === 0")  # of the price before
     before = shown_price(page)
     expect(page.locator("#price")).not_to_contain_text(before)
     assert page.evaluate("document.getAnimations().length") == 0
@@ -260,15 +271,39 @@ def test_nothing_moves_while_the_page_loads(
     assert page.evaluate("window.shift") < 0.02
 
 
-def test_the_sources_are_of_the_round_that_the_price_is_of(demo: Server, visit: Visit) -> None:
+# What happens to the page, in order: a question for the sources, the price of its answer, a price that is shown.
+HAPPENINGS = """
+  window.happenings = [];
+  const ask = window.fetch;
+  window.fetch = async (...request) => {
+    if (request[0] !== "sources") return ask(...request);
+    happenings.push(["question", null]);
+    const response = await ask(...request);
+    happenings.push(["answer", (await response.clone().json()).price]);
+    return response;
+  };
+  addEventListener("DOMContentLoaded", () => {
+    const show = () => happenings.push(["shown", dollars.textContent + cents.textContent]);
+    new MutationObserver(show).observe(cents, {childList: true});
+  });
+"""
+
+
+def test_the_sources_are_of_the_round_that_the_price_is_of(
+    demo: Server, browser_context: BrowserContext, visit: Visit
+) -> None:
+    """The price of an answer is shown at some time between its question and the next answer."""
+    browser_context.add_init_script(HAPPENINGS)
     page = visit(demo)
-    for _ in range(3):
-        with page.expect_response("**/sources") as response:
-            pass
-        price = f"{response.value.json()['price']:,.2f}"
-        page.wait_for_function(
-            "price => dollars.textContent + cents.textContent === price", arg=price, timeout=900
-        )
+    page.wait_for_function("() => happenings.filter(([what]) => what === 'answer').length > 4")
+    happenings: list[tuple[str, Any]] = page.evaluate("happenings")
+    questions, answers = (
+        [i for i, (what, _) in enumerate(happenings) if what == of] for of in ("question", "answer")
+    )
+    for asked, answered, following in zip(questions[1:], answers[1:], answers[2:], strict=False):
+        before = [shown for what, shown in happenings[:asked] if what == "shown"][-1:]
+        meanwhile = [shown for what, shown in happenings[asked:following] if what == "shown"]
+        assert f"{happenings[answered][1]:,.2f}" in before + meanwhile
 
 
 @pytest.mark.parametrize("ahead", [7_200, 1_800])

@@ -30,7 +30,7 @@ async def test_all_catch_up_without_gap_or_repeat_while_prices_go_on(ring: int, 
 
 
 async def caught_up(readers: Sequence[Reader], last: int) -> None:
-    async with asyncio.timeout(40):
+    async with asyncio.timeout(120):
         for reader in readers:
             while not reader.ids or reader.ids[-1] < last:
                 await asyncio.sleep(0.01)

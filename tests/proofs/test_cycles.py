@@ -64,7 +64,7 @@ WAYS: dict[str, Way] = {
 def come_and_go(port: int, cycles: int) -> None:
     """So many clients, `AT_ONCE` open at a time, each in the next of the ways."""
     for batch in range(0, cycles, AT_ONCE):
-        clients = [socket.create_connection(("127.0.0.1", port), timeout=20) for _ in range(AT_ONCE)]
+        clients = [socket.create_connection(("127.0.0.1", port), timeout=60) for _ in range(AT_ONCE)]
         ways = islice(cycle(WAYS.values()), batch, batch + AT_ONCE)
         for client, way in zip(clients, ways, strict=True):
             way(client)
@@ -74,7 +74,7 @@ def come_and_go(port: int, cycles: int) -> None:
 
 async def at_rest(server: Service) -> dict[str, int]:
     """What there is once the last client's going has been seen."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             now: dict[str, int] = await server.ask("census")
             if now["streams"] == now["connections"] == now["tasks"] == 0:

@@ -17,11 +17,12 @@ OF_THE_REAL = {
 async def test_proxies_keys_and_empty_settings_change_nothing() -> None:
     async with (
         command("demo", **OF_THE_REAL) as (_, port),
-        httpx2.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}") as client,
+        httpx2.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
     ):
-        async with asyncio.timeout(8):  # at the real interval, the second price would come after 10 s
-            while len((await client.get("/prices")).json()) < 3:
+        async with asyncio.timeout(60):
+            while len(prices := (await client.get("/prices")).json()) < 3:
                 await asyncio.sleep(0.1)
+        assert prices[2]["id"] - prices[0]["id"] < 15_000  # ms: at the real interval, twenty seconds
         sources = (await client.get("/sources")).json()
         (coingecko,) = (source for source in sources["sources"] if source["name"] == "coingecko")
     assert coingecko["next_try_s"] < 60

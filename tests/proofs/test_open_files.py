@@ -26,14 +26,14 @@ async def crowd(port: int) -> list[Reader]:
 async def all_get_a_price(readers: list[Reader]) -> None:
     had = [len(reader.ids) for reader in readers]
     await eventually(
-        lambda: all(len(reader.ids) > before for reader, before in zip(readers, had, strict=True)), seconds=10
+        lambda: all(len(reader.ids) > before for reader, before in zip(readers, had, strict=True)), seconds=60
     )
 
 
 async def has_room_again(server: Service) -> None:
     """A newcomer is served before long; the first may still be cut off by what the crowd left to be closed."""
     await eventually_streams(server, INSIDE)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while not await is_served(server.port):
             pass
 
@@ -42,7 +42,7 @@ async def is_served(port: int) -> bool:
     with contextlib.suppress(OSError, EOFError, TimeoutError):
         newcomer = await Reader.open(port)
         try:
-            await eventually(lambda: newcomer.ids or newcomer.gone.is_set(), seconds=5)
+            await eventually(lambda: newcomer.ids or newcomer.gone.is_set(), seconds=15)
             return bool(newcomer.ids)
         finally:
             newcomer.close()
@@ -50,7 +50,7 @@ async def is_served(port: int) -> bool:
 
 
 async def eventually_streams(server: Service, number: int) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await server.ask("census"))["streams"] != number:
             await asyncio.sleep(0.1)
 
@@ -59,13 +59,14 @@ async def eventually_streams(server: Service, number: int) -> None:
 async def test_whoever_is_in_goes_on_and_newcomers_wait_for_room(detach: bool) -> None:  # noqa: FBT001
     async with service(files=FILES, detach=detach, endless=0.02, max_clients=0) as server:
         inside = [await Reader.open(server.port) for _ in range(INSIDE)]
-        await eventually(lambda: all(reader.ids for reader in inside))
+        await eventually(lambda: all(reader.ids for reader in inside), seconds=30)
         outside = await crowd(server.port)
         for _ in range(3):
             await all_get_a_price(inside)
+        await eventually(lambda: any(reader.ids for reader in outside), seconds=60)
         assert not any(reader.gone.is_set() for reader in inside)
         served = [reader for reader in outside if reader.ids]
-        assert 0 < len(served) <= FILES - INSIDE
+        assert len(served) <= FILES - INSIDE
         for reader in outside:
             reader.close()
         await has_room_again(server)

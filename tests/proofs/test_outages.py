@@ -8,10 +8,11 @@ import signal
 import sqlite3
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, closing
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
 import asyncpg
 import httpx2
@@ -82,9 +83,14 @@ async def read_only(place: Place) -> AsyncIterator[None]:
     await writer.run(lambda connection: connection.execute("PRAGMA query_only = OFF"))
 
 
+def impatience() -> AbstractContextManager[object]:
+    """Where the store says nothing, a price waits no longer than a second for it."""
+    return mock.patch("btc_price_tracker.store.outbox.PATIENCE", 1.0)
+
+
 @asynccontextmanager
 async def locked_file(place: Place) -> AsyncIterator[None]:
-    with closing(sqlite3.connect(place.path)) as other:
+    with closing(sqlite3.connect(place.path)) as other, impatience():
         other.execute("BEGIN IMMEDIATE")
         yield
 
@@ -124,7 +130,8 @@ async def locked_table(place: Place) -> AsyncIterator[None]:
     try:
         async with other.transaction():
             await other.execute("LOCK TABLE ticks IN ACCESS EXCLUSIVE MODE")
-            yield
+            with impatience():
+                yield
     finally:
         await other.close()
 
@@ -159,9 +166,7 @@ async def place(
     kind: str,
     request: pytest.FixtureRequest,
     new_store_url: Callable[[str], Awaitable[str]],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[Place]:
-    monkeypatch.setattr("btc_price_tracker.store.outbox.PATIENCE", 1.0)
     url = request.getfixturevalue("tmpfs") if kind == "tmpfs" else await new_store_url(kind)
     postgres = request.getfixturevalue("postgres_server") if kind == "postgresql" else None
     async with live(ManualClock(), store_url=url, interval=HOUR) as service:
@@ -170,14 +175,14 @@ async def place(
 
 async def readiness(service: Live) -> tuple[int, str]:
     """The status of /readyz, and its reasons."""
-    async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+    async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=30) as client:
         answer = await client.get(f"{service.url}/readyz")
         return answer.status_code, " ".join(answer.json()["reasons"])
 
 
 async def metrics(service: Live) -> tuple[float, float, float]:
     """What /metrics says of the store: whether it is up, what waits for it, what is lost."""
-    async with httpx2.AsyncClient(trust_env=False, verify=False) as client:
+    async with httpx2.AsyncClient(trust_env=False, verify=False, timeout=30) as client:
         text = (await client.get(f"{service.url}/metrics")).text
     up, waiting, lost = re.findall(r"^btc_store_\w+ (.+)$", text, re.MULTILINE)
     return float(up), float(waiting), float(lost)
@@ -333,7 +338,7 @@ async def test_without_a_store_newcomers_get_the_price_even_if_the_clock_is_set_
         ) as service:
             clock.step(-HOUR)
             asking = asyncio.create_task(service.service.ask())
-            await eventually(lambda: service.hub.latest)
+            await eventually(lambda: service.hub.latest, seconds=30)
             async with await Client.get(service.port, "/prices/stream") as client:
                 assert len(await client.prices(1)) == 1
                 assert b"event: gap" not in client.raw

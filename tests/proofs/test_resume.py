@@ -58,7 +58,7 @@ class Wanderer:
         """Ask in some way for what has not come yet, stay until content and a while longer, and go in some way."""
         asked, after, wanted = self.question()
         reader = await Reader.open(self.port, wanted)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(150):
             while not content(reader):
                 await asyncio.sleep(0.02)
         await asyncio.sleep(linger)

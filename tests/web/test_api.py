@@ -37,7 +37,7 @@ async def client(server: Live) -> AsyncIterator[httpx2.AsyncClient]:
 
 @asynccontextmanager
 async def client_of(server: Live) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
         yield client
 
 

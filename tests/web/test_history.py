@@ -42,7 +42,7 @@ async def client(server: Live) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def client_of(server: Live) -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(base_url=server.url, trust_env=False, verify=False)
+    return httpx2.AsyncClient(base_url=server.url, trust_env=False, verify=False, timeout=30)
 
 
 async def keep(server: Live, ticks: list[Tick]) -> None:

@@ -30,7 +30,9 @@ async def server(clock: ManualClock) -> AsyncIterator[Live]:
 
 
 async def scrape(server: Live, **headers: str) -> httpx2.Response:
-    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, headers=headers) as client:
+    async with httpx2.AsyncClient(
+        base_url=server.url, trust_env=False, headers=headers, timeout=30
+    ) as client:
         return await client.get("/metrics")
 
 
@@ -81,6 +83,7 @@ async def test_the_age_of_a_stale_price_grows(server: Live, clock: ManualClock) 
 
 async def test_streams_are_counted_while_they_are_open_and_ever_after(server: Live) -> None:
     async with await Client.get(server.port, "/prices/stream") as client:
+        await eventually(lambda: len(server.hub) == 1)
         await server.publish()
         await client.prices(1)
         told = await samples(server)

@@ -34,7 +34,7 @@ async def server() -> AsyncIterator[Live]:
 
 @pytest.fixture
 async def client(server: Live) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=server.url, trust_env=False) as client:
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
         yield client
 
 

@@ -40,12 +40,12 @@ async def test_a_price_that_is_stored_but_not_yet_published_comes_once(server: L
 async def test_what_leaves_the_ring_while_a_client_reads_history_is_not_lost(server: Live) -> None:
     ids = [await server.publish() for _ in range(2000)]
     reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
-    await eventually(lambda: reader.ids)
+    await eventually(lambda: reader.ids, seconds=30)
     reader.pause()
     ids += [await server.publish() for _ in range(5 * RING)]
     assert reader.ids[-1] < ids[-1000]  # the ring has gone far past what it reads
     reader.resume()
-    await eventually(lambda: reader.ids[-1] == ids[-1])
+    await eventually(lambda: reader.ids[-1] == ids[-1], seconds=60)
     assert reader.ids == ids
     assert not reader.gaps
     reader.close()
@@ -82,11 +82,11 @@ async def test_since_the_beginning_of_time_has_no_gap(server: Live) -> None:
 async def test_a_client_amid_its_history_is_sent_away_cleanly_at_the_end(server: Live) -> None:
     ids = [await server.publish() for _ in range(2000)]
     reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
-    await eventually(lambda: reader.ids)
+    await eventually(lambda: reader.ids, seconds=30)
     reader.pause()
     await server.hub.drain(0)
     reader.resume()
-    await eventually(lambda: reader.ended)
+    await eventually(lambda: reader.ended, seconds=60)
     assert reader.ids == ids[: len(reader.ids)]
     assert len(reader.ids) < len(ids)
     assert not reader.gaps
@@ -103,14 +103,14 @@ async def test_what_retention_drops_while_a_client_reads_is_said(detach: bool, t
             clock.step(1)
             ids.append(await server.publish())
         reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
-        await eventually(lambda: reader.ids)
+        await eventually(lambda: reader.ids, seconds=30)
         reader.pause()
         clock.step(2600)
         ids.append(await server.publish())
         await clock.advance(60)
-        await eventually(lambda: oldest(file) > ids[2000])
+        await eventually(lambda: oldest(file) > ids[2000], seconds=60)
         reader.resume()
-        await eventually(lambda: reader.ids[-1] == ids[-1])
+        await eventually(lambda: reader.ids[-1] == ids[-1], seconds=60)
         got = [tick_id for tick_id in ids if tick_id in set(reader.ids)]
         assert reader.ids == got
         assert reader.ids != ids  # else nothing was dropped in time

@@ -246,7 +246,7 @@ async def test_silence_is_broken_by_heartbeats_without_an_id(detach: bool) -> No
             await client.events(3)
             beat = await client.event()
             assert (beat.name, beat.id) == ("heartbeat", None)
-            assert abs(beat.data["timestamp"] - server.clock.now() / 1000) < 5
+            assert abs(beat.data["timestamp"] - server.clock.now() / 1000) < 60
 
 
 async def test_head_gets_the_head_only(server: Live) -> None:
@@ -287,7 +287,7 @@ async def test_http_1_0_gets_a_bare_body_and_close(server: Live) -> None:
         assert await client.prices(1) == [fresh]
         await server.hub.drain(0)
         with pytest.raises(EOFError):
-            await asyncio.wait_for(_read_on(client), 5)
+            await asyncio.wait_for(_read_on(client), 30)
 
 
 async def _read_on(client: Client) -> None:
@@ -338,7 +338,7 @@ async def test_a_stream_that_ends_amid_a_round_gets_no_more_of_it_and_holds_up_n
     # In this turn of the loop it goes to the first only.
     server.hub.publish(Update(server.hub.status, server.hub.reason, tick))
     server.hub._end(list(server.hub._live)[1], sse.retry(1000))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         last = await server.publish()
     for client in first, third:
         assert await client.prices(2) == [tick.id, last]
