@@ -8,6 +8,8 @@ from playwright.sync_api import Browser, Page
 
 from browser.process import Server
 
+START = 1_700_000_000  # seconds since the epoch
+
 FAKE = """
   class FakeEventSource extends EventTarget {
     static CLOSED = 2;
@@ -36,9 +38,9 @@ FAKE = """
 def blank(demo: Server, chromium: Browser) -> Page:
     """A page of the server's origin without any script of its own, and with a clock that the test owns."""
     page = chromium.new_page()
-    page.clock.install()
+    page.clock.install(time=START)
     page.goto(f"{demo.url}/healthz")
-    page.clock.pause_at(1_800_000_000_000)  # installed, it runs on
+    page.clock.pause_at(START + 3600)  # installed, it runs on
     return page
 
 
@@ -300,6 +302,24 @@ def test_what_an_answer_knows_already_is_not_asked_again(asking: Page) -> None:
     asking.evaluate("test.asking.soon(Date.now() - 1)")
     asking.clock.run_for(10_000)
     assert questions(asking) == 1
+
+
+def test_a_price_that_comes_while_an_answer_is_on_its_way_is_asked_about(asking: Page) -> None:
+    asking.evaluate(
+        """() => {
+          globalThis.fetch = () => new Promise((done) => {
+            test.asked.push(Date.now());
+            test.answer = () => done(new Response("{}", { headers: { date: new Date().toUTCString() } }));
+          });
+        }"""
+    )
+    asking.evaluate("test.price()")
+    asking.clock.run_for(1_000)
+    asking.evaluate("test.price()")
+    asking.clock.run_for(10)
+    asking.evaluate("test.answer()")
+    asking.clock.run_for(2_000)
+    assert questions(asking) == 2
 
 
 def test_while_the_stream_is_down_the_server_is_asked_until_it_returns(asking: Page) -> None:

@@ -105,8 +105,9 @@ def test_nothing_waits_for_a_log_that_nobody_reads_and_what_is_lost_is_counted()
         lines = [*head, *map(json.loads, process.stderr)]
     assert process.returncode == 0
     numbers = [line["number"] for line in lines if "number" in line]
-    assert numbers == list(range(len(numbers)))
-    (lost,) = (int(line["event"].split()[0]) for line in lines if "are lost" in line["event"])
+    assert numbers == sorted(numbers)
+    lost = sum(int(line["event"].split()[0]) for line in lines if "are lost" in line["event"])
+    assert lost > 0
     assert len(numbers) + lost == 3 * ROOM
     assert lines[-1]["event"] == "the last"
 

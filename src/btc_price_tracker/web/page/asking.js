@@ -13,7 +13,7 @@ export class Asking {
   #onReturn;
   #silent = false; // the server did not answer the last question
   #asked = 0;
-  #known = 0; // the server's time of the last answer
+  #known = 0; // the server's time of the last question that was answered
   #news = 0; // and of the newest thing heard since
   #timer = 0;
   #probe = 0;
@@ -69,11 +69,12 @@ export class Asking {
       const options = { cache: "no-store", signal: AbortSignal.timeout(PROBE) };
       const response = await fetch("sources", options);
       this.#clock.learn(response.headers);
-      this.#known = this.#clock.now();
+      const now = this.#clock.now();
+      this.#known = now - (Date.now() - this.#asked); // it may not know what has come since it was asked
       if (this.#silent) this.#onReturn();
       this.#silent = false;
       return response.ok
-        ? { answer: await response.json(), note: "", at: this.#known }
+        ? { answer: await response.json(), note: "", at: now }
         : { note: `The server cannot say now (${response.status}). Asking again.` };
     } catch {
       this.#silent = true;
