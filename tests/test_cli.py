@@ -188,10 +188,30 @@ def test_export_and_import_move_history(tmp_path: Path) -> None:
     assert run("export", STORE_URL=store).stdout == csv
 
 
-def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_in_the_way(tmp_path: Path) -> None:
+    csv = "id,price,status,sources,spread,age,method\n5,1.00,ok,3,3.10,0,x\n"
+    (tmp_path / "prices.csv").write_text(csv, encoding="utf-8-sig")
+    result = run("import", str(tmp_path / "prices.csv"), STORE_URL=f"sqlite:///{tmp_path}/prices.db")
+    assert (result.returncode, result.stderr) == (0, "1 prices read\n")
+
+
+@pytest.mark.parametrize("command", ["serve", "check", "export"])
+@pytest.mark.parametrize(
+    "url", ["mongodb://", "mongodb://h", "mongodb://h:0/d", "mongodb://u:p@ss@h/d", "postgresql://["]
+)
+def test_a_url_that_no_store_will_ever_come_of_is_a_bad_setting(command: str, url: str) -> None:
+    result = run(command, STORE_URL=url, PORT="0")
+    assert result.returncode == 2
+    assert "these settings can't be used:\nSTORE_URL can't be " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["file", "-"])
+def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path, name: str) -> None:
     file = tmp_path / "prices.csv"
     file.write_bytes(b"id,price,status,sources,spread,age,method\n5,1.00,ok,3,3.10,0,\xff\n")
-    result = run("import", str(file), STORE_URL=f"sqlite:///{tmp_path}/prices.db")
+    words = f"'{file}'" if name == "file" else f"- < '{file}'"
+    result = shell(f"$TRACKER import {words}", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
     assert result.returncode == 1
     assert "the file is no UTF-8 text" in result.stderr
     assert "Traceback" not in result.stderr

@@ -109,6 +109,7 @@ GOOD = {"id": 5, "price": 1, "status": "ok", "sources": 1, "spread": 0, "age": 0
         ({"price": "0"}, "id or price"),
         ({"method": "a,b"}, "its method has a comma"),
         ({"method": "a\nb"}, "its method has a comma"),
+        ({"method": "a\0b"}, "its method has a comma"),
         ({"age": 10**20}, "age"),
         ({"age": -1}, "age"),
         ({"sources": 10**20}, "sources"),

@@ -65,7 +65,7 @@ class Service:
 async def run(settings: Settings, origin: str | None = None) -> None:
     """Serve until SIGTERM or SIGINT; `origin` says where the prices were recorded, if they were.
 
-    Raises StoreError or OSError where the store can't be opened or the address can't be had.
+    Raises UnusableUrl, StoreError or OSError where the store can't be opened or the address can't be had.
     """
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port)

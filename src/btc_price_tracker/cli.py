@@ -141,7 +141,7 @@ def _import(flags: dict[str, str]) -> int:
 
     now = SystemClock().now()
     path, form = flags.pop("file"), flags.pop("format")
-    with open(path, encoding="utf-8") if path != "-" else nullcontext(sys.stdin) as file:
+    with open(0 if path == "-" else path, encoding="utf-8-sig") as file:  # spreadsheets begin it with a mark
         count = asyncio.run(_with_store(flags, lambda store: take_in(store, file, form, now)))
     print(f"{count} prices read", file=sys.stderr)
     return 0
@@ -162,7 +162,7 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
     """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
     from btc_price_tracker.past import HistoryError
     from btc_price_tracker.settings import SettingsError
-    from btc_price_tracker.store import StoreError
+    from btc_price_tracker.store import StoreError, UnusableUrl
     from btc_price_tracker.transfer import TransferError
 
     named = flags.get("file", "-") != "-"  # then it is a file, not a standard stream, that is read or written
@@ -175,7 +175,7 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
         _flush()
     except BrokenPipeError:
         raise
-    except SettingsError as error:
+    except (SettingsError, UnusableUrl) as error:
         return _complain(f"these settings can't be used:\n{error}", 2)
     except (StoreError, TransferError, HistoryError, OSError) as error:
         return _complain(str(error), 1)

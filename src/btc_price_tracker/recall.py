@@ -7,7 +7,7 @@ import structlog
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Span, Store
+from btc_price_tracker.store import Span, Store, UnusableUrl
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.paging import newest_first
 
@@ -19,7 +19,7 @@ async def recall(store: Store, size: int, now: int) -> tuple[Ring, Tick | None]:
 
     Where the store fails, the ring holds what was read by then, which has no hole: the newest was read first. Its
     floor says where it begins, and no id may lie below that; what came before is looked for in the store, once it is
-    back.
+    back. Raises UnusableUrl where there will never be one.
     """
     span, last = Span(0, 0, dropped=now - 1), None
     pages: list[list[tuple[int, bytes]]] = []  # the newest first
@@ -29,6 +29,8 @@ async def recall(store: Store, size: int, now: int) -> tuple[Ring, Tick | None]:
             last = last or ticks[-1]
             pages.append([(tick.id, sse.price(tick)) for tick in ticks])
             await asyncio.sleep(0)
+    except UnusableUrl:
+        raise
     except Exception as error:
         why = failure(error)
         log.error(

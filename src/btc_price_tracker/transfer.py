@@ -42,7 +42,7 @@ CELLS = {
     "sources": _NUMBER,
     "spread": _DOLLARS,
     "age": _NUMBER,
-    "method": Cell(r'[^,"\r\n]*', "method"),
+    "method": Cell(r'[^,"\x00-\x1f\x7f]*', "method"),
 }
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -175,7 +175,7 @@ def _from_json(line: str) -> Tick:
     if not all(abs(moment) < MAX_MS for said in tick.quotes for moment in (said.time or 0, said.age or 0)):
         raise ValueError("the time or the age of a quote is out of range")
     if not re.fullmatch(CELLS["method"].pattern, tick.method):
-        raise ValueError("its method has a comma, quotes or a line break")
+        raise ValueError("its method has a comma, quotes or a control character")
     return replace(tick, price=tick.price.quantize(CENT), spread=tick.spread.quantize(CENT))
 
 

@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.store import StoreError, UnusableUrl
 
 FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
@@ -38,9 +38,9 @@ def store_error(error: Exception) -> StoreError:
     return StoreError(f"postgresql: {_remedy(error)} ({_words(error)})")
 
 
-def unreadable_url() -> StoreError:
+def unreadable_url() -> UnusableUrl:
     """For a URL that can't be taken apart. The driver's own words might hold a part of the password."""
-    return StoreError(
+    return UnusableUrl(
         "STORE_URL can't be read; it goes postgresql://user:password@host:5432/database?sslmode=require, "
         "with special characters in user and password percent-encoded (p@ss is p%40ss), known options, and "
         "certificates that are there"
