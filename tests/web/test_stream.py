@@ -226,6 +226,21 @@ async def test_history_older_than_the_ring_is_paged_from_the_store(detach: bool,
             assert client.raw.count(b"event: status") == 1
 
 
+@pytest.mark.parametrize("position", ["since=1", "last_event_id=999", "last_event_id=1000"])
+async def test_what_others_put_into_the_store_before_our_time_is_replayed(
+    server: Live, position: str
+) -> None:
+    ids = [await server.publish() for _ in range(3)]
+    old = [a_tick(1000 * second) for second in (1, 2, 3)]
+    await server.service.store.append(old)
+    seen = [tick.id for tick in old if tick.id != 1000 or not position.endswith("1000")] + ids
+    async with await Client.get(server.port, f"/prices/stream?{position}") as client:
+        assert await client.prices(len(seen)) == seen
+        assert b"gap" not in client.raw
+        fresh = await server.publish()
+        assert await client.prices(1) == [fresh]
+
+
 async def test_a_change_of_status_is_an_event_before_its_price(server: Live) -> None:
     await server.publish()
     async with await Client.get(server.port, "/prices/stream") as client:

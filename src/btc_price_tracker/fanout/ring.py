@@ -36,6 +36,10 @@ class Ring:
             self.floor = self._ids.pop(0)
             del self._frames[0]
 
+    def yield_to_store(self) -> None:
+        """Hold no longer that nothing came before the first: others may have put it into the store, as an import."""
+        self.floor = max(self.floor, self.first - 1)
+
     def page(self, after: int, until: int, limit: int) -> tuple[int, bytes]:
         """At most `limit` frames with after < id ≤ until, joined, and the last id among them (`after` if none)."""
         start = bisect_right(self._ids, after)

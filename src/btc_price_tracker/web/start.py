@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
-from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.store import Span, StoreError
 from btc_price_tracker.web.resume import Anchor, Position
 from btc_price_tracker.web.shared import Streams
 
@@ -48,18 +48,21 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
 
 async def locate(position: Position, shared: Streams) -> Start:
     """Begin with what the store knows of the time before the ring, where that is needed."""
-    recent = is_recent(position, shared.ring)
-    return begin(position, shared, 0 if recent else await _known_from(position.anchor, shared.store))
+    if is_recent(position, shared.ring):
+        return begin(position, shared)
+    try:
+        span = await shared.store.span()
+    except StoreError:
+        return begin(position, shared)  # the hub will say what the ring can't replay
+    if 0 < span.first < shared.ring.first:
+        shared.ring.yield_to_store()
+    return begin(position, shared, _known_from(position.anchor, span))
 
 
-async def _known_from(anchor: Anchor, store: Store) -> int:
+def _known_from(anchor: Anchor, span: Span) -> int:
     """The id after which nothing is missing.
 
     For a time that is the last price that was dropped. Who comes with an id has seen a price: if even our oldest is
     younger than it, then history is missing, though we may never have had it.
     """
-    try:
-        span = await store.span()
-    except StoreError:
-        return 0  # the hub will say what the ring can't replay
     return span.dropped if anchor is Anchor.TIME else max(span.first - 1, 0)
