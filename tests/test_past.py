@@ -11,7 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from btc_price_tracker import past
-from btc_price_tracker.past import HistoryError, Row, fetch, write
+from btc_price_tracker.past import HistoryError, fetch
+from btc_price_tracker.rows import Row, write
 from command import run
 
 CANDLE = b'[{"timestamp":1764000000,"open":1.10,"high":2,"low":1,"close":2,"count":3,"final":false}]'

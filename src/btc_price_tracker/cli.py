@@ -115,10 +115,11 @@ def _check(flags: dict[str, str]) -> int:
 
 def _history(flags: dict[str, str]) -> int:
     """Prices or candles of a running server, to the terminal or a file."""
-    from btc_price_tracker import past
+    from btc_price_tracker.past import fetch
+    from btc_price_tracker.rows import write
 
     url, form = flags.pop("url"), flags.pop("format")
-    asyncio.run(past.write(past.fetch(url, flags), form, sys.stdout))
+    asyncio.run(write(fetch(url, flags), form, sys.stdout))
     return 0
 
 

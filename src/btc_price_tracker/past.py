@@ -1,11 +1,10 @@
-"""`history`: a server's prices or candles in the terminal or in a file, fetched over HTTP."""
+"""`history`: a server's prices or candles, fetched over HTTP."""
 
-import csv
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any, NamedTuple, TextIO
+from typing import Annotated, NamedTuple
 
 import aiohttp
 import msgspec
@@ -15,14 +14,12 @@ from btc_price_tracker.masking import masked
 from btc_price_tracker.outgoing.body import TooLarge, whole
 from btc_price_tracker.outgoing.client import Client, Dropped
 from btc_price_tracker.outgoing.words import in_words
+from btc_price_tracker.rows import Row
 
 PATIENCE = 30.0  # seconds for a connection, and for each piece of an answer
 LIMIT = 10_000  # rows to an answer, the most a server gives
 MAX_BYTES = 2**24  # of an answer: ours have up to 170 bytes a row
 
-Row = dict[str, Any]
-
-_encoder = msgspec.json.Encoder(decimal_format="number")
 _GARBLED = (msgspec.MsgspecError, RecursionError)  # the latter where it is nested without end
 _decoder = msgspec.json.Decoder(list[Row], float_hook=Decimal)  # cents stay exact
 
@@ -78,12 +75,6 @@ async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
                 )
             yield _rows(answer)
             following = answer.following
-
-
-async def write(pages: AsyncIterator[list[Row]], form: str, to: TextIO) -> None:
-    """Write rows as a `table`, as `csv` with a header, or as one `json` array."""
-    writers = {"table": _write_table, "csv": _write_csv, "json": _write_json}
-    await writers[form](pages, to)
 
 
 def _base(url: str) -> URL:
@@ -156,40 +147,3 @@ def _is_plain(cell: object) -> bool:
 
 def _stranger(answer: _Answer) -> str:
     return f"{answer.server} is not a btc-price-tracker: it answered with HTTP {answer.status} and no prices"
-
-
-async def _write_json(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
-    opening = "["
-    async for page in pages:
-        for row in page:
-            to.write(f"{opening}{_encoder.encode(row).decode()}")
-            opening = ",\n"
-    to.write("[]\n" if opening == "[" else "]\n")
-
-
-async def _write_csv(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
-    """The columns are those of the first row."""
-    writer = csv.writer(to, lineterminator="\n")
-    names: list[str] = []
-    async for page in pages:
-        if page and not names:
-            names = list(page[0])
-            writer.writerow(names)
-        writer.writerows([_cell(row.get(name)) for name in names] for row in page)
-
-
-def _cell(value: object) -> object:
-    return str(value).lower() if isinstance(value, bool) else value
-
-
-async def _write_table(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
-    async for page in pages:
-        to.writelines(map(_table_line, page))
-
-
-def _table_line(row: Row) -> str:
-    """The moment, the amounts in columns, then the rest."""
-    time = datetime.fromtimestamp(row["timestamp"], UTC).isoformat(sep=" ")[:19]
-    shown = [value for name, value in row.items() if name not in ("id", "timestamp", "method")]
-    cells = [f"{value:>12,}" if isinstance(value, Decimal) else f"{value!s:>6}" for value in shown]
-    return f"{time}  {'  '.join(cells)}\n"
