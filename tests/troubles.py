@@ -82,7 +82,7 @@ TROUBLES = [
     Trouble("reset", "the connection broke", (Fault(reset="head"), Fault(reset="body"))),
     Trouble("redirect loop", "HTTP 302: it redirects", (Fault(status=302, headers={"Location": "/kraken"}),)),
     Trouble("10 MiB", "larger than", (Fault(flood=10 * MIB),)),
-    Trouble("gzip bomb", "larger than", (Fault(bomb=64 * MIB),)),
+    Trouble("gzip bomb", "larger than", (Fault(bomb=8 * MIB),)),
     Trouble("length too long", "broke off", (Fault(headers={"Content-Length": "5000"}),)),
     Trouble("length too short", "broke off", (Fault(headers={"Content-Length": "20"}),)),
     Trouble("TLS", "TLS failed", url="https://127.0.0.1:{stranger}"),
