@@ -46,13 +46,13 @@ def say(line: str) -> None:
 
 
 def serve(options: dict[str, Any]) -> NoReturn:
+    logs.configure("error", "json")  # whose thread would not survive the fork
     uvloop.run(publish(**options))
     os._exit(0)
 
 
 if __name__ == "__main__":
     outbox.PATIENCE = 60.0  # no price is to overtake its store because the disk is busy
-    logs.configure("error", "json")
     for line in sys.stdin:
         if (child := os.fork()) == 0:
             serve(msgspec.json.decode(line))
