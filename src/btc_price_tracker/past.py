@@ -12,13 +12,13 @@ from yarl import URL
 
 from btc_price_tracker.masking import masked
 from btc_price_tracker.outgoing.body import TooLarge, whole
-from btc_price_tracker.outgoing.client import Client, Dropped
+from btc_price_tracker.outgoing.client import Client, ConnectionEnded
 from btc_price_tracker.outgoing.words import in_words
 from btc_price_tracker.rows import Row
 
 PATIENCE = 30.0  # seconds for a connection, and for each piece of an answer
 LIMIT = 10_000  # rows to an answer, the most a server gives
-MAX_BYTES = 2**24  # of an answer: ours have up to 170 bytes a row
+MAX_BYTES = 2**24  # of an answer: ours have some 150 a row
 
 _GARBLED = (msgspec.MsgspecError, RecursionError)  # the latter where it is nested without end
 _decoder = msgspec.json.Decoder(list[Row], float_hook=Decimal)  # cents stay exact
@@ -108,7 +108,7 @@ async def _get(client: Client, url: URL) -> _Answer:
 async def _persist(client: Client, url: URL) -> tuple[aiohttp.ClientResponse, bytes]:
     """Ask, and again for each kept connection that has ended: a reader of what we write may take its time."""
     while True:
-        with suppress(Dropped):
+        with suppress(ConnectionEnded):
             async with client.get(url) as response:
                 return response, await whole(response, MAX_BYTES)
 

@@ -30,7 +30,6 @@ FAKE = """
   const urls = () => FakeEventSource.opened.map(({url}) => url);
   const ids = () => events.filter(({type}) => type === "price").map(({id}) => id);
   const states = () => events.filter(({type}) => type === "link").map(({state}) => state);
-  const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 """
 
 

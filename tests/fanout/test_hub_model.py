@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from unittest import mock
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btc_price_tracker.fanout import hub as hub_module
@@ -102,7 +102,7 @@ async def play(steps: Sequence[Step], ring_size: int) -> None:
 
 
 @pytest.mark.parametrize("ring_size", [3, 1000])
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(steps=STEPS)
 def test_prices_and_gaps_add_up(steps: Sequence[Step], ring_size: int) -> None:
     with mock.patch.object(hub_module, "SLICE", 2), mock.patch.object(hub_module, "PAGE", 3):

@@ -134,7 +134,7 @@ async def test_a_crowd_that_catches_up_leaves_the_loop_its_turns(
     monkeypatch.setattr(hub, "advance", advance_and_count)
     for _, client in pairs:
         client.recv(4_000_000)
-    await eventually(lambda: sum(advanced.values()) >= len(pairs), seconds=30)
+    await eventually(lambda: sum(advanced.values()) >= len(pairs))
     assert max(advanced.values()) <= 3
     for _, client in pairs:
         client.close()

@@ -1,10 +1,8 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from btc_price_tracker.fanout.ring import Ring
-
-EXAMPLES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def frame(tick_id: int) -> bytes:
@@ -45,7 +43,6 @@ def test_an_id_that_does_not_follow_the_last_is_refused_and_changes_nothing(tick
     assert ring.page(0, 100, 10) == (30, b"<10><30>")
 
 
-@EXAMPLES
 @given(
     st.lists(st.integers(1, 60), unique=True).map(sorted),
     st.integers(1, 8),

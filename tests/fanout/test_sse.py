@@ -3,14 +3,13 @@ from decimal import Decimal
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.price.model import Status, Tick
 
 TICK = Tick(1764000000123, Decimal("69420.10"), Status.OK, 5, Decimal("3.10"), 2, "vote3-ped/1")
-EXAMPLES = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def lines(event: bytes) -> list[bytes]:
@@ -42,7 +41,6 @@ def test_the_other_events_have_names_of_their_own_and_no_id() -> None:
     )
 
 
-@EXAMPLES
 @given(st.text())
 def test_no_reason_breaks_out_of_its_line(reason: str) -> None:
     name, data, *rest = lines(only(sse.status(Status.OK, reason, 7)))
@@ -50,7 +48,6 @@ def test_no_reason_breaks_out_of_its_line(reason: str) -> None:
     assert msgspec.json.decode(data.removeprefix(b"data: "))["reason"] == reason
 
 
-@EXAMPLES
 @given(st.lists(st.integers(0, 2**53)))
 def test_unchunk_gives_back_every_event_whatever_their_sizes(numbers: list[int]) -> None:
     frames = [sse.gap(number, number**2 % 2**53) for number in numbers]

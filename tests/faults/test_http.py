@@ -6,7 +6,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -25,6 +25,7 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.body import MAX_BYTES
 from btc_price_tracker.sources.endpoint import Endpoint, open_client
+from btc_price_tracker.sources.faults import Dropped, Unreachable
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.upstream import Upstream, connect
@@ -81,19 +82,13 @@ async def server_saying(answer: bytes) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def server_of_one_answer(requests: list[int]) -> AsyncIterator[int]:
-    """A port at which each connection is kept after its first answer, and closed at the next request.
-
-    `requests` notes the number of each within its connection.
-    """
+async def server_of_one_answer() -> AsyncIterator[int]:
+    """A port at which each connection is kept after its first answer, and closed at the next request."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for number in (1, 2):
-            with suppress(asyncio.IncompleteReadError):
-                await reader.readuntil(b"\r\n\r\n")
-                requests.append(number)
-            if number == 1:
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(TICKER), TICKER))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(TICKER), TICKER))
+        await reader.read(1)
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
@@ -227,15 +222,19 @@ async def test_who_refuses_us_is_heard_whatever_else_it_sends(client: Client, he
         assert 110 < upstream.state(lambda *_: True).next_try <= 131
 
 
-async def test_a_kept_connection_that_ends_as_we_ask_costs_no_round(client: Client) -> None:
-    requests: list[int] = []
-    async with server_of_one_answer(requests) as port:
-        upstream = upstream_at(f"http://127.0.0.1:{port}", client)
-        for _ in range(2):
-            assert (await upstream.ask(DEADLINE)).fault is None
-            await asyncio.sleep(1 - DEADLINE / 4)  # what the governor waits for by itself
-    assert requests == [1, 2, 1]
-    assert upstream.state(lambda *_: True).calls == 3
+async def test_a_kept_connection_that_ends_as_we_ask_is_told_from_a_source_that_is_in_trouble(
+    client: Client,
+) -> None:
+    async with server_of_one_answer() as port:
+        endpoint = Endpoint(client, f"http://127.0.0.1:{port}")
+        await endpoint.get()
+        with pytest.raises(Dropped):
+            await endpoint.get()
+        assert (await endpoint.get()).body == TICKER
+    async with server_saying(b"") as port:
+        with pytest.raises(Unreachable) as raised:
+            await Endpoint(client, f"http://127.0.0.1:{port}").get()
+    assert raised.type is Unreachable
 
 
 async def test_every_request_is_counted(playback: Playback, client: Client) -> None:

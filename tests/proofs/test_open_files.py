@@ -59,7 +59,7 @@ async def eventually_streams(server: Service, number: int) -> None:
 async def test_whoever_is_in_goes_on_and_newcomers_wait_for_room(detach: bool) -> None:  # noqa: FBT001
     async with service(files=FILES, detach=detach, endless=0.02, max_clients=0) as server:
         inside = [await Reader.open(server.port) for _ in range(INSIDE)]
-        await eventually(lambda: all(reader.ids for reader in inside), seconds=30)
+        await eventually(lambda: all(reader.ids for reader in inside))
         outside = await crowd(server.port)
         for _ in range(3):
             await all_get_a_price(inside)

@@ -338,7 +338,7 @@ async def test_without_a_store_newcomers_get_the_price_even_if_the_clock_is_set_
         ) as service:
             clock.step(-HOUR)
             asking = asyncio.create_task(service.service.ask())
-            await eventually(lambda: service.hub.latest, seconds=30)
+            await eventually(lambda: service.hub.latest)
             async with await Client.get(service.port, "/prices/stream") as client:
                 assert len(await client.prices(1)) == 1
                 assert b"event: gap" not in client.raw

@@ -51,7 +51,7 @@ async def test_sigterm_ends_every_stream_cleanly_with_a_retry_of_its_own() -> No
         assert reasons == ["shutting down"]
         assert sum(reader.ended for reader in readers) < STREAMS  # ready no more before the last stream ends
         newcomer = await Reader.open(port)
-        await eventually(lambda: newcomer.status, seconds=30)
+        await eventually(lambda: newcomer.status)
         assert newcomer.status == 503
         newcomer.close()
         assert await asyncio.wait_for(process.wait(), 60) == 0

@@ -61,7 +61,7 @@ async def stalled_reader(server: Live, after: int) -> Reader:
     streams = len(server.hub)
     reader = await Reader.open(server.port, request(last_event_id=after), receive_buffer=4096)
     reader.pause()
-    await eventually(lambda: len(server.hub) == streams + 1, seconds=30)
+    await eventually(lambda: len(server.hub) == streams + 1)
     return reader
 
 

@@ -75,6 +75,24 @@ def test_colours_are_for_terminals_that_want_them(wish: dict[str, str], *, colou
     assert (b"\x1b[" in os.read(terminal, 1024)) is coloured
 
 
+GARBLED = """
+import logging
+from btc_price_tracker.telemetry import logs
+
+logs.configure("info", "json")
+logging.getLogger("a library").warning("%d", "no number")
+logging.getLogger("a library").warning("the next")
+"""
+
+
+def test_a_line_that_cannot_be_made_is_no_fault_of_who_says_it() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", GARBLED], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert "Logging error" in result.stderr
+    assert "the next" in result.stderr
+
+
 FLOOD = """
 import sys
 import structlog

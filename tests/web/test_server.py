@@ -531,7 +531,7 @@ async def test_silence_and_half_a_request_leave_no_connection_either(server: Liv
     clients = [await connect(server) for _ in range(10)]
     for client in clients[::2]:
         client.writer.write(b"GET / HT")
-    await eventually(lambda: connections() == before + 10, seconds=30)
+    await eventually(lambda: connections() == before + 10)
     for connection in open_connections(server):
         connection._due = 0.0  # its time is over
     del connection

@@ -40,7 +40,7 @@ async def test_a_price_that_is_stored_but_not_yet_published_comes_once(server: L
 async def test_what_leaves_the_ring_while_a_client_reads_history_is_not_lost(server: Live) -> None:
     ids = [await server.publish() for _ in range(2000)]
     reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
-    await eventually(lambda: reader.ids, seconds=30)
+    await eventually(lambda: reader.ids)
     reader.pause()
     ids += [await server.publish() for _ in range(5 * RING)]
     assert reader.ids[-1] < ids[-1000]  # the ring has gone far past what it reads
@@ -82,7 +82,7 @@ async def test_since_the_beginning_of_time_has_no_gap(server: Live) -> None:
 async def test_a_client_amid_its_history_is_sent_away_cleanly_at_the_end(server: Live) -> None:
     ids = [await server.publish() for _ in range(2000)]
     reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
-    await eventually(lambda: reader.ids, seconds=30)
+    await eventually(lambda: reader.ids)
     reader.pause()
     await server.hub.drain(0)
     reader.resume()
@@ -103,7 +103,7 @@ async def test_what_retention_drops_while_a_client_reads_is_said(detach: bool, t
             clock.step(1)
             ids.append(await server.publish())
         reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
-        await eventually(lambda: reader.ids, seconds=30)
+        await eventually(lambda: reader.ids)
         reader.pause()
         clock.step(2600)
         ids.append(await server.publish())

@@ -15,7 +15,7 @@ HEAD = 65536  # bytes of a line in an answer's head: some send long policies
 FIELDS = 1000  # in a head
 
 
-class Dropped(aiohttp.ClientError):
+class ConnectionEnded(aiohttp.ClientError):
     """A connection kept from before broke without an answer. It most likely ended before we asked: ask again."""
 
 
@@ -64,7 +64,7 @@ class Client:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask for a URL, once. No redirect is followed, and the body comes as it was sent.
 
-        Raises Dropped, ProxyUnknown or another aiohttp.ClientError, and ValueError where the request can't be
+        Raises ConnectionEnded, ProxyUnknown or another aiohttp.ClientError, and ValueError where the request can't be
         sent: `in_words` says what they mean.
         """
         proxy = way(url, self._proxies)
@@ -74,7 +74,7 @@ class Client:
                 url, headers=headers, proxy=proxy, allow_redirects=False, trace_request_ctx=connection
             )
         except _Broken as error:
-            raise (Dropped if connection.kept else aiohttp.ClientError) from error
+            raise (ConnectionEnded if connection.kept else aiohttp.ClientError) from error
         except aiohttp.ClientConnectorDNSError as error:
             if proxy is None:
                 raise

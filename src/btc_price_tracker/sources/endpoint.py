@@ -10,9 +10,8 @@ import aiohttp
 from yarl import URL
 
 from btc_price_tracker import __version__
-from btc_price_tracker.outgoing import client
 from btc_price_tracker.outgoing.body import TooLarge, whole
-from btc_price_tracker.outgoing.client import Client
+from btc_price_tracker.outgoing.client import Client, ConnectionEnded
 from btc_price_tracker.outgoing.words import in_words
 from btc_price_tracker.sources.body import MAX_BYTES
 from btc_price_tracker.sources.faults import Dropped, NotAQuote, Unreachable
@@ -64,9 +63,10 @@ class Endpoint:
             raise _too_large() from None
         except ValueError:
             raise Unreachable("the request can't be sent: check the API key") from None
+        except ConnectionEnded as error:
+            raise Dropped(in_words(error)) from None  # the cause may quote our headers
         except aiohttp.ClientError as error:
-            fault = Dropped if isinstance(error, client.Dropped) else Unreachable
-            raise fault(in_words(error)) from None  # the cause may quote our headers
+            raise Unreachable(in_words(error)) from None
         return reply._replace(body=self._veiled(_gunzipped(reply)))
 
     def _veiled(self, body: bytes) -> bytes:

@@ -11,7 +11,6 @@ import structlog
 
 from btc_price_tracker.telemetry.writer import Writer
 
-STDERR = 2
 REQUEST_ID: ContextVar[str] = ContextVar("request_id")  # of the request that is being answered
 
 
@@ -37,7 +36,7 @@ def configure(level: str, form: str) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = Writer(STDERR)
+    handler = Writer()
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

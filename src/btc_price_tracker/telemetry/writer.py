@@ -10,19 +10,18 @@ import threading
 from contextlib import suppress
 from queue import Full, Queue
 
+STDERR = 2  # the descriptor: the lock of sys.stderr would be held for ever, and the interpreter needs it at its end
 ROOM = 1000  # lines that wait; what comes then is lost
 PATIENCE = 1.0  # seconds, at the end of the process, for those that wait
 
 
 class Writer(logging.Handler):
-    """Formats lines at once and writes them from a thread of its own; says how many were lost."""
+    """Formats lines at once and writes them to stderr from a thread of its own; says how many were lost."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._descriptor = descriptor
         self._lines: Queue[str] = Queue(ROOM)
         self._lost = 0  # only ever grows
-        # Written without sys.stderr, whose lock a thread that waits for ever would keep from the interpreter's end.
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -31,6 +30,8 @@ class Writer(logging.Handler):
             self._lines.put_nowait(self.format(record))
         except Full:
             self._lost += 1
+        except Exception:  # noqa: BLE001 - as every handler: a line that can't be made is no fault of who says it
+            self.handleError(record)
 
     def flush(self) -> None:
         """Wait for the lines that are on their way, a while; at the end of the process `logging` calls it, too."""
@@ -50,7 +51,7 @@ class Writer(logging.Handler):
         unwritten = f"{line}\n".encode(errors="backslashreplace")
         with suppress(OSError):  # nobody reads it any more, or the disk is full: where could that be said?
             while unwritten:
-                unwritten = unwritten[os.write(self._descriptor, unwritten) :]
+                unwritten = unwritten[os.write(STDERR, unwritten) :]
 
 
 def _loss(lines: int) -> logging.LogRecord:

@@ -36,7 +36,7 @@ class Connection(HttpToolsProtocol):
     _head_ended = False  # in the piece of data that is being parsed
     _unparsed = b""  # what has come behind requests that wait for their turn
     _refusal: Problem | None = None  # to be said once they are answered
-    _has_said = False  # so that only the end is left
+    _is_ending = False  # we have said our last words, and wait for the client
     _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
@@ -59,7 +59,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has come, as far as it is its turn."""
-        if self._has_said:
+        if self._is_ending:
             self._linger(data)
             return
         self._unparsed += data
@@ -94,7 +94,7 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """The next request has its turn."""
         super().on_response_complete()
-        if self._refusal is not None and self._is_idle() and not self.transport.is_closing():
+        if self._refusal is not None and self._is_idle():
             self._say(self._refusal)
         self._parse()
 
@@ -171,7 +171,7 @@ class Connection(HttpToolsProtocol):
         That is RFC 9112, 9.6. The client has as long as for a head.
         """
         self.transport.write_eof()
-        self._has_said = True
+        self._is_ending = True
         self._unparsed = b""
         self._received = 0
         self._due = self.loop.time() + HEAD_DEADLINE
