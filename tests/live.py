@@ -42,8 +42,8 @@ class Live:
         last = self.hub.latest.id if self.hub.latest else 0
         tick = a_tick(max(self.clock.now(), last + 1), price, status)
         await self.service.outbox.keep(tick)
-        await self.service.broker.publish(Update(status, reason, tick))
-        while self.hub.latest is not tick or self.hub.head < tick.id:
+        await self.service.broker.publish(Update(status, reason, tick, silence=0))
+        while self.hub.head < tick.id:
             await asyncio.sleep(0)
         return tick.id
 

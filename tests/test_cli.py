@@ -179,8 +179,8 @@ def test_a_user_without_a_home_is_asked_for_a_store() -> None:
 
 
 def test_export_and_import_move_history(tmp_path: Path) -> None:
-    header = "id,timestamp,price,status,sources,spread,age,method"
-    csv = f"{header}\n1764000000123,1764000000,69420.10,ok,3,3.10,0,vote3-ped/1\n"
+    header = "id,timestamp,price,status,sources,spread,age,quote_age,method,pair,recorded"
+    csv = f"{header}\n1764000000123,1764000000,69420.10,ok,3,3.10,0,0,vote3-ped/1,BTC/USD,false\n"
     (tmp_path / "prices.csv").write_text(csv)
     store = f"sqlite:///{tmp_path}/prices.db"
     result = run("import", str(tmp_path / "prices.csv"), STORE_URL=store)
@@ -235,7 +235,9 @@ def test_an_export_takes_the_place_of_the_file_before(tmp_path: Path) -> None:
     backup.chmod(0o600)
     link.symlink_to(backup)
     assert run("export", str(link), STORE_URL="memory://").returncode == 0
-    assert backup.read_text() == "id,timestamp,price,status,sources,spread,age,method\n"
+    assert backup.read_text() == (
+        "id,timestamp,price,status,sources,spread,age,quote_age,method,pair,recorded\n"
+    )
     assert backup.stat().st_mode & 0o777 == 0o600
     assert link.is_symlink()
     assert set(tmp_path.iterdir()) == {backup, link}

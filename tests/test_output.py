@@ -13,14 +13,17 @@ import pytest
 from command import environment_of, run, shell
 from ports import free_port
 
-HEADER = "id,timestamp,price,status,sources,spread,age,method"
+HEADER = "id,timestamp,price,status,sources,spread,age,quote_age,method,pair,recorded"
 NOWHERE = {"KRAKEN_URL": "http://127.0.0.1:1", "SOURCES": "kraken"}
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> str:
     """A store with more prices than a pipe holds."""
-    lines = (f"{1764000000123 + n},1764000000,69420.10,ok,3,3.10,0,vote3-ped/1" for n in range(5000))
+    lines = (
+        f"{1764000000123 + n},1764000000,69420.10,ok,3,3.10,0,120,vote3-ped/1,BTC/USD,false"
+        for n in range(5000)
+    )
     (tmp_path / "prices.csv").write_text("\n".join([HEADER, *lines, ""]))
     url = f"sqlite:///{tmp_path}/prices.db"
     assert run("import", str(tmp_path / "prices.csv"), STORE_URL=url).returncode == 0

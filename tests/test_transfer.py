@@ -17,7 +17,7 @@ from btc_price_tracker.transfer import TransferError, export, take_in
 NOW = 1_764_000_020_000
 QUOTE = Judged("kraken", Kind.EXCHANGE, last=Decimal("69420.10000"), age=12, used=True)
 TICKS = [
-    Tick(1_764_000_000_123, Decimal("69420.10"), Status.OK, 3, Decimal("3.10"), 0, "vote3-ped/1", (QUOTE,)),
+    Tick(1_764_000_000_123, Decimal("69420.10"), Status.OK, 3, Decimal("3.10"), 120, "vote3-ped/1", (QUOTE,)),
     Tick(
         1_764_000_010_123, Decimal("69420.00"), Status.STALE, 0, Decimal("3.10"), 10, "vote3-ped/1", (QUOTE,)
     ),
@@ -46,7 +46,7 @@ async def test_an_amount_in_another_notation_is_kept_as_dollars_and_cents() -> N
     await take_in(store, [json.dumps(GOOD).replace('"price": 1,', '"price": 1E+5,')], "jsonl", NOW)
     written = io.StringIO()
     await export(store, written, "csv")
-    assert written.getvalue().splitlines()[1] == "5,0,100000.00,ok,1,0.00,0,x"
+    assert written.getvalue().splitlines()[1] == "5,0,100000.00,ok,1,0.00,0,0,x,BTC/USD,false"
 
 
 async def test_what_is_kept_already_stays_as_it_is() -> None:

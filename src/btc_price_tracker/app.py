@@ -88,7 +88,7 @@ async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
     async with _open_panel(settings, clock, LONGEST_DEADLINE, enough=lambda *_: False) as panel:
-        update = _policy(settings).decide(await panel.ask(), clock.now())
+        update = _policy(settings, None).decide(await panel.ask(), clock.now())
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
 
@@ -116,7 +116,7 @@ async def compose(
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
-        policy = _policy(settings, last, ring.floor)
+        policy = _policy(settings, last, ring.floor, recorded=origin is not None)
         seconds = deadline(settings.interval)
         opening = _open_panel(settings, clock, seconds, policy.enough, recorded=origin is not None)
         panel = await stack.enter_async_context(opening)
@@ -184,9 +184,12 @@ async def _open_panel(
             yield panel
 
 
-def _policy(settings: Settings, last: Tick | None = None, floor: int = 0) -> Policy:
+def _policy(settings: Settings, last: Tick | None, floor: int = 0, *, recorded: bool = False) -> Policy:
+    """The rule that the settings name. It goes on from the last price unless one of the two is recorded, one live."""
+    if last is not None and last.recorded != recorded:
+        floor, last = max(floor, last.id), None
     rule = Consensus if settings.policy == "consensus" else Fallback
-    return rule(settings.interval, last, floor)
+    return rule(settings.interval, last, floor, recorded=recorded)
 
 
 def _on_stop_signal() -> asyncio.Event:

@@ -10,12 +10,26 @@ from typing import NamedTuple, TextIO
 import msgspec
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import CENT, Status, Tick
+from btc_price_tracker.price.model import CENT, PAIR, Status, Tick
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.amounts import check_cents
 from btc_price_tracker.store.paging import pages
+from btc_price_tracker.store.written import WrittenTick
 
-COLUMNS = ("id", "timestamp", "price", "status", "sources", "spread", "age", "method")  # as in GET /prices
+# As in GET /prices.
+COLUMNS = (
+    "id",
+    "timestamp",
+    "price",
+    "status",
+    "sources",
+    "spread",
+    "age",
+    "quote_age",
+    "method",
+    "pair",
+    "recorded",
+)
 BATCH = 5_000  # ticks in one transaction
 AHEAD = 60_000  # ms by which the clock of whoever gave an id may be ahead of ours
 # Below these, every store has room.
@@ -44,9 +58,14 @@ CELLS = {
     "age": _NUMBER,
     "method": Cell(r'[^,"\x00-\x1f\x7f]*', "method"),
 }
+# Those that older files lack.
+NEWER_CELLS = {
+    "quote_age": Cell(r"[0-9]{1,12}", "whole number of milliseconds"),
+    "recorded": Cell("true|false", "true or false"),
+}
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_decoder = msgspec.json.Decoder(Tick)
+_decoder = msgspec.json.Decoder(WrittenTick)
 
 
 class TransferError(Exception):
@@ -107,8 +126,8 @@ def _batches(ticks: Iterator[Tick]) -> Iterator[list[Tick]]:
 
 
 def _as_csv(tick: Tick) -> str:
-    amounts = f"{tick.price},{tick.status},{tick.sources},{tick.spread},{tick.age}"
-    return f"{tick.id},{tick.timestamp},{amounts},{tick.method}\n"
+    amounts = f"{tick.price},{tick.status},{tick.sources},{tick.spread},{tick.age},{tick.quote_age}"
+    return f"{tick.id},{tick.timestamp},{amounts},{tick.method},{PAIR},{str(tick.recorded).lower()}\n"
 
 
 def _as_json(tick: Tick) -> str:
@@ -131,42 +150,44 @@ def _csv_reader(header: str) -> Callable[[str], Tick]:
         match = whole.fullmatch(line)
         if match is None:
             raise ValueError(_fault(names, line.split(",")))
-        return _from_cells(*match.group(*CELLS))
+        return _from_cells(match.groupdict())
 
     return read
 
 
 def _group(name: str) -> str:
-    return f"(?P<{name}>{CELLS[name].pattern})" if name in CELLS else "[^,]*"
+    cell = (CELLS | NEWER_CELLS).get(name)
+    return f"(?P<{name}>{cell.pattern})" if cell else "[^,]*"
 
 
 def _fault(names: list[str], cells: list[str]) -> str:
     """What is wrong with a line that doesn't match."""
     if len(cells) != len(names):
         return f"{len(cells)} cells under a header of {len(names)}"
+    known = CELLS | NEWER_CELLS
     return next(
-        f"{name} is no {CELLS[name].words}: {cell[:40]!r}"
+        f"{name} is no {known[name].words}: {cell[:40]!r}"
         for name, cell in zip(names, cells, strict=True)
-        if name in CELLS and not re.fullmatch(CELLS[name].pattern, cell, re.ASCII)
+        if name in known and not re.fullmatch(known[name].pattern, cell, re.ASCII)
     )
 
 
-def _from_cells(*cells: str) -> Tick:
-    tick_id, price, status, sources, spread, age, method = cells
+def _from_cells(cells: dict[str, str]) -> Tick:
     return Tick(
-        int(tick_id),
-        Decimal(price).quantize(CENT),
-        Status(status),
-        int(sources),
-        Decimal(spread).quantize(CENT),
-        int(age),
-        method,
+        id=int(cells["id"]),
+        price=Decimal(cells["price"]).quantize(CENT),
+        status=Status(cells["status"]),
+        sources=int(cells["sources"]),
+        spread=Decimal(cells["spread"]).quantize(CENT),
+        quote_age=int(cells.get("quote_age", 1000 * int(cells["age"]))),
+        method=cells["method"],
+        recorded=cells.get("recorded") == "true",
     )
 
 
 def _from_json(line: str) -> Tick:
     """A tick within the bounds that the cells of a CSV file have by their patterns."""
-    tick = _decoder.decode(line)
+    tick = _decoder.decode(line).tick()
     if not all(amount.is_finite() and 0 <= amount < MAX_DOLLARS for amount in (tick.price, tick.spread)):
         raise ValueError("its price or spread is no amount in dollars and cents")
     check_cents(tick)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
@@ -76,6 +77,13 @@ async def test_every_status_is_kept(store: Store, status: Status) -> None:
     stale = Tick(5, Decimal("0.01"), status, 0, Decimal("0.00"), 299, "another method/2")
     await store.append([stale])
     assert await store.newest(1) == [stale]
+
+
+async def test_a_price_is_as_old_when_it_comes_back_and_as_recorded(store: Store) -> None:
+    aged = [replace(tick(1), quote_age=1_234_567), replace(tick(2), recorded=True)]
+    await store.append(aged)
+    assert await store.newest(2) == aged
+    assert [await store.get(each.id) for each in aged] == aged
 
 
 async def test_an_id_that_is_kept_already_is_left_as_it_is(store: Store) -> None:

@@ -5,11 +5,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.price.model import Status, Tick
 
-TICK = Tick(1764000000123, Decimal("69420.10"), Status.OK, 5, Decimal("3.10"), 2, "vote3-ped/1")
+TICK = Tick(1764000000123, Decimal("69420.10"), Status.OK, 5, Decimal("3.10"), 2123, "vote3-ped/1")
 
 
 def lines(event: bytes) -> list[bytes]:
@@ -27,9 +28,13 @@ def test_a_price_is_one_chunk_with_its_id_and_every_cent() -> None:
     event = (
         b"id: 1764000000123\n"
         b'data: {"timestamp":1764000000,"price":69420.10,"status":"ok","sources":5,"spread":3.10,'
-        b'"age":2,"method":"vote3-ped/1"}\n\n'
+        b'"age":2,"quote_age":2123,"method":"vote3-ped/1","id":1764000000123,"pair":"BTC/USD"}\n\n'
     )
     assert sse.price(TICK) == b"%x\r\n%b\r\n" % (len(event), event)
+
+
+def test_a_recorded_price_says_so() -> None:
+    assert b'"pair":"BTC/USD","recorded":true}' in sse.price(replace(TICK, recorded=True))
 
 
 def test_the_other_events_have_names_of_their_own_and_no_id() -> None:

@@ -168,7 +168,9 @@ async def test_when_all_are_down_the_price_ages_then_ends_then_comes_back(
         history = await endured(its, dict.fromkeys(ALL, trouble), 40)
         stale = [this.update for this in history if this.update.status is Status.STALE]
         ticks = [update.tick for update in stale if update.tick]
-        assert [tick.age for tick in ticks] == list(range(ticks[0].age, 301, INTERVAL))
+        ages = [tick.age for tick in ticks]
+        # The first of these rounds takes longer: it retries. Later ones find the circuits open.
+        assert ages[1:] == list(range(ages[1], 301, INTERVAL))
         assert len({tick.price for tick in ticks}) == 1
         assert len(stale) > len(ticks)
         for update in stale[len(ticks) :]:

@@ -174,10 +174,55 @@ def test_a_quote_may_be_as_old_as_the_limit(play: Play) -> None:
     assert "kraken" in used(play({**FOUR, "kraken": timed("kraken", START + STEP, START + STEP - 30_000)}))
 
 
+def test_a_source_may_miss_one_poll(play: Play) -> None:
+    now = START + STEP
+    update = play({**FOUR, "kraken": failing("kraken", now, since=15_000)})
+    assert "kraken" in used(update)
+
+
 def test_a_quote_heard_long_ago_is_stale_even_if_its_time_is_not(play: Play) -> None:
     now = START + STEP
     update = play({**FOUR, "kraken": timed("kraken", now, now, heard=now - 30_001)})
     assert reasons(update)["kraken"] == "its quote is older than 30 s"
+
+
+def test_a_silent_source_has_no_vote_however_young_its_quote(play: Play) -> None:
+    now = START + STEP
+    update = play({**FOUR, "kraken": failing("kraken", now, since=15_001)})
+    assert (update.status, reasons(update)["kraken"]) == (Status.OK, "HTTP 503")
+    assert "kraken" not in used(update)
+
+
+def failing(source: str, now: int, since: int) -> Answer:
+    return says(source, FOUR[source], now - since, fault="HTTP 503")
+
+
+def silent(now: int, since: int) -> dict[str, Answer]:
+    return {name: failing(name, now, since) for name in FOUR}
+
+
+def test_reason_says_when_the_silent_sources_agreed(play: Play) -> None:
+    play(FOUR)
+    update = play(dict(silent(play.now + STEP, since=12_000)))
+    assert (update.status, update.reason) == (Status.OK, "4 exchanges agreed 12 s ago.")
+    assert update.tick is not None
+    assert (update.tick.age, update.tick.quote_age) == (12, 12_000)
+
+
+def test_price_is_stale_once_every_source_is_silent(play: Play) -> None:
+    play(FOUR)
+    update = play(dict(silent(play.now + STEP, since=15_001)))
+    assert update.status is Status.STALE
+    assert update.tick is not None
+    assert update.tick.quote_age == 10_000  # of the price, which is that of the round before
+
+
+def test_price_is_as_old_as_the_newest_quote_that_it_rests_on(play: Play) -> None:
+    now = START + STEP
+    quotes = {name: timed(name, now, now - 4_000 - order) for order, name in enumerate(FOUR)}
+    tick = play({**quotes, "coingecko": 50000}).tick
+    assert tick is not None
+    assert (tick.quote_age, tick.age) == (4_000, 4)
 
 
 def test_the_fault_explains_a_stale_quote_better_than_its_age(play: Play) -> None:

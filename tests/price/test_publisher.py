@@ -20,7 +20,9 @@ def make(request: pytest.FixtureRequest) -> Make:
 
 
 def restored(age: int = 0, tick_id: int = START) -> Tick:
-    return Tick(tick_id, exact("50000.00"), Status.STALE if age else Status.OK, 0, exact(1), age, "x/1")
+    return Tick(
+        tick_id, exact("50000.00"), Status.STALE if age else Status.OK, 0, exact(1), age * 1000, "x/1"
+    )
 
 
 def test_an_id_is_the_time_of_publication(make: Make) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import asyncpg
 import pytest
+from msgspec.structs import replace
 
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
@@ -195,14 +196,16 @@ async def test_instances_that_start_at_the_same_time_make_the_tables_once(url: s
 async def test_tables_of_an_older_version_are_brought_forward_with_what_they_hold(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+    with monkeypatch.context() as older:
+        older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
+        async with opened(url):
+            pass
+    async with another_client(url) as client:
+        await client.execute("CREATE TABLE ticks_0 PARTITION OF ticks FOR VALUES FROM (0) TO (2419200000)")
+        await client.execute("INSERT INTO ticks VALUES (1, 100, 'stale', 0, 10, 7, 'vote3/1')")
     async with opened(url) as store:
-        await store.append(ticks(1, 2))
-    later = ("ALTER TABLE retention ADD note text",), ("UPDATE retention SET note = 'here'",)
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, *later))
-    async with opened(url) as store:
-        assert await ids(store) == [1, 2]
-        assert await query(url, "SELECT note FROM retention") == ["here"]
+        await store.append([replace(tick, quote_age=1234) for tick in ticks(2)])
+        assert [(each.id, each.quote_age) for each in await store.newest(2)] == [(1, 7000), (2, 1234)]
 
 
 async def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

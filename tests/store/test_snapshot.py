@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from msgspec import msgpack
+from msgspec.structs import asdict, replace
 
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
@@ -97,14 +98,23 @@ async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
             await open_store(f"memory://{tmp_path}/{name}", capacity=10)
 
 
-async def test_a_snapshot_of_the_first_version_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [1, 2])
+async def test_a_snapshot_of_an_older_version_is_read(tmp_path: Path, version: int) -> None:
     path = tmp_path / "prices.snapshot"
-    body = msgpack.encode([tick(1), tick(2)])
-    path.write_bytes(NAME + b"1\n" + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    ticks = [as_it_was(tick(1), age=7), as_it_was(tick(2), age=0)]
+    body = msgpack.encode(ticks if version == 1 else (5, ticks))
+    path.write_bytes(NAME + b"%d\n" % version + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
     store = await open_store(f"memory://{path}", capacity=10)
-    assert await store.span() == Span(1, 2, 0)
-    assert await store.get(2) == tick(2)
+    assert await store.span() == Span(1, 2, 0 if version == 1 else 5)
+    assert [await store.get(each) for each in (1, 2)] == [replace(tick(1), quote_age=7000), tick(2)]
     await store.close()
+
+
+def as_it_was(tick: Tick, age: int) -> dict[str, object]:
+    """A tick as versions before `quote_age` wrote it."""
+    fields = {**asdict(tick), "age": age}
+    del fields["quote_age"], fields["recorded"]
+    return fields
 
 
 async def test_a_crash_loses_the_last_minute_at_most(tmp_path: Path) -> None:
@@ -204,7 +214,7 @@ async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_p
     [
         (lambda content: content[:-1], "damaged"),
         (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
-        (lambda content: content.replace(b"snapshot 2", b"snapshot 3", 1), "another version"),
+        (lambda content: content.replace(b"snapshot 3", b"snapshot 4", 1), "another version"),
         (lambda _: b"SQLite format 3\0", "no snapshot of ours"),
         (lambda _: b"", "no snapshot of ours"),
     ],

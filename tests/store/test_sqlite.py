@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from btc_price_tracker.price.candles import Candle
@@ -130,6 +131,9 @@ async def test_a_file_of_the_first_version_is_brought_forward_with_what_it_holds
         (candle,) = await store.candles(900, 0, 0, 1)
         assert (candle.open, candle.high, candle.low, candle.close) == tuple(map(Decimal, (1, 3, 1, 2)))
         assert candle.count == 3
+        assert [each.quote_age for each in await store.newest(2)] == [0, 7000]
+        await store.append([replace(tick, quote_age=1234) for tick in ticks(5)])
+        assert [each.quote_age for each in await store.newest(1)] == [1234]
 
 
 async def test_an_empty_file_is_as_good_as_none(path: Path) -> None:

@@ -118,7 +118,7 @@ async def test_readyz_gives_every_reason_and_recovers_from_it(
     assert await ready(client) == []
 
     await clock.advance(3 * 10 + 6)
-    assert await ready(client) == ["no price for three intervals"]
+    assert await ready(client) == ["no source has answered for 30 s"]
     await server.publish()
     assert await ready(client) == []
 
@@ -157,9 +157,7 @@ async def test_errors_are_problems_with_the_id_of_their_request(client: httpx2.A
     check_problem(await client.get("/prices/stream?since=x"), 400)
 
 
-@pytest.mark.parametrize(
-    ("path", "name"), [("/prices/latest", "latest_view"), ("/prices/stream", "PriceStream")]
-)
+@pytest.mark.parametrize(("path", "name"), [("/prices/latest", "reply"), ("/prices/stream", "PriceStream")])
 async def test_a_bug_of_ours_is_a_500_that_gives_nothing_away(
     server: Live, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str, name: str
 ) -> None:

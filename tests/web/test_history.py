@@ -20,7 +20,7 @@ from live import Live, a_tick, live
 
 NOW = 1_764_000_000  # seconds; begins an hour
 DAY = 86400
-COLUMNS = ["id", "timestamp", "price", "status", "sources", "spread", "age", "method"]
+COLUMNS = ["id", "timestamp", "price", "status", "sources", "spread", "age", "quote_age", "method", "pair"]
 
 
 @pytest.fixture
@@ -98,14 +98,16 @@ async def test_prices_come_oldest_first_with_everything_that_streams_say_and_the
         "sources": 3,
         "spread": Decimal("3.10"),
         "age": 0,
+        "quote_age": 0,
         "method": "vote3-ped/1",
+        "pair": "BTC/USD",
     }
 
 
 async def test_where_there_is_nothing_the_answer_is_an_empty_list(client: httpx2.AsyncClient) -> None:
     assert await get(client, "/prices") == []
     assert await get(client, "/prices/candles?interval=1m") == []
-    assert (await client.get("/prices?format=csv")).text == ",".join(COLUMNS) + "\r\n"
+    assert (await client.get("/prices?format=csv")).text == ",".join([*COLUMNS, "recorded"]) + "\r\n"
 
 
 async def test_csv_says_the_same_to_the_cent(
@@ -116,7 +118,7 @@ async def test_csv_says_the_same_to_the_cent(
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(answer.text.splitlines()))
     expected = [{name: str(value) for name, value in row.items()} for row in await get(client, "/prices")]
-    assert rows == expected
+    assert rows == [{**row, "recorded": "false"} for row in expected]
     assert rows[0]["price"] == "69420.10"
 
 

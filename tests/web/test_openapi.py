@@ -122,7 +122,7 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     def bug(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(api, "latest_view", bug)
+    monkeypatch.setattr(api, "reply", bug)
     await ask("/prices/latest")
 
     foreseen = {answer for answer in description.answers() if answer[1] != "default"}

@@ -38,7 +38,10 @@ async def test_it_begins_with_retry_status_and_the_current_price(server: Live) -
             "sources": 3,
             "spread": 3.10,
             "age": 0,
+            "quote_age": 0,
             "method": "vote3-ped/1",
+            "id": current,
+            "pair": "BTC/USD",
         },
         id=current,
     )

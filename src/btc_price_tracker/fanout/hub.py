@@ -33,7 +33,8 @@ class Hub:
     """The streams of this instance. `join`, `publish` and `advance` never await."""
 
     def __init__(self, ring: Ring, clock: Clock, heartbeat: float, latest: Tick | None = None) -> None:
-        self.latest = latest  # price, published or restored with the ring
+        self._latest = latest  # price, published or restored with the ring
+        self._published_at = self._answered_at = clock.monotonic()
         self.status = Status.STALE
         self.reason = "No price yet: the sources are being asked."
         self.quotes: tuple[Judged, ...] = ()  # what became of every source in the last round
@@ -79,6 +80,24 @@ class Hub:
         """Milliseconds since the epoch, and never behind the newest price, though the clock may be set back."""
         return max(self._clock.now(), self._head)
 
+    @property
+    def latest(self) -> Tick | None:
+        """The newest price as it stands now: it ages, and is stale where nothing fresh has followed it.
+
+        By the wall clock it ages over restarts and while the machine sleeps; by the monotonic one, also where the wall
+        clock is set back.
+        """
+        if self._latest is None:
+            return None
+        published_for = round((self._clock.monotonic() - self._published_at) * 1000)
+        tick = self._latest.after(max(published_for, self._clock.now() - self._latest.id))
+        return tick.outdated() if self.status is Status.STALE else tick
+
+    @property
+    def silence(self) -> float:
+        """Seconds since any source answered, or since the start."""
+        return self._clock.monotonic() - self._answered_at
+
     def outdated(self) -> bytes:
         """The current price as it stands now, where nothing fresh has followed it; none where it is as it was.
 
@@ -87,19 +106,21 @@ class Hub:
         tick = self.latest
         if self.status is not Status.STALE or tick is None or tick.id != self._head:
             return b""
-        return sse.price(tick.outdated(self._clock.now()))
+        return sse.price(tick)
 
     # Publishing
 
     def publish(self, update: Update) -> None:
         """Give an update to every stream: the status if it changed, then the price."""
         self.quotes = update.quotes
+        if update.silence is not None:
+            self._answered_at = self._clock.monotonic() - update.silence / 1000
         if (update.status, update.reason) != (self.status, self.reason):
             self.status, self.reason = update.status, update.reason
             self._status_frame = self._frame_of_status()
             self._outbox.append(self._status_frame)
         if update.tick is not None:
-            self.latest = update.tick
+            self._latest, self._published_at = update.tick, self._clock.monotonic()
             self.published += 1
             frame = sse.price(update.tick)
             self._ring.append(update.tick.id, frame)

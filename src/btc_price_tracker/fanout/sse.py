@@ -13,28 +13,44 @@ from decimal import Decimal
 
 import msgspec
 
-from btc_price_tracker.price.model import Status, Tick
+from btc_price_tracker.price.model import PAIR, Status, Tick
 
 LAST_CHUNK = b"0\r\n\r\n"
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
 
-class Price(msgspec.Struct):
-    """A price as clients see it; the order of the fields is the public order."""
+class Price(msgspec.Struct, omit_defaults=True):
+    """A price as clients see it; the order of the fields is the public order. `recorded` is there only if true."""
 
     timestamp: int
     price: Decimal
     status: Status
     sources: int
     spread: Decimal
-    age: int
+    age: int  # s
+    quote_age: int  # ms
     method: str
+    id: int
+    pair: str
+    recorded: bool = False
 
     @classmethod
     def of(cls, tick: Tick) -> "Price":
         """What clients see of a tick."""
-        return cls(tick.timestamp, tick.price, tick.status, tick.sources, tick.spread, tick.age, tick.method)
+        return cls(
+            timestamp=tick.timestamp,
+            price=tick.price,
+            status=tick.status,
+            sources=tick.sources,
+            spread=tick.spread,
+            age=tick.age,
+            quote_age=tick.quote_age,
+            method=tick.method,
+            id=tick.id,
+            pair=PAIR,
+            recorded=tick.recorded,
+        )
 
 
 def price(tick: Tick) -> bytes:

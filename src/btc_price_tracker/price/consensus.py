@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from btc_price_tracker.price.exclusion import Exclusion
+from btc_price_tracker.price.freshness import silences
 from btc_price_tracker.price.frozen import FrozenWatch, Prices
 from btc_price_tracker.price.jump import JumpGuard
 from btc_price_tracker.price.model import Answer, Judged, Kind, Status, Tick, Update
@@ -27,9 +28,11 @@ class Consensus:
     1 % of it.
     """
 
-    def __init__(self, interval: float, last: Tick | None = None, floor: int = 0) -> None:
+    def __init__(
+        self, interval: float, last: Tick | None = None, floor: int = 0, *, recorded: bool = False
+    ) -> None:
         """Decide every `interval` seconds; go on from the tick `last`, with ids above `floor`."""
-        self._publisher = Publisher(METHOD, round(interval * 1000), last, floor)
+        self._publisher = Publisher(METHOD, round(interval * 1000), last, floor, recorded)
         self._frozen = FrozenWatch()
         self._exclusion = Exclusion()
         self._jump = JumpGuard()
@@ -55,7 +58,8 @@ class Consensus:
             answers, [screen(answer, now, self._publisher.interval) for answer in answers]
         )
         admission = self._exclusion.review(_prices(judged))
-        verdict = self._jump.check(conclude(Round.of(judged, admission, self._sure)), last)
+        this = Round.of(judged, admission, self._sure, silences(answers, now))
+        verdict = self._jump.check(conclude(this), last)
         self._remember(verdict)
         return self._publisher.publish(verdict)
 

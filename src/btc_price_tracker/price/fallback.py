@@ -4,20 +4,23 @@ from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
+from btc_price_tracker.price.freshness import silences
 from btc_price_tracker.price.model import Answer, Judged, Status, Tick, Update
 from btc_price_tracker.price.parameters import FALLBACK_METHOD
 from btc_price_tracker.price.publisher import Publisher, Verdict
 from btc_price_tracker.price.screening import screen, usable
 from btc_price_tracker.price.votes import combine, to_the_cent, vote
-from btc_price_tracker.price.wording import causes
+from btc_price_tracker.price.wording import ago, causes
 
 
 class Fallback:
     """One source at a time: its price is never confirmed, so its status is `single_source` or `stale`."""
 
-    def __init__(self, interval: float, last: Tick | None = None, floor: int = 0) -> None:
+    def __init__(
+        self, interval: float, last: Tick | None = None, floor: int = 0, *, recorded: bool = False
+    ) -> None:
         """Decide every `interval` seconds; go on from the tick `last`, with ids above `floor`."""
-        self._publisher = Publisher(FALLBACK_METHOD, round(interval * 1000), last, floor)
+        self._publisher = Publisher(FALLBACK_METHOD, round(interval * 1000), last, floor, recorded)
 
     @property
     def last(self) -> Tick | None:
@@ -33,19 +36,20 @@ class Fallback:
         self._publisher.begin(now)
         judged = [screen(answer, now, self._publisher.interval) for answer in answers]
         faults = {answer.source: answer.fault for answer in answers if answer.fault is not None}
-        return self._publisher.publish(_verdict(judged, faults))
+        return self._publisher.publish(_verdict(judged, faults, silences(answers, now)))
 
 
-def _verdict(judged: Sequence[Judged], faults: Mapping[str, str]) -> Verdict:
+def _verdict(judged: Sequence[Judged], faults: Mapping[str, str], silences: Mapping[str, int]) -> Verdict:
     fresh = [said for said in judged if said.fresh]
     # A source that fails now may have said something fresh before: better than nothing, but the last resort.
     first = next((said for said in fresh if said.source not in faults), next(iter(fresh), None))
     if first is None:
         return Verdict(Status.STALE, f"no source is usable{causes(judged)}.", tuple(judged))
     price, spread = combine([vote(first)])
+    since = ago([first.source], silences)
     quotes = tuple(_chosen(said, first, faults) for said in judged)
     earlier = quotes[: judged.index(first)]
-    reason = f"The price is {first.source}'s{causes(earlier)}."
+    reason = f"The price is {first.source}'s{since and f' of{since}'}{causes(earlier)}."
     return Verdict(Status.SINGLE_SOURCE, reason, quotes, to_the_cent(price), to_the_cent(spread))
 
 

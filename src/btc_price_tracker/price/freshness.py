@@ -1,5 +1,7 @@
 """How old a quote is, and how old it may be."""
 
+from collections.abc import Iterable
+
 from btc_price_tracker.price.model import Answer, Kind
 from btc_price_tracker.price.parameters import (
     AGGREGATOR_STALE,
@@ -7,6 +9,8 @@ from btc_price_tracker.price.parameters import (
     CLOCK_AHEAD,
     EXCHANGE_STALE,
     EXCHANGE_STALE_POLLS,
+    SILENT,
+    SILENT_POLLS,
 )
 
 
@@ -26,13 +30,33 @@ def ahead(time: int | None, heard: int, now: int) -> bool:
 
 def stale_after(answer: Answer, interval: int) -> int:
     """How old a quote may be, in ms, where one is asked for every `interval` ms, or less often for a quota's sake."""
-    interval = max(interval, answer.spacing)
+    poll = _poll(answer, interval)
     if answer.kind is Kind.EXCHANGE:
-        return max(EXCHANGE_STALE, EXCHANGE_STALE_POLLS * interval)
-    return max(AGGREGATOR_STALE, AGGREGATOR_STALE_POLLS * interval)
+        return max(EXCHANGE_STALE, EXCHANGE_STALE_POLLS * poll)
+    return max(AGGREGATOR_STALE, AGGREGATOR_STALE_POLLS * poll)
+
+
+def is_silent(answer: Answer, now: int, interval: int) -> bool:
+    """Whether more than one poll has failed since the source last answered. Times in ms."""
+    return answer.fault is not None and now - answer.heard > max(
+        SILENT, int(SILENT_POLLS * _poll(answer, interval))
+    )
+
+
+def silences(answers: Iterable[Answer], now: int) -> dict[str, int]:
+    """The sources whose last attempt failed, and for how many ms each has been silent."""
+    return {each.source: max(now - each.heard, 0) for each in answers if each.fault is not None}
 
 
 def is_fresh(answer: Answer, now: int, interval: int) -> bool:
     """Whether there is a quote that still counts at `now`. Times in ms."""
     quote = answer.quote
-    return quote is not None and age(quote.time, answer.heard, now) <= stale_after(answer, interval)
+    return (
+        quote is not None
+        and age(quote.time, answer.heard, now) <= stale_after(answer, interval)
+        and not is_silent(answer, now, interval)
+    )
+
+
+def _poll(answer: Answer, interval: int) -> int:
+    return max(interval, answer.spacing)

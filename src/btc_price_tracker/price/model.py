@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 CENT = Decimal("0.01")
+PAIR = "BTC/USD"  # what every price is of
 
 
 class Status(StrEnum):
@@ -50,6 +51,9 @@ class Answer(Struct, frozen=True):
     fault: str | None = None  # why there is no fresh quote; with a quote: why the last attempt failed
     rate: Decimal | None = None  # live USD per unit of `currency`, where that isn't USD
     spacing: int = 0  # ms that its quota puts between two quotes
+    clock_offset: int | None = (
+        None  # ms that our clock is ahead of the `Date` of its last reply, if that had one
+    )
 
 
 class Judged(Struct, frozen=True):
@@ -86,20 +90,28 @@ class Tick(Struct, frozen=True):
     status: Status
     sources: int  # how many were used
     spread: Decimal  # half-width in dollars within which they agree, exact to the cent
-    age: int  # whole seconds since the price was last fresh
+    quote_age: int  # ms since the newest quote that it rests on, at the time of publication
     method: str  # the rule that made it, with its version
     quotes: tuple[Judged, ...] = ()
+    recorded: bool = False  # whether it was made from recorded quotes that are played back
 
     @property
     def timestamp(self) -> int:
         """Publication time in whole seconds since the epoch."""
         return self.id // 1000
 
-    def outdated(self, now: int) -> Self:
-        """The same as it stands at `now` (ms), where nothing fresh has followed it."""
-        return replace(
-            self, status=Status.STALE, sources=0, age=self.age + max(now // 1000 - self.timestamp, 0)
-        )
+    @property
+    def age(self) -> int:
+        """Age of the evidence at the time of publication, in whole seconds."""
+        return self.quote_age // 1000
+
+    def after(self, elapsed: int) -> Self:
+        """The same `elapsed` ms after its publication: its evidence has aged."""
+        return replace(self, quote_age=self.quote_age + elapsed)
+
+    def outdated(self) -> Self:
+        """The same where nothing fresh has followed it."""
+        return replace(self, status=Status.STALE, sources=0)
 
 
 class Update(Struct, frozen=True):
@@ -112,3 +124,4 @@ class Update(Struct, frozen=True):
     reason: str
     tick: Tick | None = None
     quotes: tuple[Judged, ...] = ()
+    silence: int | None = None  # ms since any source answered; None where none has yet

@@ -18,6 +18,10 @@ EXCHANGE_STALE = 30_000
 EXCHANGE_STALE_POLLS = 3
 AGGREGATOR_STALE = 120_000
 AGGREGATOR_STALE_POLLS = 2
+# A failing source that hasn't answered for this long has no vote, however young its last quote is: so one poll may
+# fail, and what answers now decides. max(base, polls x interval).
+SILENT = 10_000
+SILENT_POLLS = Fraction(3, 2)
 # A clock may be ahead of ours by as much as a quote may be old.
 CLOCK_AHEAD = 30_000
 

@@ -24,20 +24,23 @@ class Verdict(Struct, frozen=True):
 class Publisher:
     """The last tick, and since when it has not been fresh. Ids are above `floor`: up to there they are taken.
 
-    A tick that was restored after a restart goes on ageing from when it was last fresh.
+    A price is as old as the newest quote that it rests on; one that was restored after a restart goes on ageing.
     """
 
     method: str
     interval: int  # ms between rounds
     last: Tick | None = None
     floor: int = 0
-    _fresh_at: int = field(init=False, default=0)
+    recorded: bool = False  # whether the quotes are played back
+    _quoted_at: int = field(
+        init=False, default=0
+    )  # the time of the newest quote that the last price rests on
     _now: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         if self.last is not None:
             self._now = self.last.id
-            self._fresh_at = self.last.id - 1000 * self.last.age
+            self._quoted_at = self.last.id - self.last.quote_age
 
     @property
     def _max_stale(self) -> int:
@@ -46,34 +49,38 @@ class Publisher:
     def begin(self, now: int) -> Tick | None:
         """Start a round at `now`: the last tick if its price still counts, else None.
 
-        Where our clock was set back, time since the last fresh price goes on as if one interval had passed.
+        Where our clock was set back, the price ages as if one interval had passed.
         """
         if now < self._now:
-            self._fresh_at += now - self._now - self.interval
+            self._quoted_at += now - self._now - self.interval
         self._now = now
-        is_over = self.last is None or now - self._fresh_at > self._max_stale
+        is_over = self.last is None or now - self._quoted_at > self._max_stale
         return None if is_over else self.last
 
     def publish(self, verdict: Verdict) -> Update:
         """The update of the round that was begun."""
         if verdict.price is None:
             return self._repeat(verdict)
-        self._fresh_at = self._now
+        quote_age = min(
+            (said.age for said in verdict.quotes if said.used and said.age is not None), default=0
+        )
+        self._quoted_at = self._now - quote_age
         self.last = Tick(
             id=self._next_id(),
             price=verdict.price,
             status=verdict.status,
             sources=sum(said.used for said in verdict.quotes),
             spread=verdict.spread,
-            age=0,
+            quote_age=quote_age,
             method=self.method,
             quotes=verdict.quotes,
+            recorded=self.recorded,
         )
         return Update(verdict.status, verdict.reason, self.last, verdict.quotes)
 
     def _repeat(self, verdict: Verdict) -> Update:
         """The last price again, stale and older, for as long as it counts."""
-        age = self._now - self._fresh_at
+        age = self._now - self._quoted_at
         if self.last is None:
             return Update(Status.STALE, f"No price yet: {verdict.reason}", None, verdict.quotes)
         if age > self._max_stale:
@@ -84,7 +91,7 @@ class Publisher:
             id=self._next_id(),
             status=Status.STALE,
             sources=0,
-            age=age // 1000,
+            quote_age=age,
             quotes=verdict.quotes,
         )
         return Update(Status.STALE, f"The last price stands: {verdict.reason}", self.last, verdict.quotes)

@@ -12,7 +12,7 @@ from btc_price_tracker.price.model import Judged, Kind, Status
 from btc_price_tracker.price.parameters import AGREE, QUORUM
 from btc_price_tracker.price.publisher import Verdict
 from btc_price_tracker.price.votes import Vote, agree, combine, near, to_the_cent, vote
-from btc_price_tracker.price.wording import astray, causes, count, mark, names, percent
+from btc_price_tracker.price.wording import ago, astray, causes, count, mark, names, percent
 
 Votes = Mapping[str, Vote]  # by source
 
@@ -35,9 +35,16 @@ class Round:
     aggregators: Votes
     split: bool  # exclusion found no majority
     sure: Fraction | None  # the last price that was `ok`, while there has been one since
+    silences: Mapping[str, int]  # of the sources that don't answer now, in ms
 
     @classmethod
-    def of(cls, judged: Sequence[Judged], admission: Admission, sure: Fraction | None) -> "Round":
+    def of(
+        cls,
+        judged: Sequence[Judged],
+        admission: Admission,
+        sure: Fraction | None,
+        silences: Mapping[str, int],
+    ) -> "Round":
         """Sort the fresh votes by what they may do."""
         votes = {said.source: (said.kind, vote(said)) for said in judged if said.fresh}
         exchanges = {name: its for name, (kind, its) in votes.items() if kind is Kind.EXCHANGE}
@@ -48,6 +55,7 @@ class Round:
             aggregators={name: its for name, (kind, its) in votes.items() if kind is Kind.AGGREGATOR},
             split=admission.split,
             sure=sure,
+            silences=silences,
         )
 
 
@@ -116,14 +124,17 @@ def _standing(this: Round, choice: Choice, price: Fraction, quotes: Sequence[Jud
     """The status, and one sentence on why."""
     confirmed = choice.referee and f", confirmed by {choice.referee}"
     if len(this.admitted) < 2:
-        alone = f"Only {names(choice.voters)} can be used{confirmed}"
+        since = ago(choice.voters, this.silences)
+        verb = f"answered{since}" if since else "can be used"
+        alone = f"Only {names(choice.voters)} {verb}{confirmed}"
         return Status.SINGLE_SOURCE, f"{alone}{_unusable(this, quotes)}."
     exchanges = [said for said in quotes if said.kind is Kind.EXCHANGE]
     agreeing = _near(price, choice.voters)
     rival = _rival(this, price)
     contested = rival and f", but {rival} agree on another price"
     is_sure = len(agreeing) >= QUORUM and not choice.referee and not rival
-    reason = f"{count(len(agreeing), len(exchanges))}{confirmed}{contested}{astray(exchanges, agreeing)}."
+    agreement = count(len(agreeing), len(exchanges), ago(agreeing, this.silences))
+    reason = f"{agreement}{confirmed}{contested}{astray(exchanges, agreeing)}."
     return (Status.OK if is_sure else Status.DEGRADED), reason
 
 

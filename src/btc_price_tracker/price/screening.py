@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from btc_price_tracker.price.freshness import age, ahead, stale_after
+from btc_price_tracker.price.freshness import age, ahead, is_silent, stale_after
 from btc_price_tracker.price.model import Answer, Judged, Quote
 from btc_price_tracker.price.parameters import CLOCK_AHEAD, HIGHEST, LOWEST
 from btc_price_tracker.price.votes import vote
@@ -72,7 +72,7 @@ def _timed(said: Judged, answer: Answer, now: int, interval: int) -> Judged:
     limit = stale_after(answer, interval)
     if ahead(said.time, answer.heard, now):
         return set_aside(said, f"its clock is more than {CLOCK_AHEAD // 1000} s ahead of ours")
-    if age(said.time, answer.heard, now) > limit:
+    if age(said.time, answer.heard, now) > limit or is_silent(answer, now, interval):
         return set_aside(said, answer.fault or f"its quote is older than {limit // 1000} s")
     return said
 

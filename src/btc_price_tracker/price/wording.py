@@ -1,6 +1,6 @@
 """Words about a round, calm and stable: no number in them grows from round to round."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from fractions import Fraction
 
 from msgspec.structs import replace
@@ -68,6 +68,16 @@ def names(sources: Collection[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def count(number: int, total: int) -> str:
-    """`4 exchanges agree`, `3 of 4 exchanges agree`."""
-    return f"{number} exchanges agree" if number == total else f"{number} of {total} exchanges agree"
+def count(number: int, total: int, since: str) -> str:
+    """`4 exchanges agree`, `3 of 4 exchanges agree`, `3 of 4 exchanges agreed 12 s ago`."""
+    who = f"{number} exchanges" if number == total else f"{number} of {total} exchanges"
+    return f"{who} agreed{since}" if since else f"{who} agree"
+
+
+def ago(sources: Iterable[str], silences: Mapping[str, int]) -> str:
+    """` 12 s ago`, by the one of the sources that answered last; nothing where one of them answers now.
+
+    `silences` in ms, of those that don't answer.
+    """
+    since = min((silences.get(source, 0) for source in sources), default=0)
+    return f" {since // 1000} s ago" if since >= 1000 else ""

@@ -59,6 +59,11 @@ class Panel:
             ask.cancel()
         await asyncio.gather(*asks, return_exceptions=True)
 
+    @property
+    def spacing(self) -> float:
+        """Seconds between two calls to the source that may be asked most often."""
+        return min(upstream.spacing for upstream in self.upstreams)
+
     def states(self) -> list[SourceState]:
         """How each source is doing now, in the configured order."""
         return [upstream.state(self.fresh) for upstream in self.upstreams]

@@ -62,6 +62,11 @@ class Upstream:
             self._conclude(await self._outcome(seconds))
         return self.answer()
 
+    @property
+    def spacing(self) -> float:
+        """Seconds that its quota puts between two calls."""
+        return self._governor.spacing
+
     def share_limit(self, other: "Upstream") -> None:
         """Stay within the limit of another source, too, whose API this is as well."""
         self._governor.within = other._governor  # noqa: SLF001 - of our own kind

@@ -1,8 +1,8 @@
 """memory:///path — the last ticks in memory, and now and then in a file, from which the next start goes on.
 
 The file is a line that names it and its version, a line with the SHA-256 of the rest, and a Snapshot as MessagePack;
-in version 1 the ticks alone. It is replaced in one step, so a crash leaves the one before. One process has it at a
-time: of two, the last to save would undo what the other kept.
+in version 1 the ticks alone, and up to version 2 with their age in seconds. It is replaced in one step, so a crash
+leaves the one before. One process has it at a time: of two, the last to save would undo what the other kept.
 """
 
 import asyncio
@@ -20,10 +20,12 @@ from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, StoreError
 from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.memory import MemoryStore
+from btc_price_tracker.store.written import WrittenTick
 
 EVERY = 60.0  # seconds between snapshots, at least
 NAME = b"btc-price-tracker snapshot "
-VERSION = b"2"
+VERSION = b"3"
+OLDER = (b"1", b"2")
 
 
 class Snapshot(NamedTuple):
@@ -34,8 +36,8 @@ class Snapshot(NamedTuple):
 
 
 _encode = Encoder().encode
-_decode = Decoder(Snapshot).decode
-_decode_1 = Decoder(list[Tick]).decode
+_decode = Decoder(tuple[int, list[WrittenTick]]).decode
+_decode_1 = Decoder(list[WrittenTick]).decode
 
 
 class SnapshotStore(MemoryStore):
@@ -137,11 +139,12 @@ def load(path: Path) -> Snapshot:
     if not name.startswith(NAME):
         raise StoreError(f"{path} is no snapshot of ours; {remedy}")
     version = name.removeprefix(NAME)
-    if version not in (b"1", VERSION):
+    if version not in (VERSION, *OLDER):
         raise StoreError(f"the snapshot {path} is from another version of this program; {remedy}")
     if hashlib.sha256(body).hexdigest().encode() != checksum:
         raise StoreError(f"the snapshot {path} is damaged: its checksum doesn't match; {remedy}")
-    return _decode(body) if version == VERSION else Snapshot(0, _decode_1(body))
+    dropped, ticks = _decode(body) if version != b"1" else (0, _decode_1(body))
+    return Snapshot(dropped, [written.tick() for written in ticks])
 
 
 async def open_url(url: str, limits: Limits) -> MemoryStore:

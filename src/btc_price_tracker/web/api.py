@@ -26,13 +26,15 @@ from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.stream import PriceStream
 from btc_price_tracker.web.views import (
     Liveness,
+    PriceView,
     Provenance,
     SourcesView,
-    latest_view,
     readiness,
     source_views,
     store_view,
 )
+
+ROUNDS = 3  # without an answer from any source: then this instance isn't ready
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +114,10 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     @get(app, "/prices/latest", responses={503: {"description": "There is no price yet."}})
     async def latest() -> Response:
         """The newest price; `stale` with its age where nothing fresh has come since."""
-        if hub.latest is None:
+        newest = hub.latest
+        if newest is None:
             raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
-        return reply(latest_view(hub.latest, hub.status, parts.clock.now()))
+        return reply(PriceView.of(newest))
 
     history.install(app, parts.streams.store, parts.outbox, hub.now)
     recorded = parts.origin is not None
@@ -162,5 +165,5 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     @get(app, "/readyz", responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:
         """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
-        view = readiness(hub, parts.outbox, parts.clock.now(), parts.interval)
+        view = readiness(hub, parts.outbox, ROUNDS * max(parts.interval, parts.panel.spacing))
         return reply(view, 200 if view.ready else 503)

@@ -15,7 +15,8 @@ from btc_price_tracker.web.views import (
 )
 
 _TICK = decode(
-    """{"id":1764000000123,"price":69420.25,"status":"ok","sources":3,"spread":4.10,"age":0,"method":"vote3-ped/1",
+    """{"id":1764000000123,"price":69420.25,"status":"ok","sources":3,"spread":4.10,"quote_age":120,
+    "method":"vote3-ped/1",
     "quotes":[
       {"source":"coinbase","kind":"exchange","last":69420.26,"bid":69420.24,"ask":69420.26,"time":1763999999600,
        "age":523,"price":69420.2500,"interval":7.0630,"used":true},
@@ -45,8 +46,8 @@ _CANDLE = decode(
 _LATEST = PriceView.of(_TICK)
 _STREAM = sse.retry(3170) + sse.status(_TICK.status, _SOURCES.reason, _TICK.timestamp) + sse.price(_TICK)
 _CSV = (
-    "id,timestamp,price,status,sources,spread,age,method\r\n"
-    f"{_TICK.id},{_TICK.timestamp},{_TICK.price},ok,3,{_TICK.spread},0,{_TICK.method}\r\n"
+    "id,timestamp,price,status,sources,spread,age,quote_age,method,pair,recorded\r\n"
+    f"{_TICK.id},{_TICK.timestamp},{_TICK.price},ok,3,{_TICK.spread},0,120,{_TICK.method},BTC/USD,false\r\n"
 )
 _METRICS = (
     "# HELP btc_price_dollars The last price published.\n"

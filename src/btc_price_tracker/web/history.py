@@ -112,8 +112,12 @@ def _answer(
     return Response(encoder.encode(rows), headers=headers, media_type="application/json")
 
 
+def _cell(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _csv(rows: Sequence[Struct]) -> str:
     """RFC 4180. No value of ours needs quotes."""
     lines = [",".join(PriceView.__struct_fields__)]
-    lines += [",".join(map(str, structs.astuple(row))) for row in rows]
+    lines += [",".join(map(_cell, structs.astuple(row))) for row in rows]
     return "\r\n".join([*lines, ""])

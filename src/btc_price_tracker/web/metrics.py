@@ -24,7 +24,7 @@ from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get
-from btc_price_tracker.web.views import STATES, latest_view, source_views
+from btc_price_tracker.web.views import STATES, source_views
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,14 +59,16 @@ class Metrics(Collector):
 
     def _price(self) -> Iterator[Metric]:
         hub = self.hub
-        if hub.latest is not None:
-            latest = latest_view(hub.latest, hub.status, self.clock.now())
+        latest = hub.latest
+        if latest is not None:
             yield Gauge("btc_price_dollars", "The last price published.", float(latest.price))
             yield Gauge(
                 "btc_price_spread_dollars", "Half-width of its sources' agreement.", float(latest.spread)
             )
             yield Gauge("btc_price_sources", "Sources that it was computed from.", latest.sources)
-            yield Gauge("btc_price_age_seconds", "Its age, as clients see it.", latest.age)
+            yield Gauge(
+                "btc_price_age_seconds", "Age of the newest quote that it rests on.", latest.quote_age / 1000
+            )
         status = {each: each is hub.status for each in Status}
         yield _gauges("btc_price_status", "1 for the status that the price has.", status, "status")
         yield Counter("btc_prices_published", "Prices published since the start.", hub.published)

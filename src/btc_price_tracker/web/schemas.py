@@ -28,7 +28,7 @@ def components(kinds: Iterable[object]) -> dict[str, Any]:
 
 
 def _as_sent(schema: Any) -> Any:
-    """What msgspec takes a type for, put right: amounts are sent as numbers, and no field is left out."""
+    """What msgspec takes a type for, put right: amounts are sent as numbers, and only defaults are left out."""
     if isinstance(schema, list):
         return [_as_sent(each) for each in schema]
     if not isinstance(schema, dict):
@@ -37,6 +37,6 @@ def _as_sent(schema: Any) -> Any:
     if sent.get("format") == "decimal":
         sent["type"] = "number"
     if "properties" in sent:
-        sent["required"] = list(sent["properties"])
+        sent["required"] = [name for name, each in sent["properties"].items() if "default" not in each]
         sent["description"] = cleandoc(sent.get("description", ""))
     return sent

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from msgspec import Meta, Struct
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.freshness import age
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import PAIR, Judged, Kind, Status, Tick
 from btc_price_tracker.price.wording import is_excluded
 from btc_price_tracker.sources.state import SourceState, State
 from btc_price_tracker.store.outbox import Outbox
@@ -19,8 +19,8 @@ EXCLUDED = "excluded"
 STATES = (*State, EXCLUDED)  # that a source can be in
 
 
-class PriceView(Struct):
-    """A price as streams have it, with its id; the order of the fields is the public order."""
+class PriceView(Struct, omit_defaults=True):
+    """A price with the fields of a stream's; the order is the public order. `recorded` is there only if true."""
 
     id: int
     timestamp: int
@@ -28,28 +28,43 @@ class PriceView(Struct):
     status: Status
     sources: int
     spread: Decimal
-    age: int
+    age: int  # s
+    quote_age: int  # ms
     method: str
+    pair: str
+    recorded: bool = False
 
     @classmethod
     def of(cls, tick: Tick) -> Self:
         """What the world sees of a tick."""
-        return cls(
-            tick.id, tick.timestamp, tick.price, tick.status, tick.sources, tick.spread, tick.age, tick.method
-        )
+        return cls(**_fields(tick))
 
 
-class Provenance(PriceView):
+class Provenance(PriceView, kw_only=True):
     """A price with all that it was computed from; `price.recompute` does it again."""
 
-    quotes: tuple[Judged, ...] = ()
+    quotes: tuple[Judged, ...]
 
     @classmethod
     def of(cls, tick: Tick) -> Self:
         """Everything about a tick."""
-        view = super().of(tick)
-        view.quotes = tick.quotes
-        return view
+        return cls(**_fields(tick), quotes=tick.quotes)
+
+
+def _fields(tick: Tick) -> dict[str, Any]:
+    return {
+        "id": tick.id,
+        "timestamp": tick.timestamp,
+        "price": tick.price,
+        "status": tick.status,
+        "sources": tick.sources,
+        "spread": tick.spread,
+        "age": tick.age,
+        "quote_age": tick.quote_age,
+        "method": tick.method,
+        "pair": PAIR,
+        "recorded": tick.recorded,
+    }
 
 
 class CandleView(Struct):
@@ -126,20 +141,15 @@ class Readiness(Struct):
     reasons: list[str]
 
 
-def latest_view(tick: Tick, status: Status, now: int) -> PriceView:
-    """The newest price as of `now` (ms): where nothing fresh followed it, it is stale and its age has grown."""
-    return PriceView.of(tick.outdated(now) if status is Status.STALE else tick)
-
-
-def readiness(hub: Hub, outbox: Outbox, now: int, interval: float) -> Readiness:
-    """Whether this instance has a fresh price, every `interval` seconds, and parts that work."""
+def readiness(hub: Hub, outbox: Outbox, limit: float) -> Readiness:
+    """Whether this instance has a fresh price and parts that work; sources may be silent for `limit` seconds."""
     reasons = []
     if hub.draining:
         reasons.append("shutting down")
     if hub.status is Status.STALE:
         reasons.append(hub.reason)
-    elif hub.latest is not None and now - hub.latest.id > 3000 * interval + 5000:
-        reasons.append("no price for three intervals")
+    elif hub.silence > limit:
+        reasons.append(f"no source has answered for {limit:g} s")
     if outbox.fault is not None:
         lost = f" and {outbox.lost} are lost" if outbox.lost else ""
         reasons.append(f"the store fails, {len(outbox)} prices wait for it{lost}: {outbox.fault}")

@@ -28,9 +28,12 @@ def document(tick: Tick) -> dict[str, Any]:
         "sources": tick.sources,
         "spread": Int64(cents(tick.spread)),
         "age": tick.age,
+        "quote_age": Int64(tick.quote_age),
         "method": tick.method,
     }
-    return fields | {"quotes": encode_quotes(tick)} if tick.quotes else fields
+    recorded = {"recorded": True} if tick.recorded else {}
+    quotes = {"quotes": encode_quotes(tick)} if tick.quotes else {}
+    return fields | recorded | quotes
 
 
 def tick(document: Document) -> Tick:
@@ -41,8 +44,9 @@ def tick(document: Document) -> Tick:
         status=Status(document["status"]),
         sources=document["sources"],
         spread=dollars(document["spread"]),
-        age=document["age"],
+        quote_age=int(document.get("quote_age", document["age"] * 1000)),  # older documents have no more
         method=document["method"],
+        recorded=document.get("recorded", False),
     )
 
 

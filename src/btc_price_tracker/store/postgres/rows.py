@@ -17,18 +17,23 @@ STEP = 500  # ticks that are deleted in one transaction: a few milliseconds
 # One statement, so one round trip and all or none, for one tick as for thousands.
 _INSERT_TICKS = """
     WITH kept AS (
-        INSERT INTO ticks (id, price, status, sources, spread, age, method, quotes)
+        INSERT INTO ticks (id, price, status, sources, spread, age, method, quote_age, recorded, quotes)
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[],
-            $6::integer[], $7::text[], $8::bytea[])
+            $6::integer[], $7::text[], $8::bigint[], $9::boolean[], $10::bytea[])
         ON CONFLICT (id) DO NOTHING
         RETURNING id, price, status
     )"""
 _INSERT = _INSERT_TICKS + candles.COUNT_IN
 
-_TICKS = "SELECT id, price, status, sources, spread, age, method FROM ticks "
+# Rows from before `quote_age` have the age in seconds.
+_TICKS = """
+    SELECT id, price, status, sources, spread, coalesce(quote_age, age * 1000::bigint), method, recorded
+    FROM ticks"""
 _PAGE = f"{_TICKS} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
 _NEWEST = f"{_TICKS} ORDER BY id DESC LIMIT $1"
-_ONE = "SELECT id, price, status, sources, spread, age, method, quotes FROM ticks WHERE id = $1"
+_ONE = """
+    SELECT id, price, status, sources, spread, coalesce(quote_age, age * 1000::bigint), method, recorded, quotes
+    FROM ticks WHERE id = $1"""
 _SPAN = """
     SELECT coalesce((SELECT min(id) FROM ticks), 0), coalesce((SELECT max(id) FROM ticks), 0), dropped
     FROM retention"""
@@ -50,6 +55,8 @@ class Columns(NamedTuple):
     spread: list[int]
     age: list[int]
     method: list[str]
+    quote_age: list[int]
+    recorded: list[bool]
     quotes: list[bytes | None]
 
 
@@ -63,6 +70,8 @@ def columns(ticks: list[Tick]) -> Columns:
         spread=[cents(tick.spread) for tick in ticks],
         age=[tick.age for tick in ticks],
         method=[tick.method for tick in ticks],
+        quote_age=[tick.quote_age for tick in ticks],
+        recorded=[tick.recorded for tick in ticks],
         quotes=[encode_quotes(tick) if tick.quotes else None for tick in ticks],
     )
 
@@ -129,5 +138,14 @@ async def note_dropped(connection: Connection, last: int) -> None:
 
 
 def _tick(*columns: Any) -> Tick:
-    tick_id, price, status, sources, spread, age, method = columns
-    return Tick(tick_id, dollars(price), Status(status), sources, dollars(spread), age, method)
+    tick_id, price, status, sources, spread, quote_age, method, recorded = columns
+    return Tick(
+        id=tick_id,
+        price=dollars(price),
+        status=Status(status),
+        sources=sources,
+        spread=dollars(spread),
+        quote_age=quote_age,
+        method=method,
+        recorded=bool(recorded),
+    )

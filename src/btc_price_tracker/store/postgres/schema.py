@@ -19,6 +19,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE retention (dropped bigint NOT NULL)",
         "INSERT INTO retention VALUES (0)",
     ),
+    (
+        # NULL in rows from before: their age in seconds is what is known of them.
+        "ALTER TABLE ticks ADD COLUMN quote_age bigint",
+        "ALTER TABLE ticks ADD COLUMN recorded boolean",
+    ),
 )
 
 _NATIVELY = "PARTITION BY RANGE (id)"

@@ -21,17 +21,18 @@ _CODES = {status: code for code, status in enumerate(STATUSES)}
 
 _INSERT_METHOD = "INSERT OR IGNORE INTO methods (name) VALUES (?)"
 _INSERT_TICK = """
-    INSERT OR IGNORE INTO ticks (id, price, status, sources, spread, age, method)
-    VALUES (?, ?, ?, ?, ?, ?, (SELECT id FROM methods WHERE name = ?))"""
+    INSERT OR IGNORE INTO ticks (id, price, status, sources, spread, age, quote_age, recorded, method)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT id FROM methods WHERE name = ?))"""
 _INSERT_QUOTES = "INSERT INTO quotes (id, body) VALUES (?, ?)"
 
+# Rows from before `quote_age` have the age in seconds.
 _TICKS = """
-    SELECT ticks.id, price, status, sources, spread, age, name
-    FROM ticks JOIN methods ON methods.id = method """
+    SELECT ticks.id, price, status, sources, spread, coalesce(quote_age, age * 1000), name, recorded
+    FROM ticks JOIN methods ON methods.id = method"""
 _PAGE = f"{_TICKS} WHERE ticks.id > ? AND ticks.id <= ? ORDER BY ticks.id LIMIT ?"
 _NEWEST = f"{_TICKS} ORDER BY ticks.id DESC LIMIT ?"
 _ONE = """
-    SELECT ticks.id, price, status, sources, spread, age, name, body
+    SELECT ticks.id, price, status, sources, spread, coalesce(quote_age, age * 1000), name, recorded, body
     FROM ticks JOIN methods ON methods.id = method LEFT JOIN quotes ON quotes.id = ticks.id
     WHERE ticks.id = ?"""
 _SPAN = """
@@ -100,10 +101,21 @@ def _row(tick: Tick) -> tuple[Any, ...]:
         tick.sources,
         cents(tick.spread),
         tick.age,
+        tick.quote_age,
+        tick.recorded or None,  # NULL takes no room
         tick.method,
     )
 
 
 def _tick(row: tuple[Any, ...]) -> Tick:
-    tick_id, price, status, sources, spread, age, method = row
-    return Tick(tick_id, dollars(price), STATUSES[status], sources, dollars(spread), age, method)
+    tick_id, price, status, sources, spread, quote_age, method, recorded = row
+    return Tick(
+        id=tick_id,
+        price=dollars(price),
+        status=STATUSES[status],
+        sources=sources,
+        spread=dollars(spread),
+        quote_age=quote_age,
+        method=method,
+        recorded=bool(recorded),
+    )

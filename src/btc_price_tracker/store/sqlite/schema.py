@@ -44,6 +44,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
            count INTEGER NOT NULL)""",
         SUM_UP.format(where="true"),
     ),
+    (
+        # NULL in rows from before: their age in seconds is what is known of them.
+        "ALTER TABLE ticks ADD COLUMN quote_age INTEGER",
+        "ALTER TABLE ticks ADD COLUMN recorded INTEGER",
+    ),
 )
 
 
