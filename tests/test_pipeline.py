@@ -1,13 +1,17 @@
 """The loops of the service outlive what their parts do."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from decimal import Decimal
 
 from structlog.testing import capture_logs
 
 from btc_price_tracker import pipeline
 from btc_price_tracker.broker.local import LocalBroker
-from btc_price_tracker.price.model import Answer, Status, Tick, Update
+from btc_price_tracker.price.clock_check import ClockCheck
+from btc_price_tracker.price.model import Answer, Kind, Quote, Status, Tick, Update
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store import Span
 from btc_price_tracker.store.memory import MemoryStore
@@ -33,7 +37,7 @@ async def test_a_bug_in_the_store_keeps_old_prices_until_it_is_gone_and_is_logge
     clock, store = ManualClock(), Buggy()
     await store.append([a_tick(clock.now() - 10_000), a_tick(clock.now())])
     with capture_logs() as logs:
-        forgetting = asyncio.create_task(pipeline.forget(store, clock, retention=5))
+        forgetting = asyncio.create_task(pipeline.forget(store, clock, 5, clock.now))
         await clock.advance(150)
         bug, store.bug = store.bug, None
         await clock.advance(60)
@@ -42,14 +46,70 @@ async def test_a_bug_in_the_store_keeps_old_prices_until_it_is_gone_and_is_logge
     forgetting.cancel()
 
 
-async def test_a_clock_that_is_a_year_ahead_takes_no_history() -> None:
+YEAR = 365 * 86_400_000
+DAY = 86_400  # s
+
+
+@asynccontextmanager
+async def retaining(
+    store: MemoryStore, clock: ManualClock, seconds: float, confirmed: Callable[[], int | None]
+) -> AsyncIterator[None]:
+    pruning = asyncio.create_task(pipeline.forget(store, clock, seconds, confirmed))
+    await clock.sleeping()
+    yield
+    pruning.cancel()
+
+
+async def test_retention_goes_by_the_confirmed_time() -> None:
     clock, store = ManualClock(), MemoryStore(10)
-    await store.append([a_tick(clock.now() - 10_000), a_tick(clock.now() - 1000), a_tick(clock.now())])
-    clock.step(365 * 86_400)
-    forgetting = asyncio.create_task(pipeline.forget(store, clock, retention=5))
-    await clock.advance(150)
-    assert len(store.held()) == 2  # within five seconds of the newest
-    forgetting.cancel()
+    await store.append([a_tick(clock.now() - age * 1000) for age in (10, 4, 0)])
+    async with retaining(store, clock, 5, confirmed=clock.now):
+        assert len(store.held()) == 2
+
+
+async def test_retention_keeps_what_is_recent_by_the_newest_price() -> None:
+    clock, store = ManualClock(), MemoryStore(10)
+    await store.append([a_tick(clock.now() - age * 1000) for age in (10, 4, 0)])
+    async with retaining(store, clock, 5, confirmed=lambda: clock.now() + YEAR):
+        assert len(store.held()) == 2
+
+
+async def test_a_price_of_the_future_takes_no_history() -> None:
+    clock, store = ManualClock(), MemoryStore(10)
+    await store.append([a_tick(clock.now() - 10_000), a_tick(clock.now() - 1000), a_tick(clock.now() + YEAR)])
+    async with retaining(store, clock, 5, confirmed=clock.now):
+        assert len(store.held()) == 2
+
+
+async def test_without_a_confirmed_time_no_more_history_goes_than_time_has_passed() -> None:
+    clock, store = ManualClock(), MemoryStore(1000)
+    newest = clock.now() + YEAR
+    await store.append([a_tick(clock.now() - age * 60_000) for age in range(100, -1, -1)] + [a_tick(newest)])
+    async with retaining(store, clock, 5, confirmed=lambda: None):
+        assert len(store.held()) == 102
+        await clock.advance(600)
+        assert len(store.held()) == 92
+
+
+async def test_pruning_many_prices_is_logged() -> None:
+    clock, store = ManualClock(), MemoryStore(10_000)
+    await store.append([a_tick(clock.now() - 2 * DAY * 1000 + number) for number in range(2000)])
+    await store.append([a_tick(clock.now())])
+    with capture_logs() as logs:
+        async with retaining(store, clock, DAY, confirmed=clock.now):
+            pass
+    assert logs == [{"event": "old prices dropped", "count": 2000, "retention_s": DAY, "log_level": "info"}]
+
+
+async def test_nothing_is_dated_by_a_clock_that_the_sources_contradict() -> None:
+    clock = ManualClock()
+    wrong = Answer("kraken", Kind.EXCHANGE, quote=Quote(Decimal(1)), heard=clock.now(), clock_offset=YEAR)
+    async with produced(clock, [wrong]) as updates:
+        update = await anext(updates)
+    assert (update.status, update.tick) == (Status.STALE, None)
+    assert update.reason.startswith(
+        "the clock of this machine is 365 days ahead of the sources' clocks: set it"
+    )
 
 
 class Ahead:
@@ -68,16 +128,38 @@ class Ahead:
         return Update(Status.OK, "3 exchanges agree.", self.last)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scripted(Panel):
+    """A panel whose sources always answer the same."""
+
+    answers: Sequence[Answer]
+
+    async def ask(self) -> list[Answer]:
+        return list(self.answers)
+
+
+@asynccontextmanager
+async def produced(
+    clock: ManualClock, answers: Sequence[Answer] = ()
+) -> AsyncIterator[AsyncIterator[Update]]:
+    """What is published, round by round, with a policy whose last price is an hour ahead."""
+    policy, outbox = Ahead(clock.now() + 3_600_000), Outbox(MemoryStore(10), clock, size=10)
+    broker, rounds = LocalBroker(), pipeline.every(10, clock)
+    panel = Scripted(
+        upstreams=[], clock=clock, seconds=1, fresh=lambda *_: True, enough=policy.enough, answers=answers
+    )
+    producing = asyncio.create_task(
+        pipeline.produce(rounds, panel, ClockCheck(clock), policy, outbox, broker)
+    )
+    yield broker.follow()
+    producing.cancel()
+
+
 async def test_a_clock_behind_the_last_price_is_said_once() -> None:
     clock = ManualClock()
-    policy, outbox = Ahead(clock.now() + 3_600_000), Outbox(MemoryStore(10), clock, size=10)
-    panel = Panel(upstreams=[], clock=clock, seconds=1, fresh=lambda *_: True, enough=policy.enough)
-    broker, rounds = LocalBroker(), pipeline.every(10, clock)
     with capture_logs() as logs:
-        producing = asyncio.create_task(pipeline.produce(rounds, panel, policy, outbox, broker))
-        followed = broker.follow()
-        for _ in range(3):
-            await anext(followed)
-            await clock.advance(10)
+        async with produced(clock) as updates:
+            for _ in range(3):
+                await anext(updates)
+                await clock.advance(10)
     assert [(entry["log_level"], entry["seconds"]) for entry in logs] == [("warning", 3600)]
-    producing.cancel()

@@ -19,6 +19,7 @@ from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.freshness import is_fresh
@@ -139,9 +140,10 @@ async def compose(
         )
         rounds = pipeline.every(settings.interval, clock)
         serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch, outbox.recover]
+        check = ClockCheck(clock, recorded=origin is not None)
         if settings.retention:
-            serve.append(partial(pipeline.forget, store, clock, settings.retention))
-        ask = partial(pipeline.produce, rounds, panel, policy, outbox, broker)
+            serve.append(partial(pipeline.forget, store, clock, settings.retention, check.time))
+        ask = partial(pipeline.produce, rounds, panel, check, policy, outbox, broker)
         yield Service(hub, store, outbox, broker, app, ask, tuple(serve))
 
 

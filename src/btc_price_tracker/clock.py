@@ -12,10 +12,14 @@ class Clock(Protocol):
         """Milliseconds since the epoch; may step, either way."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment; never steps."""
+        """Seconds since some moment, also while the machine sleeps, if it can tell; never steps."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the monotonic clock."""
+
+
+# Linux's CLOCK_MONOTONIC stands still while the machine sleeps, and what was heard before would seem just heard.
+_MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class SystemClock:
@@ -26,8 +30,8 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Seconds on the monotonic clock."""
-        return time.monotonic()
+        """Seconds since the machine was started, where the system counts those that it slept; else as it counts."""
+        return time.clock_gettime(_MONOTONIC)
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the event loop."""

@@ -3,13 +3,16 @@
 sources ──answers──▶ policy ──update──▶ store, broker ──update──▶ hub ──frame──▶ streams
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import structlog
+from msgspec.structs import replace
 
 from btc_price_tracker.broker import Broker
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.price.clock_check import ClockCheck
+from btc_price_tracker.price.freshness import silence
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.sources.panel import Panel
@@ -17,32 +20,39 @@ from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.outbox import Outbox
 
+MANY = 1000  # prices dropped at once that the log tells of
 BEHIND = 60_000  # ms by which the clock may be behind the newest price without a word
 
 log = structlog.get_logger(__name__)
 
 
 async def produce(
-    rounds: AsyncIterator[None], panel: Panel, policy: Policy, outbox: Outbox, broker: Broker
+    rounds: AsyncIterator[None],
+    panel: Panel,
+    check: ClockCheck,
+    policy: Policy,
+    outbox: Outbox,
+    broker: Broker,
 ) -> None:
     """Ask, conclude, keep, publish: on the one instance that asks."""
     is_behind = False
     async for _ in rounds:
         answers = await panel.ask()
         now = panel.clock.now()
-        update = policy.decide(answers, now)
+        contradiction = check.review(answers)
+        update = Update(Status.STALE, contradiction) if contradiction else policy.decide(answers, now)
         if update.tick is not None:
             was_behind, is_behind = is_behind, update.tick.id > now + BEHIND
             if is_behind and not was_behind:
                 _log_behind(update.tick.id - now)
             await outbox.keep(update.tick)  # durable first: no client ever holds an id that a crash forgets
-        await broker.publish(update)
+        await broker.publish(replace(update, silence=silence(answers, now)))
 
 
 async def deliver(broker: Broker, hub: Hub) -> None:
     """Pass every update on to the open streams: on every instance."""
     async for update in broker.follow():
-        if (update.status, update.reason) != (hub.status, hub.reason):
+        if update.status is not hub.status or (update.tick is None and update.reason != hub.reason):
             _log_status(update)
         hub.publish(update)  # encodes once, writes to all, never awaits
 
@@ -63,22 +73,30 @@ def _log_status(update: Update) -> None:
         log.warning("no price to show; to see one without internet, run the demo: make demo")
 
 
-async def forget(store: Store, clock: Clock, retention: float) -> None:
+async def forget(store: Store, clock: Clock, retention: float, confirmed: Callable[[], int | None]) -> None:
     """Drop prices older than the newest by more than `retention` seconds, once a minute.
 
-    By the newest and not by the clock: one that is a year ahead at a start would take all of history at once.
+    `confirmed` is the time in ms as the sources confirm it. Neither our wall clock nor the newest price can make
+    history old beyond it; without it, no more of history goes than time has passed here.
     """
-    told = None  # the reason that is in the log already
+    started, oldest = clock.monotonic(), 0
+    logged = None  # the reason that is in the log already
     while True:
         try:
-            newest = (await store.span()).last
-            await store.prune(newest - int(retention * 1000))
-            told = None
+            span = await store.span()
+            oldest = oldest or span.first
+            passed = int((clock.monotonic() - started) * 1000)
+            time = confirmed()
+            limit = oldest + passed if time is None else time - int(retention * 1000)
+            dropped = await store.prune(min(limit, span.last - int(retention * 1000)))
+            if dropped >= MANY:
+                log.info("old prices dropped", count=dropped, retention_s=retention)
+            logged = None
         except Exception as error:
             why = failure(error)
-            if why.reason != told:
+            if why.reason != logged:
                 log.warning("old prices stay for now", reason=why.reason, exc_info=why.bug)
-            told = why.reason
+            logged = why.reason
         await clock.sleep(60)
 
 

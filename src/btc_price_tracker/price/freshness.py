@@ -43,6 +43,12 @@ def is_silent(answer: Answer, now: int, interval: int) -> bool:
     )
 
 
+def silence(answers: Iterable[Answer], now: int) -> int | None:
+    """Ms since any of the sources answered; None where none has yet."""
+    heard = max((each.heard for each in answers), default=0)
+    return max(now - heard, 0) if heard else None
+
+
 def silences(answers: Iterable[Answer], now: int) -> dict[str, int]:
     """The sources whose last attempt failed, and for how many ms each has been silent."""
     return {each.source: max(now - each.heard, 0) for each in answers if each.fault is not None}

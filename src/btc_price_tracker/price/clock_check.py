@@ -1,0 +1,67 @@
+"""Whether our wall clock can be believed: the clocks of the sources are its witnesses.
+
+A price is dated by the wall clock, and retention counts by those dates: one that is a year ahead for five seconds would
+make all of history too old. So nothing is dated by a clock that most sources contradict, and retention goes by a time
+that they have confirmed.
+"""
+
+from collections.abc import Iterable, Sequence
+from statistics import median_low
+
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.price.model import Answer
+from btc_price_tracker.price.parameters import CLOCK_AHEAD
+
+_UNITS = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000), ("seconds", 1000))
+
+
+class ClockCheck:
+    """Remembers the last time that the sources confirmed, and carries it on by the monotonic clock."""
+
+    def __init__(self, clock: Clock, *, recorded: bool = False) -> None:
+        """With `recorded`, the sources are played back on this machine: they go by its clock and confirm nothing."""
+        self._clock = clock
+        self._recorded = recorded
+        self._confirmed: tuple[int, float] | None = (
+            None  # wall time in ms and monotonic time in s, of one moment
+        )
+
+    def review(self, answers: Sequence[Answer]) -> str | None:
+        """Why the wall clock can't be believed now; None where most sources that show a clock agree with it.
+
+        Where no source shows one, nobody contradicts ours, and nobody confirms it.
+        """
+        now = self._clock.now()
+        offsets = list(_offsets(answers, now))
+        wrong = [offset for offset in offsets if abs(offset) > CLOCK_AHEAD]
+        if 2 * len(wrong) > len(offsets):
+            return _words(median_low(wrong))
+        if offsets and not self._recorded:
+            self._confirmed = now, self._clock.monotonic()
+        return None
+
+    def time(self) -> int | None:
+        """Ms since the epoch as confirmed by the sources; None before they have."""
+        if self._confirmed is None:
+            return None
+        wall, monotonic = self._confirmed
+        return wall + round((self._clock.monotonic() - monotonic) * 1000)
+
+
+def _offsets(answers: Iterable[Answer], now: int) -> Iterable[int]:
+    """How far our clock is ahead of each source's, in ms: by its `Date`, else by its own time of a new quote."""
+    for answer in answers:
+        if answer.clock_offset is not None:
+            yield answer.clock_offset
+        elif answer.fault is None and answer.quote is not None and answer.quote.time is not None:
+            yield now - answer.quote.time
+
+
+def _words(offset: int) -> str:
+    """The fault and the remedy, in words that stay the same while it lasts."""
+    unit, size = next(each for each in _UNITS if abs(offset) >= each[1])
+    direction = "ahead of" if offset > 0 else "behind"
+    return (
+        f"the clock of this machine is {abs(offset) // size} {unit} {direction} the sources' clocks: "
+        "set it, and prices go on"
+    )
