@@ -391,6 +391,16 @@ def test_all_that_lie_together_are_not_ok_against_an_aggregator_and_the_last_sur
     assert update.status is not Status.OK
 
 
+@pytest.mark.parametrize("percent_a_minute", [0.5, 1, 3])
+def test_a_majority_that_drifts_away_is_not_ok_for_long(play: Play, percent_a_minute: float) -> None:
+    play(FOUR)
+    for number in range(1, 241):
+        drift = 1 + percent_a_minute / 100 / 6 * number
+        update = play(coinbase=50000 * drift, kraken=50001 * drift, bitstamp=50002 * drift, gemini=50000)
+        if update.status is Status.OK:
+            assert price(update) < 51_000
+
+
 def test_one_stray_voice_does_not_take_ok_away(play: Play) -> None:
     play(FOUR)
     assert play({**FOUR, "coingecko": 500000}).status is Status.OK

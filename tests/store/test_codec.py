@@ -25,6 +25,7 @@ FIELDS = {
     "interval": st.none() | amounts,
     "used": st.booleans(),
     "reason": st.none() | st.text(max_size=40),
+    "rate_from": st.none() | st.text(max_size=20),
 }
 quotes = st.lists(st.builds(Judged, **FIELDS), max_size=4).map(tuple)
 

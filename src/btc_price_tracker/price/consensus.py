@@ -5,19 +5,20 @@
 The parts are pure or remember one thing each; the parameters and their origin: docs/decisions/consensus.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from btc_price_tracker.price.exclusion import Exclusion
 from btc_price_tracker.price.freshness import silences
-from btc_price_tracker.price.frozen import FrozenWatch, Prices
+from btc_price_tracker.price.frozen import FrozenWatch
 from btc_price_tracker.price.jump import JumpGuard
 from btc_price_tracker.price.model import Answer, Judged, Kind, Status, Tick, Update
-from btc_price_tracker.price.parameters import METHOD, QUORUM
+from btc_price_tracker.price.parameters import AGREE, METHOD, QUORUM
 from btc_price_tracker.price.publisher import Publisher, Verdict
 from btc_price_tracker.price.quorum import Round, conclude
 from btc_price_tracker.price.screening import screen, set_aside, usable
-from btc_price_tracker.price.votes import vote
+from btc_price_tracker.price.voices import Prices, prices_by_voice
+from btc_price_tracker.price.votes import near, vote
 
 
 class Consensus:
@@ -46,26 +47,30 @@ class Consensus:
     def enough(self, answers: Sequence[Answer], now: int) -> bool:
         """Whether as many exchanges as `ok` takes are among them."""
         interval = self._publisher.interval
-        exchanges = (answer for answer in answers if answer.kind is Kind.EXCHANGE)
-        return sum(usable(answer, now, interval) for answer in exchanges) >= QUORUM
+        exchanges = [answer for answer in answers if answer.kind is Kind.EXCHANGE]
+        voices = {each.rate_from or each.source for each in exchanges if usable(each, now, interval)}
+        return len(voices) >= QUORUM
 
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""
         last = self._publisher.begin(now)
         if last is None:
             self._start_over()
-        judged = self._set_frozen_aside(
-            answers, [screen(answer, now, self._publisher.interval) for answer in answers]
-        )
-        admission = self._exclusion.review(_prices(judged))
-        this = Round.of(judged, admission, self._sure, silences(answers, now))
+        screened = [screen(answer, now, self._publisher.interval) for answer in answers]
+        voices = {quote.source: quote.voice for quote in screened}
+        judged = self._set_frozen_aside(answers, screened, voices)
+        admission = self._exclusion.review(_prices(judged), voices)
+        witnesses = prices_by_voice(_prices(screened), voices)
+        this = Round.of(judged, admission, witnesses, self._sure, silences(answers, now))
         verdict = self._jump.check(conclude(this), last)
-        self._remember(verdict)
+        self._remember(verdict, witnesses)
         return self._publisher.publish(verdict)
 
-    def _set_frozen_aside(self, answers: Sequence[Answer], judged: Sequence[Judged]) -> list[Judged]:
+    def _set_frozen_aside(
+        self, answers: Sequence[Answer], judged: Sequence[Judged], voices: Mapping[str, str]
+    ) -> list[Judged]:
         """Take the votes of those that repeat themselves."""
-        frozen = self._frozen.look(answers, _prices(judged))
+        frozen = self._frozen.look(answers, _prices(judged), voices)
         reason = "frozen: its quote stands still while the others move"
         return [set_aside(said, reason) if said.source in frozen else said for said in judged]
 
@@ -74,9 +79,15 @@ class Consensus:
         self._exclusion.lapse()
         self._sure = None
 
-    def _remember(self, verdict: Verdict) -> None:
+    def _remember(self, verdict: Verdict, witnesses: Prices) -> None:
+        """Keep a price that is `ok` and that no exchange contradicts.
+
+        While one does, the majority may be drifting away, and must not take along what it is measured by.
+        """
         if verdict.status is Status.OK and verdict.price is not None:
-            self._sure = Fraction(verdict.price)
+            price = Fraction(verdict.price)
+            if all(near(other, price, AGREE / 2) for other in witnesses.values()):
+                self._sure = price
 
 
 def _prices(judged: Sequence[Judged]) -> Prices:

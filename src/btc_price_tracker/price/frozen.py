@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.price.parameters import FROZEN_MOVE, FROZEN_POLLS
+from btc_price_tracker.price.voices import Prices, prices_by_voice
 from btc_price_tracker.price.votes import near
-
-Prices = Mapping[str, Fraction]  # by source
 
 
 @dataclass(slots=True)
@@ -17,7 +15,7 @@ class _Sighting:
 
     quote: Quote
     heard: int
-    others: Prices  # what the others said then
+    others: Prices  # what the other voices said then
     repeats: int = 0
 
 
@@ -25,30 +23,36 @@ class _Sighting:
 class FrozenWatch:
     """Remembers of each exchange since when its quote has been the same.
 
-    A market may rest, so standing still is a fault only while most of the other exchanges, and two at least,
-    have each moved by more than 10 bp. That takes a majority: a liar can't make the honest look frozen.
+    A market may rest, so standing still is a fault only while most of the other voices, and two at least, have each
+    moved by more than 10 bp. That takes a majority: a liar can't make the honest look frozen.
     """
 
     _seen: dict[str, _Sighting] = field(default_factory=dict)
 
-    def look(self, answers: Iterable[Answer], prices: Prices) -> frozenset[str]:
+    def look(self, answers: Iterable[Answer], prices: Prices, voices: Mapping[str, str]) -> frozenset[str]:
         """Which of the sources with a price are frozen, after this round."""
+        by_voice = prices_by_voice(prices, voices)
         return frozenset(
             answer.source
             for answer in answers
             if answer.source in prices and answer.quote is not None
-            if self._is_frozen(answer.source, answer.quote, answer.heard, prices)
+            if self._is_frozen(
+                answer.source, answer.quote, answer.heard, _without(by_voice, voices[answer.source])
+            )
         )
 
-    def _is_frozen(self, name: str, quote: Quote, heard: int, prices: Prices) -> bool:
+    def _is_frozen(self, name: str, quote: Quote, heard: int, others: Prices) -> bool:
         """What it quotes starts anew when it changes; an answer that was heard before is no new poll."""
-        others = {other: price for other, price in prices.items() if other != name}
         seen = self._seen.get(name)
         if seen is None or seen.quote != quote:
             seen = self._seen[name] = _Sighting(quote, heard, others)
         if seen.heard != heard:
             seen.heard, seen.repeats = heard, seen.repeats + 1
         return seen.repeats >= FROZEN_POLLS and _moved(seen.others, others)
+
+
+def _without(prices: Prices, voice: str) -> Prices:
+    return {other: price for other, price in prices.items() if other != voice}
 
 
 def _moved(then: Prices, now: Prices) -> bool:

@@ -50,6 +50,7 @@ class Answer(Struct, frozen=True):
     heard: int = 0  # ms since the epoch at which the quote arrived
     fault: str | None = None  # why there is no fresh quote; with a quote: why the last attempt failed
     rate: Decimal | None = None  # live USD per unit of `currency`, where that isn't USD
+    rate_from: str | None = None  # the source of the rate, where it alone gives it
     spacing: int = 0  # ms that its quota puts between two quotes
     clock_offset: int | None = (
         None  # ms that our clock is ahead of the `Date` of its last reply, if that had one
@@ -75,6 +76,12 @@ class Judged(Struct, frozen=True):
     interval: Decimal | None = None
     used: bool = False
     reason: str | None = None
+    rate_from: str | None = None  # the source of the rate, where it alone gave it
+
+    @property
+    def voice(self) -> str:
+        """The source that the quote rests on: two quotes with one voice aren't independent of each other."""
+        return self.rate_from or self.source
 
     @property
     def fresh(self) -> bool:

@@ -1,6 +1,6 @@
 """Who decides the price of a round, and how sure that makes it. Pure: one round in, one verdict out."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -11,10 +11,11 @@ from btc_price_tracker.price.exclusion import Admission
 from btc_price_tracker.price.model import Judged, Kind, Status
 from btc_price_tracker.price.parameters import AGREE, QUORUM
 from btc_price_tracker.price.publisher import Verdict
-from btc_price_tracker.price.votes import Vote, agree, combine, near, to_the_cent, vote
-from btc_price_tracker.price.wording import ago, astray, causes, count, mark, names, percent
+from btc_price_tracker.price.voices import Prices, by_voice
+from btc_price_tracker.price.votes import Vote, agree, combine, near, to_the_cent
+from btc_price_tracker.price.wording import ago, astray, causes, count, joined, mark, names, percent
 
-Votes = Mapping[str, Vote]  # by source
+Votes = Mapping[str, Vote]  # by voice (voices.py)
 
 
 class Choice(NamedTuple):
@@ -30,10 +31,13 @@ class Round:
     """The fresh votes of one round."""
 
     judged: Sequence[Judged]
+    admission: Admission
     exchanges: Votes  # all fresh ones, admitted or not
     admitted: Votes
     aggregators: Votes
-    split: bool  # exclusion found no majority
+    witnesses: (
+        Prices  # what every exchange says that is recent, by voice; also the frozen, which have no vote
+    )
     sure: Fraction | None  # the last price that was `ok`, while there has been one since
     silences: Mapping[str, int]  # of the sources that don't answer now, in ms
 
@@ -42,21 +46,31 @@ class Round:
         cls,
         judged: Sequence[Judged],
         admission: Admission,
+        witnesses: Prices,
         sure: Fraction | None,
         silences: Mapping[str, int],
     ) -> "Round":
         """Sort the fresh votes by what they may do."""
-        votes = {said.source: (said.kind, vote(said)) for said in judged if said.fresh}
-        exchanges = {name: its for name, (kind, its) in votes.items() if kind is Kind.EXCHANGE}
+        exchanges = [quote for quote in judged if quote.fresh and quote.kind is Kind.EXCHANGE]
         return cls(
             judged=judged,
-            exchanges=exchanges,
-            admitted={name: its for name, its in exchanges.items() if name in admission.admitted},
-            aggregators={name: its for name, (kind, its) in votes.items() if kind is Kind.AGGREGATOR},
-            split=admission.split,
+            admission=admission,
+            exchanges=by_voice(exchanges),
+            admitted=by_voice(quote for quote in exchanges if quote.source in admission.admitted),
+            aggregators=by_voice(quote for quote in judged if quote.fresh and quote.kind is Kind.AGGREGATOR),
+            witnesses=witnesses,
             sure=sure,
             silences=silences,
         )
+
+    def sources(self, voices: Collection[str]) -> list[str]:
+        """The sources that speak with these voices and may."""
+        return [
+            quote.source
+            for quote in self.judged
+            if quote.fresh and quote.voice in voices
+            if quote.kind is Kind.AGGREGATOR or quote.source in self.admission.admitted
+        ]
 
 
 def conclude(this: Round) -> Verdict:
@@ -68,26 +82,27 @@ def conclude(this: Round) -> Verdict:
     price, spread = combine(used, fresh)
     if not near(price, combine(used)[0], AGREE):
         return _undecided(this, "most exchanges contradict those that may vote")
-    quotes = mark(this.judged, used=choice.voters.keys(), admitted=this.admitted.keys())
+    quotes = mark(this.judged, used=this.sources(choice.voters), admitted=this.admission.admitted)
     status, reason = _standing(this, choice, price, quotes)
     return Verdict(status, reason, quotes, to_the_cent(price), to_the_cent(spread))
 
 
 def _undecided(this: Round, dispute: str) -> Verdict:
-    quotes = mark(this.judged, used=(), admitted=this.admitted.keys())
+    quotes = mark(this.judged, used=(), admitted=this.admission.admitted)
     return Verdict(Status.STALE, f"{dispute}{_unusable(this, quotes)}.", quotes)
 
 
 def _unusable(this: Round, quotes: Sequence[Judged]) -> str:
     """Why those that can't vote can't."""
-    fit = this.admitted.keys() | this.aggregators.keys()
-    return causes(said for said in quotes if said.source not in fit)
+    fit = this.sources({*this.admitted, *this.aggregators})
+    return causes(quote for quote in quotes if quote.source not in fit)
 
 
 def _choose(this: Round) -> Choice:
     """Exchanges decide; an aggregator can contradict one that is alone, and only votes where there is none."""
     if len(this.admitted) >= 2:
-        return _referee(this) if this.split or _is_torn(this.admitted) else Choice(this.admitted)
+        is_open = this.admission.split or _is_torn(this.admitted)
+        return _referee(this) if is_open else Choice(this.admitted)
     voices = {**this.admitted, **this.aggregators}
     if not voices:
         return Choice({}, dispute="no source is usable")
@@ -124,26 +139,29 @@ def _standing(this: Round, choice: Choice, price: Fraction, quotes: Sequence[Jud
     """The status, and one sentence on why."""
     confirmed = choice.referee and f", confirmed by {choice.referee}"
     if len(this.admitted) < 2:
-        since = ago(choice.voters, this.silences)
+        voters = this.sources(choice.voters)
+        since = ago(voters, this.silences)
         verb = f"answered{since}" if since else "can be used"
-        alone = f"Only {names(choice.voters)} {verb}{confirmed}"
-        return Status.SINGLE_SOURCE, f"{alone}{_unusable(this, quotes)}."
-    exchanges = [said for said in quotes if said.kind is Kind.EXCHANGE]
+        alone = f"Only {names(voters)} {verb}{confirmed}"
+        return Status.SINGLE_SOURCE, f"{alone}{_unusable(this, quotes)}{joined(quotes)}."
+    exchanges = [quote for quote in quotes if quote.kind is Kind.EXCHANGE]
     agreeing = _near(price, choice.voters)
     rival = _rival(this, price)
     contested = rival and f", but {rival} agree on another price"
     is_sure = len(agreeing) >= QUORUM and not choice.referee and not rival
-    agreement = count(len(agreeing), len(exchanges), ago(agreeing, this.silences))
-    reason = f"{agreement}{confirmed}{contested}{astray(exchanges, agreeing)}."
+    since = ago(this.sources(agreeing), this.silences)
+    agreement = count(len(agreeing), len({quote.voice for quote in exchanges}), since)
+    reason = f"{agreement}{confirmed}{contested}{astray(exchanges, agreeing)}{joined(quotes)}."
     return (Status.OK if is_sure else Status.DEGRADED), reason
 
 
 def _rival(this: Round, price: Fraction) -> str:
     """Two voices that agree on another price, for then three that agree may be three that err together.
 
-    Voices are the exchanges, the aggregators as one (they aren't independent), and the last `ok` price.
+    Voices are the exchanges, the aggregators as one (they aren't independent), and the last `ok` price. A frozen
+    exchange is among them: to a majority that drifts away, one that stays where it was looks frozen.
     """
-    voices = {name: its.price for name, its in this.exchanges.items()}
+    voices = dict(this.witnesses)
     if this.aggregators:
         voices[names(this.aggregators)] = median(_prices(this.aggregators))
     if this.sure is not None:

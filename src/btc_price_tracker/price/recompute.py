@@ -4,7 +4,8 @@ from decimal import Decimal
 
 from btc_price_tracker.price.model import Kind, Tick
 from btc_price_tracker.price.parameters import FALLBACK_METHOD, METHOD
-from btc_price_tracker.price.votes import combine, to_the_cent, vote
+from btc_price_tracker.price.voices import by_voice
+from btc_price_tracker.price.votes import combine, to_the_cent
 
 
 def recompute(tick: Tick) -> tuple[Decimal, Decimal] | None:
@@ -17,9 +18,9 @@ def recompute(tick: Tick) -> tuple[Decimal, Decimal] | None:
         raise ValueError(
             f"can't recompute a price of the method {tick.method!r}: this version knows {METHOD!r}"
         )
-    used = [vote(said) for said in tick.quotes if said.used]
+    used = by_voice(quote for quote in tick.quotes if quote.used)
     if not used:
         return None
-    bounding = [vote(said) for said in tick.quotes if said.fresh and said.kind is Kind.EXCHANGE]
-    price, spread = combine(used, bounding if tick.method == METHOD else ())
+    bounding = by_voice(quote for quote in tick.quotes if quote.fresh and quote.kind is Kind.EXCHANGE)
+    price, spread = combine(used.values(), list(bounding.values()) if tick.method == METHOD else ())
     return to_the_cent(price), to_the_cent(spread)

@@ -53,6 +53,7 @@ def _said(answer: Answer, quote: Quote, now: int) -> Judged:
         ask=quote.ask,
         time=quote.time,
         rate=None if answer.currency == "USD" else answer.rate,
+        rate_from=None if answer.currency == "USD" else answer.rate_from,
         age=age(quote.time, answer.heard, now),
     )
 

@@ -58,7 +58,20 @@ def causes(judged: Iterable[Judged]) -> str:
 def astray(exchanges: Iterable[Judged], agreeing: Collection[str]) -> str:
     """Why the exchanges that don't agree don't, as such a list."""
     return causes(
-        replace(said, reason=said.reason or _ASTRAY) for said in exchanges if said.source not in agreeing
+        replace(said, reason=said.reason or _ASTRAY) for said in exchanges if said.voice not in agreeing
+    )
+
+
+def joined(judged: Iterable[Judged]) -> str:
+    """Whose quotes rest on one source: `; binance and okx count as one with kraken, which alone gives their rate`."""
+    dependent: dict[str, list[str]] = {}
+    for quote in judged:
+        if quote.fresh and quote.rate_from:
+            dependent.setdefault(quote.rate_from, []).append(quote.source)
+    return "".join(
+        f"; {names(sources)} {'count' if sources[1:] else 'counts'} as one with {voice}, "
+        "which alone gives their USDT rate"
+        for voice, sources in dependent.items()
     )
 
 

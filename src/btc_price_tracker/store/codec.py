@@ -46,6 +46,7 @@ class _Record(Struct, array_like=True, frozen=True):
     interval: Packed
     used: bool
     reason: str | None
+    rate_from: str | None = None  # left out by older versions
 
 
 _DECODER = msgpack.Decoder(list[_Record])
@@ -85,6 +86,7 @@ def _record(judged: Judged, tick: Tick) -> _Record:
         interval=pack(judged.interval, _ZERO),
         used=judged.used,
         reason=judged.reason,
+        rate_from=judged.rate_from,
     )
 
 
@@ -104,6 +106,7 @@ def _judged(record: _Record, tick_id: int, price: Decimal) -> Judged:
         interval=unpack(record.interval, _ZERO),
         used=record.used,
         reason=record.reason,
+        rate_from=record.rate_from,
     )
 
 
