@@ -23,6 +23,7 @@ async def test_proxies_keys_and_empty_settings_change_nothing() -> None:
             while len(prices := (await client.get("/prices")).json()) < 3:
                 await asyncio.sleep(0.1)
         assert prices[2]["id"] - prices[0]["id"] < 15_000  # ms: at the real interval, twenty seconds
+        assert all(price["recorded"] and price["pair"] == "BTC/USD" for price in prices)
         sources = (await client.get("/sources")).json()
         (coingecko,) = (source for source in sources["sources"] if source["name"] == "coingecko")
     assert coingecko["next_try_s"] < 60
