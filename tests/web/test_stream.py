@@ -364,21 +364,42 @@ async def test_a_stream_that_ends_amid_a_round_gets_no_more_of_it_and_holds_up_n
         client.close()
 
 
-async def test_a_full_house_sends_browsers_back_and_refuses_others(detach: bool) -> None:  # noqa: FBT001 - see server
+EVENT_STREAM = "text/event-stream"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+BROWSERS = [
+    {"sec_fetch_mode": "cors"},
+    {"accept": EVENT_STREAM, "user_agent": FIREFOX},
+    {"accept": EVENT_STREAM, "origin": "http://example.com"},
+    {"accept": EVENT_STREAM, "referer": "http://192.0.2.1:8082/"},
+    {"accept": "Text/Event-Stream, */*;q=0.1", "user_agent": "mozilla/4.0"},
+]
+OTHERS: list[dict[str, str]] = [
+    {},
+    {"user_agent": FIREFOX},
+    {"origin": "http://example.com", "referer": "http://example.com/"},
+    {"accept": EVENT_STREAM},
+    {"accept": EVENT_STREAM, "user_agent": "python-httpx/0.28.1"},
+    {"accept": "*/*", "user_agent": "curl/8.17.0"},
+]
+
+
+async def test_at_max_clients_browsers_are_sent_away_and_others_refused(detach: bool) -> None:  # noqa: FBT001 - see server
     async with live(detach=detach, max_clients=2) as server:
         inside = [await Client.get(server.port, "/prices/stream") for _ in range(2)]
         for client in inside:
-            await client.events(2)
-        async with await Client.get(server.port, "/prices/stream", sec_fetch_mode="cors") as browser:
-            assert browser.status == 200
-            retry = await browser.event()
-            assert retry.retry is not None
-            assert 10_000 <= retry.retry <= 30_000
-            with pytest.raises(EOFError):
-                await browser.event()
-        async with await Client.get(server.port, "/prices/stream") as other:
-            assert other.status == 503
-            assert 10 <= int(other.headers["retry-after"]) <= 30
+            await client.event()
+        for headers in BROWSERS:
+            async with await Client.get(server.port, "/prices/stream", **headers) as browser:
+                assert browser.status == 200, headers
+                retry = await browser.event()
+                assert retry.retry is not None
+                assert 10_000 <= retry.retry <= 30_000
+                with pytest.raises(EOFError):
+                    await browser.event()
+        for headers in OTHERS:
+            async with await Client.get(server.port, "/prices/stream", **headers) as other:
+                assert other.status == 503, headers
+                assert 10 <= int(other.headers["retry-after"]) <= 30
         current = await server.publish()
         for client in inside:
             assert await client.prices(1) == [current]

@@ -14,6 +14,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import history, metrics, problems, site
+from btc_price_tracker.web.browser import is_browser
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.digits import DIGITS
 from btc_price_tracker.web.metrics import Metrics
@@ -59,7 +60,7 @@ def application(parts: Parts) -> ASGIApp:
         last_event_id = headers.get(b"last-event-id", b"").strip(BLANKS).decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
         wanted = position(last_event_id, query, parts.streams.hub.now())
-        return PriceStream(parts.streams, wanted, browser=b"sec-fetch-mode" in headers)
+        return PriceStream(parts.streams, wanted, browser=is_browser(headers))
 
     _add_routes(app, parts)
     site.install(app)
