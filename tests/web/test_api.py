@@ -220,6 +220,30 @@ async def test_any_page_may_read_by_default_and_none_with_credentials(client: ht
     assert {"x-request-id", "retry-after", "link"} <= set(exposed)
 
 
+@pytest.mark.parametrize("path", ["/prices/latest", "/prices/stream?since=x"])
+@pytest.mark.parametrize(
+    ("origins", "origin", "allowed"),
+    [
+        (ORIGIN, ORIGIN, (ORIGIN, "true")),
+        (f"*,{ORIGIN}", ORIGIN, (ORIGIN, "true")),
+        (f"*,{ORIGIN}", "https://example.org", ("*", None)),
+        (ORIGIN, "https://evil.example", (None, None)),
+        ("*", ORIGIN, ("*", None)),
+        ("null", "null", ("null", None)),
+    ],
+)
+async def test_only_an_exact_origin_may_send_credentials(
+    path: str, origins: str, origin: str, allowed: tuple[str | None, str | None]
+) -> None:
+    asks = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+    async with live(cors_origins=origins) as server, client_of(server) as client:
+        for response in (await client.get(path, headers=asks), await client.options(path, headers=asks)):
+            headers = response.headers
+            names = ("access-control-allow-origin", "access-control-allow-credentials")
+            assert (headers.get(names[0]), headers.get(names[1])) == allowed
+            assert "origin" in headers["vary"].lower()
+
+
 @pytest.mark.parametrize("path", ["/prices/latest", "/prices/stream?since=x", "/nothing"])
 async def test_only_configured_origins_may_read(path: str) -> None:
     async with live(cors_origins=f"{ORIGIN},https://example.org") as server, client_of(server) as client:
