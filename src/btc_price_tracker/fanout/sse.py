@@ -58,8 +58,19 @@ def heartbeat(timestamp: int) -> bytes:
 
 
 def retry(milliseconds: int) -> bytes:
-    """Tells the client how long to wait before it reconnects. Dispatches nothing."""
+    """A block that only says how long to wait before reconnecting. For browsers alone: see `with_retry`."""
     return _chunk(b"retry: %d\n\n" % milliseconds)
+
+
+def with_retry(milliseconds: int, frames: bytes) -> bytes:
+    """The same frames; the first also says how long to wait before reconnecting.
+
+    By the standard a block without data dispatches nothing, but httpx-sse, r3labs/sse and others hand one that has
+    only a `retry:` to their users as an empty message.
+    """
+    size, _, rest = frames.partition(b"\r\n")
+    end = int(size, 16)
+    return _chunk(b"retry: %d\n%b" % (milliseconds, rest[:end])) + rest[end + 2 :]
 
 
 def unchunk(frames: bytes) -> Iterator[bytes]:

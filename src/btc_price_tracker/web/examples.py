@@ -43,7 +43,7 @@ _CANDLE = decode(
     type=CandleView,
 )
 _LATEST = PriceView.of(_TICK)
-_STREAM = sse.retry(3170) + sse.status(_TICK.status, _SOURCES.reason, _TICK.timestamp) + sse.price(_TICK)
+_STREAM = sse.with_retry(3170, sse.status(_TICK.status, _SOURCES.reason, _TICK.timestamp)) + sse.price(_TICK)
 _CSV = (
     "id,timestamp,price,status,sources,spread,age,method\r\n"
     f"{_TICK.id},{_TICK.timestamp},{_TICK.price},ok,3,{_TICK.spread},0,{_TICK.method}\r\n"
