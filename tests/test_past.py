@@ -134,6 +134,17 @@ def test_links_that_lead_in_a_circle_end(server: Server) -> None:
     assert server.targets == ["/prices?limit=10000", "/prices?since=1"]
 
 
+@pytest.mark.parametrize(
+    "link", ["?since=1", "/prices?since=1", "prices?since=1", "http://elsewhere.invalid/prices?since=1"]
+)
+@pytest.mark.parametrize("base", ["", "/prefix"])
+def test_a_link_is_followed_at_the_address_that_was_given(link: str, base: str) -> None:
+    with serving(Hasty) as server:
+        server.link = f'<{link}>; rel="next"'
+        assert pages(f"http://{server.name}{base}") == [[], []]
+    assert server.targets == [f"{base}/prices?limit=10000", f"{base}/prices?since=1"]
+
+
 def test_a_connection_that_ends_between_two_answers_is_not_the_end_of_history() -> None:
     with serving(Hasty) as server:
         server.link = '</prices?since=1>; rel="next"'

@@ -158,6 +158,15 @@ async def test_errors_are_problems_with_the_id_of_their_request(client: httpx2.A
 
 
 @pytest.mark.parametrize(
+    "path", ["/prices/latest/", "/prices/", "/sources//", "/prices/1764000000000/", "/docs/"]
+)
+async def test_trailing_slash_is_404_that_names_the_path(client: httpx2.AsyncClient, path: str) -> None:
+    response = await client.get(path, headers={"Host": "evil.example"})
+    assert f"ask for {path.rstrip('/')}, without a slash" in check_problem(response, 404)["detail"]
+    assert "evil" not in str(response.headers)
+
+
+@pytest.mark.parametrize(
     ("path", "name"), [("/prices/latest", "latest_view"), ("/prices/stream", "PriceStream")]
 )
 async def test_a_bug_of_ours_is_a_500_that_gives_nothing_away(

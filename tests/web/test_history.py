@@ -76,8 +76,15 @@ async def follow(client: httpx2.AsyncClient, url: str) -> list[list[dict[str, An
         answer = await client.get(next_url)
         assert answer.status_code == 200, answer.text
         pages.append(json.loads(answer.content, parse_float=Decimal))
-        next_url = answer.links["next"]["url"] if "next" in answer.links else None
+        next_url = following(answer)
     return pages
+
+
+def following(answer: httpx2.Response) -> str | None:
+    """Where an answer leads on: a reference relative to the URL that was asked for (RFC 8288, 3.1)."""
+    if "next" not in answer.links:
+        return None
+    return str(answer.url.join(answer.links["next"]["url"]))
 
 
 # Prices
@@ -152,7 +159,7 @@ async def test_pages_lead_on_to_the_end_without_gap_or_repeat(
         answer = await client.get(url)
         rows = answer.json() if form == "json" else list(csv.DictReader(answer.text.splitlines()))
         seen.append([int(row["id"]) for row in rows])
-        url = answer.links["next"]["url"] if "next" in answer.links else None
+        url = following(answer)
     assert [tick_id for page in seen for tick_id in page] == ids
     assert {len(page) for page in seen[:-1]} <= {limit}
     assert seen[-1]  # no empty page at the end
@@ -176,8 +183,19 @@ async def test_prices_that_come_while_someone_pages_are_on_the_pages_to_come(
     ids = [await server.publish() for _ in range(4)]
     first = await client.get("/prices?limit=3")
     ids += [await server.publish(), await server.publish()]
-    rest = await follow(client, first.links["next"]["url"])
+    rest = await follow(client, following(first) or "")
     assert [row["id"] for row in chain(first.json(), *rest)] == ids
+
+
+@pytest.mark.parametrize("path", ["/prices?limit=2&since=0", "/prices/candles?interval=1m&limit=1"])
+async def test_link_is_relative_and_has_nothing_of_the_callers_host(
+    server: Live, client: httpx2.AsyncClient, clock: ManualClock, path: str
+) -> None:
+    await some_prices(server, clock)
+    answer = await client.get(path, headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    assert answer.headers["link"].startswith("<?")
+    assert "evil" not in answer.headers["link"]
+    assert answer.headers["link"].endswith('>; rel="next"')
 
 
 # Candles

@@ -106,7 +106,8 @@ def _answer(
     """The rows in the form that was asked for; `more` is where the next answer begins, if there is more."""
     headers = {"Cache-Control": SETTLED if settled else "no-store"}
     if more:
-        headers["Link"] = f'<{request.url.include_query_params(**more)}>; rel="next"'
+        # Relative: no Host of a caller's in what a cache shares, and right below a prefix that a proxy strips.
+        headers["Link"] = f'<?{request.url.include_query_params(**more).query}>; rel="next"'
     if form == "csv":
         return Response(_csv(rows), headers=headers, media_type="text/csv")
     return Response(encoder.encode(rows), headers=headers, media_type="application/json")

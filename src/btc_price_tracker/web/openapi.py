@@ -62,6 +62,7 @@ class Api(FastAPI):
             description="The BTC/USD price, live and past.",
             openapi_url=None,  # FastAPI's answer would have amounts as floats; and its page, scripts from elsewhere
             responses={"default": _ANY_OTHER},  # in place of FastAPI's 422
+            redirect_slashes=False,  # to an absolute URL, with the Host that the caller has named
         )
         get(self, "/openapi.json", include_in_schema=False)(self._describe)
 
