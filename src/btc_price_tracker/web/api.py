@@ -15,6 +15,7 @@ from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import history, metrics, problems, site
 from btc_price_tracker.web.browser import is_browser
+from btc_price_tracker.web.compression import Compression
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.digits import DIGITS
 from btc_price_tracker.web.metrics import Metrics
@@ -71,7 +72,7 @@ def application(parts: Parts) -> ASGIApp:
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
-    return RequestId(StreamFirst(stream, app, cors))
+    return RequestId(StreamFirst(stream, Compression(app), cors))
 
 
 class StreamFirst:
