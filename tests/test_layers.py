@@ -8,9 +8,10 @@ import pytest
 import btc_price_tracker
 
 ROOT = Path(btc_price_tracker.__file__).parent
-BELOW = {"", "clock", "outgoing"}  # the version, time as an argument, the way out
+BELOW = {"", "clock", "outgoing", "validation"}  # the version, time as an argument, the way out, wrong values
 ALLOWED = {
     "clock": set[str](),
+    "validation": set[str](),
     "masking": set[str](),
     "outgoing": set[str](),
     "price": set[str](),

@@ -3,7 +3,7 @@
 import re
 import resource
 from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
@@ -14,6 +14,7 @@ from yarl import URL
 from btc_price_tracker.masking import masked
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import StoreError, scheme_of
+from btc_price_tracker.validation import complaint, remedy
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RESERVED_FILES = 512  # for the store, the sources, plain requests
@@ -186,6 +187,14 @@ class Settings(BaseSettings):
         return str(getattr(self, f"{source}_url"))
 
 
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
+
+
+# Never shown, and never flags, which every user of the machine can see.
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if _is_secret(field.annotation))
+
+
 def load(flags: dict[str, str]) -> Settings:
     """The settings from the environment and, over it, from flags (by field name).
 
@@ -200,7 +209,7 @@ def load(flags: dict[str, str]) -> Settings:
 
 def _fault(fault: Any) -> str:
     name = str(fault["loc"][0])
-    words = fault["msg"].removeprefix("Value error, ")
+    if name in SECRETS:
+        return f"  {name.upper()}: {remedy(fault)}"
     given = masked(fault["input"]) if name.endswith("_url") else fault["input"]
-    secret = name in ("coingecko_api_key", "metrics_token")
-    return f"  {name.upper()}: {words}{'' if secret else f', not {given!r}'}"
+    return f"  {name.upper()}: {complaint({**fault, 'input': given})}"

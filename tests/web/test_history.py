@@ -198,6 +198,24 @@ async def test_link_is_relative_and_has_nothing_of_the_callers_host(
     assert answer.headers["link"].endswith('>; rel="next"')
 
 
+@pytest.mark.parametrize("form", ["json", "csv"])
+async def test_last_gives_the_newest_prices_oldest_first(
+    server: Live, client: httpx2.AsyncClient, form: str
+) -> None:
+    await keep(server, [a_tick((NOW - 3 * n) * 1000) for n in range(3000)])
+
+    async def last(number: int) -> list[int]:
+        answer = await client.get(f"/prices?last={number}&format={form}")
+        assert answer.headers["cache-control"] == "no-store"
+        assert "link" not in answer.headers
+        rows = answer.json() if form == "json" else list(csv.DictReader(answer.text.splitlines()))
+        return [int(row["timestamp"]) for row in rows]
+
+    assert await last(1) == [NOW]
+    assert await last(2500) == [NOW - 3 * n for n in reversed(range(2500))]
+    assert await last(10_000) == [NOW - 3 * n for n in reversed(range(3000))]
+
+
 # Candles
 
 
@@ -335,7 +353,7 @@ BAD = [
     ("/prices?since=NaN", "since"),
     ("/prices?since=0x10", "since"),
     ("/prices?since=%00", "since"),
-    ("/prices?since=1_000", "since: Input should be a whole number, in digits only"),
+    ("/prices?since=1_000", "since: give a whole number, in digits only, not '1_000'"),
     ("/prices?since=%2B5", "since"),
     ("/prices?since=%D9%A5", "since"),  # an Arabic 5
     ("/prices?until=5.0", "until"),
@@ -351,6 +369,16 @@ BAD = [
     ("/prices?limit=10001", "limit"),
     ("/prices?limit=1000000000", "limit"),
     ("/prices?limit=all", "limit"),
+    ("/prices?last=0", "last: give 1 or more, not '0'"),
+    ("/prices?last=10001", "last: give 10000 or less, not '10001'"),
+    ("/prices?last=all", "last: give a whole number, in digits only, not 'all'"),
+    ("/prices?last=", "last"),
+    ("/prices?last=5&since=0", "last can't be combined with since"),
+    (f"/prices?last=5&until={NOW}", "last can't be combined with until"),
+    ("/prices?last=5&after=1&limit=9", "last can't be combined with after, limit"),
+    ("/prices?sinc=1", "There is no parameter 'sinc' here: did you mean 'since'?"),
+    ("/prices?LIMIT=1", "did you mean 'limit'?"),
+    ("/prices/candles?interval=1m&after=1", "There is no parameter 'after' here"),
     ("/prices?after=-1", "after"),
     (f"/prices?after={2**53}", "after"),
     ("/prices?format=xml", "format"),
@@ -413,8 +441,8 @@ async def test_injections_are_values_like_any_other_and_change_nothing(
         await check_refusal(client, f"/prices/candles?interval={quoted}", "interval")
         await check_refusal(client, f"/prices/candles?interval=1m&since={quoted}", "since")
         assert (await client.get(f"/prices/{quoted}")).status_code in (400, 404)
-    for name in ("since[$gt]", "$where", "filter", "order"):  # no parameter of ours: not looked at
-        assert [row["id"] for row in await get(client, f"/prices?{name}=0")] == ids
+    for name in ("since[$gt]", "$where", "filter", "order"):
+        await check_refusal(client, f"/prices?{name}=0", "There is no parameter")
     assert [row["id"] for row in await get(client, "/prices")] == ids
 
 

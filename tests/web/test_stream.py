@@ -156,6 +156,23 @@ async def test_a_bad_since_is_400_and_says_why(server: Live, query: str) -> None
         assert b"since" in await client.body()
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("sinc=1", "did you mean 'since'?"),
+        ("since=1&lasteventid=5", "did you mean 'last_event_id'?"),
+        ("stream=prices", "give since, last_event_id."),
+    ],
+)
+async def test_an_unknown_parameter_is_400_and_names_the_nearest(
+    server: Live, query: str, words: str
+) -> None:
+    for headers in ({}, {"last_event_id": "5"}):
+        async with await Client.get(server.port, f"/prices/stream?{query}", **headers) as client:
+            assert client.status == 400
+            assert words.encode() in await client.body()
+
+
 @pytest.mark.parametrize("text", ["x", "-1", "1.5", "%D9%A1", "9" * 20, "9007199254740992"])
 async def test_a_bad_last_event_id_in_the_query_is_400(server: Live, text: str) -> None:
     async with await Client.get(server.port, f"/prices/stream?last_event_id={text}") as client:

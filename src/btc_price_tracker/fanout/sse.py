@@ -37,6 +37,27 @@ class Price(msgspec.Struct):
         return cls(tick.timestamp, tick.price, tick.status, tick.sources, tick.spread, tick.age, tick.method)
 
 
+class StatusChange(msgspec.Struct):
+    """How sure the price is since `timestamp` (seconds since the epoch), and why."""
+
+    status: Status
+    reason: str
+    timestamp: int
+
+
+class Gap(msgspec.Struct):
+    """Prices with these ids can't be replayed, both ends included."""
+
+    first: int = msgspec.field(name="from")
+    last: int = msgspec.field(name="to")
+
+
+class Heartbeat(msgspec.Struct):
+    """The server lives at `timestamp` (seconds since the epoch)."""
+
+    timestamp: int
+
+
 def price(tick: Tick) -> bytes:
     """An unnamed event with the tick's id."""
     return _chunk(b"id: %d\ndata: %b\n\n" % (tick.id, _json.encode(Price.of(tick))))
@@ -44,17 +65,17 @@ def price(tick: Tick) -> bytes:
 
 def status(status: Status, reason: str, timestamp: int) -> bytes:
     """A `status` event: how sure the price is since `timestamp` (seconds), and why."""
-    return _event(b"status", {"status": status, "reason": reason, "timestamp": timestamp})
+    return _event(b"status", StatusChange(status, reason, timestamp))
 
 
 def gap(first: int, last: int) -> bytes:
     """A `gap` event: prices with first ≤ id ≤ last can't be replayed."""
-    return _event(b"gap", {"from": first, "to": last})
+    return _event(b"gap", Gap(first, last))
 
 
 def heartbeat(timestamp: int) -> bytes:
     """A `heartbeat` event: a named event, since EventSource shows a page no comments."""
-    return _event(b"heartbeat", {"timestamp": timestamp})
+    return _event(b"heartbeat", Heartbeat(timestamp))
 
 
 def retry(milliseconds: int) -> bytes:
@@ -88,7 +109,7 @@ def unchunk(frames: bytes) -> Iterator[bytes]:
         at = end + 2
 
 
-def _event(name: bytes, data: dict[str, object]) -> bytes:
+def _event(name: bytes, data: msgspec.Struct) -> bytes:
     # JSON has no raw line breaks, so one data line always does.
     return _chunk(b"event: %b\ndata: %b\n\n" % (name, _json.encode(data)))
 

@@ -19,7 +19,7 @@ from btc_price_tracker.web.compression import Compression
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.digits import DIGITS
 from btc_price_tracker.web.metrics import Metrics
-from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS, Api
+from btc_price_tracker.web.openapi import BAD_PARAMETER, PRICES, STATE, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.request_id import BLANKS, RequestId
@@ -111,7 +111,7 @@ class StreamFirst:
 def _add_routes(app: FastAPI, parts: Parts) -> None:
     hub = parts.streams.hub
 
-    @get(app, "/prices/latest", responses={503: {"description": "There is no price yet."}})
+    @get(app, "/prices/latest", tags=[PRICES], responses={503: {"description": "There is no price yet."}})
     async def latest() -> Response:
         """The newest price; `stale` with its age where nothing fresh has come since."""
         if hub.latest is None:
@@ -126,6 +126,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     @get(
         app,
         "/prices/{id}",
+        tags=[PRICES],
         responses={400: BAD_PARAMETER, 404: {"description": "There is no such price."}, 503: STORE_FAILS},
     )
     async def price(
@@ -140,7 +141,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             raise Problem(404, f"There is no price with the id {tick_id}.")
         return reply(Provenance.of(tick), cache="public, max-age=86400, immutable")
 
-    @get(app, "/sources")
+    @get(app, "/sources", tags=[STATE])
     async def sources() -> Response:
         """How every source is doing: its price, age, deviation and state, and why; and whether prices are kept."""
         return reply(
@@ -156,12 +157,12 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             )
         )
 
-    @get(app, "/healthz")
+    @get(app, "/healthz", tags=[STATE])
     async def healthz() -> Response:
         """The process lives."""
         return reply(Liveness(alive=True, version=__version__))
 
-    @get(app, "/readyz", responses={503: {"description": "Not ready, and why."}})
+    @get(app, "/readyz", tags=[STATE], responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:
         """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
         view = readiness(hub, parts.outbox, parts.clock.now(), parts.interval)

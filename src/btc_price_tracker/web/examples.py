@@ -32,7 +32,7 @@ _SOURCES = decode(
     "store":{"fault":null,"waiting":0,"lost":0},
     "sources":[
       {"name":"coinbase","kind":"exchange","state":"ok","price":69420.2500,"last":69420.26,"bid":69420.24,
-       "ask":69420.26,"time":1763999999600,"age":0.523,"deviation_bp":0.0,"latency_ms":83.4,"used":true,
+       "ask":69420.26,"time_ms":1763999999600,"age":0.523,"deviation_bp":0.0,"latency_ms":83.4,"used":true,
        "reason":null,"next_try_s":0.0,"error":null}
     ]}""",
     type=SourcesView,

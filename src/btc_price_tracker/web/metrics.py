@@ -24,6 +24,7 @@ from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web.accept import accepted
 from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.openapi import STATE
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get
 from btc_price_tracker.web.views import STATES, latest_view, source_views
@@ -115,17 +116,22 @@ class Metrics(Collector):
         yield Counter("btc_store_lost", "Prices that overflowed while the store failed.", outbox.lost)
 
 
-def install(app: FastAPI, metrics: Metrics, token: str | None) -> None:
+def install(app: FastAPI, numbers: Metrics, token: str | None) -> None:
     """Serve `/metrics`; with a token, only to who bears it."""
 
-    @get(app, "/metrics", responses={401: {"description": "`METRICS_TOKEN` is set, and you don't bear it."}})
-    async def numbers(request: Request) -> Response:
+    @get(
+        app,
+        "/metrics",
+        tags=[STATE],
+        responses={401: {"description": "`METRICS_TOKEN` is set, and you don't bear it."}},
+    )
+    async def metrics(request: Request) -> Response:
         """What Prometheus wants to know, in its text format."""
         if token is not None and not _bears(request, token):
             raise Problem(
                 401, "/metrics wants METRICS_TOKEN as a bearer token.", {"WWW-Authenticate": "Bearer"}
             )
-        content, content_type = metrics.render(request.headers.get("accept", ""))
+        content, content_type = numbers.render(request.headers.get("accept", ""))
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=content_type)
 
 

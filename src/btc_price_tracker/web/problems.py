@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from btc_price_tracker.store import StoreError
+from btc_price_tracker.validation import complaint
 
 
 class ProblemDetails(msgspec.Struct):
@@ -73,7 +74,7 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
 
 async def _on_invalid(_: Request, error: RequestValidationError) -> Response:
     faults = [
-        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors()
+        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {complaint(fault)}" for fault in error.errors()
     ]
     return ProblemResponse(400, "; ".join(faults))
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Self
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
+from msgspec.structs import asdict
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
@@ -39,17 +40,34 @@ class PriceView(Struct):
         )
 
 
-class Provenance(PriceView):
-    """A price with all that it was computed from; `price.recompute` does it again."""
+class QuoteView(Judged, frozen=True):
+    """A source's part in a price; `price` ± `confidence` is its vote in US dollars.
 
-    quotes: tuple[Judged, ...] = ()
+    Milliseconds are named so everywhere in the API: an `age` is in seconds.
+    """
+
+    time: int | None = field(default=None, name="time_ms")
+    age: int | None = field(default=None, name="age_ms")
+    interval: Decimal | None = field(default=None, name="confidence")
+
+
+class Provenance(PriceView):
+    """A price with all that it was computed from."""
+
+    quotes: tuple[QuoteView, ...] = ()
 
     @classmethod
     def of(cls, tick: Tick) -> Self:
         """Everything about a tick."""
         view = super().of(tick)
-        view.quotes = tick.quotes
+        view.quotes = tuple(QuoteView(**asdict(quote)) for quote in tick.quotes)
         return view
+
+    def tick(self) -> Tick:
+        """The tick that this shows, for `price.recompute` to compute again."""
+        return Tick(
+            self.id, self.price, self.status, self.sources, self.spread, self.age, self.method, self.quotes
+        )
 
 
 class CandleView(Struct):
@@ -80,8 +98,8 @@ class SourceView(Struct):
     last: Decimal | None
     bid: Decimal | None
     ask: Decimal | None
-    time: int | None
-    age: float | None
+    time_ms: int | None  # its own
+    age: float | None  # seconds
     deviation_bp: float | None
     latency_ms: float | None
     used: bool
@@ -170,7 +188,7 @@ def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None,
         last=quote.last if quote else None,
         bid=quote.bid if quote else None,
         ask=quote.ask if quote else None,
-        time=quote.time if quote else None,
+        time_ms=quote.time if quote else None,
         age=age(quote.time, state.heard, now) / 1000 if quote else None,
         deviation_bp=_deviation(price, latest),
         latency_ms=state.latency and round(state.latency, 1),
