@@ -2,6 +2,7 @@
 
 import re
 import resource
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
@@ -11,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from yarl import URL
 
+from btc_price_tracker import secret_files
 from btc_price_tracker.masking import masked
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import StoreError, scheme_of
@@ -122,13 +124,25 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Duration = Annotated[int, BeforeValidator(_duration)]
 
 
-class Settings(BaseSettings):
-    """The settings of `serve`, validated together; frozen once made."""
+class Address(BaseSettings):
+    """Where the server listens."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     host: Annotated[str, AfterValidator(_address)] = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8082, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+
+    def url(self) -> str:
+        """Where clients on this machine find the server. Raises SettingsError where that is not known."""
+        if self.port == 0:
+            raise SettingsError("  PORT: with 0 the server picks a free port; give its URL")
+        name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound
+        return f"http://[{name}]:{self.port}" if ":" in name else f"http://{name}:{self.port}"
+
+
+class Settings(Address):
+    """The settings of `serve`, validated together; frozen once made."""
+
     sources: Annotated[Names, AfterValidator(_known_sources)] = Field(
         ("coingecko", "coinbase", "kraken", "bitstamp", "gemini"),
         description="which sources to ask, in order of preference",
@@ -163,7 +177,7 @@ class Settings(BaseSettings):
     )
     retention: Duration = Field(
         default_factory=lambda: 90 * 86400,
-        description="how long the store keeps prices, like 12h; 0 for ever (default: 90d)",
+        description="how long the store keeps prices, like 12h; 0 for ever",
     )
     heartbeat: float = Field(
         15, ge=1, le=86_400, allow_inf_nan=False, description="seconds of silence before a heartbeat"
@@ -195,14 +209,45 @@ def _is_secret(annotation: Any) -> bool:
 SECRETS = tuple(name for name, field in Settings.model_fields.items() if _is_secret(field.annotation))
 
 
-def load(flags: dict[str, str]) -> Settings:
-    """The settings from the environment and, over it, from flags (by field name).
+# What may be read from a file: STORE_URL often has a password in it.
+FROM_FILES = (*SECRETS, "store_url")
+
+
+def setting_text(name: str, value: object) -> str:
+    """A setting as one would write it, without the secrets in it."""
+    if name.endswith("_url"):
+        return masked(str(value))
+    if name == "retention" and isinstance(value, int):
+        return duration_text(value)
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def load(flags: Mapping[str, str | None]) -> Settings:
+    """The settings from the environment and, over it, from flags (by field name; None: as if it were not set).
 
     Raises SettingsError that names every fault at once.
     """
-    values: dict[str, Any] = {**flags}  # texts, as the environment has them: pydantic converts
+    read, faults = secret_files.read(name for name in FROM_FILES if name not in flags)
+    values: dict[str, Any] = {**read, **flags}  # texts, as the environment has them: pydantic converts
     try:
-        return Settings(**values)
+        settings = Settings(**values)
+    except ValidationError as error:
+        faults += [_fault(fault) for fault in error.errors()]
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def load_address(flags: Mapping[str, str]) -> Address:
+    """Where the server listens, by HOST and PORT alone, from the environment and, over it, from flags.
+
+    Raises SettingsError.
+    """
+    values: dict[str, Any] = {**flags}
+    try:
+        return Address(**values)
     except ValidationError as error:
         raise SettingsError("\n".join(_fault(fault) for fault in error.errors())) from None
 

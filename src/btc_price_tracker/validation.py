@@ -1,4 +1,4 @@
-"""What is wrong with a value that a user gave, in our words instead of pydantic's. Pure."""
+"""What is wrong with what a user gave, in plain words instead of pydantic's or the system's. Pure."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -31,6 +31,12 @@ def complaint(fault: Mapping[str, Any]) -> str:
     if fault["type"] == "missing":
         return remedy(fault)
     return f"{remedy(fault)}, not {_shortened(repr(fault['input']))}"
+
+
+def system_words(error: OSError) -> str:
+    """What the system says of a fault: without its number, and without the file, which the caller names."""
+    said = error.strerror or str(error)
+    return said[:1].lower() + said[1:] if error.errno is not None else said
 
 
 def _shortened(text: str) -> str:
