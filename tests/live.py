@@ -81,7 +81,7 @@ async def live(clock: Clock | None = None, *, detach: bool = True, **settings: A
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event of a stream; `retry` is set on a block that only says how long to wait."""
+    """One block of a stream; `retry` is set where it says how long to wait, `data` is None where it says no more."""
 
     name: str = "message"
     data: Any = None
@@ -91,7 +91,7 @@ class Event:
     @property
     def price(self) -> int | None:
         """The id, if this is a price."""
-        return self.id if self.name == "message" and self.retry is None else None
+        return self.id if self.name == "message" else None
 
 
 @dataclass(slots=True)

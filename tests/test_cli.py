@@ -25,12 +25,6 @@ def test_the_commands_work_without_docstrings(words: list[str]) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
-def test_every_setting_is_a_flag() -> None:
-    result = run("serve", "--help")
-    for flag in ("--port", "--store-url", "--kraken-url", "--blockchain-info-url", "--coingecko-api-key"):
-        assert flag in result.stdout
-
-
 def test_all_faults_of_the_settings_come_at_once() -> None:
     result = run(
         "serve", "--sources", "mtgox", PORT="99999", INTERVAL="0", STORE_URL="redis://x", RETENTION="1y"
@@ -72,9 +66,10 @@ def test_origins_are_compared_as_browsers_write_them() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "usage"),
-        (["serve", "--nonsense"], "usage"),
-        (["dance"], "usage"),
+        ([], "begin with a command"),
+        (["--port", "9000", "serve"], "begin with a command"),
+        (["dance"], "there is no command 'dance'; give one of serve, "),
+        (["exprot"], "there is no command 'exprot'; did you mean export?"),
         (["demo", "--speed", "0"], "give a number above 0"),
         (["demo", "--speed", "abc"], "give a number above 0"),
     ],
@@ -82,7 +77,34 @@ def test_origins_are_compared_as_browsers_write_them() -> None:
 def test_a_wrong_call_is_exit_2(words: list[str], said: str) -> None:
     result = run(*words)
     assert result.returncode == 2
+    assert result.stderr.startswith("usage: ")
     assert said in result.stderr
+
+
+def test_a_secret_is_refused_as_a_flag_and_never_shown() -> None:
+    for words in (
+        ["serve", "--metrics-token", "hunter2"],
+        ["serve", "--metric-token=hunter2"],
+        ["--metrics-token", "hunter2", "serve"],
+    ):
+        result = run(*words, PORT="x")
+        assert result.returncode == 2
+        assert "hunter2" not in result.stdout + result.stderr
+
+
+def test_a_secret_may_come_from_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("geheim\n")
+    result = run("check", METRICS_TOKEN_FILE=str(tmp_path / "token"), STORE_URL="memory://")
+    assert "METRICS_TOKEN=***" in result.stdout
+    assert "geheim" not in result.stdout + result.stderr
+
+
+def test_a_file_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    for words in (["import", f"{tmp_path}/none.csv"], ["export", f"{tmp_path}/none/x.csv"]):
+        result = run(*words, STORE_URL="memory://")
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"btc-price-tracker: {tmp_path}/none")
+        assert result.stderr.endswith(": no such file or directory\n")
 
 
 def test_a_flag_wins_over_the_environment(tmp_path: Path) -> None:

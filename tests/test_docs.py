@@ -37,6 +37,7 @@ def test_the_readme_shows_every_command_and_no_other() -> None:
 
 def test_no_file_names_a_registry() -> None:
     locks = [*ROOT.glob("requirements/*.txt"), *ROOT.glob("tests/**/package-lock.json")]
+    locks += [*ROOT.glob("tests/**/go.mod"), *ROOT.glob("tests/**/go.sum")]
     assert locks
     for lock in locks:
         assert "://" not in lock.read_text(), lock.name

@@ -8,9 +8,10 @@ import pytest
 import btc_price_tracker
 
 ROOT = Path(btc_price_tracker.__file__).parent
-BELOW = {"", "clock", "outgoing"}  # the version, time as an argument, the way out
+BELOW = {"", "clock", "outgoing", "validation"}  # the version, time as an argument, the way out, wrong values
 ALLOWED = {
     "clock": set[str](),
+    "validation": set[str](),
     "masking": set[str](),
     "outgoing": set[str](),
     "price": set[str](),
@@ -19,21 +20,25 @@ ALLOWED = {
     "store": {"price"},
     "broker": {"price"},
     "fanout": {"price"},
-    "settings": {"masking", "sources", "store"},
+    "secret_files": set[str](),
+    "settings": {"masking", "secret_files", "sources", "store"},
     "pipeline": {"price", "sources", "store", "broker", "fanout"},
     "recall": {"price", "store", "fanout"},
     "web": {"price", "sources", "store", "fanout", "telemetry"},
     "playback": {"price"},
     "app": {"price", "sources", "store", "broker", "fanout", "web", "settings", "pipeline", "recall"},
-    "demo": {"app", "playback", "settings"},
-    "report": {"app", "masking", "price", "settings", "web"},
-    "rows": set[str](),
-    "past": {"masking", "rows"},
+    "demo": {"app", "flags", "playback", "settings", "sources"},
+    "report": {"app", "price", "settings", "web"},
+    "plot": set[str](),
+    "rows": {"plot"},
+    "past": {"masking", "rows", "settings"},
     "replacement": set[str](),
     "transfer": {"price", "store"},
-    "flags": {"past", "price", "settings"},
+    "parser": set[str](),
+    "flags": {"parser", "past", "price", "settings", "sources"},
     "cli": {
         "flags",
+        "parser",
         "past",
         "replacement",
         "rows",

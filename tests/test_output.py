@@ -109,7 +109,7 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 def test_an_output_that_is_full_is_said_in_words(store: str, command: str) -> None:
     result = shell(f"$TRACKER {command} > /dev/full", STORE_URL=store)
     assert result.returncode == 1
-    assert result.stderr.endswith("btc-price-tracker: [Errno 28] No space left on device\n")
+    assert result.stderr.endswith("btc-price-tracker: no space left on device\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from btc_price_tracker import past
-from btc_price_tracker.past import HistoryError, fetch
+from btc_price_tracker.past import HistoryError, fetch, moment, server_url
 from btc_price_tracker.rows import Row, write
+from btc_price_tracker.settings import SettingsError
 from command import run
 
 CANDLE = b'[{"timestamp":1764000000,"open":1.10,"high":2,"low":1,"close":2,"count":3,"final":false}]'
@@ -134,6 +136,17 @@ def test_links_that_lead_in_a_circle_end(server: Server) -> None:
     assert server.targets == ["/prices?limit=10000", "/prices?since=1"]
 
 
+@pytest.mark.parametrize(
+    "link", ["?since=1", "/prices?since=1", "prices?since=1", "http://elsewhere.invalid/prices?since=1"]
+)
+@pytest.mark.parametrize("base", ["", "/prefix"])
+def test_a_link_is_followed_at_the_address_that_was_given(link: str, base: str) -> None:
+    with serving(Hasty) as server:
+        server.link = f'<{link}>; rel="next"'
+        assert pages(f"http://{server.name}{base}") == [[], []]
+    assert server.targets == [f"{base}/prices?limit=10000", f"{base}/prices?since=1"]
+
+
 def test_a_connection_that_ends_between_two_answers_is_not_the_end_of_history() -> None:
     with serving(Hasty) as server:
         server.link = '</prices?since=1>; rel="next"'
@@ -180,6 +193,72 @@ def test_csv_has_the_columns_of_its_header_whatever_is_in_them(server: Server) -
     written = io.StringIO()
     asyncio.run(write(fetch(f"http://{server.name}", {}), "csv", written))
     assert written.getvalue() == 'timestamp,status\n1,"a, ""b"""\n2,\n'
+
+
+NOW = 1_764_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1764000000", NOW),
+        ("-30s", NOW - 30),
+        ("-90m", NOW - 5400),
+        ("-1h", NOW - 3600),
+        ("-7d", NOW - 7 * 86400),
+        ("2025-11-24T16:00", NOW),
+        ("2025-11-24T17:00+01:00", NOW),
+        ("2025-11-24", NOW - 16 * 3600),
+    ],
+)
+def test_a_moment_is_a_time_or_how_long_ago(text: str, seconds: int) -> None:
+    assert moment(text, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "-1", "-h", "1h", "-1y", "-99999999d", "yesterday", "1969-12-31", "-1.5h"]
+)
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        moment(text, NOW)
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment", "url"),
+    [
+        ({}, {}, "http://127.0.0.1:8082"),
+        ({}, {"HOST": "0.0.0.0", "PORT": "9000"}, "http://127.0.0.1:9000"),
+        ({}, {"HOST": "::"}, "http://[::1]:8082"),
+        ({}, {"HOST": "2001:db8::1"}, "http://[2001:db8::1]:8082"),
+        ({"port": "9001"}, {"HOST": "example.com", "PORT": "9000"}, "http://example.com:9001"),
+        ({"url": "http://h"}, {"PORT": "x"}, "http://h"),
+        ({"url_flag": "http://h"}, {"PORT": "0"}, "http://h"),
+    ],
+)
+def test_the_server_is_where_host_and_port_say_unless_a_url_is_given(
+    flags: dict[str, str], environment: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HOST", "PORT"):
+        monkeypatch.setenv(name, environment.get(name, ""))
+    monkeypatch.setenv("RETENTION", "no business of a client's")
+    assert server_url(flags) == url
+
+
+def test_a_server_that_cannot_be_known_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(HistoryError, match="given twice"):
+        server_url({"url": "http://h", "url_flag": "http://h"})
+    for port, words in (("0", "give its URL"), ("x", "give a whole number, not 'x'")):
+        monkeypatch.setenv("PORT", port)
+        with pytest.raises(SettingsError, match=words):
+            server_url({})
+
+
+def test_history_takes_a_time_ago_and_asks_where_the_server_listens(server: Server) -> None:
+    result = run("history", "--since", "-1h", "--until=-30m", "--plot", PORT=str(server.server_port))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "no prices\n", "")
+    (target,) = server.targets
+    query = parse_qs(urlsplit(target).query)
+    assert int(query["until"][0]) - int(query["since"][0]) == 1800
 
 
 @pytest.mark.parametrize("url", ["notaurl", "localhost:8082", "ftp://localhost", "http://localhost:port"])

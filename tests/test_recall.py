@@ -105,5 +105,5 @@ async def test_the_loop_takes_turns_meanwhile() -> None:
 
 def test_the_ring_may_hold_a_million() -> None:
     assert load({"store_size": "1000000"}).store_size == 1_000_000
-    with pytest.raises(SettingsError, match="less than or equal to 1000000"):
+    with pytest.raises(SettingsError, match="give 1000000 or less"):
         load({"store_size": "1000001"})

@@ -7,12 +7,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from btc_price_tracker import __version__
-from btc_price_tracker.flags import DEMO, add_flags
+from btc_price_tracker.flags import add_flags
+from btc_price_tracker.parser import Parser, choose
+from btc_price_tracker.validation import system_words
 
 if TYPE_CHECKING:
     from btc_price_tracker.settings import Settings
@@ -63,19 +65,24 @@ def _flush() -> None:
 
 
 def _parse_and_run(words: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
+    program = argparse.ArgumentParser(
         PROGRAM, description="A Bitcoin price you can trust, from your own machine."
     )
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
-    commands = parser.add_subparsers(metavar="command", required=True)
+    program.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    subparsers = program.add_subparsers(metavar="command", required=True, parser_class=Parser)
+    parsers = {}
     for name, command in _COMMANDS.items():
         summary = (command.__doc__ or "").partition("\n")[0]  # `python -OO` leaves none
-        subparser = commands.add_parser(name, help=summary, description=summary)
-        subparser.set_defaults(command=command)
-        if name in words:  # else nobody looks at its flags, and the settings take their time to import
-            add_flags(subparser, name)
-    parsed = vars(parser.parse_args(words))
-    return _run(parsed.pop("command"), {name: value for name, value in parsed.items() if value is not None})
+        parsers[name] = subparsers.add_parser(
+            name,
+            help=summary,
+            description=summary,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+    name = choose(program, words, _COMMANDS)
+    add_flags(parsers[name], name)  # of no other: the settings take their time to import
+    return _run(_COMMANDS[name], parsers[name].parse(words[1:]))
 
 
 def _serve(flags: dict[str, str]) -> int:
@@ -87,13 +94,11 @@ def _serve(flags: dict[str, str]) -> int:
 
 def _demo(flags: dict[str, str]) -> int:
     """The same server against recorded real exchanges, for a machine without internet."""
-    from btc_price_tracker.demo import run
+    from btc_price_tracker.demo import own_settings, run
 
     speed = float(flags.pop("speed"))
-    defaults = {
-        name: value for name, value in DEMO.items() if name != "interval" or not os.environ.get("INTERVAL")
-    }
-    return _until_stopped({**defaults, **flags}, lambda settings: run(settings, speed))
+    settings, ignored = own_settings(flags, os.environ)
+    return _until_stopped(settings, lambda settings: run(settings, speed, ignored))
 
 
 def _sources(flags: dict[str, str]) -> int:
@@ -115,11 +120,13 @@ def _check(flags: dict[str, str]) -> int:
 
 def _history(flags: dict[str, str]) -> int:
     """Prices or candles of a running server, to the terminal or a file."""
-    from btc_price_tracker.past import fetch
+    from btc_price_tracker.past import fetch, server_url
     from btc_price_tracker.rows import write
 
-    url, form = flags.pop("url"), flags.pop("format")
-    asyncio.run(write(fetch(url, flags), form, sys.stdout))
+    form = flags.pop("format")
+    url = server_url(flags)
+    query = {name: value for name, value in flags.items() if name in ("since", "until", "interval")}
+    asyncio.run(write(fetch(url, query), form, sys.stdout))
     return 0
 
 
@@ -178,9 +185,16 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
         raise
     except (SettingsError, UnusableUrl) as error:
         return _complain(f"these settings can't be used:\n{error}", 2)
-    except (StoreError, TransferError, HistoryError, OSError) as error:
+    except (StoreError, TransferError, HistoryError) as error:
         return _complain(str(error), 1)
+    except OSError as error:
+        return _complain(_words(error), 1)
     return code
+
+
+def _words(error: OSError) -> str:
+    file = f"{error.filename}: " if error.filename is not None else ""
+    return f"{file}{system_words(error)}"
 
 
 def _complain(words: str, code: int) -> int:
@@ -198,7 +212,7 @@ async def _with_store(flags: dict[str, str], action: "Callable[[Store], Awaitabl
         return await action(store)
 
 
-def _load(flags: dict[str, str]) -> "Settings":
+def _load(flags: Mapping[str, str | None]) -> "Settings":
     """The settings, and logging on stderr as they say."""
     from btc_price_tracker.settings import load
     from btc_price_tracker.telemetry import logs
@@ -208,7 +222,9 @@ def _load(flags: dict[str, str]) -> "Settings":
     return settings
 
 
-def _until_stopped(flags: dict[str, str], service: "Callable[[Settings], Coroutine[Any, Any, None]]") -> int:
+def _until_stopped(
+    flags: Mapping[str, str | None], service: "Callable[[Settings], Coroutine[Any, Any, None]]"
+) -> int:
     import structlog
     import uvloop
 

@@ -1,6 +1,7 @@
 """`history`: a server's prices or candles, fetched over HTTP."""
 
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,10 +16,14 @@ from btc_price_tracker.outgoing.body import TooLarge, whole
 from btc_price_tracker.outgoing.client import Client, ConnectionEnded
 from btc_price_tracker.outgoing.words import in_words
 from btc_price_tracker.rows import Row
+from btc_price_tracker.settings import load_address
 
 PATIENCE = 30.0  # seconds for a connection, and for each piece of an answer
 LIMIT = 10_000  # rows to an answer, the most a server gives
 MAX_BYTES = 2**24  # of an answer: ours have some 150 a row
+
+_AGO = re.compile(r"-([0-9]{1,9})([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _GARBLED = (msgspec.MsgspecError, RecursionError)  # the latter where it is nested without end
 _decoder = msgspec.json.Decoder(list[Row], float_hook=Decimal)  # cents stay exact
@@ -48,12 +53,33 @@ class HistoryError(Exception):
     """What the server said instead of prices."""
 
 
-def moment(text: str) -> int:
-    """Seconds since the epoch, given as such or in ISO 8601 (UTC unless it says otherwise). Raises ValueError."""
-    if text.isdecimal():
-        return int(text)
-    parsed = datetime.fromisoformat(text)
-    return int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+def moment(text: str, now: int) -> int:
+    """Seconds since the epoch, given as such, in ISO 8601 (UTC unless it says otherwise), or as -1h: before `now`.
+
+    Raises ValueError and OverflowError.
+    """
+    if ago := _AGO.fullmatch(text):
+        seconds = now - int(ago[1]) * _UNITS[ago[2]]
+    elif text.isdecimal():
+        seconds = int(text)
+    else:
+        parsed = datetime.fromisoformat(text)
+        seconds = int((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+    if seconds < 0:
+        raise ValueError("it is before 1970")
+    return seconds
+
+
+def server_url(flags: Mapping[str, str]) -> str:
+    """The URL of the server: as given, else where HOST and PORT say that it listens, by flag or environment.
+
+    Raises HistoryError where two are given, and SettingsError.
+    """
+    urls = [flags[name] for name in ("url", "url_flag") if name in flags]
+    if len(urls) > 1:
+        raise HistoryError("the URL of the server is given twice; leave one out")
+    address = {name: flags[name] for name in ("host", "port") if name in flags}
+    return urls[0] if urls else load_address(address).url()
 
 
 async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:

@@ -8,9 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from btc_price_tracker import app
-from btc_price_tracker.masking import masked
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.settings import Settings, duration_text
+from btc_price_tracker.settings import Settings, setting_text
 from btc_price_tracker.web.views import SourceView
 
 WIDE = 10_000  # characters
@@ -39,7 +38,7 @@ async def print_check(settings: Settings) -> int:
     console = _console()
     for name, value in settings.model_dump().items():
         if value is not None and not (name.endswith("_url") and value == Settings.model_fields[name].default):
-            console.print(f"{name.upper()}={_shown(name, value)}", markup=False, soft_wrap=True)
+            console.print(f"{name.upper()}={setting_text(name, value)}", markup=False, soft_wrap=True)
     held = f"prices from {_moment(span.first)} to {_moment(span.last)}" if span.first else "no prices yet"
     console.print(f"\nThe settings are good; the store opens and holds {held}.", soft_wrap=True)
     return 0
@@ -71,17 +70,6 @@ def _is_quorum(status: Status, settings: Settings) -> bool:
     """Two exchanges that agree; one answer will do where one source, or the first that answers, was asked for."""
     one_will_do = settings.policy == "fallback" or len(settings.sources) == 1
     return status in (Status.OK, Status.DEGRADED) or (one_will_do and status is Status.SINGLE_SOURCE)
-
-
-def _shown(name: str, value: object) -> str:
-    """A setting as it may be printed: no key, no password."""
-    if name.endswith("_url"):
-        return masked(str(value))
-    if name == "retention" and isinstance(value, int):
-        return duration_text(value)
-    if isinstance(value, tuple):
-        return ",".join(value)
-    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _moment(tick_id: int) -> str:

@@ -1,4 +1,4 @@
-"""Prices or candles as a table, as CSV or as JSON."""
+"""Prices or candles as a table, as a chart, as CSV or as JSON."""
 
 import csv
 from collections.abc import AsyncIterator
@@ -8,14 +8,27 @@ from typing import Any, TextIO
 
 import msgspec
 
+from btc_price_tracker.plot import plot
+
 Row = dict[str, Any]
+
+_UNITS = {"age": "s", "quote_age": "ms"} | dict.fromkeys(
+    ("price", "spread", "open", "high", "low", "close"), "USD"
+)
+_UNSHOWN = (
+    "id",
+    "timestamp",
+    "pair",
+    "method",
+)  # in a table: the same in every row, or there in another form
+_TIME = "time (UTC)         "  # as wide as a time
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 async def write(pages: AsyncIterator[list[Row]], form: str, to: TextIO) -> None:
-    """Write rows as a `table`, as `csv` with a header, or as one `json` array."""
-    writers = {"table": _write_table, "csv": _write_csv, "json": _write_json}
+    """Write rows as a `table`, as `csv` with a header, as one `json` array, or `plot` them."""
+    writers = {"table": _write_table, "csv": _write_csv, "json": _write_json, "plot": plot}
     await writers[form](pages, to)
 
 
@@ -44,13 +57,32 @@ def _cell(value: object) -> object:
 
 
 async def _write_table(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
+    """The moment, then the columns of the first row, each as wide as its title."""
+    titles: dict[str, str] = {}
     async for page in pages:
-        to.writelines(map(_table_line, page))
+        if page and not titles:
+            titles = {name: _title(name, value) for name, value in page[0].items() if name not in _UNSHOWN}
+            to.write(f"{_TIME}  {'  '.join(titles.values())}\n")
+        to.writelines(_line(row, titles) for row in page)
+    if not titles:
+        to.write("no prices\n")
 
 
-def _table_line(row: Row) -> str:
-    """The moment, the amounts in columns, then the rest."""
+def _title(name: str, value: object) -> str:
+    """The name of a column with its unit, as wide as its cells."""
+    plain = name.removesuffix("_ms")
+    unit = "ms" if plain != name else _UNITS.get(name)
+    title = f"{plain} ({unit})" if unit else plain
+    return f"{title:>12}" if isinstance(value, Decimal) else f"{title:>6}"
+
+
+def _line(row: Row, titles: dict[str, str]) -> str:
     time = datetime.fromtimestamp(row["timestamp"], UTC).isoformat(sep=" ")[:19]
-    shown = [value for name, value in row.items() if name not in ("id", "timestamp", "method")]
-    cells = [f"{value:>12,}" if isinstance(value, Decimal) else f"{value!s:>6}" for value in shown]
+    cells = [f"{_shown(row.get(name)):>{len(title)}}" for name, title in titles.items()]
     return f"{time}  {'  '.join(cells)}\n"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:,}"
+    return "–" if value is None else str(_cell(value))

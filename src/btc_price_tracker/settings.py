@@ -2,8 +2,9 @@
 
 import re
 import resource
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from platformdirs import user_state_path
@@ -11,9 +12,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from yarl import URL
 
+from btc_price_tracker import secret_files
 from btc_price_tracker.masking import masked
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import StoreError, scheme_of
+from btc_price_tracker.validation import complaint, remedy
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RESERVED_FILES = 512  # for the store, the sources, plain requests
@@ -121,13 +124,25 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_names)]
 Duration = Annotated[int, BeforeValidator(_duration)]
 
 
-class Settings(BaseSettings):
-    """The settings of `serve`, validated together; frozen once made."""
+class Address(BaseSettings):
+    """Where the server listens."""
 
     model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     host: Annotated[str, AfterValidator(_address)] = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8082, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+
+    def url(self) -> str:
+        """Where clients on this machine find the server. Raises SettingsError where that is not known."""
+        if self.port == 0:
+            raise SettingsError("  PORT: with 0 the server picks a free port; give its URL")
+        name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound
+        return f"http://[{name}]:{self.port}" if ":" in name else f"http://{name}:{self.port}"
+
+
+class Settings(Address):
+    """The settings of `serve`, validated together; frozen once made."""
+
     sources: Annotated[Names, AfterValidator(_known_sources)] = Field(
         ("coingecko", "coinbase", "kraken", "bitstamp", "gemini"),
         description="which sources to ask, in order of preference",
@@ -162,7 +177,7 @@ class Settings(BaseSettings):
     )
     retention: Duration = Field(
         default_factory=lambda: 90 * 86400,
-        description="how long the store keeps prices, like 12h; 0 for ever (default: 90d)",
+        description="how long the store keeps prices, like 12h; 0 for ever",
     )
     heartbeat: float = Field(
         15, ge=1, le=86_400, allow_inf_nan=False, description="seconds of silence before a heartbeat"
@@ -186,21 +201,60 @@ class Settings(BaseSettings):
         return str(getattr(self, f"{source}_url"))
 
 
-def load(flags: dict[str, str]) -> Settings:
-    """The settings from the environment and, over it, from flags (by field name).
+def _is_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
+
+
+# Never shown, and never flags, which every user of the machine can see.
+SECRETS = tuple(name for name, field in Settings.model_fields.items() if _is_secret(field.annotation))
+
+
+# What may be read from a file: STORE_URL often has a password in it.
+FROM_FILES = (*SECRETS, "store_url")
+
+
+def setting_text(name: str, value: object) -> str:
+    """A setting as one would write it, without the secrets in it."""
+    if name.endswith("_url"):
+        return masked(str(value))
+    if name == "retention" and isinstance(value, int):
+        return duration_text(value)
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def load(flags: Mapping[str, str | None]) -> Settings:
+    """The settings from the environment and, over it, from flags (by field name; None: as if it were not set).
 
     Raises SettingsError that names every fault at once.
     """
-    values: dict[str, Any] = {**flags}  # texts, as the environment has them: pydantic converts
+    read, faults = secret_files.read(name for name in FROM_FILES if name not in flags)
+    values: dict[str, Any] = {**read, **flags}  # texts, as the environment has them: pydantic converts
     try:
-        return Settings(**values)
+        settings = Settings(**values)
+    except ValidationError as error:
+        faults += [_fault(fault) for fault in error.errors()]
+    if faults:
+        raise SettingsError("\n".join(faults))
+    return settings
+
+
+def load_address(flags: Mapping[str, str]) -> Address:
+    """Where the server listens, by HOST and PORT alone, from the environment and, over it, from flags.
+
+    Raises SettingsError.
+    """
+    values: dict[str, Any] = {**flags}
+    try:
+        return Address(**values)
     except ValidationError as error:
         raise SettingsError("\n".join(_fault(fault) for fault in error.errors())) from None
 
 
 def _fault(fault: Any) -> str:
     name = str(fault["loc"][0])
-    words = fault["msg"].removeprefix("Value error, ")
+    if name in SECRETS:
+        return f"  {name.upper()}: {remedy(fault)}"
     given = masked(fault["input"]) if name.endswith("_url") else fault["input"]
-    secret = name in ("coingecko_api_key", "metrics_token")
-    return f"  {name.upper()}: {words}{'' if secret else f', not {given!r}'}"
+    return f"  {name.upper()}: {complaint({**fault, 'input': given})}"

@@ -1,12 +1,14 @@
 """The page's own parts, each by itself: imported from the server into a blank page, with time and network in hand."""
 
+import re
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from browser.process import Server
+from btc_price_tracker.web.site import folder
 
 START = 1_700_000_000  # seconds since the epoch
 
@@ -38,9 +40,15 @@ def blank(demo: Server, chromium: Browser) -> Page:
     """A page of the server's origin without any script of its own, and with a clock that the test owns."""
     page = chromium.new_page()
     page.clock.install(time=START)
+    page.route(re.compile(r"/page/\w+\.js$"), to_folder)
     page.goto(f"{demo.url}/healthz")
     page.clock.pause_at(START + 3600)  # installed, it runs on
     return page
+
+
+def to_folder(route: Route) -> None:
+    """The folder of the page's files is named after what is in it."""
+    route.continue_(url=route.request.url.replace("/page/", f"/{folder()[0]}/"))
 
 
 def with_connection(page: Page, script: str) -> Any:

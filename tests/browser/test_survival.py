@@ -70,7 +70,7 @@ def patient(browser_context: BrowserContext) -> None:
         assert "PATIENCE = 60_000;" in text
         route.fulfill(response=response, body=text)
 
-    browser_context.route("**/page/sharing.js", lengthen)
+    browser_context.route("**/page/*/sharing.js", lengthen)
 
 
 class Streams:

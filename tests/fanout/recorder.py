@@ -8,7 +8,7 @@ from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.stream import Lag
 
-_EVENT = re.compile(rb"(?:event: (?P<name>\w+)|id: (?P<id>\d+))\ndata: (?P<data>.+)\n\n")
+_EVENT = re.compile(rb"(?:retry: \d+\n)?(?:event: (?P<name>\w+)|id: (?P<id>\d+))\ndata: (?P<data>.+)\n\n")
 
 
 class Recorder:

@@ -46,6 +46,13 @@ def test_the_other_events_have_names_of_their_own_and_no_id() -> None:
     )
 
 
+def test_retry_joins_the_block_of_the_first_event() -> None:
+    frames = sse.gap(5, 9) + sse.heartbeat(7)
+    first, *rest = sse.unchunk(sse.with_retry(2345, frames))
+    assert first == b"retry: 2345\n" + only(sse.gap(5, 9))
+    assert rest == [only(sse.heartbeat(7))]
+
+
 @given(st.text())
 def test_no_reason_breaks_out_of_its_line(reason: str) -> None:
     name, data, *rest = lines(only(sse.status(Status.OK, reason, 7)))

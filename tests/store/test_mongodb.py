@@ -327,6 +327,7 @@ async def test_no_error_of_a_url_holds_its_password(
     with pytest.raises(StoreError, match=words) as caught:
         await open_store(url, capacity=1)
     assert SECRET not in told(caught.value)
+    assert "Errno" not in str(caught.value)
 
 
 async def test_a_wrong_password_is_refused_and_not_told(

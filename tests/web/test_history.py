@@ -76,8 +76,15 @@ async def follow(client: httpx2.AsyncClient, url: str) -> list[list[dict[str, An
         answer = await client.get(next_url)
         assert answer.status_code == 200, answer.text
         pages.append(json.loads(answer.content, parse_float=Decimal))
-        next_url = answer.links["next"]["url"] if "next" in answer.links else None
+        next_url = following(answer)
     return pages
+
+
+def following(answer: httpx2.Response) -> str | None:
+    """Where an answer leads on: a reference relative to the URL that was asked for (RFC 8288, 3.1)."""
+    if "next" not in answer.links:
+        return None
+    return str(answer.url.join(answer.links["next"]["url"]))
 
 
 # Prices
@@ -154,7 +161,7 @@ async def test_pages_lead_on_to_the_end_without_gap_or_repeat(
         answer = await client.get(url)
         rows = answer.json() if form == "json" else list(csv.DictReader(answer.text.splitlines()))
         seen.append([int(row["id"]) for row in rows])
-        url = answer.links["next"]["url"] if "next" in answer.links else None
+        url = following(answer)
     assert [tick_id for page in seen for tick_id in page] == ids
     assert {len(page) for page in seen[:-1]} <= {limit}
     assert seen[-1]  # no empty page at the end
@@ -178,8 +185,37 @@ async def test_prices_that_come_while_someone_pages_are_on_the_pages_to_come(
     ids = [await server.publish() for _ in range(4)]
     first = await client.get("/prices?limit=3")
     ids += [await server.publish(), await server.publish()]
-    rest = await follow(client, first.links["next"]["url"])
+    rest = await follow(client, following(first) or "")
     assert [row["id"] for row in chain(first.json(), *rest)] == ids
+
+
+@pytest.mark.parametrize("path", ["/prices?limit=2&since=0", "/prices/candles?interval=1m&limit=1"])
+async def test_link_is_relative_and_has_nothing_of_the_callers_host(
+    server: Live, client: httpx2.AsyncClient, clock: ManualClock, path: str
+) -> None:
+    await some_prices(server, clock)
+    answer = await client.get(path, headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"})
+    assert answer.headers["link"].startswith("<?")
+    assert "evil" not in answer.headers["link"]
+    assert answer.headers["link"].endswith('>; rel="next"')
+
+
+@pytest.mark.parametrize("form", ["json", "csv"])
+async def test_last_gives_the_newest_prices_oldest_first(
+    server: Live, client: httpx2.AsyncClient, form: str
+) -> None:
+    await keep(server, [a_tick((NOW - 3 * n) * 1000) for n in range(3000)])
+
+    async def last(number: int) -> list[int]:
+        answer = await client.get(f"/prices?last={number}&format={form}")
+        assert answer.headers["cache-control"] == "no-store"
+        assert "link" not in answer.headers
+        rows = answer.json() if form == "json" else list(csv.DictReader(answer.text.splitlines()))
+        return [int(row["timestamp"]) for row in rows]
+
+    assert await last(1) == [NOW]
+    assert await last(2500) == [NOW - 3 * n for n in reversed(range(2500))]
+    assert await last(10_000) == [NOW - 3 * n for n in reversed(range(3000))]
 
 
 # Candles
@@ -319,7 +355,7 @@ BAD = [
     ("/prices?since=NaN", "since"),
     ("/prices?since=0x10", "since"),
     ("/prices?since=%00", "since"),
-    ("/prices?since=1_000", "since: Input should be a whole number, in digits only"),
+    ("/prices?since=1_000", "since: give a whole number, in digits only, not '1_000'"),
     ("/prices?since=%2B5", "since"),
     ("/prices?since=%D9%A5", "since"),  # an Arabic 5
     ("/prices?until=5.0", "until"),
@@ -335,6 +371,16 @@ BAD = [
     ("/prices?limit=10001", "limit"),
     ("/prices?limit=1000000000", "limit"),
     ("/prices?limit=all", "limit"),
+    ("/prices?last=0", "last: give 1 or more, not '0'"),
+    ("/prices?last=10001", "last: give 10000 or less, not '10001'"),
+    ("/prices?last=all", "last: give a whole number, in digits only, not 'all'"),
+    ("/prices?last=", "last"),
+    ("/prices?last=5&since=0", "last can't be combined with since"),
+    (f"/prices?last=5&until={NOW}", "last can't be combined with until"),
+    ("/prices?last=5&after=1&limit=9", "last can't be combined with after, limit"),
+    ("/prices?sinc=1", "There is no parameter 'sinc' here: did you mean 'since'?"),
+    ("/prices?LIMIT=1", "did you mean 'limit'?"),
+    ("/prices/candles?interval=1m&after=1", "There is no parameter 'after' here"),
     ("/prices?after=-1", "after"),
     (f"/prices?after={2**53}", "after"),
     ("/prices?format=xml", "format"),
@@ -397,8 +443,8 @@ async def test_injections_are_values_like_any_other_and_change_nothing(
         await check_refusal(client, f"/prices/candles?interval={quoted}", "interval")
         await check_refusal(client, f"/prices/candles?interval=1m&since={quoted}", "since")
         assert (await client.get(f"/prices/{quoted}")).status_code in (400, 404)
-    for name in ("since[$gt]", "$where", "filter", "order"):  # no parameter of ours: not looked at
-        assert [row["id"] for row in await get(client, f"/prices?{name}=0")] == ids
+    for name in ("since[$gt]", "$where", "filter", "order"):
+        await check_refusal(client, f"/prices?{name}=0", "There is no parameter")
     assert [row["id"] for row in await get(client, "/prices")] == ids
 
 

@@ -123,10 +123,46 @@ async def test_every_source_has_a_state(server: Live) -> None:
         assert told[f'btc_source_calls_total{{source="{source}"}}'] == 0
 
 
-async def test_who_asks_for_openmetrics_gets_it(server: Live) -> None:
-    response = await scrape(server, Accept="application/openmetrics-text; version=1.0.0")
-    assert response.headers["content-type"].startswith("application/openmetrics-text")
-    assert response.text.endswith("# EOF\n")
+TEXT = "text/plain; version=0.0.4"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("text/html", TEXT),
+        ("application/openmetrics-text", OPENMETRICS),
+        ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
+        ('application/openmetrics-text; version="1.0.0"', OPENMETRICS),
+        ("Application/OpenMetrics-Text;Version=1.0.0", OPENMETRICS),
+        ("application/openmetrics-text; version=0.0.1", TEXT),
+        ("application/openmetrics-text; version=2.0.0", TEXT),
+        ("application/openmetrics-text; version=x.y", TEXT),
+        ("application/openmetrics-text; version=", TEXT),
+        ('application/openmetrics-text; version="1.0.0', TEXT),
+        ("text/plain; version=1.0.0; escaping=allow-utf-8", TEXT),
+        ("text/plain; version=not.a.number", TEXT),
+        ("application/openmetrics-text;q=0", TEXT),
+        ("application/openmetrics-text;q=0.1, text/plain;q=0.9", TEXT),
+        ("text/plain;q=0.5, application/openmetrics-text;q=0.6", OPENMETRICS),
+        ("application/openmetrics-text;q=high", TEXT),
+        ("application/openmetrics-text;q=nan", TEXT),
+        (",;=,;q=;", TEXT),
+        (PROMETHEUS_3, OPENMETRICS),
+    ],
+)
+async def test_format_is_negotiated_and_never_fails(server: Live, accept: str, expected: str) -> None:
+    response = await scrape(server, Accept=accept)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith(expected)
+    assert response.text.endswith("# EOF\n") is (expected is OPENMETRICS)
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,18 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick, Update
+from btc_price_tracker.price.model import Judged, Kind, Status, Update
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.testing import ManualClock
 from btc_price_tracker.web import api
-from live import Client, Live, a_tick, live
+from btc_price_tracker.web.resume import PARAMETERS
+from btc_price_tracker.web.views import Provenance
+from live import Client, Event, Live, a_tick, live
 from schema import Schema, faults
 
 TOKEN = "geheim"
+HEADERS = ("x-request-id", "link", "retry-after", "www-authenticate")  # those that a client may act on
 QUOTES = (
     Judged("kraken", Kind.EXCHANGE, Decimal("69420.10"), price=Decimal("69420.1"), used=True),
     Judged("coinbase", Kind.EXCHANGE, reason="HTTP 503"),
@@ -62,9 +65,17 @@ class Description:
         status = "default" if answer.status_code == 500 else str(answer.status_code)
         media = answer.headers["content-type"].partition(";")[0]
         content = self.answers()[path, status, media]
+        declared = self.paths[path]["get"]["responses"][status]["headers"]
+        assert {name for name in HEADERS if name in answer.headers} <= {name.lower() for name in declared}
         if media.endswith("json"):
             self.check(json.loads(answer.content, parse_float=Decimal), content["schema"])
         self.seen.add((path, status, media))
+
+    def check_events(self, events: list[Event]) -> None:
+        kinds = self.answers()["/prices/stream", "200", "text/event-stream"]["x-events"]
+        for event in events:
+            data = json.loads(json.dumps(event.data), parse_float=Decimal)
+            self.check(data, kinds[event.name])
 
     def check(self, value: Any, schema: Schema) -> None:
         assert list(faults(value, schema, self.components)) == []
@@ -90,6 +101,7 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     for path in ("/prices/latest", "/prices", "/sources", "/healthz", "/readyz", "/metrics"):
         await ask(path, Authorization=f"Bearer {TOKEN}")
     await ask("/prices", "/prices?format=csv")
+    await ask("/prices", "/prices?limit=1")
     await ask("/prices/candles", "/prices/candles?interval=1m")
     await ask("/prices/{id}", "/prices/5")
     await ask(
@@ -106,8 +118,10 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     await ask("/prices/candles")
 
     async with await Client.get(server.port, "/prices/stream") as stream:
+        await server.announce(Status.DEGRADED, "One left.")
         assert stream.headers["content-type"].partition(";")[0] == "text/event-stream"
         description.seen.add(("/prices/stream", "200", "text/event-stream"))
+        description.check_events(await stream.events(3))
         await ask("/prices/stream")
 
     def fail(*_: object) -> None:
@@ -147,7 +161,7 @@ async def test_amounts_in_examples_have_all_the_digits_that_they_have_in_answers
 
 async def test_the_price_of_an_example_is_the_one_of_its_quotes(description: Description) -> None:
     example = description.answers()["/prices/{id}", "200", "application/json"]["example"]
-    tick = msgspec.convert(example, Tick)
+    tick = msgspec.convert(example, Provenance).tick()
     assert recompute(tick) == (tick.price, tick.spread)
 
 
@@ -190,3 +204,57 @@ async def test_the_stream_is_described_with_its_parameters_and_an_example(descri
     example = stream["responses"]["200"]["content"]["text/event-stream"]["example"]
     assert "retry: " in example
     assert "event: status" in example
+
+
+async def test_every_event_of_the_stream_is_described(description: Description) -> None:
+    events = description.answers()["/prices/stream", "200", "text/event-stream"]["x-events"]
+    assert list(events) == ["message", "status", "gap", "heartbeat"]
+    gap = Event("gap", {"from": 5, "to": 9})
+    heartbeat = Event("heartbeat", {"timestamp": 7})
+    description.check_events([gap, heartbeat])
+
+
+async def test_every_operation_has_an_id_a_tag_and_the_id_of_the_request(description: Description) -> None:
+    operations = [operations["get"] for operations in description.paths.values()]
+    assert sorted(operation["operationId"] for operation in operations) == [
+        "candles",
+        "healthz",
+        "latest",
+        "metrics",
+        "price",
+        "prices",
+        "readyz",
+        "sources",
+        "stream",
+    ]
+    assert {tuple(operation["tags"]) for operation in operations} == {("prices",), ("state",)}
+    for operation in operations:
+        assert all("X-Request-ID" in response["headers"] for response in operation["responses"].values())
+
+
+async def test_a_route_takes_the_parameters_that_are_described_and_no_other(
+    client: httpx2.AsyncClient, description: Description
+) -> None:
+    for path, operations in description.paths.items():
+        described = [
+            parameter["name"]
+            for parameter in operations["get"].get("parameters", ())
+            if parameter["in"] == "query"
+        ]
+        url = path.replace("{id}", "5")
+        for name in described:
+            answer = await client.get(url, params={name: "?"})  # which none of them may be
+            assert answer.status_code == 400
+            assert "There is no parameter" not in answer.text
+            misspelt = await client.get(url, params={name[:-1]: "1"})
+            assert misspelt.status_code == 400
+            assert f"did you mean '{name}'?" in misspelt.json()["detail"], misspelt.text
+        unknown = await client.get(url, params={"xyz": "1"})
+        assert unknown.status_code == 400
+        advice = f"give {', '.join(described)}." if described else "this takes none."
+        assert unknown.json()["detail"] == f"There is no parameter 'xyz' here: {advice}"
+
+
+async def test_the_stream_knows_the_parameters_that_are_described(description: Description) -> None:
+    described = description.paths["/prices/stream"]["get"]["parameters"]
+    assert tuple(each["name"] for each in described if each["in"] == "query") == PARAMETERS

@@ -24,9 +24,9 @@ async def server(detach: bool) -> AsyncIterator[Live]:  # noqa: FBT001 - the par
 async def test_it_begins_with_retry_status_and_the_current_price(server: Live) -> None:
     current = await server.publish("69420.10")
     async with await Client.get(server.port, "/prices/stream") as client:
-        retry, status, price = await client.events(3)
-    assert retry.retry is not None
-    assert 2000 <= retry.retry <= 5000
+        status, price = await client.events(2)
+    assert status.retry is not None
+    assert 2000 <= status.retry <= 5000
     assert status.name == "status"
     assert status.data["status"] == "ok"
     assert status.id is None
@@ -47,6 +47,35 @@ async def test_it_begins_with_retry_status_and_the_current_price(server: Live) -
     )
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("", {}),
+        ("?since=1", {}),
+        ("?last_event_id=1", {}),
+        ("?last_event_id={last}", {}),
+        ("", {"last_event_id": "no id"}),
+    ],
+)
+async def test_retry_comes_with_the_first_event_and_with_the_last(
+    detach: bool,  # noqa: FBT001 - see server
+    path: str,
+    headers: dict[str, str],
+) -> None:
+    async with live(detach=detach, store_size=3) as server:
+        last = [await server.publish() for _ in range(8)][-1]
+        async with await Client.get(
+            server.port, f"/prices/stream{path.format(last=last)}", **headers
+        ) as client:
+            first = await client.event()
+            await server.hub.drain(0)
+            await client.body()
+        blocks = client.raw.decode().split("\n\n")[:-1]
+        assert first.retry
+        assert [n for n, block in enumerate(blocks) if block.startswith("retry: ")] == [0, len(blocks) - 1]
+        assert all("\ndata: " in block for block in blocks)
+
+
 async def test_cents_are_exact_on_the_wire(server: Live) -> None:
     await server.publish("69420.10")
     async with await Client.get(server.port, "/prices/stream") as client:
@@ -57,8 +86,8 @@ async def test_cents_are_exact_on_the_wire(server: Live) -> None:
 
 async def test_the_first_bytes_leave_before_there_is_any_price(server: Live) -> None:
     async with await Client.get(server.port, "/prices/stream") as client:
-        retry, status = await client.events(2)
-        assert retry.retry
+        status = await client.event()
+        assert status.retry
         assert status.data["status"] == "stale"
         fresh = await server.publish()
         assert await client.prices(1) == [fresh]
@@ -107,7 +136,7 @@ async def test_the_header_comes_before_the_query_and_an_id_before_a_time(server:
 async def test_whoever_has_everything_gets_only_what_is_new(server: Live) -> None:
     last = await server.publish()
     async with await Client.get(server.port, "/prices/stream", last_event_id=str(last)) as client:
-        await client.events(2)
+        await client.event()
         fresh = await server.publish()
         assert await client.prices(1) == [fresh]
 
@@ -130,6 +159,23 @@ async def test_a_bad_since_is_400_and_says_why(server: Live, query: str) -> None
         assert b"since" in await client.body()
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("sinc=1", "did you mean 'since'?"),
+        ("since=1&lasteventid=5", "did you mean 'last_event_id'?"),
+        ("stream=prices", "give since, last_event_id."),
+    ],
+)
+async def test_an_unknown_parameter_is_400_and_names_the_nearest(
+    server: Live, query: str, words: str
+) -> None:
+    for headers in ({}, {"last_event_id": "5"}):
+        async with await Client.get(server.port, f"/prices/stream?{query}", **headers) as client:
+            assert client.status == 400
+            assert words.encode() in await client.body()
+
+
 @pytest.mark.parametrize("text", ["x", "-1", "1.5", "%D9%A1", "9" * 20, "9007199254740992"])
 async def test_a_bad_last_event_id_in_the_query_is_400(server: Live, text: str) -> None:
     async with await Client.get(server.port, f"/prices/stream?last_event_id={text}") as client:
@@ -142,7 +188,8 @@ async def test_a_bad_header_is_answered_with_a_gap_and_the_current_price(server:
     await server.publish()
     current = await server.publish()
     async with await Client.get(server.port, "/prices/stream", last_event_id=text) as client:
-        _, gap, _, price = await client.events(4)
+        gap, _, price = await client.events(3)
+        assert gap.retry
         assert (gap.name, gap.data) == ("gap", {"from": 0, "to": current - 1})
         assert price.id == current
 
@@ -160,7 +207,7 @@ async def test_a_bad_header_leaves_the_query_its_say(server: Live) -> None:
     async with await Client.get(
         server.port, f"/prices/stream?since={first}", last_event_id="no id"
     ) as client:
-        _, gap, _ = await client.events(3)
+        gap, _ = await client.events(2)
         assert (gap.name, gap.data) == ("gap", {"from": 0, "to": first * 1000 - 1})
         assert await client.prices(3) == ids
     async with await Client.get(server.port, "/prices/stream?since=x", last_event_id="no id") as client:
@@ -172,10 +219,10 @@ async def test_before_the_first_price_an_id_of_old_is_told_what_is_lost(detach: 
     async with live(clock, detach=detach) as server:
         old = clock.now() - 60_000
         async with await Client.get(server.port, "/prices/stream", last_event_id=str(old)) as client:
-            _, gap, _ = await client.events(3)
+            gap, _ = await client.events(2)
             assert (gap.name, gap.data) == ("gap", {"from": old + 1, "to": clock.now()})
         async with await Client.get(server.port, "/prices/stream") as client:
-            await client.events(2)
+            await client.event()
             assert b"gap" not in client.raw
 
 
@@ -186,7 +233,7 @@ async def test_a_newcomer_is_told_how_old_the_last_price_is(detach: bool) -> Non
         clock.step(86_400)
         await server.announce(Status.STALE, "No price for more than 300 s.")
         async with await Client.get(server.port, "/prices/stream") as client:
-            _, status, price = await client.events(3)
+            status, price = await client.events(2)
             assert status.data["status"] == "stale"
             assert price.id == last
             assert (price.data["price"], price.data["status"], price.data["age"]) == (
@@ -214,7 +261,7 @@ async def test_what_memory_has_lost_is_said_in_band(detach: bool) -> None:  # no
     async with live(detach=detach, store_size=3) as server:
         ids = [await server.publish() for _ in range(8)]
         async with await Client.get(server.port, "/prices/stream", last_event_id=str(ids[0])) as client:
-            _, gap = await client.events(2)
+            gap = await client.event()
             assert (gap.name, gap.data) == ("gap", {"from": ids[0] + 1, "to": ids[5] - 1})
             assert await client.prices(3) == ids[5:]
 
@@ -247,7 +294,7 @@ async def test_what_others_put_into_the_store_before_our_time_is_replayed(
 async def test_a_change_of_status_is_an_event_before_its_price(server: Live) -> None:
     await server.publish()
     async with await Client.get(server.port, "/prices/stream") as client:
-        await client.events(3)
+        await client.events(2)
         await server.publish(status=Status.DEGRADED, reason="2 exchanges agree.")
         status, price = await client.events(2)
         assert status.data["status"] == "degraded"
@@ -261,7 +308,7 @@ async def test_silence_is_broken_by_heartbeats_without_an_id(detach: bool) -> No
     async with live(detach=detach, heartbeat=1) as server:
         await server.publish()
         async with await Client.get(server.port, "/prices/stream") as client:
-            await client.events(3)
+            await client.events(2)
             beat = await client.event()
             assert (beat.name, beat.id) == ("heartbeat", None)
             assert abs(beat.data["timestamp"] - server.clock.now() / 1000) < 60
@@ -336,7 +383,9 @@ async def test_the_end_is_clean_with_a_jittered_retry(server: Live) -> None:
     await server.hub.drain(0.2)
     retries = set()
     for client in clients:
-        retries.add((await client.event()).retry)
+        farewell = await client.event()
+        assert farewell.name == "heartbeat"
+        retries.add(farewell.retry)
         with pytest.raises(EOFError):
             await client.event()
         assert client.ended
@@ -351,7 +400,7 @@ async def test_a_stream_that_ends_amid_a_round_gets_no_more_of_it_and_holds_up_n
     monkeypatch.setattr(hub_module, "SLICE", 1)
     first, second, third = [await Client.get(server.port, "/prices/stream") for _ in range(3)]
     for client in first, second, third:
-        await client.events(2)
+        await client.event()
     tick = a_tick(server.clock.now())
     # In this turn of the loop it goes to the first only.
     server.hub.publish(Update(server.hub.status, server.hub.reason, tick))
@@ -367,21 +416,42 @@ async def test_a_stream_that_ends_amid_a_round_gets_no_more_of_it_and_holds_up_n
         client.close()
 
 
-async def test_a_full_house_sends_browsers_back_and_refuses_others(detach: bool) -> None:  # noqa: FBT001 - see server
+EVENT_STREAM = "text/event-stream"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0"
+BROWSERS = [
+    {"sec_fetch_mode": "cors"},
+    {"accept": EVENT_STREAM, "user_agent": FIREFOX},
+    {"accept": EVENT_STREAM, "origin": "http://example.com"},
+    {"accept": EVENT_STREAM, "referer": "http://192.0.2.1:8082/"},
+    {"accept": "Text/Event-Stream, */*;q=0.1", "user_agent": "mozilla/4.0"},
+]
+OTHERS: list[dict[str, str]] = [
+    {},
+    {"user_agent": FIREFOX},
+    {"origin": "http://example.com", "referer": "http://example.com/"},
+    {"accept": EVENT_STREAM},
+    {"accept": EVENT_STREAM, "user_agent": "python-httpx/0.28.1"},
+    {"accept": "*/*", "user_agent": "curl/8.17.0"},
+]
+
+
+async def test_at_max_clients_browsers_are_sent_away_and_others_refused(detach: bool) -> None:  # noqa: FBT001 - see server
     async with live(detach=detach, max_clients=2) as server:
         inside = [await Client.get(server.port, "/prices/stream") for _ in range(2)]
         for client in inside:
-            await client.events(2)
-        async with await Client.get(server.port, "/prices/stream", sec_fetch_mode="cors") as browser:
-            assert browser.status == 200
-            retry = await browser.event()
-            assert retry.retry is not None
-            assert 10_000 <= retry.retry <= 30_000
-            with pytest.raises(EOFError):
-                await browser.event()
-        async with await Client.get(server.port, "/prices/stream") as other:
-            assert other.status == 503
-            assert 10 <= int(other.headers["retry-after"]) <= 30
+            await client.event()
+        for headers in BROWSERS:
+            async with await Client.get(server.port, "/prices/stream", **headers) as browser:
+                assert browser.status == 200, headers
+                retry = await browser.event()
+                assert retry.retry is not None
+                assert 10_000 <= retry.retry <= 30_000
+                with pytest.raises(EOFError):
+                    await browser.event()
+        for headers in OTHERS:
+            async with await Client.get(server.port, "/prices/stream", **headers) as other:
+                assert other.status == 503, headers
+                assert 10 <= int(other.headers["retry-after"]) <= 30
         current = await server.publish()
         for client in inside:
             assert await client.prices(1) == [current]
@@ -391,7 +461,7 @@ async def test_a_full_house_sends_browsers_back_and_refuses_others(detach: bool)
 async def test_nothing_is_left_of_clients_that_are_gone(server: Live) -> None:
     for _ in range(20):
         client = await Client.get(server.port, "/prices/stream")
-        await client.events(2)
+        await client.event()
         client.close()
     state = server.server.server_state
     await eventually(lambda: not (len(server.hub) or state.connections or state.tasks))

@@ -24,11 +24,6 @@ PAGE = 256  # frames replayed in one write: about 50 KB
 STALL = 30.0  # seconds without progress before a laggard is closed
 
 
-def farewell(crowd: int = 0) -> bytes:
-    """The last words to one stream of a crowd: a `retry:` by which at most 2,000 a second come back."""
-    return sse.retry(random.randint(1000, 1000 + max(4000, crowd // 2)))
-
-
 class Hub:
     """The streams of this instance. `join`, `publish` and `advance` never await."""
 
@@ -251,7 +246,7 @@ class Hub:
                 self.stalled += 1
                 self.leave(stream)
             if now - self._spoke >= self.heartbeat and not self._broadcasting:
-                self._outbox.append(sse.heartbeat(self._clock.now() // 1000))
+                self._outbox.append(self._heartbeat())
                 self._begin_round()
 
     async def drain(self, window: float) -> None:
@@ -264,9 +259,20 @@ class Hub:
         steps = max(1, int(window * 10))
         for step in range(steps):
             for stream in everyone[step::steps]:
-                self._end(stream, farewell(len(everyone)))
+                self._end(stream, self.farewell(len(everyone)))
             if everyone:
                 await self._clock.sleep(window / steps)
+
+    def farewell(self, crowd: int = 0) -> bytes:
+        """The last words to one stream of a crowd: a `retry:` by which at most 2,000 a second come back.
+
+        It comes with a heartbeat, the event that says least: see `sse.with_retry`.
+        """
+        wait = random.randint(1000, 1000 + max(4000, crowd // 2))  # ms
+        return sse.with_retry(wait, self._heartbeat())
+
+    def _heartbeat(self) -> bytes:
+        return sse.heartbeat(self._clock.now() // 1000)
 
     def _end(self, stream: Stream, last_words: bytes) -> None:
         if stream in self._live:

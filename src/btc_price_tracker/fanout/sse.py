@@ -53,6 +53,27 @@ class Price(msgspec.Struct, omit_defaults=True):
         )
 
 
+class StatusChange(msgspec.Struct):
+    """How sure the price is since `timestamp` (seconds since the epoch), and why."""
+
+    status: Status
+    reason: str
+    timestamp: int
+
+
+class Gap(msgspec.Struct):
+    """Prices with these ids can't be replayed, both ends included."""
+
+    first: int = msgspec.field(name="from")
+    last: int = msgspec.field(name="to")
+
+
+class Heartbeat(msgspec.Struct):
+    """The server lives at `timestamp` (seconds since the epoch)."""
+
+    timestamp: int
+
+
 def price(tick: Tick) -> bytes:
     """An unnamed event with the tick's id."""
     return _chunk(b"id: %d\ndata: %b\n\n" % (tick.id, _json.encode(Price.of(tick))))
@@ -60,22 +81,33 @@ def price(tick: Tick) -> bytes:
 
 def status(status: Status, reason: str, timestamp: int) -> bytes:
     """A `status` event: how sure the price is since `timestamp` (seconds), and why."""
-    return _event(b"status", {"status": status, "reason": reason, "timestamp": timestamp})
+    return _event(b"status", StatusChange(status, reason, timestamp))
 
 
 def gap(first: int, last: int) -> bytes:
     """A `gap` event: prices with first ≤ id ≤ last can't be replayed."""
-    return _event(b"gap", {"from": first, "to": last})
+    return _event(b"gap", Gap(first, last))
 
 
 def heartbeat(timestamp: int) -> bytes:
     """A `heartbeat` event: a named event, since EventSource shows a page no comments."""
-    return _event(b"heartbeat", {"timestamp": timestamp})
+    return _event(b"heartbeat", Heartbeat(timestamp))
 
 
 def retry(milliseconds: int) -> bytes:
-    """Tells the client how long to wait before it reconnects. Dispatches nothing."""
+    """A block that only says how long to wait before reconnecting. For browsers alone: see `with_retry`."""
     return _chunk(b"retry: %d\n\n" % milliseconds)
+
+
+def with_retry(milliseconds: int, frames: bytes) -> bytes:
+    """The same frames; the first also says how long to wait before reconnecting.
+
+    By the standard a block without data dispatches nothing, but httpx-sse, r3labs/sse and others hand one that has
+    only a `retry:` to their users as an empty message.
+    """
+    size, _, rest = frames.partition(b"\r\n")
+    end = int(size, 16)
+    return _chunk(b"retry: %d\n%b" % (milliseconds, rest[:end])) + rest[end + 2 :]
 
 
 def unchunk(frames: bytes) -> Iterator[bytes]:
@@ -93,7 +125,7 @@ def unchunk(frames: bytes) -> Iterator[bytes]:
         at = end + 2
 
 
-def _event(name: bytes, data: dict[str, object]) -> bytes:
+def _event(name: bytes, data: msgspec.Struct) -> bytes:
     # JSON has no raw line breaks, so one data line always does.
     return _chunk(b"event: %b\ndata: %b\n\n" % (name, _json.encode(data)))
 

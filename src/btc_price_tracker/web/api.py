@@ -14,10 +14,12 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import history, metrics, problems, site
+from btc_price_tracker.web.browser import is_browser
+from btc_price_tracker.web.compression import Compression
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.digits import DIGITS
 from btc_price_tracker.web.metrics import Metrics
-from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS, Api
+from btc_price_tracker.web.openapi import BAD_PARAMETER, PRICES, STATE, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.request_id import BLANKS, RequestId
@@ -61,7 +63,7 @@ def application(parts: Parts) -> ASGIApp:
         last_event_id = headers.get(b"last-event-id", b"").strip(BLANKS).decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
         wanted = position(last_event_id, query, parts.streams.hub.now())
-        return PriceStream(parts.streams, wanted, browser=b"sec-fetch-mode" in headers)
+        return PriceStream(parts.streams, wanted, browser=is_browser(headers))
 
     _add_routes(app, parts)
     site.install(app)
@@ -72,7 +74,7 @@ def application(parts: Parts) -> ASGIApp:
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
-    return RequestId(StreamFirst(stream, app, cors))
+    return RequestId(StreamFirst(stream, Compression(app), cors))
 
 
 class StreamFirst:
@@ -111,7 +113,7 @@ class StreamFirst:
 def _add_routes(app: FastAPI, parts: Parts) -> None:
     hub = parts.streams.hub
 
-    @get(app, "/prices/latest", responses={503: {"description": "There is no price yet."}})
+    @get(app, "/prices/latest", tags=[PRICES], responses={503: {"description": "There is no price yet."}})
     async def latest() -> Response:
         """The newest price; `stale` with its age where nothing fresh has come since."""
         newest = hub.latest
@@ -127,6 +129,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     @get(
         app,
         "/prices/{id}",
+        tags=[PRICES],
         responses={400: BAD_PARAMETER, 404: {"description": "There is no such price."}, 503: STORE_FAILS},
     )
     async def price(
@@ -141,7 +144,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             raise Problem(404, f"There is no price with the id {tick_id}.")
         return reply(Provenance.of(tick), cache="public, max-age=86400, immutable")
 
-    @get(app, "/sources")
+    @get(app, "/sources", tags=[STATE])
     async def sources() -> Response:
         """How every source is doing: its price, age, deviation and state, and why; and whether prices are kept."""
         return reply(
@@ -157,12 +160,12 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             )
         )
 
-    @get(app, "/healthz")
+    @get(app, "/healthz", tags=[STATE])
     async def healthz() -> Response:
         """The process lives."""
         return reply(Liveness(alive=True, version=__version__))
 
-    @get(app, "/readyz", responses={503: {"description": "Not ready, and why."}})
+    @get(app, "/readyz", tags=[STATE], responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:
         """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
         view = readiness(hub, parts.outbox, ROUNDS * max(parts.interval, parts.panel.spacing))

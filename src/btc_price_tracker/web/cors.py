@@ -1,19 +1,54 @@
 """Which pages of other origins may ask, and what they may read of the answers."""
 
-from starlette.datastructures import Headers
+from functools import partial
+from typing import Any
+
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Send
 
 from btc_price_tracker.web.problems import ProblemResponse
 
+OPAQUE = "null"  # the origin of every sandboxed frame and local file: it stands for no site
+
 
 class Cors(CORSMiddleware):
-    """CORS as Starlette does it, but a refusal is a problem like any other."""
+    """CORS as Starlette does it, but an exact origin may send credentials, and a refusal is a problem like any other.
+
+    Starlette would allow credentials to every origin that may read, `*` included.
+    """
+
+    def __init__(self, app: ASGIApp, allow_origins: tuple[str, ...], **rules: Any) -> None:
+        super().__init__(app, allow_origins, **rules)
+        self._trusted = frozenset(allow_origins) - {"*", OPAQUE}
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """The answer to a browser that asks whether it may ask."""
         response = super().preflight_response(request_headers)
+        if request_headers["origin"] in self._trusted:
+            _allow_credentials(response.headers, request_headers["origin"])
         if response.status_code == 200:
             return response
         allowed = {name: value for name, value in response.headers.items() if not name.startswith("content-")}
         return ProblemResponse(response.status_code, f"{bytes(response.body).decode()}.", allowed)
+
+    async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
+        """Send a part of the answer; the head says who may read it."""
+        origin = request_headers.get("origin")
+        if origin in self._trusted:
+            send = partial(_send_with_credentials, send, origin)
+        await super().send(message, send, request_headers)
+
+
+async def _send_with_credentials(send: Send, origin: str, message: Message) -> None:
+    if message["type"] == "http.response.start":
+        _allow_credentials(MutableHeaders(scope=message), origin)
+    await send(message)
+
+
+def _allow_credentials(headers: MutableHeaders, origin: str) -> None:
+    headers["Access-Control-Allow-Origin"] = (
+        origin  # also where `*` is allowed: it can't come with credentials
+    )
+    headers["Access-Control-Allow-Credentials"] = "true"

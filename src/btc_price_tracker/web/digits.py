@@ -6,7 +6,7 @@ from pydantic_core import PydanticCustomError
 
 def _digits(text: str) -> str:
     if not (text.isascii() and text.isdigit()):
-        raise PydanticCustomError("digits", "Input should be a whole number, in digits only")
+        raise PydanticCustomError("digits", "give a whole number, in digits only")
     return text
 
 

@@ -33,7 +33,7 @@ _SOURCES = decode(
     "store":{"fault":null,"waiting":0,"lost":0},
     "sources":[
       {"name":"coinbase","kind":"exchange","state":"ok","price":69420.2500,"last":69420.26,"bid":69420.24,
-       "ask":69420.26,"time":1763999999600,"age":0.523,"deviation_bp":0.0,"latency_ms":83.4,"used":true,
+       "ask":69420.26,"time_ms":1763999999600,"age":0.523,"deviation_bp":0.0,"latency_ms":83.4,"used":true,
        "reason":null,"next_try_s":0.0,"error":null}
     ]}""",
     type=SourcesView,
@@ -44,7 +44,7 @@ _CANDLE = decode(
     type=CandleView,
 )
 _LATEST = PriceView.of(_TICK)
-_STREAM = sse.retry(3170) + sse.status(_TICK.status, _SOURCES.reason, _TICK.timestamp) + sse.price(_TICK)
+_STREAM = sse.with_retry(3170, sse.status(_TICK.status, _SOURCES.reason, _TICK.timestamp)) + sse.price(_TICK)
 _CSV = (
     "id,timestamp,price,status,sources,spread,age,quote_age,method,pair,recorded\r\n"
     f"{_TICK.id},{_TICK.timestamp},{_TICK.price},ok,3,{_TICK.spread},0,120,{_TICK.method},BTC/USD,false\r\n"

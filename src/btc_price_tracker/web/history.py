@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from btc_price_tracker.price.candles import INTERVALS, Interval
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.store.paging import newest_first
 from btc_price_tracker.web.digits import DIGITS
-from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS
+from btc_price_tracker.web.openapi import BAD_PARAMETER, PRICES, STORE_FAILS
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import encoder, get
 from btc_price_tracker.web.resume import GREATEST_ID, check_since
@@ -21,6 +22,8 @@ MOST = 10_000  # rows in one answer
 PAGE = 1_000  # rows read at once, so that the streams get their turn
 END = 253_402_300_799  # the last second of the year 9999; now in milliseconds is far beyond
 SETTLED = "public, max-age=3600"  # for what changes no more, unless somebody imports older prices
+
+Rows = Annotated[int, Field(ge=1, le=MOST), DIGITS]
 
 
 class Window(BaseModel):
@@ -32,9 +35,7 @@ class Window(BaseModel):
         Field(ge=0, json_schema_extra={"maximum": END}, description="Up to and including this second."),
         DIGITS,
     ] = END
-    limit: Annotated[
-        int, Field(ge=1, le=MOST, description="At most so many; the `Link` header leads on."), DIGITS
-    ] = 1000
+    limit: Annotated[Rows, Field(description="At most so many; the `Link` header leads on.")] = 1000
 
     def checked(self, now: int) -> Self:
         """The same, if it makes sense at `now` (ms). Raises Problem (400)."""
@@ -50,7 +51,23 @@ class PriceQuery(Window):
     """Which prices, and in what form."""
 
     after: Annotated[int, Field(ge=0, le=GREATEST_ID, description="Only prices after this id."), DIGITS] = 0
+    last: Annotated[
+        Rows,
+        Field(
+            default_factory=int,  # 0: not asked for
+            description="The newest so many; without `since`, `until`, `after` and `limit`.",
+        ),
+    ]
     format: Annotated[Literal["json", "csv"], Field(description="`json` or `csv`.")] = "json"
+
+    def checked(self, now: int) -> Self:
+        """The same, if it makes sense at `now` (ms). Raises Problem (400)."""
+        others = self.model_fields_set & {"since", "until", "after", "limit"}
+        if self.last and others:
+            raise Problem(
+                400, f"last can't be combined with {', '.join(sorted(others))}: it is all that it needs."
+            )
+        return super().checked(now)
 
 
 class CandleQuery(Window):
@@ -67,17 +84,19 @@ class CandleQuery(Window):
 def install(app: FastAPI, store: Store, outbox: Outbox, now: Callable[[], int]) -> None:
     """Serve `/prices` and `/prices/candles`; what waits in the outbox may still come into either."""
 
-    @get(app, "/prices", responses={400: BAD_PARAMETER, 503: STORE_FAILS})
+    @get(app, "/prices", PriceQuery, tags=[PRICES], responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def prices(request: Request, query: Annotated[PriceQuery, Query()]) -> Response:
         """Stored prices, oldest first."""
         wanted, settled_to = query.checked(now()), outbox.settled(now())
+        if wanted.last:
+            return _answer(request, await _newest(store, wanted.last), wanted.format, {}, settled=False)
         start = max(wanted.since * 1000 - 1, wanted.after)
         rows = await _read(store, start, wanted.until * 1000 + 999, wanted.limit + 1)
         more = {"after": rows[wanted.limit - 1].id} if len(rows) > wanted.limit else {}
         settled = bool(more) or wanted.until < settled_to // 1000
         return _answer(request, rows[: wanted.limit], wanted.format, more, settled=settled)
 
-    @get(app, "/prices/candles", responses={400: BAD_PARAMETER, 503: STORE_FAILS})
+    @get(app, "/prices/candles", CandleQuery, tags=[PRICES], responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def candles(request: Request, query: Annotated[CandleQuery, Query()]) -> Response:
         """Prices rolled up, oldest first. Where there was no fresh price there is no candle."""
         wanted, seconds = query.checked(now()), INTERVALS[query.interval]
@@ -100,13 +119,21 @@ async def _read(store: Store, after: int, until: int, limit: int) -> list[PriceV
     return rows
 
 
+async def _newest(store: Store, limit: int) -> list[PriceView]:
+    """The last `limit` prices, oldest first."""
+    first = (await store.span()).first
+    pages = [page async for page in newest_first(store, limit, first)]
+    return [PriceView.of(tick) for page in reversed(pages) for tick in page]
+
+
 def _answer(
     request: Request, rows: Sequence[Struct], form: str, more: dict[str, int], *, settled: bool
 ) -> Response:
     """The rows in the form that was asked for; `more` is where the next answer begins, if there is more."""
     headers = {"Cache-Control": SETTLED if settled else "no-store"}
     if more:
-        headers["Link"] = f'<{request.url.include_query_params(**more)}>; rel="next"'
+        # Relative: no Host of a caller's in what a cache shares, and right below a prefix that a proxy strips.
+        headers["Link"] = f'<?{request.url.include_query_params(**more).query}>; rel="next"'
     if form == "csv":
         return Response(_csv(rows), headers=headers, media_type="text/csv")
     return Response(encoder.encode(rows), headers=headers, media_type="application/json")

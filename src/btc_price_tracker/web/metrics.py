@@ -9,10 +9,11 @@ from secrets import compare_digest
 
 from fastapi import FastAPI, Request, Response
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import choose_encoder
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily as Counter
 from prometheus_client.metrics_core import GaugeMetricFamily as Gauge
 from prometheus_client.metrics_core import InfoMetricFamily, Metric
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from btc_price_tracker import __version__
@@ -21,7 +22,9 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.web.accept import accepted
 from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.openapi import STATE
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get
 from btc_price_tracker.web.views import STATES, source_views
@@ -39,14 +42,15 @@ class Metrics(Collector):
     recorded: bool  # whether the prices are played back
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """Everything as of now and its content type: OpenMetrics to who accepts it, else Prometheus text."""
+        """Everything as of now and its content type: OpenMetrics 1.0.0 where it is preferred, else Prometheus text."""
         registry = CollectorRegistry()
         registry.register(self)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
         GCCollector(registry=registry)
-        encode, content_type = choose_encoder(accept)
-        return encode(registry), content_type
+        if _prefers_openmetrics(accept):
+            return openmetrics.generate_latest(registry), openmetrics.CONTENT_TYPE_LATEST  # type: ignore[no-untyped-call] # as it comes
+        return generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4
 
     def collect(self) -> Iterable[Metric]:
         """Read the parts."""
@@ -114,18 +118,40 @@ class Metrics(Collector):
         yield Counter("btc_store_lost", "Prices that overflowed while the store failed.", outbox.lost)
 
 
-def install(app: FastAPI, metrics: Metrics, token: str | None) -> None:
+def install(app: FastAPI, numbers: Metrics, token: str | None) -> None:
     """Serve `/metrics`; with a token, only to who bears it."""
 
-    @get(app, "/metrics", responses={401: {"description": "`METRICS_TOKEN` is set, and you don't bear it."}})
-    async def numbers(request: Request) -> Response:
+    @get(
+        app,
+        "/metrics",
+        tags=[STATE],
+        responses={401: {"description": "`METRICS_TOKEN` is set, and you don't bear it."}},
+    )
+    async def metrics(request: Request) -> Response:
         """What Prometheus wants to know, in its text format."""
         if token is not None and not _bears(request, token):
             raise Problem(
                 401, "/metrics wants METRICS_TOKEN as a bearer token.", {"WWW-Authenticate": "Bearer"}
             )
-        content, content_type = metrics.render(request.headers.get("accept", ""))
+        content, content_type = numbers.render(request.headers.get("accept", ""))
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=content_type)
+
+
+def _prefers_openmetrics(accept: str) -> bool:
+    """Whether OpenMetrics is accepted, in the version there is, and no less than Prometheus text.
+
+    prometheus_client's own negotiation fails on versions that are quoted or unknown, and takes no notice of quality.
+    """
+    open_metrics = plain = 0.0
+    for item in accepted(accept):
+        if item.value == "text/plain":
+            plain = max(plain, item.quality)
+        elif item.value == "application/openmetrics-text" and item.parameters.get("version") in (
+            None,
+            "1.0.0",
+        ):
+            open_metrics = max(open_metrics, item.quality)
+    return open_metrics > 0 and open_metrics >= plain
 
 
 def _bears(request: Request, token: str) -> bool:

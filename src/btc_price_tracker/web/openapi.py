@@ -1,19 +1,48 @@
 """The API's own description: what FastAPI can't know of the routes."""
 
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from fastapi import FastAPI, Response
 
 from btc_price_tracker import __version__
+from btc_price_tracker.fanout import sse
 from btc_price_tracker.web.examples import EXAMPLES
 from btc_price_tracker.web.problems import ProblemDetails
 from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.schemas import components, schema, type_of
 
+PRICES = "prices"
+STATE = "state"
 BAD_PARAMETER = {"description": "A parameter makes no sense; the detail says which."}
 STORE_FAILS = {"description": "The store fails; `Retry-After` says when to come back."}
 _ANY_OTHER = {"description": "Any other fault."}
+_TAGS = [
+    {"name": PRICES, "description": "The price, live and past."},
+    {"name": STATE, "description": "How the service and its sources are doing."},
+]
+_HEADERS = {
+    "X-Request-ID": {
+        "description": "The request's id: the caller's, if it sent a sane one.",
+        "schema": {"type": "string"},
+    },
+    "Link": {
+        "description": 'Where the next answer begins, if there is more: `<?…>; rel="next"`, relative to this one.',
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {"description": "Seconds until it is worth asking again.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
+}
+_HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
+_PAGED = ("/prices", "/prices/candles")
+# By the name that each has in the stream; `message` is what an unnamed one is dispatched as.
+_EVENTS = {
+    "message": sse.Price,
+    "status": sse.StatusChange,
+    "gap": sse.Gap,
+    "heartbeat": sse.Heartbeat,
+}
 
 
 def _query(name: str, meaning: str) -> dict[str, Any]:
@@ -30,6 +59,7 @@ _STREAM = {
             "Precedence: the `Last-Event-ID` header, `last_event_id`, `since`."
         ),
         "operationId": "stream",
+        "tags": [PRICES],
         "parameters": [
             _query("since", "Every stored price from this second (since the epoch) on, then live."),
             _query(
@@ -62,6 +92,9 @@ class Api(FastAPI):
             description="The BTC/USD price, live and past.",
             openapi_url=None,  # FastAPI's answer would have amounts as floats; and its page, scripts from elsewhere
             responses={"default": _ANY_OTHER},  # in place of FastAPI's 422
+            generate_unique_id_function=attrgetter("name"),
+            openapi_tags=_TAGS,
+            redirect_slashes=False,  # to an absolute URL, with the Host that the caller has named
         )
         get(self, "/openapi.json", include_in_schema=False)(self._describe)
 
@@ -81,16 +114,27 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     shown = chain.from_iterable(examples.values() for examples in EXAMPLES.values())
     return document | {
         "paths": {path: _described(path, operations["get"]) for path, operations in paths.items()},
-        "components": {"schemas": components([ProblemDetails, *map(type_of, shown)])},
+        "components": {
+            "schemas": components([ProblemDetails, *_EVENTS.values(), *map(type_of, shown)]),
+            "headers": _HEADERS,
+        },
     }
 
 
 def _described(path: str, operation: dict[str, Any]) -> dict[str, Any]:
     responses = {
-        status: response | {"content": _content(path, status)}
+        status: response | {"headers": _headers(path, status), "content": _content(path, status)}
         for status, response in operation["responses"].items()
     }
     return {"get": operation | {"responses": responses}}
+
+
+def _headers(path: str, status: str) -> dict[str, Any]:
+    """The headers of an answer that a client may act on."""
+    names = ["X-Request-ID", *_HEADERS_OF.get(status, ())]
+    if path in _PAGED and status == "200":
+        names.append("Link")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _content(path: str, status: str) -> dict[str, Any]:
@@ -99,5 +143,13 @@ def _content(path: str, status: str) -> dict[str, Any]:
     if examples is None:
         return {"application/problem+json": {"schema": schema(ProblemDetails)}}
     return {
-        media: {"schema": schema(type_of(example)), "example": example} for media, example in examples.items()
+        media: {"schema": schema(type_of(example)), "example": example} | _events(media)
+        for media, example in examples.items()
     }
+
+
+def _events(media: str) -> dict[str, Any]:
+    """The data of each event of a stream, which OpenAPI 3.1 has no words for."""
+    if media != "text/event-stream":
+        return {}
+    return {"x-events": {name: schema(kind) for name, kind in _EVENTS.items()}}

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from btc_price_tracker.store import StoreError
+from btc_price_tracker.validation import complaint
 
 
 class ProblemDetails(msgspec.Struct):
@@ -67,13 +68,13 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
             return Response(status_code=204, headers=headers)
         return ProblemResponse(405, f"{request.url.path} takes {headers['Allow']}.", headers)
     if error.status_code == 404:
-        return ProblemResponse(404, f"There is no {request.url.path} here; see /docs.")
+        return ProblemResponse(404, _not_found(request))
     return ProblemResponse(error.status_code, error.detail, dict(error.headers or {}))
 
 
 async def _on_invalid(_: Request, error: RequestValidationError) -> Response:
     faults = [
-        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {fault['msg']}" for fault in error.errors()
+        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {complaint(fault)}" for fault in error.errors()
     ]
     return ProblemResponse(400, "; ".join(faults))
 
@@ -89,6 +90,15 @@ def bug() -> ProblemResponse:
 
 async def _on_bug(_: Request, __: Exception) -> Response:
     return bug()
+
+
+def _not_found(request: Request) -> str:
+    path = request.url.path
+    without_slash = path.rstrip("/")
+    scope = {**request.scope, "path": without_slash}
+    if without_slash != path and any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
+        return f"There is no {path} here; ask for {without_slash}, without a slash at the end."
+    return f"There is no {path} here; see /docs."
 
 
 def _methods_of(request: Request, error: HTTPException) -> set[str]:

@@ -29,8 +29,7 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
         exchange.hold_nothing_back()
     await _deliver(send, b"")
     if start.after < ring.floor:
-        start.told = hub.said
-        await _deliver(send, start.opening + start.told)
+        await _deliver(send, start.opening)
         start.opening = b""
     try:
         while start.after < ring.floor and not (_is_closing(exchange) or hub.draining):

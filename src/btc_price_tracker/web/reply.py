@@ -4,7 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
-from fastapi import FastAPI, Response
+from fastapi import Depends, FastAPI, Request, Response
+from pydantic import BaseModel
+
+from btc_price_tracker.web.parameters import check_known
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
@@ -17,12 +20,23 @@ def reply(document: object, status: int = 200, cache: str = "no-store") -> Respo
     return Response(encoder.encode(document), status, {"Cache-Control": cache}, "application/json")
 
 
-def get(app: FastAPI, path: str, **documentation: Any) -> Callable[[Endpoint], Endpoint]:
-    """Route GET, documented, and HEAD, which needs no documentation of its own."""
+def get(
+    app: FastAPI, path: str, query: type[BaseModel] | None = None, **documentation: Any
+) -> Callable[[Endpoint], Endpoint]:
+    """Route GET, documented, and HEAD, which needs no documentation of its own.
+
+    `query` is the model of the endpoint's parameters, where it has any; others are refused.
+    """
+    known = tuple(query.model_fields) if query else ()
+
+    async def check_parameters(request: Request) -> None:
+        check_known(request.query_params, known)
+
+    checked = [Depends(check_parameters)]
 
     def register(endpoint: Endpoint) -> Endpoint:
-        app.get(path, response_model=None, **documentation)(endpoint)
-        app.head(path, response_model=None, include_in_schema=False)(endpoint)
+        app.get(path, response_model=None, dependencies=checked, **documentation)(endpoint)
+        app.head(path, response_model=None, dependencies=checked, include_in_schema=False)(endpoint)
         return endpoint
 
     return register

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
+from btc_price_tracker.web.parameters import check_known
 from btc_price_tracker.web.problems import Problem
 
+PARAMETERS = ("since", "last_event_id")  # of the stream
 GREATEST_ID = 2**53 - 1  # what every JSON reader can hold exactly
 AHEAD = 60  # seconds by which a client's clock may be ahead of ours
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -38,6 +40,7 @@ def position(last_event_id: str, query: Mapping[str, str], now: int) -> Position
     Raises Problem (400) on a bad query parameter; a bad header is ignored, and answered with a gap, because an
     EventSource that gets an error never comes back.
     """
+    check_known(query, PARAMETERS)
     if last_event_id:
         after = _integer(last_event_id)
         return _asked(query, now)._replace(lost=True) if after is None else Position(Anchor.ID, after)

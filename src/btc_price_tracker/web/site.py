@@ -1,13 +1,26 @@
-"""The page at `/`, the API's description at `/docs`, and their files."""
+"""The page at `/`, the API's description at `/docs`, and their files.
 
+The files lie in a folder that is named after their content, so that a browser asks for each once and no version is
+mixed with another: relative imports between modules stay within the folder. The documents that lead there are asked
+for anew each time, and answered by 304 while they are the same. All of it is read and compressed once, at the start.
+"""
+
+import gzip
+import hashlib
+import mimetypes
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
-from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.exceptions import HTTPException
+
+from btc_price_tracker.web.accept import accepts_gzip
 
 _PAGE = Path(__file__).parent / "page"
+_DOCUMENTS = {"/": "index.html", "/docs": "docs.html", "/favicon.ico": "favicon.svg"}
+_FOR_EVER = "public, max-age=31536000, immutable"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -15,30 +28,74 @@ _HEADERS = {
     ),
     "Referrer-Policy": "no-referrer",
     "Accept-Ranges": "none",
-    "Cache-Control": "no-cache",  # always asked for anew, answered by 304 while it is the same
+    "Vary": "Accept-Encoding",
 }
 
 
-class _Files(StaticFiles):
-    """Files under the page's headers, and always whole: a bad Range would be answered without those."""
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file, as it is and compressed."""
 
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != b"range"]
-        response = await super().get_response(path, scope)
-        response.headers.update(_HEADERS)
-        return response
+    content: bytes
+    compressed: bytes  # no longer than `content`, or empty
+    media_type: str
+    tag: str  # in quotes
+
+    def response(self, request: Request, cache_control: str) -> Response:
+        """The answer to a request: the file, or 304 where the client has it."""
+        headers = {**_HEADERS, "Cache-Control": cache_control, "ETag": f"W/{self.tag}"}
+        if self.tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if self.compressed and accepts_gzip(",".join(request.headers.getlist("accept-encoding"))):
+            return Response(
+                self.compressed, headers={**headers, "Content-Encoding": "gzip"}, media_type=self.media_type
+            )
+        return Response(self.content, headers=headers, media_type=self.media_type)
+
+
+@cache  # the files are part of the program
+def folder() -> tuple[str, dict[str, File]]:
+    """The path of the folder, like `page/1f0c9b2e7a6d4c31`, and the files in it by their paths there."""
+    contents = {
+        str(path.relative_to(_PAGE)): path.read_bytes() for path in sorted(_PAGE.rglob("*")) if path.is_file()
+    }
+    digest = hashlib.sha256()
+    for name, content in contents.items():
+        digest.update(b"%b\0%d\0%b" % (name.encode(), len(content), content))
+    path = f"page/{digest.hexdigest()[:16]}"
+    return path, {name: _file(name, content) for name, content in contents.items()}
 
 
 def install(app: FastAPI) -> None:
     """Serve the page."""
-    pages = _Files(directory=_PAGE)
-    app.mount("/page", pages)
-    for path, name in (("/", "index.html"), ("/docs", "docs.html"), ("/favicon.ico", "favicon.svg")):
-        app.router.add_route(path, _file(pages, name), methods=["GET"])
+    path, files = folder()
+    for route, name in _DOCUMENTS.items():
+        content = files[name].content.replace(b'"page/', f'"{path}/'.encode())
+        app.router.add_route(route, _document(_file(name, content)), methods=["GET"])
 
-
-def _file(pages: _Files, name: str) -> Callable[[Request], Awaitable[Response]]:
     async def serve(request: Request) -> Response:
-        return await pages.get_response(name, request.scope)
+        file = files.get(request.path_params["name"])
+        if (
+            file is None or file.media_type == "text/html"
+        ):  # a document's links are right at its own path only
+            raise HTTPException(404)
+        return file.response(request, _FOR_EVER)
+
+    app.router.add_route(f"/{path}/{{name:path}}", serve, methods=["GET"])
+
+
+def _document(file: File) -> Callable[[Request], Awaitable[Response]]:
+    async def serve(request: Request) -> Response:
+        return file.response(request, "no-cache")
 
     return serve
+
+
+def _file(name: str, content: bytes) -> File:
+    compressed = gzip.compress(content, mtime=0)
+    return File(
+        content,
+        compressed if len(compressed) < len(content) else b"",
+        mimetypes.guess_type(name)[0] or "application/octet-stream",
+        f'"{hashlib.sha256(content).hexdigest()[:16]}"',
+    )

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Span, StoreError
 from btc_price_tracker.web.resume import Anchor, Position
@@ -12,11 +13,11 @@ from btc_price_tracker.web.shared import Streams
 
 @dataclass(slots=True)
 class Start:
-    """`after` and the frames still to be sent; `told` is the status frame the client has already (see Hub.join)."""
+    """`after` and the frames still to be sent, `told` among them: the status frame they begin with (see Hub.join)."""
 
     after: int
     opening: bytes
-    told: bytes = b""
+    told: bytes
 
 
 def is_recent(position: Position, ring: Ring) -> bool:
@@ -30,20 +31,27 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
     What came before the id `known_from` + 1 can't.
     """
     hub, ring = shared.hub, shared.ring
-    opening = sse.retry(int(random.uniform(2000, 5000)))  # jittered: native EventSource has none of its own
     anchor, after, lost = position
+    gap = b""
     is_strange = anchor is Anchor.ID and after > hub.head  # an id that isn't ours, or not any more
     if anchor is Anchor.NOW or is_strange:
-        here = max(hub.head - 1, ring.floor)
+        start = max(hub.head - 1, ring.floor)
         if lost or is_strange:
-            end = here if hub.head else max(here, hub.now())
-            opening += sse.gap(after + 1 if is_strange and after < end else 0, end)
-        outdated = hub.outdated()
-        return Start(hub.head, opening + hub.said + outdated, hub.said) if outdated else Start(here, opening)
+            end = start if hub.head else max(start, hub.now())
+            gap = sse.gap(after + 1 if is_strange and after < end else 0, end)
+        if outdated := hub.outdated():
+            return _start(hub, hub.head, gap, outdated)
+        return _start(hub, start, gap)
     start = max(after, known_from)
     if lost or start > after:
-        opening += sse.gap(0 if lost else after + 1, start)
-    return Start(start, opening)
+        gap = sse.gap(0 if lost else after + 1, start)
+    return _start(hub, start, gap)
+
+
+def _start(hub: Hub, after: int, gap: bytes, price: bytes = b"") -> Start:
+    """The wait before reconnecting is jittered, since a native EventSource doesn't jitter by itself."""
+    wait = int(random.uniform(2000, 5000))  # ms
+    return Start(after, sse.with_retry(wait, gap + hub.said + price), hub.said)
 
 
 async def locate(position: Position, shared: Streams) -> Start:

@@ -12,7 +12,6 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import farewell
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.web import asgi
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
@@ -87,7 +86,7 @@ class PriceStream:
         """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
         hub = self._streams.hub
         if hub.draining:  # the client comes back for the rest
-            await send(asgi.bare(farewell()))
+            await send(asgi.bare(hub.farewell()))
             await _end(exchange, receive, send)
             return
 

@@ -40,15 +40,84 @@ class PriceView(Struct, omit_defaults=True):
         return cls(**_fields(tick))
 
 
-class Provenance(PriceView, kw_only=True):
-    """A price with all that it was computed from; `price.recompute` does it again."""
+class QuoteView(Struct, frozen=True):
+    """A source's part in a price; `price` ± `confidence` is its vote in US dollars."""
 
-    quotes: tuple[Judged, ...]
+    source: str
+    kind: Kind
+    last: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    time_ms: int | None  # its own
+    rate: Decimal | None
+    rate_from: str | None
+    age: Decimal | None  # s
+    price: Decimal | None
+    confidence: Decimal | None
+    used: bool
+    reason: str | None
+
+    @classmethod
+    def of(cls, quote: Judged) -> Self:
+        """What the world sees of a quote."""
+        return cls(
+            source=quote.source,
+            kind=quote.kind,
+            last=quote.last,
+            bid=quote.bid,
+            ask=quote.ask,
+            time_ms=quote.time,
+            rate=quote.rate,
+            rate_from=quote.rate_from,
+            age=None if quote.age is None else Decimal(quote.age).scaleb(-3),
+            price=quote.price,
+            confidence=quote.interval,
+            used=quote.used,
+            reason=quote.reason,
+        )
+
+    def quote(self) -> Judged:
+        """The quote that this shows."""
+        return Judged(
+            source=self.source,
+            kind=self.kind,
+            last=self.last,
+            bid=self.bid,
+            ask=self.ask,
+            time=self.time_ms,
+            rate=self.rate,
+            rate_from=self.rate_from,
+            age=None if self.age is None else int(self.age.scaleb(3)),
+            price=self.price,
+            interval=self.confidence,
+            used=self.used,
+            reason=self.reason,
+        )
+
+
+class Provenance(PriceView, kw_only=True):
+    """A price with all that it was computed from."""
+
+    quotes: tuple[QuoteView, ...]
 
     @classmethod
     def of(cls, tick: Tick) -> Self:
         """Everything about a tick."""
-        return cls(**_fields(tick), quotes=tick.quotes)
+        return cls(**_fields(tick), quotes=tuple(map(QuoteView.of, tick.quotes)))
+
+    def tick(self) -> Tick:
+        """The tick that this shows, for `price.recompute` to compute again."""
+        return Tick(
+            id=self.id,
+            price=self.price,
+            status=self.status,
+            sources=self.sources,
+            spread=self.spread,
+            quote_age=self.quote_age,
+            method=self.method,
+            quotes=tuple(quote.quote() for quote in self.quotes),
+            recorded=self.recorded,
+        )
 
 
 def _fields(tick: Tick) -> dict[str, Any]:
@@ -95,8 +164,8 @@ class SourceView(Struct):
     last: Decimal | None
     bid: Decimal | None
     ask: Decimal | None
-    time: int | None
-    age: float | None
+    time_ms: int | None  # its own
+    age: float | None  # seconds
     deviation_bp: float | None
     latency_ms: float | None
     used: bool
@@ -180,7 +249,7 @@ def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None,
         last=quote.last if quote else None,
         bid=quote.bid if quote else None,
         ask=quote.ask if quote else None,
-        time=quote.time if quote else None,
+        time_ms=quote.time if quote else None,
         age=age(quote.time, state.heard, now) / 1000 if quote else None,
         deviation_bp=_deviation(price, latest),
         latency_ms=state.latency and round(state.latency, 1),

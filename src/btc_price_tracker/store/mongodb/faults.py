@@ -1,5 +1,6 @@
 """What MongoDB or the way to it says went wrong, in words that name the remedy."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -75,5 +76,6 @@ def _remedy(error: Exception) -> str:
 
 
 def _words(error: Exception) -> str:
-    """Without the driver's view of the whole cluster."""
-    return str(error).partition(", full error")[0].partition(", Timeout:")[0]
+    """Without the driver's view of the whole cluster, and the system's numbers."""
+    words = str(error).partition(", full error")[0].partition(", Timeout:")[0]
+    return re.sub(r"\[Errno -?[0-9]+\] ", "", words)

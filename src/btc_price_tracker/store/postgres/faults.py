@@ -1,5 +1,7 @@
 """What PostgreSQL or the way to it says went wrong, in words that name the remedy."""
 
+import re
+
 import asyncpg
 
 from btc_price_tracker.store import StoreError, UnusableUrl
@@ -60,4 +62,5 @@ def _remedy(error: Exception) -> str:
 
 def _words(error: Exception) -> str:
     """The first line: more may follow, details and hints that quote what was sent."""
-    return (str(error) or type(error).__name__).partition("\n")[0]
+    line = (str(error) or type(error).__name__).partition("\n")[0]
+    return re.sub(r"\[Errno -?[0-9]+\] ", "", line)

@@ -1,0 +1,74 @@
+"""METRICS_TOKEN_FILE and its like."""
+
+from pathlib import Path
+
+import pytest
+
+from btc_price_tracker.settings import SettingsError, load
+
+
+@pytest.fixture
+def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("STORE_URL", raising=False)
+    monkeypatch.setenv("METRICS_TOKEN_FILE", str(tmp_path / "token"))
+    return tmp_path / "token"
+
+
+def loaded(name: str) -> str:
+    secret = getattr(load({}), name)
+    return str(secret.get_secret_value() if name != "store_url" else secret)
+
+
+@pytest.mark.parametrize("content", [b"geheim", b"geheim\n", b"geheim\r\n"])
+def test_a_secret_is_the_one_line_of_its_file(token: Path, content: bytes) -> None:
+    token.write_bytes(content)
+    assert loaded("metrics_token") == "geheim"
+
+
+def test_a_store_url_may_lie_in_a_file_and_a_flag_wins_over_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STORE_URL", raising=False)
+    monkeypatch.setenv("STORE_URL_FILE", str(tmp_path / "url"))
+    assert load({"store_url": "memory://"}).store_url == "memory://"
+    (tmp_path / "url").write_text("postgresql://u:geheim@h/d\n")
+    assert loaded("store_url") == "postgresql://u:geheim@h/d"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "can't be read: no such file or directory"),
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"x" * 5000, "has more than 4096 bytes"),
+        (b"two\nlines\n", "give ASCII letters, digits and signs, without blanks"),
+        (b"\xff\xfe", "give ASCII letters, digits and signs, without blanks"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_named_with_every_other_fault(
+    token: Path, content: bytes | None, words: str
+) -> None:
+    if content is not None:
+        token.write_bytes(content)
+    with pytest.raises(SettingsError) as raised:
+        load({"port": "x"})
+    port, fault = sorted(str(raised.value).splitlines(), reverse=True)
+    assert port == "  PORT: give a whole number, not 'x'"
+    assert fault.startswith("  METRICS_TOKEN")
+    assert words in fault
+    assert "two" not in fault
+
+
+def test_a_folder_is_no_secret(token: Path) -> None:
+    token.mkdir()
+    with pytest.raises(SettingsError, match=r"METRICS_TOKEN_FILE: .*can't be read: is a directory"):
+        load({})
+
+
+def test_a_secret_that_is_given_twice_is_refused(token: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token.write_text("geheim")
+    monkeypatch.setenv("METRICS_TOKEN", "anders")
+    with pytest.raises(SettingsError, match="METRICS_TOKEN_FILE: METRICS_TOKEN is set as well") as raised:
+        load({})
+    assert "anders" not in str(raised.value)
