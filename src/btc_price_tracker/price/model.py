@@ -50,6 +50,9 @@ class Answer(Struct, frozen=True):
     fault: str | None = None  # why there is no fresh quote; with a quote: why the last attempt failed
     rate: Decimal | None = None  # live USD per unit of `currency`, where that isn't USD
     spacing: int = 0  # ms that its quota puts between two quotes
+    # ms by which our wall clock is ahead of the source's, by the HTTP `Date` of its last reply, whatever its status,
+    # and the time passed since. None where no reply had one. Exact to a second and as long as that reply took.
+    clock_offset: int | None = None
 
 
 class Judged(Struct, frozen=True):

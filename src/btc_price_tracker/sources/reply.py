@@ -2,14 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 from msgspec import structs
 
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import Reply
 from btc_price_tracker.sources.faults import NotAQuote, Refused, Throttled, Unavailable
+from btc_price_tracker.sources.headers import age, http_date
 
 BAN_SECONDS = 3_600.0  # out for so long where a ban gives no end
 LONGEST_SECONDS = 3 * 86_400.0  # Binance's longest documented ban; anything longer is a mistake or a trap
@@ -54,8 +53,8 @@ def _as_encoded(fault: NotAQuote, headers: Mapping[str, str]) -> NotAQuote:
 
 
 def _dated(quote: Quote, headers: Mapping[str, str], heard: int) -> Quote:
-    age = min(_digits(headers.get("age", "")) or 0, heard // 1000)
-    return structs.replace(quote, time=heard - age * 1000) if age and quote.time is None else quote
+    held = min(age(headers), heard // 1000)
+    return structs.replace(quote, time=heard - held * 1000) if held and quote.time is None else quote
 
 
 def _refusal(reply: Reply, said: Refused | None, heard: int) -> Refused:
@@ -80,7 +79,7 @@ def _words(status: int, said: Refused | None) -> str:
 
 def _pause(reply: Reply, heard: int) -> float | None:
     """Seconds that the source wants us to wait, by its own clock if it shows one; None if it doesn't say."""
-    now = _date(reply.headers.get("date", "")) or heard
+    now = http_date(reply.headers.get("date", "")) or heard
     if match := _BANNED_UNTIL.search(reply.body):
         return _bounded((int(match[1]) - now) / 1000)
     texts = _DATE_OR_NUMBER.findall(reply.headers.get("retry-after", ""))  # two such headers come as one
@@ -92,23 +91,9 @@ def _wait(text: str, now: int) -> float | None:
     """Seconds, given as such or as a date; None where it is neither."""
     if re.fullmatch(r"[0-9]{1,18}(?:\.[0-9]{1,18})?", text.strip()):
         return float(text)
-    moment = _date(text)
+    moment = http_date(text)
     return None if moment is None else (moment - now) / 1000
 
 
 def _bounded(seconds: float) -> float:
     return min(max(seconds, 0.0), LONGEST_SECONDS)
-
-
-def _digits(text: str) -> int | None:
-    """A non-negative whole number of sane length, or None: headers are for anyone to fill in."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
-
-
-def _date(text: str) -> int | None:
-    """An HTTP date in ms since the epoch, or None where it is no date."""
-    try:
-        moment = parsedate_to_datetime(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None

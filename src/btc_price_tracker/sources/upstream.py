@@ -9,7 +9,7 @@ shared with everything else and the breaker's single probe, and then there is li
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from random import Random
 
@@ -21,6 +21,7 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.endpoint import Endpoint, Reply
 from btc_price_tracker.sources.faults import Dropped, SourceFault, Throttled, Unavailable, Unreachable
+from btc_price_tracker.sources.headers import source_time
 from btc_price_tracker.sources.quota import Governor, is_pro, spacing, spacing_after_fault
 from btc_price_tracker.sources.reply import read
 from btc_price_tracker.sources.source import Source
@@ -51,6 +52,7 @@ class Upstream:
         self._quote: Quote | None = None
         self._heard = 0
         self._latency: float | None = None
+        self._source_clock: int | None = None  # ms by which it is ahead of our monotonic clock
         self._error: str | None = None
         self._calls = 0
         self._failures = 0
@@ -76,6 +78,7 @@ class Upstream:
             heard=self._heard,
             fault=self._fault(),
             spacing=round(self._governor.spacing * 1000),
+            clock_offset=self._clock_offset(),
         )
 
     def state(self, fresh: Fresh) -> SourceState:
@@ -93,6 +96,20 @@ class Upstream:
             calls=self._calls,
             failures=self._failures,
         )
+
+    def _clock_offset(self) -> int | None:
+        """How far our wall clock is ahead of the source's now, in ms; as of its last reply that bore a Date.
+
+        In between, the monotonic clock stands for the source's: ours may be set meanwhile.
+        """
+        if self._source_clock is None:
+            return None
+        return self._clock.now() - self._source_clock - round(self._clock.monotonic() * 1000)
+
+    def _note_source_clock(self, headers: Mapping[str, str]) -> None:
+        time = source_time(headers)
+        if time is not None:
+            self._source_clock = time - round(self._clock.monotonic() * 1000)
 
     def _fault(self) -> str | None:
         if self._error is None:
@@ -157,6 +174,7 @@ class Upstream:
         self._calls += 1
         try:
             reply = await self._fetch()
+            self._note_source_clock(reply.headers)
             heard = self._clock.now()
             self._quote, self._heard = read(reply, self.source.parse, heard), heard
         except BaseException:
