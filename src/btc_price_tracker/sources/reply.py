@@ -20,9 +20,16 @@ _WORDS = {
     429: "asked too often",
     451: "not offered where we are",
 }
-_DATE_OR_NUMBER = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,[^,]*|[^,]+")
+# The source chooses the text that these meet: repeats are bounded, and only so much of it is looked at.
+BODY_START = 8192  # bytes; Cloudflare's error code is within the first three thousand of its page
+HEADER_START = 256  # characters
+
+_DATE_OR_NUMBER = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},[^,]*|[^,]+")
+_SECONDS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _BANS = frozenset({402, 403, 418, 451})
-_CLOUDFLARE_BAN = re.compile(rb"error(?: code|</span>)?:?\s*(?:<span[^>]*>)?\s*10(?:15|20)\b", re.IGNORECASE)
+_CLOUDFLARE_BAN = re.compile(
+    rb"error(?: code|</span>)?:?(?:\s{0,20}<span[^>]{0,200}>)?\s{0,20}10(?:15|20)\b", re.IGNORECASE
+)
 _BANNED_UNTIL = re.compile(rb"banned until ([0-9]{13})\b")  # Binance: epoch ms inside the message
 
 
@@ -62,7 +69,7 @@ def _refusal(reply: Reply, said: Refused | None, heard: int) -> Refused:
     pause = _pause(reply, heard)
     if pause is None and isinstance(said, Throttled):
         pause = said.retry_after
-    if reply.status in _BANS or (reply.status != 200 and _CLOUDFLARE_BAN.search(reply.body)):
+    if reply.status in _BANS or (reply.status != 200 and _CLOUDFLARE_BAN.search(reply.body[:BODY_START])):
         return Throttled(words, BAN_SECONDS if pause is None else pause)
     if reply.status == 429 or isinstance(said, Throttled) or pause is not None:
         return Throttled(words, pause)
@@ -80,16 +87,17 @@ def _words(status: int, said: Refused | None) -> str:
 def _pause(reply: Reply, heard: int) -> float | None:
     """Seconds that the source wants us to wait, by its own clock if it shows one; None if it doesn't say."""
     now = http_date(reply.headers.get("date", "")) or heard
-    if match := _BANNED_UNTIL.search(reply.body):
+    if match := _BANNED_UNTIL.search(reply.body[:BODY_START]):
         return _bounded((int(match[1]) - now) / 1000)
-    texts = _DATE_OR_NUMBER.findall(reply.headers.get("retry-after", ""))  # two such headers come as one
+    header = reply.headers.get("retry-after", "")[:HEADER_START]
+    texts = _DATE_OR_NUMBER.findall(header)  # two such headers come as one
     waits = (_bounded(wait) for text in texts if (wait := _wait(text, now)) is not None)
     return max(waits, default=None)
 
 
 def _wait(text: str, now: int) -> float | None:
     """Seconds, given as such or as a date; None where it is neither."""
-    if re.fullmatch(r"[0-9]{1,18}(?:\.[0-9]{1,18})?", text.strip()):
+    if _SECONDS.fullmatch(text.strip()):
         return float(text)
     moment = http_date(text)
     return None if moment is None else (moment - now) / 1000
