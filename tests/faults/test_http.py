@@ -6,7 +6,7 @@ import json
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -90,6 +90,22 @@ async def server_of_one_answer() -> AsyncIterator[int]:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(TICKER), TICKER))
         await reader.read(1)
         writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def server_without_end(start: bytes, piece: bytes) -> AsyncIterator[int]:
+    """A port at which a request is answered with a start, and one piece over and over until the client leaves."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(start)
+        with suppress(ConnectionError):
+            while True:
+                writer.write(piece * (65536 // len(piece)))
+                await writer.drain()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
@@ -220,6 +236,53 @@ async def test_who_refuses_us_is_heard_whatever_else_it_sends(client: Client, he
         upstream = upstream_at(f"http://127.0.0.1:{port}", client)
         assert (await upstream.ask(DEADLINE)).fault == "HTTP 429: asked too often"
         assert 110 < upstream.state(lambda *_: True).next_try <= 131
+
+
+EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"", EARLY_HINTS),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"a: " + 2_000 * b"b" + b"\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"a: " + 60_000 * b"b" + b"\r\n"),
+        (b"HTTP/1.1 103 Early Hints\r\n", b"a: " + 60_000 * b"b" + b"\r\n"),
+    ],
+)
+async def test_head_without_end_is_given_up_at_once(client: Client, start: bytes, piece: bytes) -> None:
+    async with server_without_end(start, piece) as port:
+        with pytest.raises(Unreachable, match="the head of the answer has no end"):
+            await Endpoint(client, f"http://127.0.0.1:{port}").get()
+
+
+async def test_a_few_interim_responses_do_no_harm(client: Client) -> None:
+    final = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(TICKER), TICKER)
+    async with server_saying(8 * EARLY_HINTS + final) as port:
+        assert (await Endpoint(client, f"http://127.0.0.1:{port}").get()).body == TICKER
+
+
+async def test_responses_to_no_request_end_a_kept_connection() -> None:
+    """They would fill the memory for as long as the connection is kept."""
+    empty = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    kept, left = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(empty)
+        await kept.wait()
+        with suppress(ConnectionError):
+            while True:
+                writer.write(empty)
+                await asyncio.sleep(0)
+                await writer.drain()
+        left.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, open_client() as client:
+        await Endpoint(client, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}").get()
+        kept.set()
+        await asyncio.wait_for(left.wait(), 10)
 
 
 async def test_a_kept_connection_that_ends_as_we_ask_is_told_from_a_source_that_is_in_trouble(

@@ -1,18 +1,21 @@
 """An HTTP client: one pool of connections for all that one part asks."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from types import SimpleNamespace, TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from btc_price_tracker.outgoing.certificates import certificates
+from btc_price_tracker.outgoing.connection import Connection
 from btc_price_tracker.outgoing.proxies import proxies, way
 
 HEAD = 65536  # bytes of a line in an answer's head: some send long policies
-FIELDS = 1000  # in a head
+FIELDS = 256  # in a head, or after a chunked body
 
 
 class ConnectionEnded(aiohttp.ClientError):
@@ -38,7 +41,7 @@ class Client:
         trusted = certificates() if trust_env else True
         self._proxies = proxies() if trust_env else {}
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ssl=trusted, keepalive_timeout=keep_alive),
+            connector=_Connector(limit=0, ssl=trusted, keepalive_timeout=keep_alive),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             headers=headers,
@@ -81,6 +84,15 @@ class Client:
             raise ProxyUnknown from error
         async with response:
             yield response
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Makes connections of ours."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        kind: Callable[..., ResponseHandler] = Connection
+        self._factory = partial(kind, loop=self._loop)
 
 
 class _Broken(aiohttp.ClientError):

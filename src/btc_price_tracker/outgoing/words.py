@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import aiohttp
 
 from btc_price_tracker.outgoing.client import ProxyUnknown
+from btc_price_tracker.outgoing.connection import TooLongHead
 
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (ProxyUnknown, "the proxy's name can't be resolved (DNS)"),
@@ -19,6 +20,7 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientHttpProxyError, "the proxy refused"),
     (ConnectionError, "the connection broke"),
     (aiohttp.ClientConnectorError, "no connection"),
+    (TooLongHead, "the head of the answer has no end"),
     (ValueError, "the request can't be sent"),
     (aiohttp.ClientError, "the answer broke off or is not HTTP"),
 )
