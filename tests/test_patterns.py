@@ -28,8 +28,7 @@ SECONDS = 1.0  # of CPU; a linear pattern takes a few hundredths for each text
 WORST = {
     "body._TOO_OFTEN": ["too ", "rate", "rate ", "too many ", "lockou"],
     "headers._DIGITS": ["0"],
-    "quoting._COUNT": ["1"],
-    "quoting._PRICE": ["1", "1.1", "1e"],
+    "quoting._NUMBER": ["1", "1.1", "1e", "-"],
     "quoting._RFC3339": ["0", "2017-10-03T04:00:31.1"],
     "reply._BANNED_UNTIL": ["banned until ", "banned until 1", "1"],
     "reply._CLOUDFLARE_BAN": ["error", "error: ", " ", "error <span ", "error<span>", "error </span>: <span"],
