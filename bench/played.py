@@ -18,10 +18,10 @@ from btc_price_tracker.price.model import Kind, Status, Update
 from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
-from btc_price_tracker.sources.upstream import connect
 from btc_price_tracker.testing import LeapingClock
 from disagreement import VENUES, Closes, basis_points, heard
 

@@ -27,10 +27,11 @@ from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.recall import recall
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.clocks import Clocks
+from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import LONGEST_DEADLINE, Enough, Panel, deadline
 from btc_price_tracker.sources.tether import TETHER
-from btc_price_tracker.sources.upstream import connect
 from btc_price_tracker.store import Store, open_store, scheme_of
 from btc_price_tracker.store.late import LateStore
 from btc_price_tracker.store.outbox import Outbox
@@ -168,6 +169,9 @@ async def _open_panel(
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
         upstreams = [at(source) for source in sources]
+        clocks = Clocks(clock)
+        for upstream in upstreams:
+            upstream.share_clocks(clocks)
         tether = at(replace(TETHER, url=settings.kraken_url))
         for kraken in (upstream for upstream in upstreams if upstream.source.name == "kraken"):
             tether.share_limit(kraken)

@@ -24,11 +24,12 @@ from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.body import MAX_BYTES
+from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import Endpoint, open_client
 from btc_price_tracker.sources.faults import Dropped, Unreachable
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.state import State
-from btc_price_tracker.sources.upstream import Upstream, connect
+from btc_price_tracker.sources.upstream import Upstream
 
 DEADLINE = 1.9  # seconds: too short for a retry, which would come a second later
 SOON = 2.0  # seconds that a round may take longer on a busy machine
@@ -334,7 +335,7 @@ async def test_a_ban_of_binance_lasts_until_the_time_in_its_message(
 async def test_a_cached_answer_of_a_source_without_a_time_is_as_old_as_it_says(
     playback: Playback, client: Client
 ) -> None:
-    playback.faults["kraken"] = Fault(headers={"Age": "37"})
+    playback.faults["kraken"] = Fault(headers={"Age": "37, 5"})
     answer, _ = await ask(playback.url("kraken"), client)
     assert answer.quote
     assert answer.quote.time == answer.heard - 37_000

@@ -17,11 +17,12 @@ from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import LATE, RATE_LASTS, TURNS, Enough, Panel, deadline
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.tether import TETHER
-from btc_price_tracker.sources.upstream import Upstream, connect
+from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock, eventually
 from timeouts import leap
 

@@ -158,19 +158,6 @@ def test_retry_after_is_obeyed_under_any_status() -> None:
     assert retry_after(503, retry_after="20") == 20
 
 
-def test_a_cached_answer_is_dated_by_its_age() -> None:
-    assert read(Reply(200, {"age": "37"}, b"price"), parse, HEARD).time == HEARD - 37_000
-
-
-@pytest.mark.parametrize("age", ["0", "", "-3", "old", "1.5"])
-def test_an_age_of_nothing_or_nonsense_dates_nothing(age: str) -> None:
-    assert read(Reply(200, {"age": age}, b"price"), parse, HEARD).time is None
-
-
-def test_the_time_of_the_source_itself_is_better_than_the_age() -> None:
-    assert read(Reply(200, {"age": "37"}, b"price at 1763999999000"), parse, HEARD).time == 1_763_999_999_000
-
-
 @given(
     status=st.integers(200, 999),
     body=st.binary(max_size=60) | st.just(b"banned until 9999999999999"),

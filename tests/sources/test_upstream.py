@@ -265,38 +265,3 @@ async def test_a_wall_clock_that_steps_changes_no_pace(clock: ManualClock, step:
     await clock.advance(30)
     await ask(upstream, clock)
     assert venue.asked == [0, 60]
-
-
-STARTED = "Mon, 24 Nov 2025 16:00:00 GMT"  # the time at which a ManualClock starts
-
-
-@pytest.mark.parametrize(
-    ("headers", "offset"),
-    [
-        ({}, None),
-        ({"date": STARTED}, 0),
-        ({"date": "Mon, 24 Nov 2025 15:00:00 GMT"}, 3_600_000),
-        ({"date": "Mon, 24 Nov 2025 16:00:40 GMT"}, -40_000),
-        ({"date": "Mon, 24 Nov 2025 15:59:23 GMT", "age": "37"}, 0),
-        ({"date": "Mon, 24 Nov 2025 15:59:23 GMT", "age": "soon"}, 37_000),
-        ({"date": STARTED, "age": "90000"}, None),  # too long ago
-        ({"date": "soon"}, None),
-        ({"date": "Thu, 01 Jan 1970 00:00:00 GMT"}, None),
-        ({"date": "Mon, 24 Nov 2025 " + "0" * 100 + "16:00:00 GMT"}, None),
-    ],
-)
-@pytest.mark.parametrize(("status", "body"), [(200, b"90000"), (200, b"no price"), (429, b""), (503, b"")])
-async def test_every_reply_tells_how_far_our_clock_is_ahead(
-    clock: ManualClock, status: int, body: bytes, headers: dict[str, str], offset: int | None
-) -> None:
-    venue = Venue(clock, Reply(status, headers, body))
-    assert (await upstream_of(venue).ask(0.1)).clock_offset == offset
-
-
-async def test_the_clock_offset_follows_our_clock_between_two_replies(clock: ManualClock) -> None:
-    upstream = upstream_of(Venue(clock, Reply(200, {"date": STARTED}, b"90000"), Unreachable("gone")))
-    await ask(upstream, clock)
-    await clock.advance(600)
-    assert (await ask(upstream, clock)).clock_offset == 0
-    clock.step(400 * 86400)
-    assert upstream.answer().clock_offset == 400 * 86_400_000

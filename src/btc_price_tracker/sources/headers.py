@@ -10,7 +10,10 @@ from btc_price_tracker.sources.quoting import GENESIS, HORIZON
 LONGEST_DATE = 64  # characters; the three formats of RFC 9110 5.6.7 have at most 33
 OLDEST_WITNESS = 86_400  # seconds in caches, after which a reply says nothing about a clock
 
-_DIGITS = re.compile(r"[0-9]{1,18}")
+LONGEST_AGE = 256  # characters of it that are looked at
+OVERFLOW = 2**31  # seconds
+
+_DIGITS = re.compile(r"[0-9]+")
 
 
 def source_time(headers: Mapping[str, str]) -> int | None:
@@ -26,9 +29,15 @@ def source_time(headers: Mapping[str, str]) -> int | None:
 
 
 def age(headers: Mapping[str, str]) -> int:
-    """Seconds that caches have held the reply, by their `Age`; 0 where they don't say."""
-    text = headers.get("age", "").strip()
-    return int(text) if _DIGITS.fullmatch(text) else 0
+    """Seconds that caches have held the reply, by their `Age`; 0 where they don't say.
+
+    Of a list (caches that add theirs instead of correcting it) the greatest counts: RFC 9111 5.1 would take the first,
+    but an old price must not look fresh. More than fits stands for very old (1.2.2).
+    """
+    ages = headers.get("age", "")[:LONGEST_AGE].split(",")
+    return max(
+        (min(int(each), OVERFLOW) for each in map(str.strip, ages) if _DIGITS.fullmatch(each)), default=0
+    )
 
 
 def http_date(text: str) -> int | None:

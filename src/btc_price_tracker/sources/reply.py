@@ -3,12 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 
-from msgspec import structs
-
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import Reply
 from btc_price_tracker.sources.faults import NotAQuote, Refused, Throttled, Unavailable
-from btc_price_tracker.sources.headers import age, http_date
+from btc_price_tracker.sources.headers import http_date
 
 BAN_SECONDS = 3_600.0  # out for so long where a ban gives no end
 LONGEST_SECONDS = 3 * 86_400.0  # Binance's longest documented ban; anything longer is a mistake or a trap
@@ -36,15 +34,13 @@ _BANNED_UNTIL = re.compile(rb"banned until ([0-9]{13})\b")  # Binance: epoch ms 
 def read(reply: Reply, parse: Callable[[bytes], Quote], heard: int) -> Quote:
     """Return the quote in a reply that was heard at `heard` (ms since the epoch).
 
-    A quote without a time of its own, from a cache that says how old it is (`Age: 37`), is dated by that:
-    37 s before `heard`.
     Raises SourceFault; where the source says in its body why it refuses, in the source's words.
     """
     said: Refused | None = None
     try:
         quote = parse(reply.body)
         if reply.status == 200:
-            return _dated(quote, reply.headers, heard)
+            return quote
     except Refused as fault:
         said = fault
     except NotAQuote as fault:
@@ -57,11 +53,6 @@ def _as_encoded(fault: NotAQuote, headers: Mapping[str, str]) -> NotAQuote:
     """The fault, and how the body was packed if it was: br, zstd and a cut gzip look like anything but JSON."""
     encoding = ascii(headers.get("content-encoding", ""))[1:-1][:20]
     return NotAQuote(f"{fault} (Content-Encoding: {encoding})") if encoding else fault
-
-
-def _dated(quote: Quote, headers: Mapping[str, str], heard: int) -> Quote:
-    held = min(age(headers), heard // 1000)
-    return structs.replace(quote, time=heard - held * 1000) if held and quote.time is None else quote
 
 
 def _refusal(reply: Reply, said: Refused | None, heard: int) -> Refused:

@@ -9,20 +9,19 @@ shared with everything else and the breaker's single probe, and then there is li
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from random import Random
 
 import structlog
 
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
-from btc_price_tracker.sources.endpoint import Endpoint, Reply
+from btc_price_tracker.sources.clocks import Clocks, Reception
+from btc_price_tracker.sources.endpoint import Reply
 from btc_price_tracker.sources.faults import Dropped, SourceFault, Throttled, Unavailable, Unreachable
-from btc_price_tracker.sources.headers import source_time
-from btc_price_tracker.sources.quota import Governor, is_pro, spacing, spacing_after_fault
+from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.reply import read
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import SourceState, State
@@ -48,11 +47,11 @@ class Upstream:
         self._clock = clock
         self._random = random
         self._governor = governor
+        self._clocks = Clocks(clock)
         self._breaker = Breaker(random)
         self._quote: Quote | None = None
-        self._heard = 0
+        self._reply: Reception | None = None  # the one with the quote
         self._latency: float | None = None
-        self._source_clock: int | None = None  # ms by which it is ahead of our monotonic clock
         self._error: str | None = None
         self._calls = 0
         self._failures = 0
@@ -68,17 +67,21 @@ class Upstream:
         """Stay within the limit of another source, too, whose API this is as well."""
         self._governor.within = other._governor  # noqa: SLF001 - of our own kind
 
+    def share_clocks(self, clocks: Clocks) -> None:
+        """Tell old replies by these clocks, in which the other sources' are, too."""
+        self._clocks = clocks
+
     def answer(self) -> Answer:
         """The last quote and when it came, and the fault if the last attempt failed."""
         return Answer(
             source=self.source.name,
             kind=self.source.kind,
             currency=self.source.currency,
-            quote=self._quote,
+            quote=self._dated_quote(),
             heard=self._heard,
             fault=self._fault(),
             spacing=round(self._governor.spacing * 1000),
-            clock_offset=self._clock_offset(),
+            clock_offset=self._clocks.offset(self.source.name),
         )
 
     def state(self, fresh: Fresh) -> SourceState:
@@ -88,7 +91,7 @@ class Upstream:
             name=self.source.name,
             kind=self.source.kind,
             state=self._state(fresh, now),
-            quote=self._quote,
+            quote=self._dated_quote(),
             heard=self._heard,
             latency=self._latency,
             next_try=round(max(self._governor.wait(now), self._breaker.wait(now)), 3),
@@ -97,19 +100,14 @@ class Upstream:
             failures=self._failures,
         )
 
-    def _clock_offset(self) -> int | None:
-        """How far our wall clock is ahead of the source's now, in ms; as of its last reply that bore a Date.
+    @property
+    def _heard(self) -> int:
+        return 0 if self._reply is None else self._reply.at
 
-        In between, the monotonic clock stands for the source's: ours may be set meanwhile.
-        """
-        if self._source_clock is None:
+    def _dated_quote(self) -> Quote | None:
+        if self._quote is None or self._reply is None:
             return None
-        return self._clock.now() - self._source_clock - round(self._clock.monotonic() * 1000)
-
-    def _note_source_clock(self, headers: Mapping[str, str]) -> None:
-        time = source_time(headers)
-        if time is not None:
-            self._source_clock = time - round(self._clock.monotonic() * 1000)
+        return self._clocks.dated(self._quote, self._reply)
 
     def _fault(self) -> str | None:
         if self._error is None:
@@ -174,9 +172,8 @@ class Upstream:
         self._calls += 1
         try:
             reply = await self._fetch()
-            self._note_source_clock(reply.headers)
-            heard = self._clock.now()
-            self._quote, self._heard = read(reply, self.source.parse, heard), heard
+            reception = self._clocks.receive(self.source.name, reply.headers)
+            self._quote, self._reply = read(reply, self.source.parse, reception.at), reception
         except BaseException:
             self._failures += 1
             raise
@@ -204,14 +201,3 @@ class Upstream:
             _log.warning("source failing", source=name, error=self._error)
         if was_closed and self._breaker.circuit is not Circuit.CLOSED:
             _log.warning("circuit opened", source=name, error=self._error)
-
-
-def connect(source: Source, client: Client, clock: Clock, random: Random, key: str = "") -> Upstream:
-    """Make the upstream of a source at its `url`; `key` is CoinGecko's and is sent to no one else."""
-    if source.name != "coingecko":
-        key = ""
-    header = "x-cg-pro-api-key" if is_pro(source.url) else "x-cg-demo-api-key"
-    endpoint = Endpoint(client, source.url + source.path, key, header)
-    usual = spacing(source.name, source.url, keyed=bool(key))
-    after_fault = spacing_after_fault(source.name, usual, keyed=bool(key))
-    return Upstream(source, endpoint.get, Governor(usual, random, after_fault), clock, random)
