@@ -169,12 +169,12 @@ async def _open_panel(
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
         upstreams = [at(source) for source in sources]
-        clocks = Clocks(clock)
-        for upstream in upstreams:
-            upstream.share_clocks(clocks)
         tether = at(replace(TETHER, url=settings.kraken_url))
         for kraken in (upstream for upstream in upstreams if upstream.source.name == "kraken"):
-            tether.share_limit(kraken)
+            tether.share_api(kraken)
+        clocks = Clocks(clock)
+        for upstream in (*upstreams, tether):
+            upstream.share_clocks(clocks)
         panel = Panel(
             upstreams=upstreams,
             clock=clock,

@@ -82,7 +82,7 @@ def panel_of(
     asked = upstreams(playback, client, names, clock)
     tether = connect(replace(TETHER, url=playback.url("kraken")), client, clock, Random(1))
     for kraken in (upstream for upstream in asked if upstream.source.name == "kraken"):
-        tether.share_limit(kraken)
+        tether.share_api(kraken)
     return Panel(
         upstreams=asked,
         clock=clock,
@@ -297,6 +297,12 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
     assert rates == [Decimal("0.99")] * (last + 1) + [None] * (19 - last)
     asked = [call for call in playback.calls["kraken"] if "USDT" in call.target]
     assert len(asked) <= 7
+
+
+async def test_a_rate_out_of_a_cache_is_as_old_as_it_says(playback: Playback, client: Client) -> None:
+    playback.faults["kraken"] = Fault(headers={"Age": str(RATE_LASTS // 1000 + 1)})
+    (answer,) = await panel_of(playback, client, ("okx",), enough=never).ask()
+    assert (answer.fault, answer.rate) == (None, None)
 
 
 async def test_krakens_price_and_the_rate_are_a_second_apart(playback: Playback, client: Client) -> None:

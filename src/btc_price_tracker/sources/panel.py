@@ -9,6 +9,7 @@ from decimal import Decimal
 from msgspec import structs
 
 from btc_price_tracker.clock import Clock
+from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import Answer
 from btc_price_tracker.sources.state import SourceState
 from btc_price_tracker.sources.upstream import Fresh, Upstream
@@ -123,6 +124,6 @@ class Panel:
             return None
         tether = self.tether.answer()
         quote = tether.quote
-        if quote is None or self.clock.now() - tether.heard > RATE_LASTS:
+        if quote is None or age(quote.time, tether.heard, self.clock.now()) > RATE_LASTS:
             return None
         return quote.last if quote.bid is None or quote.ask is None else (quote.bid + quote.ask) / 2

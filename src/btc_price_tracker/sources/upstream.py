@@ -48,6 +48,7 @@ class Upstream:
         self._random = random
         self._governor = governor
         self._clocks = Clocks(clock)
+        self._api = source.name
         self._breaker = Breaker(random)
         self._quote: Quote | None = None
         self._reply: Reception | None = None  # the one with the quote
@@ -63,9 +64,10 @@ class Upstream:
             self._conclude(await self._outcome(seconds))
         return self.answer()
 
-    def share_limit(self, other: "Upstream") -> None:
-        """Stay within the limit of another source, too, whose API this is as well."""
+    def share_api(self, other: "Upstream") -> None:
+        """Count as the same API as another source: stay within its limit, too, and be one voice about the time."""
         self._governor.within = other._governor  # noqa: SLF001 - of our own kind
+        self._api = other.source.name
 
     def share_clocks(self, clocks: Clocks) -> None:
         """Tell old replies by these clocks, in which the other sources' are, too."""
@@ -81,7 +83,7 @@ class Upstream:
             heard=self._heard,
             fault=self._fault(),
             spacing=round(self._governor.spacing * 1000),
-            clock_offset=self._clocks.offset(self.source.name),
+            clock_offset=self._clocks.offset(self._api),
         )
 
     def state(self, fresh: Fresh) -> SourceState:
@@ -172,7 +174,7 @@ class Upstream:
         self._calls += 1
         try:
             reply = await self._fetch()
-            reception = self._clocks.receive(self.source.name, reply.headers)
+            reception = self._clocks.receive(self._api, reply.headers)
             self._quote, self._reply = read(reply, self.source.parse, reception.at), reception
         except BaseException:
             self._failures += 1
