@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -270,6 +271,63 @@ async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
         await clock.advance(10)
     assert seen == ["coinpaprika"] * 4 + ["kraken"] * 11 + ["coinpaprika"]
     assert len(playback.calls["coinpaprika"]) == 2
+
+
+async def rounds(panel: Panel, clock: ManualClock, number: int) -> list[Sequence[Answer]]:
+    """So many rounds, ten seconds apart."""
+    answers: list[Sequence[Answer]] = []
+    for _ in range(number):
+        answers.append(await panel.ask())
+        await clock.advance(10)
+    return answers
+
+
+REFUSALS = [
+    Fault(status=402),
+    Fault(status=403),
+    Fault(status=403, headers={"Retry-After": "86400"}),
+    Fault(status=418),
+    Fault(status=429, body=b"error code: 1015"),
+    Fault(status=451),
+    Fault(status=503, headers={"Retry-After": "86400"}),
+]
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+async def test_a_moment_of_refusals_by_all_costs_little_more_than_a_minute(
+    playback: Playback, client: Client, fault: Fault
+) -> None:
+    clock = ManualClock()
+    panel = panel_of(playback, client, clock=clock, enough=never)
+    playback.faults.update(dict.fromkeys(NAMES, fault))
+    await rounds(panel, clock, 1)
+    playback.faults.clear()
+    assert [answer.fault for answer in (await rounds(panel, clock, 8))[-1]] == [None] * 3
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+async def test_while_all_refuse_each_is_asked_once_a_minute(
+    playback: Playback, client: Client, fault: Fault
+) -> None:
+    clock = ManualClock()
+    panel = panel_of(playback, client, ("okx",), clock=clock, enough=never)
+    playback.faults.update({"okx": fault, "kraken": fault})  # the price and the rate
+    for name in ("okx", "kraken"):
+        asked = [len(playback.calls[name])]
+        for _ in range(120):
+            await rounds(panel, clock, 1)
+            asked.append(len(playback.calls[name]))
+        moments = [10 * round_ for round_, (before, after) in enumerate(pairwise(asked)) if after > before]
+        assert asked[-1] - asked[0] == len(moments) >= 13
+        assert all(60 <= after - before <= 90 for before, after in pairwise(moments))
+
+
+async def test_a_refusal_is_obeyed_while_another_source_is_usable(playback: Playback, client: Client) -> None:
+    clock = ManualClock()
+    panel = panel_of(playback, client, clock=clock, enough=never)
+    playback.faults["kraken"] = Fault(status=503, headers={"Retry-After": "3000"})
+    await rounds(panel, clock, 290)
+    assert len(playback.calls["kraken"]) == 1
 
 
 async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(

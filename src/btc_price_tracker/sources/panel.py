@@ -48,8 +48,11 @@ class Panel:
         """Ask within `seconds`. Never raises; the answers are in the configured order.
 
         With `fallback` they end where they are enough. Who is late may answer until `seconds` are over, for
-        the next round.
+        the next round. While no source has a fresh quote, none is left alone for longer than a minute.
         """
+        if not any(self._is_usable(upstream) for upstream in self.upstreams):
+            for upstream in self._everyone():
+                upstream.shorten_pause()
         asked = await (self._in_order() if self.fallback else self._side_by_side())
         return [self._answer(upstream) for upstream in asked]
 
@@ -64,10 +67,13 @@ class Panel:
         """How each source is doing now, in the configured order."""
         return [upstream.state(self.fresh) for upstream in self.upstreams]
 
+    def _everyone(self) -> list[Upstream]:
+        """All, the rate first: in short intervals it would never get its turn after Kraken's own price."""
+        return [*([] if self.tether is None else [self.tether]), *self.upstreams]
+
     async def _side_by_side(self) -> Sequence[Upstream]:
         """Ask all; once that is enough, give the rest a short grace."""
-        # The rate first: in short intervals it would never get its turn after Kraken's own price.
-        everyone = [*([] if self.tether is None else [self.tether]), *self.upstreams]
+        everyone = self._everyone()
         for upstream in everyone:
             self._start(upstream, self.seconds)
         await self._wait(everyone, self.upstreams)
@@ -110,6 +116,11 @@ class Panel:
 
     def _is_enough(self, reached: Sequence[Upstream]) -> bool:
         return self.enough([self._answer(upstream) for upstream in reached], self.clock.now())
+
+    def _is_usable(self, upstream: Upstream) -> bool:
+        answer = self._answer(upstream)
+        is_convertible = answer.currency == "USD" or answer.rate is not None
+        return is_convertible and self.fresh(answer, self.clock.now())
 
     def _answer(self, upstream: Upstream) -> Answer:
         """What the source said last, with the rate that turns it into dollars."""

@@ -9,6 +9,14 @@ from urllib.parse import urlsplit
 
 MONTH = 31 * 86_400.0  # seconds
 LONGEST_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer
+BANS = (
+    60.0,
+    120.0,
+    300.0,
+    900.0,
+    3600.0,
+)  # seconds, where a ban gives no end: of the first in a row, the second, …
+PROBE = 60.0  # seconds after a call that the next one is made in spite of a pause, while no source is usable
 
 _SHARE = 0.9  # of a documented limit that is used
 
@@ -61,8 +69,10 @@ class Governor:
         self.within: Governor | None = None
         self._random = random
         self._next = float("-inf")  # the first call may go at once
+        self._called = float("-inf")
         self._pause_ends = float("-inf")
         self._strikes = 0  # throttled answers in a row
+        self._bans = 0  # of these, the ones that gave no end
 
     def wait(self, now: float) -> float:
         """Seconds until the next call is allowed; 0 means now."""
@@ -75,6 +85,7 @@ class Governor:
 
     def spend(self, now: float) -> None:
         """Count a call that is about to be made."""
+        self._called = now
         self._next = now + self.spacing
         if self.within:
             self.within.spend(now)
@@ -85,12 +96,30 @@ class Governor:
 
     def throttle(self, now: float, retry_after: float | None) -> None:
         """Pause as long as the source said, or twice as long with each refusal in a row if that is longer."""
-        if self.within:
-            self.within.throttle(now, retry_after)
         self._strikes += 1
         own = min(self.spacing * 2.0 ** min(self._strikes, 16), max(LONGEST_PAUSE, self.spacing))
-        self._pause_ends = now + max(retry_after or 0.0, own) * self._random.uniform(1.0, 1.1)
+        self._pause(now, max(retry_after or 0.0, own))
+
+    def ban(self, now: float, retry_after: float | None) -> None:
+        """Pause as long as the source said; where it didn't, longer with each ban in a row.
+
+        A content network that refuses everybody for seconds must not cost an hour.
+        """
+        if retry_after is not None:
+            self.throttle(now, retry_after)
+            return
+        self._bans += 1
+        self._pause(now, max(BANS[min(self._bans, len(BANS)) - 1], self.spacing))
+
+    def shorten(self) -> None:
+        """End a pause a minute after the last call, whatever was stated: no source is usable."""
+        self._pause_ends = min(self._pause_ends, self._called + PROBE)
+
+    def _pause(self, now: float, seconds: float) -> None:
+        self._pause_ends = now + seconds * self._random.uniform(1.0, 1.1)
+        if self.within:
+            self.within._pause_ends = max(self.within._pause_ends, self._pause_ends)  # noqa: SLF001 - our own kind
 
     def relent(self) -> None:
         """Forget earlier refusals: the source has answered."""
-        self._strikes = 0
+        self._strikes = self._bans = 0

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import NotAQuote, Refused, Throttled, Unavailable
+from btc_price_tracker.sources.faults import Banned, NotAQuote, Refused, Throttled, Unavailable
 from btc_price_tracker.sources.headers import http_date
 
-BAN_SECONDS = 3_600.0  # out for so long where a ban gives no end
-LONGEST_SECONDS = 3 * 86_400.0  # Binance's longest documented ban; anything longer is a mistake or a trap
+# Seconds that a stated time is honoured at most; anything longer is a mistake or a trap. Cloudflare's pages and servers
+# in trouble say what they like; Binance documents bans of up to three days, and tells their end in its message.
+LONGEST_PAUSE = 3_600.0
+LONGEST_BAN = 3 * 86_400.0
 
 _WORDS = {
     402: "its free quota is used up",
@@ -61,7 +63,7 @@ def _refusal(reply: Reply, said: Refused | None, heard: int) -> Refused:
     if pause is None and isinstance(said, Throttled):
         pause = said.retry_after
     if reply.status in _BANS or (reply.status != 200 and _CLOUDFLARE_BAN.search(reply.body[:BODY_START])):
-        return Throttled(words, BAN_SECONDS if pause is None else pause)
+        return Banned(words, pause)
     if reply.status == 429 or isinstance(said, Throttled) or pause is not None:
         return Throttled(words, pause)
     return Unavailable(words) if reply.status >= 500 else Refused(words)
@@ -79,10 +81,10 @@ def _pause(reply: Reply, heard: int) -> float | None:
     """Seconds that the source wants us to wait, by its own clock if it shows one; None if it doesn't say."""
     now = http_date(reply.headers.get("date", "")) or heard
     if match := _BANNED_UNTIL.search(reply.body[:BODY_START]):
-        return _bounded((int(match[1]) - now) / 1000)
+        return _bounded((int(match[1]) - now) / 1000, LONGEST_BAN)
     header = reply.headers.get("retry-after", "")[:HEADER_START]
     texts = _DATE_OR_NUMBER.findall(header)  # two such headers come as one
-    waits = (_bounded(wait) for text in texts if (wait := _wait(text, now)) is not None)
+    waits = (_bounded(wait, LONGEST_PAUSE) for text in texts if (wait := _wait(text, now)) is not None)
     return max(waits, default=None)
 
 
@@ -94,5 +96,5 @@ def _wait(text: str, now: int) -> float | None:
     return None if moment is None else (moment - now) / 1000
 
 
-def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_SECONDS)
+def _bounded(seconds: float, longest: float) -> float:
+    return min(max(seconds, 0.0), longest)

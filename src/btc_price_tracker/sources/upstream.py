@@ -20,7 +20,7 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.clocks import Clocks, Reception
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import Dropped, SourceFault, Throttled, Unavailable, Unreachable
+from btc_price_tracker.sources.faults import Banned, Dropped, SourceFault, Throttled, Unavailable, Unreachable
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.reply import read
 from btc_price_tracker.sources.source import Source
@@ -63,6 +63,10 @@ class Upstream:
         if self._governor.wait(now) <= seconds * PATIENCE and self._breaker.allow(now):
             self._conclude(await self._outcome(seconds))
         return self.answer()
+
+    def shorten_pause(self) -> None:
+        """Ask soon in spite of what the source said: no source is usable."""
+        self._governor.shorten()
 
     def share_api(self, other: "Upstream") -> None:
         """Count as the same API as another source: stay within its limit, too, and be one voice about the time."""
@@ -187,7 +191,9 @@ class Upstream:
         before, self._error = self._error, None if fault is None else str(fault)
         was_closed = self._breaker.circuit is Circuit.CLOSED
         self._breaker.record(ok=fault is None, now=now)
-        if isinstance(fault, Throttled):
+        if isinstance(fault, Banned):
+            self._governor.ban(now, fault.retry_after)
+        elif isinstance(fault, Throttled):
             self._governor.throttle(now, fault.retry_after)
         elif fault is None:
             self._governor.relent()
