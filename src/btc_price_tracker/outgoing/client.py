@@ -13,6 +13,7 @@ from yarl import URL
 from btc_price_tracker.outgoing.certificates import certificates
 from btc_price_tracker.outgoing.connection import Connection
 from btc_price_tracker.outgoing.proxies import proxies, way
+from btc_price_tracker.outgoing.resolver import Resolver
 
 HEAD = 65536  # bytes of a line in an answer's head: some send long policies
 FIELDS = 256  # in a head, or after a chunked body
@@ -40,8 +41,9 @@ class Client:
         """Needs a running event loop; `keep_alive` in seconds. Raises OutgoingError."""
         trusted = certificates() if trust_env else True
         self._proxies = proxies() if trust_env else {}
+        self._resolver = Resolver()
         self._session = aiohttp.ClientSession(
-            connector=_Connector(limit=0, ssl=trusted, keepalive_timeout=keep_alive),
+            connector=_Connector(limit=0, ssl=trusted, keepalive_timeout=keep_alive, resolver=self._resolver),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             headers=headers,
@@ -60,6 +62,7 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._session.close()
+        await self._resolver.close()
 
     @asynccontextmanager
     async def get(
