@@ -93,6 +93,12 @@ async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
 
 
+def asked_urls(settings: Settings) -> list[str]:
+    """The base URLs of all that will be asked."""
+    in_tethers = any(SOURCES[name].currency == "USDT" for name in settings.sources)
+    return [*map(settings.url_of, settings.sources), *([settings.kraken_url] if in_tethers else [])]
+
+
 @asynccontextmanager
 async def history(settings: Settings) -> AsyncIterator[Store]:
     """The store that the settings name, for as long as the caller needs it. Raises StoreError."""
@@ -168,6 +174,7 @@ async def _open_panel(
         at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
+        client.check(asked_urls(settings))
         upstreams = [at(source) for source in sources]
         tether = at(replace(TETHER, url=settings.kraken_url))
         for kraken in (upstream for upstream in upstreams if upstream.source.name == "kraken"):

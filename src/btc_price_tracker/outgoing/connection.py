@@ -4,6 +4,8 @@ aiohttp bounds the lines of a head, but neither the head as a whole nor the inte
 be able to parse any number of these (RFC 9110 15.2), and a server that sends them without end keeps the loop busy.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -51,3 +53,12 @@ class Connection(ResponseHandler):
         if self.transport is not None:
             self.transport.abort()
         self.set_exception(TooLongHead())
+
+
+class Connector(aiohttp.TCPConnector):
+    """Makes such connections."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        kind: Callable[..., ResponseHandler] = Connection
+        self._factory = partial(kind, loop=self._loop)

@@ -61,12 +61,12 @@ class Endpoint:
                 reply = Reply(response.status, _headers(response), await whole(response, MAX_BYTES))
         except TooLarge:
             raise _too_large() from None
-        except ValueError:
-            raise Unreachable("the request can't be sent: check the API key") from None
         except ConnectionEnded as error:
             raise Dropped(in_words(error)) from None  # the cause may quote our headers
-        except aiohttp.ClientError as error:
+        except aiohttp.ClientError as error:  # of which a bad certificate is a ValueError, too
             raise Unreachable(in_words(error)) from None
+        except ValueError:
+            raise Unreachable("the request can't be sent: check the API key") from None
         return reply._replace(body=self._veiled(_gunzipped(reply)))
 
     def _veiled(self, body: bytes) -> bytes:
