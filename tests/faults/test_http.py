@@ -5,6 +5,7 @@ import gzip
 import json
 import time
 import tracemalloc
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -419,3 +420,42 @@ async def test_a_key_never_shows(playback: Playback, client: Client, key: str) -
     assert answer.fault
     assert key not in shown
     assert json.dumps(key)[1:-1] not in shown
+
+
+def error_body(message: str) -> bytes:
+    return f'{{"status":{{"error_code":401,"error_message":"{message}"}}}}'.encode()
+
+
+ESCAPED = "".join(f"\\u{ord(sign):04x}" for sign in KEY)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=401, body=error_body(f"unknown key {ESCAPED}")),
+        Fault(status=401, body=error_body(f"unknown key {KEY.upper()}")),
+        Fault(status=401, body=error_body("x" * 65 + KEY)),  # cut off within
+        Fault(status=401, body=error_body(f"unknown key '{KEY[:9]}\\/{KEY[9:]}'")),
+        Fault(status=200, body=b"?", headers={"Content-Encoding": KEY}),
+        Fault(status=200, body=f'{{"bitcoin":{{"usd":"{KEY}"}}}}'.encode()),
+    ],
+)
+async def test_a_key_that_the_source_repeats_never_shows(
+    playback: Playback, client: Client, fault: Fault
+) -> None:
+    playback.faults["coingecko"] = fault
+    upstream = upstream_at(playback.url("coingecko"), client, "coingecko", KEY)
+    with capture_logs() as lines:
+        answer = await upstream.ask(DEADLINE)
+    shown = f"{answer} {upstream.state(lambda *_: True)} {lines}".lower()
+    assert answer.fault
+    assert "***" in answer.fault
+    assert not any(KEY.lower()[at : at + 6] in shown for at in range(len(KEY) - 5))
+
+
+async def test_a_password_that_the_source_repeats_never_shows(playback: Playback, client: Client) -> None:
+    sent = b64encode(b"user:pass-word").decode()
+    playback.faults["coingecko"] = Fault(status=401, body=error_body(f"Basic {sent}, pass-word"))
+    url = playback.url("coingecko").replace("//", "//user:pass-word@")
+    answer = await upstream_at(url, client, "coingecko").ask(DEADLINE)
+    assert answer.fault == "HTTP 401: the source says no: 401, Basic ***, ***"

@@ -23,6 +23,7 @@ from btc_price_tracker.sources.endpoint import Reply
 from btc_price_tracker.sources.faults import Banned, Dropped, SourceFault, Throttled, Unavailable, Unreachable
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.reply import read
+from btc_price_tracker.sources.secrets import Secrets
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import SourceState, State
 
@@ -49,6 +50,7 @@ class Upstream:
         self._governor = governor
         self._clocks = Clocks(clock)
         self._api = source.name
+        self._secrets = Secrets()
         self._breaker = Breaker(random)
         self._quote: Quote | None = None
         self._reply: Reception | None = None  # the one with the quote
@@ -67,6 +69,10 @@ class Upstream:
     def shorten_pause(self) -> None:
         """Ask soon in spite of what the source said: no source is usable."""
         self._governor.shorten()
+
+    def hide(self, secrets: Secrets) -> None:
+        """Keep these out of what is said of the source: it may repeat what we send."""
+        self._secrets = secrets
 
     def share_api(self, other: "Upstream") -> None:
         """Count as the same API as another source: stay within its limit, too, and be one voice about the time."""
@@ -188,7 +194,7 @@ class Upstream:
     def _conclude(self, fault: SourceFault | None) -> None:
         """Remember how the ask turned out, and log it where that is a change."""
         now = self._clock.monotonic()
-        before, self._error = self._error, None if fault is None else str(fault)
+        before, self._error = self._error, None if fault is None else self._secrets.hide(str(fault))
         was_closed = self._breaker.circuit is Circuit.CLOSED
         self._breaker.record(ok=fault is None, now=now)
         if isinstance(fault, Banned):
