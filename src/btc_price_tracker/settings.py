@@ -129,7 +129,7 @@ class Settings(BaseSettings):
     host: Annotated[str, AfterValidator(_address)] = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8082, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     sources: Annotated[Names, AfterValidator(_known_sources)] = Field(
-        ("coingecko", "coinbase", "kraken", "bitstamp", "gemini"),
+        ("coingecko", "coinpaprika", "coinbase", "kraken", "bitstamp", "gemini"),
         description="which sources to ask, in order of preference",
     )
     policy: Literal["consensus", "fallback"] = Field(

@@ -214,4 +214,4 @@ class Upstream:
         if self._error is not None and before is None:
             _log.warning("source failing", source=name, error=self._error)
         if was_closed and self._breaker.circuit is not Circuit.CLOSED:
-            _log.warning("circuit opened", source=name, error=self._error)
+            _log.debug("circuit opened", source=name, error=self._error)
