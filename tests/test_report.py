@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from btc_price_tracker.outgoing.check import check_outgoing
 from btc_price_tracker.outgoing.error import OutgoingError
-from btc_price_tracker.outgoing.trial import try_ways
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Quote
 from command import run
@@ -75,10 +75,10 @@ async def test_a_proxy_that_never_answers_is_given_up(monkeypatch: pytest.Monkey
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
         silent = rf"127\.0\.0\.1:{port} doesn't answer \(no connection within"
         with (
-            socket.create_connection(("127.0.0.1", port)),  # the one that is let in
+            socket.create_connection(("127.0.0.1", port)),  # fills the backlog
             pytest.raises(OutgoingError, match=silent),
         ):
-            await try_ways(["https://example.com"], 0.2)
+            await check_outgoing(["https://example.com"], 0.2)
 
 
 def test_check_tells_of_a_host_that_is_not_ours() -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from btc_price_tracker import app
 from btc_price_tracker.masking import masked
-from btc_price_tracker.outgoing.trial import try_ways
+from btc_price_tracker.outgoing.check import check_outgoing
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.settings import Settings, duration_text
 from btc_price_tracker.web.server import listen
@@ -41,7 +41,7 @@ async def print_check(settings: Settings) -> int:
     """
     for listener in listen(settings.host, 0):  # whether PORT is free says nothing while the server runs
         listener.close()
-    await try_ways(app.asked_urls(settings))
+    await check_outgoing(app.asked_urls(settings))
     async with app.history(settings) as store:
         span = await store.span()
     console = _console()

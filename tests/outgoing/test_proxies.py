@@ -1,4 +1,4 @@
-"""Which way a request takes, by the environment."""
+"""Which proxy a URL needs, by the environment."""
 
 import pytest
 from yarl import URL
@@ -17,8 +17,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def way(url: str) -> str | None:
-    proxy = Proxies.of_environment().way(URL(url))
+def proxy_of(url: str) -> str | None:
+    proxy = Proxies.of_environment().proxy_for(URL(url))
     return str(proxy.url) if proxy else None
 
 
@@ -60,14 +60,14 @@ def test_no_proxy_names_hosts_domains_ports_and_networks(
 ) -> None:
     monkeypatch.setenv("all_proxy", PROXY)
     monkeypatch.setenv("no_proxy", left_out)
-    assert way(url) == taken
+    assert proxy_of(url) == taken
 
 
 def test_a_proxy_of_its_own_comes_before_the_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", PROXY)
     monkeypatch.setenv("HTTPS_PROXY", "other:3128")  # without a scheme
-    assert way("https://example.com") == "http://other:3128"
-    assert way("http://example.com") == PROXY
+    assert proxy_of("https://example.com") == "http://other:3128"
+    assert proxy_of("http://example.com") == PROXY
 
 
 def test_small_letters_win(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +75,8 @@ def test_small_letters_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("https_proxy", "http://small:1")
     monkeypatch.setenv("NO_PROXY", "example.com")
     monkeypatch.setenv("no_proxy", "example.org")
-    assert way("https://example.com") == "http://small:1"
-    assert way("https://example.org") is None
+    assert proxy_of("https://example.com") == "http://small:1"
+    assert proxy_of("https://example.org") is None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_proxy_is_of_one_of_these_kinds(
     monkeypatch: pytest.MonkeyPatch, named: str, taken: str, *, is_socks: bool, takes_names: bool
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", named)
-    proxy = Proxies.of_environment().way(URL("https://example.com"))
+    proxy = Proxies.of_environment().proxy_for(URL("https://example.com"))
     assert proxy
     assert (str(proxy.url), proxy.is_socks, proxy.takes_names) == (taken, is_socks, takes_names)
 
@@ -108,7 +108,7 @@ def test_a_proxy_that_cannot_be_used_is_a_fault_where_it_is_needed(
     monkeypatch.setenv(variable, named)
     monkeypatch.setenv("HTTP_PROXY", PROXY)
     monkeypatch.setenv("NO_PROXY", "example.org")
-    assert way("http://example.com") == PROXY
-    assert way("https://example.org") is way("https://localhost") is None
+    assert proxy_of("http://example.com") == PROXY
+    assert proxy_of("https://example.org") is proxy_of("https://localhost") is None
     with pytest.raises(OutgoingError, match=f"^{variable} can't be used: {BAD}$"):
-        way("https://example.com")
+        proxy_of("https://example.com")

@@ -97,11 +97,11 @@ async def test_known_addresses_stand_in_where_a_lookup_fails(dns: Dns, fault: OS
 
 async def test_known_addresses_stand_in_where_a_lookup_hangs_and_its_answer_is_taken_late(dns: Dns) -> None:
     dns.table["there"] = THERE
-    resolver = Resolver(dns.look_up, patience=0.05)
+    resolver = Resolver(dns.look_up, timeout=0.05)
     await resolver.resolve("there")
     del dns.table["there"]
     assert await addresses(resolver, "there") == ["::1", "127.0.0.2"]
-    assert await addresses(resolver, "there") == ["::1", "127.0.0.2"]  # at once: the patience is over
+    assert await addresses(resolver, "there") == ["::1", "127.0.0.2"]  # at once: the timeout has passed
     assert len(dns.asked) == 2
     dns.table["there"] = HERE
     dns.released.set()
@@ -112,7 +112,7 @@ async def test_known_addresses_stand_in_where_a_lookup_hangs_and_its_answer_is_t
 
 async def test_known_addresses_are_not_good_for_ever(dns: Dns) -> None:
     dns.table["there"] = THERE
-    resolver = Resolver(dns.look_up, kept=0.0)
+    resolver = Resolver(dns.look_up, ttl=0.0)
     await resolver.resolve("there")
     dns.table["there"] = DOWN
     with pytest.raises(socket.gaierror):

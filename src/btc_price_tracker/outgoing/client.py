@@ -17,7 +17,7 @@ from btc_price_tracker.outgoing.socks import SocksConnector
 
 HEAD = 65536  # bytes of a line in an answer's head: some send long policies
 FIELDS = 256  # in a head, or after a chunked body
-SOCKS_CONNECT = 5.0  # seconds, where a connection has less: Tor may have to find a way first
+SOCKS_CONNECT = 5.0  # seconds, where a connection has less: Tor may have to build a circuit first
 
 
 class ConnectionEnded(aiohttp.ClientError):
@@ -63,7 +63,7 @@ class Client:
     def check(self, urls: Iterable[str]) -> None:
         """Raise OutgoingError where a URL can't be asked, since the environment names no usable proxy for it."""
         for url in urls:
-            self._proxies.way(URL(url))
+            self._proxies.proxy_for(URL(url))
 
     @asynccontextmanager
     async def get(
@@ -74,24 +74,24 @@ class Client:
         Raises ConnectionEnded, ProxyUnknown or another aiohttp.ClientError, OutgoingError as `check`, and ValueError
         where the request can't be sent: `in_words` says what they mean.
         """
-        way = self._proxies.way(url)
-        proxy = way.url if way and not way.is_socks else None
+        proxy = self._proxies.proxy_for(url)
+        http_proxy = proxy.url if proxy and not proxy.is_socks else None
         connection = SimpleNamespace(kept=False)
         try:
-            response = await self._session(way).get(
-                url, headers=headers, proxy=proxy, allow_redirects=False, trace_request_ctx=connection
+            response = await self._session(proxy).get(
+                url, headers=headers, proxy=http_proxy, allow_redirects=False, trace_request_ctx=connection
             )
         except _Broken as error:
             raise (ConnectionEnded if connection.kept else aiohttp.ClientError) from error
         except aiohttp.ClientConnectorDNSError as error:
-            if proxy is None:
+            if http_proxy is None:
                 raise
             raise ProxyUnknown from error
         async with response:
             yield response
 
-    def _session(self, way: Proxy | None) -> aiohttp.ClientSession:
-        socks = way if way and way.is_socks else None
+    def _session(self, proxy: Proxy | None) -> aiohttp.ClientSession:
+        socks = proxy if proxy and proxy.is_socks else None
         if socks not in self._sessions:
             self._sessions[socks] = self._open(socks)
         return self._sessions[socks]

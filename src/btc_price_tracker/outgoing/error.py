@@ -1,4 +1,4 @@
-"""What can be wrong with the way to elsewhere."""
+"""Errors on the path to another host."""
 
 import aiohttp
 
@@ -12,4 +12,4 @@ class ProxyUnknown(aiohttp.ClientError):
 
 
 class ProxyRefused(aiohttp.ClientError):
-    """The proxy makes no connection: it finds no way to the server, or wants other credentials."""
+    """The proxy makes no connection: it can't reach the server, or rejects our credentials."""

@@ -1,7 +1,7 @@
 """The proxies that the environment names, as curl understands them.
 
 HTTP_PROXY and HTTPS_PROXY, then ALL_PROXY name them; NO_PROXY names what needs none. Small letters win. A proxy that
-can't be used is a fault for those URLs only on whose way it is.
+can't be used is an error only for the URLs that need it.
 """
 
 import os
@@ -52,8 +52,8 @@ class Proxies:
         found = getproxies()
         return cls(found, tuple(found.get("no", "").replace(",", " ").split()))
 
-    def way(self, url: URL) -> Proxy | None:
-        """The proxy on the way to a URL; None where there is none, above all to this machine.
+    def proxy_for(self, url: URL) -> Proxy | None:
+        """The proxy for a URL; None where it needs none, above all on this machine.
 
         Raises OutgoingError where it can't be used.
         """

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-PATIENCE = 0.5  # seconds to wait for an answer where addresses are known from before
-KEPT = 86_400.0  # seconds that addresses are good for while no newer ones can be had
+LOOKUP_TIMEOUT = 0.5  # seconds, where addresses are known from before
+ADDRESS_TTL = 86_400.0  # seconds that addresses are used while no newer ones can be had
 
 Addresses = Sequence[tuple[socket.AddressFamily, str]]
 LookUp = Callable[[str, socket.AddressFamily], Addresses]  # blocking; raises OSError
@@ -52,12 +52,12 @@ class Resolver(AbstractResolver):
     """Looks names up in threads; while that fails or takes long, the last known addresses stand in."""
 
     def __init__(
-        self, look_up: LookUp = system_lookup, *, patience: float = PATIENCE, kept: float = KEPT
+        self, look_up: LookUp = system_lookup, *, timeout: float = LOOKUP_TIMEOUT, ttl: float = ADDRESS_TTL
     ) -> None:
-        """`patience` and `kept` in seconds. Needs a running event loop."""
+        """`timeout` and `ttl` in seconds. Needs a running event loop."""
         self._look_up = look_up
-        self._patience = patience
-        self._kept = kept
+        self._timeout = timeout
+        self._ttl = ttl
         self._loop = asyncio.get_running_loop()
         self._lookups: dict[str, _Lookup] = {}
         self._known: dict[str, _Known] = {}
@@ -80,17 +80,17 @@ class Resolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Wait for no answer any more; the threads end when the system gives up."""
+        """Stop waiting for lookups; their threads end when the system gives up."""
         for lookup in self._lookups.values():
             lookup.answer.cancel()
 
     async def _addresses(self, host: str, family: socket.AddressFamily) -> Addresses:
         lookup = self._lookups.get(host) or self._start(host, family)
         known = self._known.get(host)
-        if known is None or self._loop.time() - known.at > self._kept:
+        if known is None or self._loop.time() - known.at > self._ttl:
             return await asyncio.shield(lookup.answer)
         with suppress(TimeoutError, OSError):
-            async with asyncio.timeout_at(lookup.started + self._patience):
+            async with asyncio.timeout_at(lookup.started + self._timeout):
                 return await asyncio.shield(lookup.answer)
         return known.addresses
 

@@ -46,7 +46,7 @@ class SocksConnector(Connector):
         )
 
     async def _negotiate(self, host: str, port: int, req: aiohttp.ClientRequest) -> socket.socket:
-        """A socket at whose other end, by way of the proxy, is the host."""
+        """A socket that is connected to the host through the proxy."""
         url = self._proxy.url
         try:
             found = await self._addresses.resolve(str(url.host), url.port or 0)

@@ -4,7 +4,7 @@ SourceFault
 ├── NotAQuote        the body is no price: not JSON, wrong shape, wrong pair, out of range, too large
 ├── Refused          the source itself says no in its body or its status: error object, 4xx, 5xx
 │   ├── Throttled    … because we ask too often; `retry_after` seconds if it said how long
-│   │   └── Banned   … or it wants none of our questions at all for a time
+│   │   └── Banned   … because it, or a network in front of it, blocks us
 │   └── Unavailable  … because it is in trouble itself (5xx): worth asking again soon
 └── Unreachable      no whole answer: DNS, TLS, connection, deadline
     └── Dropped      … because a connection kept from before had ended: ask at once, on another
@@ -32,7 +32,7 @@ class Throttled(Refused):
 
 
 class Banned(Throttled):
-    """The source, or whoever stands before it, said: not from you."""
+    """The source, or a network in front of it, blocks us."""
 
 
 class Unavailable(Refused):

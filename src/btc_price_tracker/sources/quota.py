@@ -7,6 +7,8 @@ A tenth of each limit is kept in reserve for restarts: a new process asks at onc
 from random import Random
 from urllib.parse import urlsplit
 
+from btc_price_tracker.sources.faults import Banned, SourceFault, Throttled
+
 MONTH = 31 * 86_400.0  # seconds
 LONGEST_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer
 BANS = (
@@ -94,6 +96,18 @@ class Governor:
         """Allow the next call sooner: this one brought nothing."""
         self._next = min(self._next, now + self._after_fault)
 
+    def record(self, fault: SourceFault | None, now: float) -> None:
+        """Take note of how a call turned out."""
+        match fault:
+            case None:
+                self.relent()
+            case Banned():
+                self.ban(now, fault.retry_after)
+            case Throttled():
+                self.throttle(now, fault.retry_after)
+            case _:
+                self.falter(now)
+
     def throttle(self, now: float, retry_after: float | None) -> None:
         """Pause as long as the source said, or twice as long with each refusal in a row if that is longer."""
         self._strikes += 1
@@ -103,7 +117,7 @@ class Governor:
     def ban(self, now: float, retry_after: float | None) -> None:
         """Pause as long as the source said; where it didn't, longer with each ban in a row.
 
-        A content network that refuses everybody for seconds must not cost an hour.
+        A network that blocks all its clients for some seconds must not cost an hour.
         """
         if retry_after is not None:
             self.throttle(now, retry_after)

@@ -1,18 +1,16 @@
-"""What we send to a source and nobody else may see: kept out of every word that we pass on from it."""
+"""Remove what we send to a source, such as its API key, from what is shown or logged about it."""
 
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
 
 from yarl import URL
 
-FRAGMENT = (
-    6  # characters of a secret in a row that tell too much: what a source says is cut, perhaps within it
-)
+FRAGMENT = 6  # consecutive characters of a secret that reveal too much: a message may be truncated within it
 HIDDEN = "***"
 
 
 class Secrets:
-    """Secrets that a text may repeat: as they are, cut off, in other letters, or with signs escaped in between."""
+    """Secrets that a text may repeat: as they are, truncated, in another case, or with characters escaped."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._fragments = frozenset(part for secret in secrets for part in _fragments(secret.lower()))

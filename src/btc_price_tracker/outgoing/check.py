@@ -1,4 +1,4 @@
-"""Whether the way to elsewhere can be gone at all, without asking anybody there."""
+"""Check certificates and proxies without a request to a server."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,26 +11,26 @@ from btc_price_tracker.outgoing.proxies import Proxies, Proxy
 from btc_price_tracker.outgoing.resolver import Resolver
 from btc_price_tracker.outgoing.words import in_words
 
-PATIENCE = 5.0  # seconds for a connection to a proxy
+CONNECT_TIMEOUT = 5.0  # seconds for a connection to a proxy
 
 
-async def try_ways(urls: Iterable[str], seconds: float = PATIENCE) -> None:
-    """Read the certificates, and connect to each proxy on the way to these URLs, for so many seconds each at most.
+async def check_outgoing(urls: Iterable[str], seconds: float = CONNECT_TIMEOUT) -> None:
+    """Read the certificates and connect to each proxy that these URLs need, within so many seconds each.
 
-    Raises OutgoingError that names the variable at fault.
+    Raises OutgoingError that names the variable and the remedy.
     """
     certificates()
     proxies = Proxies.of_environment()
     resolver = Resolver()
     try:
-        for proxy in dict.fromkeys(proxies.way(URL(url)) for url in urls):
+        for proxy in dict.fromkeys(proxies.proxy_for(URL(url)) for url in urls):
             if proxy is not None:
-                await _try(proxy, resolver, seconds)
+                await _check(proxy, resolver, seconds)
     finally:
         await resolver.close()
 
 
-async def _try(proxy: Proxy, resolver: Resolver, seconds: float) -> None:
+async def _check(proxy: Proxy, resolver: Resolver, seconds: float) -> None:
     where = f"{proxy.url.host}:{proxy.url.port}"
     try:
         async with asyncio.timeout(seconds):
