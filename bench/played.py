@@ -12,21 +12,23 @@ from typing import NamedTuple
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.playback import Playback, Recording, Ticker, load, packaged
+from btc_price_tracker.playback.market import TETHER_COINBASE
 from btc_price_tracker.playback.recording import MINUTE
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.model import Kind, Status, Update
 from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import Panel, deadline
-from btc_price_tracker.sources.tether import TETHER
-from btc_price_tracker.sources.upstream import connect
+from btc_price_tracker.sources.rates import Rates
+from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.testing import LeapingClock
 from disagreement import VENUES, Closes, basis_points, heard
 
 TETHERED = "binance"  # played by Binance.US BTC/USDT
-TETHERED_COLUMN = "binanceus_btcusdt"
+IN_TETHERS = {TETHERED: "binanceus_btcusdt", TETHER_COINBASE: "coinbase_usdtusd"}
 
 Lie = tuple[str, Decimal]  # who lies, and the factor on its prices
 
@@ -46,7 +48,7 @@ class Days:
     def read(cls, path: Path | None) -> "Days":
         """The packaged day, or the table in this file. Raises ValueError, OSError."""
         closes = packaged() if path is None else load(path)
-        tethers = None if path is None else load(path, {TETHERED: TETHERED_COLUMN})
+        tethers = None if path is None else load(path, IN_TETHERS)
         return cls(
             Recording(closes, closes.start, speed=1),
             None if tethers is None else Recording(tethers, closes.start, speed=1),
@@ -74,7 +76,7 @@ class Days:
 
     def ticker(self, name: str, now: int) -> Ticker | None:
         """What this venue says, true or not."""
-        recording = self.in_tethers if name == TETHERED else self.in_dollars
+        recording = self.in_tethers if name in IN_TETHERS else self.in_dollars
         said = None if recording is None else recording.ticker(name, now)
         return said.scaled(self.lie[1]) if said and self.lie and name == self.lie[0] else said
 
@@ -128,13 +130,14 @@ async def ask(
     """The sources at the playback, over one HTTP client, as the service has them."""
     async with open_client() as client:
         at = partial(connect, client=client, clock=clock, random=Random(1))
+        rates = {name: at(replace(source, url=playback.url(name))) for name, source in TETHERS.items()}
         yield Panel(
             upstreams=[at(replace(SOURCES[name], url=playback.url(name))) for name in sources],
             clock=clock,
             seconds=deadline(interval),
             fresh=lambda *_: True,  # nobody looks at the states
             enough=policy.enough,
-            tether=at(replace(TETHER, url=playback.url("kraken"))) if TETHERED in sources else None,
+            rates=Rates(rates, clock) if TETHERED in sources else None,
         )
 
 

@@ -10,7 +10,7 @@ from machine import LOAD_CPU, started
 
 HERE = Path(__file__).parent
 SOURCES = ("coinbase", "kraken", "binanceus")
-DEFAULT_SOURCES = ("coingecko", "coinbase", "kraken", "bitstamp", "gemini")
+DEFAULT_SOURCES = ("coingecko", "coinpaprika", "coinbase", "kraken", "bitstamp", "gemini")
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from btc_price_tracker.past import HistoryError, fetch, moment, server_url
 from btc_price_tracker.rows import Row, write
 from btc_price_tracker.settings import SettingsError
 from command import run
+from socks import socks
 
 CANDLE = b'[{"timestamp":1764000000,"open":1.10,"high":2,"low":1,"close":2,"count":3,"final":false}]'
 
@@ -272,19 +273,33 @@ def test_a_port_that_was_not_given_is_not_named() -> None:
         pages("http://nowhere.invalid")
 
 
-@pytest.mark.parametrize("words", [("history", "http://h.invalid"), ("sources",)])
+@pytest.mark.parametrize("words", [("history", "https://h.invalid"), ("sources",), ("check",)])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("ALL_PROXY", "socks5://127.0.0.1:1080"),
-        ("http_proxy", "foo://x"),
-        ("HTTPS_PROXY", "http://h:port"),
+        ("ALL_PROXY", "foo://x"),
+        ("https_proxy", "http://h:port"),
         ("SSL_CERT_FILE", "/nonexistent"),
         ("SSL_CERT_DIR", "/nonexistent"),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named(words: tuple[str, ...], name: str, value: str) -> None:
-    result = run(*words, **{name: value})
+    result = run(*words, **{name: value}, STORE_URL="memory://")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(f"btc-price-tracker: {name} can't be used")
     assert result.stderr.endswith(", or unset it\n")
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "foo://x"])
+def test_a_proxy_that_is_not_needed_is_no_fault(server: Server, proxy: str) -> None:
+    result = run("history", f"http://{server.name}", "--format", "json", ALL_PROXY=proxy)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_history_is_fetched_through_a_socks_proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fetched() -> list[list[Row]]:
+        async with socks(server.server_port) as proxy:
+            monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{proxy.port}")
+            return [page async for page in fetch("http://prices.onion", {})]
+
+    assert asyncio.run(fetched()) == [[]]

@@ -2,8 +2,13 @@
 
 import asyncio
 import re
+import socket
 from decimal import Decimal
 
+import pytest
+
+from btc_price_tracker.outgoing.check import check_outgoing
+from btc_price_tracker.outgoing.error import OutgoingError
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Quote
 from command import run
@@ -51,3 +56,38 @@ async def test_an_excluded_source_is_said_to_be_so_once() -> None:
     assert re.search(
         r"^bitstamp +99,000\.00 +\S+ s +\S+ ms +excluded: more than 5 %", result.stdout, re.MULTILINE
     )
+
+
+@pytest.mark.parametrize("named", ["http://127.0.0.1:1", "socks5h://127.0.0.1:1", "http://-.invalid:3128"])
+def test_check_tells_of_a_proxy_that_does_not_answer(named: str) -> None:
+    result = run("check", HTTPS_PROXY=named, STORE_URL="memory://")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("btc-price-tracker: HTTPS_PROXY can't be used: ")
+    assert result.stderr.endswith("; give a proxy that does, or unset it\n")
+    assert run("check", HTTPS_PROXY=named, STORE_URL="memory://", NO_PROXY="*").returncode == 0
+
+
+async def test_a_proxy_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        silent = rf"127\.0\.0\.1:{port} doesn't answer \(no connection within"
+        with (
+            socket.create_connection(("127.0.0.1", port)),  # fills the backlog
+            pytest.raises(OutgoingError, match=silent),
+        ):
+            await check_outgoing(["https://example.com"], 0.2)
+
+
+def test_check_tells_of_a_host_that_is_not_ours() -> None:
+    result = run("check", HOST="192.0.2.1", STORE_URL="memory://")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "HOST 192.0.2.1 is no address of this machine" in result.stderr
+
+
+async def test_check_minds_no_server_that_runs() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = run("check", PORT=str(taken.getsockname()[1]), STORE_URL="memory://")
+    assert result.returncode == 0

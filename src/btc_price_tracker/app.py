@@ -28,10 +28,12 @@ from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.recall import recall
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.clocks import Clocks
+from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.panel import LONGEST_DEADLINE, Enough, Panel, deadline
-from btc_price_tracker.sources.tether import TETHER
-from btc_price_tracker.sources.upstream import connect
+from btc_price_tracker.sources.rates import Rates
+from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.store import Store, open_store, scheme_of
 from btc_price_tracker.store.late import LateStore
 from btc_price_tracker.store.outbox import Outbox
@@ -91,6 +93,13 @@ async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     async with _open_panel(settings, clock, LONGEST_DEADLINE, enough=lambda *_: False) as panel:
         update = _policy(settings, None).decide(await panel.ask(), clock.now())
         return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
+
+
+def asked_urls(settings: Settings) -> list[str]:
+    """The base URLs of all that will be asked."""
+    in_tethers = any(SOURCES[name].currency == "USDT" for name in settings.sources)
+    names = dict.fromkeys([*settings.sources, *(TETHERS if in_tethers else ())])
+    return list(map(settings.url_of, names))
 
 
 @asynccontextmanager
@@ -169,10 +178,15 @@ async def _open_panel(
         at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
+        client.check(asked_urls(settings))
         upstreams = [at(source) for source in sources]
-        tether = at(replace(TETHER, url=settings.kraken_url))
-        for kraken in (upstream for upstream in upstreams if upstream.source.name == "kraken"):
-            tether.share_limit(kraken)
+        rates = {name: at(replace(source, url=settings.url_of(name))) for name, source in TETHERS.items()}
+        for upstream in upstreams:
+            if upstream.source.name in rates:
+                rates[upstream.source.name].share_api(upstream)
+        clocks = Clocks(clock)
+        for upstream in (*upstreams, *rates.values()):
+            upstream.share_clocks(clocks)
         panel = Panel(
             upstreams=upstreams,
             clock=clock,
@@ -180,7 +194,7 @@ async def _open_panel(
             fresh=partial(is_fresh, interval=round(settings.interval * 1000)),
             enough=enough,
             fallback=settings.policy == "fallback",
-            tether=tether if in_tethers else None,
+            rates=Rates(rates, clock) if in_tethers else None,
         )
         async with aclosing(panel):
             yield panel

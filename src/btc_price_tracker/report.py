@@ -8,8 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from btc_price_tracker import app
+from btc_price_tracker.outgoing.check import check_outgoing
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.settings import Settings, setting_text
+from btc_price_tracker.web.server import listen
 from btc_price_tracker.web.views import SourceView
 
 WIDE = 10_000  # characters
@@ -32,7 +34,13 @@ async def print_sources(settings: Settings) -> int:
 
 
 async def print_check(settings: Settings) -> int:
-    """Open what the settings name and print what was found; the exit code is 0. Raises StoreError."""
+    """Try what `serve` will need, open what the settings name, print what was found; the exit code is 0.
+
+    Raises StoreError, OutgoingError and OSError, in terms of the settings.
+    """
+    for listener in listen(settings.host, 0):  # whether PORT is free says nothing while the server runs
+        listener.close()
+    await check_outgoing(app.asked_urls(settings))
     async with app.history(settings) as store:
         span = await store.span()
     console = _console()

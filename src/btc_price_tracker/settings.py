@@ -144,7 +144,7 @@ class Settings(Address):
     """The settings of `serve`, validated together; frozen once made."""
 
     sources: Annotated[Names, AfterValidator(_known_sources)] = Field(
-        ("coingecko", "coinbase", "kraken", "bitstamp", "gemini"),
+        ("coingecko", "coinpaprika", "coinbase", "kraken", "bitstamp", "gemini"),
         description="which sources to ask, in order of preference",
     )
     policy: Literal["consensus", "fallback"] = Field(

@@ -5,8 +5,9 @@ import gzip
 import json
 import time
 import tracemalloc
+from base64 import b64encode
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -24,11 +25,12 @@ from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.body import MAX_BYTES
+from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import Endpoint, open_client
 from btc_price_tracker.sources.faults import Dropped, Unreachable
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.state import State
-from btc_price_tracker.sources.upstream import Upstream, connect
+from btc_price_tracker.sources.upstream import Upstream
 
 DEADLINE = 1.9  # seconds: too short for a retry, which would come a second later
 SOON = 2.0  # seconds that a round may take longer on a busy machine
@@ -90,6 +92,22 @@ async def server_of_one_answer() -> AsyncIterator[int]:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(TICKER), TICKER))
         await reader.read(1)
         writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def server_without_end(start: bytes, piece: bytes) -> AsyncIterator[int]:
+    """A port at which a request is answered with a start, and one piece over and over until the client leaves."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(start)
+        with suppress(ConnectionError):
+            while True:
+                writer.write(piece * (65536 // len(piece)))
+                await writer.drain()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
@@ -222,6 +240,53 @@ async def test_who_refuses_us_is_heard_whatever_else_it_sends(client: Client, he
         assert 110 < upstream.state(lambda *_: True).next_try <= 131
 
 
+EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("start", "piece"),
+    [
+        (b"", EARLY_HINTS),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"a: " + 2_000 * b"b" + b"\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"a: " + 60_000 * b"b" + b"\r\n"),
+        (b"HTTP/1.1 103 Early Hints\r\n", b"a: " + 60_000 * b"b" + b"\r\n"),
+    ],
+)
+async def test_head_without_end_is_given_up_at_once(client: Client, start: bytes, piece: bytes) -> None:
+    async with server_without_end(start, piece) as port:
+        with pytest.raises(Unreachable, match="the head of the answer has no end"):
+            await Endpoint(client, f"http://127.0.0.1:{port}").get()
+
+
+async def test_a_few_interim_responses_do_no_harm(client: Client) -> None:
+    final = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(TICKER), TICKER)
+    async with server_saying(8 * EARLY_HINTS + final) as port:
+        assert (await Endpoint(client, f"http://127.0.0.1:{port}").get()).body == TICKER
+
+
+async def test_responses_to_no_request_end_a_kept_connection() -> None:
+    """They would fill the memory for as long as the connection is kept."""
+    empty = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    kept, left = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(empty)
+        await kept.wait()
+        with suppress(ConnectionError):
+            while True:
+                writer.write(empty)
+                await asyncio.sleep(0)
+                await writer.drain()
+        left.set()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server, open_client() as client:
+        await Endpoint(client, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}").get()
+        kept.set()
+        await asyncio.wait_for(left.wait(), 10)
+
+
 async def test_a_kept_connection_that_ends_as_we_ask_is_told_from_a_source_that_is_in_trouble(
     client: Client,
 ) -> None:
@@ -271,7 +336,7 @@ async def test_a_ban_of_binance_lasts_until_the_time_in_its_message(
 async def test_a_cached_answer_of_a_source_without_a_time_is_as_old_as_it_says(
     playback: Playback, client: Client
 ) -> None:
-    playback.faults["kraken"] = Fault(headers={"Age": "37"})
+    playback.faults["kraken"] = Fault(headers={"Age": "37, 5"})
     answer, _ = await ask(playback.url("kraken"), client)
     assert answer.quote
     assert answer.quote.time == answer.heard - 37_000
@@ -355,3 +420,42 @@ async def test_a_key_never_shows(playback: Playback, client: Client, key: str) -
     assert answer.fault
     assert key not in shown
     assert json.dumps(key)[1:-1] not in shown
+
+
+def error_body(message: str) -> bytes:
+    return f'{{"status":{{"error_code":401,"error_message":"{message}"}}}}'.encode()
+
+
+ESCAPED = "".join(f"\\u{ord(sign):04x}" for sign in KEY)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=401, body=error_body(f"unknown key {ESCAPED}")),
+        Fault(status=401, body=error_body(f"unknown key {KEY.upper()}")),
+        Fault(status=401, body=error_body("x" * 65 + KEY)),  # cut off within
+        Fault(status=401, body=error_body(f"unknown key '{KEY[:9]}\\/{KEY[9:]}'")),
+        Fault(status=200, body=b"?", headers={"Content-Encoding": KEY}),
+        Fault(status=200, body=f'{{"bitcoin":{{"usd":"{KEY}"}}}}'.encode()),
+    ],
+)
+async def test_a_key_that_the_source_repeats_never_shows(
+    playback: Playback, client: Client, fault: Fault
+) -> None:
+    playback.faults["coingecko"] = fault
+    upstream = upstream_at(playback.url("coingecko"), client, "coingecko", KEY)
+    with capture_logs() as lines:
+        answer = await upstream.ask(DEADLINE)
+    shown = f"{answer} {upstream.state(lambda *_: True)} {lines}".lower()
+    assert answer.fault
+    assert "***" in answer.fault
+    assert not any(KEY.lower()[at : at + 6] in shown for at in range(len(KEY) - 5))
+
+
+async def test_a_password_that_the_source_repeats_never_shows(playback: Playback, client: Client) -> None:
+    sent = b64encode(b"user:pass-word").decode()
+    playback.faults["coingecko"] = Fault(status=401, body=error_body(f"Basic {sent}, pass-word"))
+    url = playback.url("coingecko").replace("//", "//user:pass-word@")
+    answer = await upstream_at(url, client, "coingecko").ask(DEADLINE)
+    assert answer.fault == "HTTP 401: the source says no: 401, Basic ***, ***"

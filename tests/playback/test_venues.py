@@ -10,7 +10,7 @@ from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.faults import Refused
 from btc_price_tracker.sources.source import Source
-from btc_price_tracker.sources.tether import TETHER
+from btc_price_tracker.sources.tether import TETHERS
 
 NOW = 1_764_000_000_123
 SAID = Ticker(Decimal("69420.25"), Decimal("69420.24"), Decimal("69420.31"), NOW)
@@ -67,9 +67,11 @@ def test_no_format_rounds_a_price(name: str, price: str) -> None:
     assert SOURCES[name].parse(response.body).last == exact
 
 
-def test_kraken_also_gives_the_rate_of_tether() -> None:
-    response = VENUES["kraken"].answer(TETHER.path, {"tether": RATE}.get, NOW)
-    assert TETHER.parse(response.body) == Quote(RATE.last, RATE.bid, RATE.ask)
+@pytest.mark.parametrize(("venue", "time"), [("kraken", None), ("coinbase", NOW)])
+def test_two_venues_also_give_the_rate_of_tether(venue: str, time: int | None) -> None:
+    source = TETHERS[venue]
+    response = VENUES[venue].answer(source.path, {source.name: RATE}.get, NOW)
+    assert source.parse(response.body) == Quote(RATE.last, RATE.bid, RATE.ask, time)
 
 
 @pytest.mark.parametrize("name", SOURCES)

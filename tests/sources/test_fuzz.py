@@ -16,10 +16,11 @@ from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.faults import SourceFault
 from btc_price_tracker.sources.quoting import BITCOIN, GENESIS, HORIZON, Band
 from btc_price_tracker.sources.source import Source
-from btc_price_tracker.sources.tether import TETHER
+from btc_price_tracker.sources.tether import TETHERS
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
-BANDS = dict.fromkeys(SOURCES, BITCOIN) | {"tether": Band(Decimal("0.5"), Decimal("1.5"))}
+RATE = Band(Decimal("0.5"), Decimal("1.5"))
+BANDS = dict.fromkeys(SOURCES, BITCOIN) | dict.fromkeys(("tether", "tether_coinbase"), RATE)
 EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Place = tuple[str | int, ...]
@@ -78,7 +79,9 @@ NASTY = [
     ),
 ]
 
-every_source = pytest.mark.parametrize("source", [*SOURCES.values(), TETHER], ids=lambda source: source.name)
+every_source = pytest.mark.parametrize(
+    "source", [*SOURCES.values(), *TETHERS.values()], ids=lambda source: source.name
+)
 
 
 def bodies(source: Source) -> list[bytes]:

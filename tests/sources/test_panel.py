@@ -6,6 +6,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -17,11 +18,13 @@ from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import LATE, RATE_LASTS, TURNS, Enough, Panel, deadline
+from btc_price_tracker.sources.panel import LATE, TURNS, Enough, Panel, deadline
+from btc_price_tracker.sources.rates import LASTS, Rates
 from btc_price_tracker.sources.state import State
-from btc_price_tracker.sources.tether import TETHER
-from btc_price_tracker.sources.upstream import Upstream, connect
+from btc_price_tracker.sources.tether import TETHERS
+from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock, eventually
 from timeouts import leap
 
@@ -79,9 +82,12 @@ def panel_of(
 ) -> Panel:
     clock = clock or SystemClock()
     asked = upstreams(playback, client, names, clock)
-    tether = connect(replace(TETHER, url=playback.url("kraken")), client, clock, Random(1))
+    rates = {
+        name: connect(replace(source, url=playback.url(name)), client, clock, Random(1))
+        for name, source in TETHERS.items()
+    }
     for kraken in (upstream for upstream in asked if upstream.source.name == "kraken"):
-        tether.share_limit(kraken)
+        rates["kraken"].share_api(kraken)
     return Panel(
         upstreams=asked,
         clock=clock,
@@ -89,7 +95,7 @@ def panel_of(
         fresh=fresh,
         enough=enough,
         fallback=fallback,
-        tether=tether if "okx" in names else None,
+        rates=Rates(rates, clock) if "okx" in names else None,
     )
 
 
@@ -271,6 +277,63 @@ async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
     assert len(playback.calls["coinpaprika"]) == 2
 
 
+async def rounds(panel: Panel, clock: ManualClock, number: int) -> list[Sequence[Answer]]:
+    """So many rounds, ten seconds apart."""
+    answers: list[Sequence[Answer]] = []
+    for _ in range(number):
+        answers.append(await panel.ask())
+        await clock.advance(10)
+    return answers
+
+
+REFUSALS = [
+    Fault(status=402),
+    Fault(status=403),
+    Fault(status=403, headers={"Retry-After": "86400"}),
+    Fault(status=418),
+    Fault(status=429, body=b"error code: 1015"),
+    Fault(status=451),
+    Fault(status=503, headers={"Retry-After": "86400"}),
+]
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+async def test_a_moment_of_refusals_by_all_costs_little_more_than_a_minute(
+    playback: Playback, client: Client, fault: Fault
+) -> None:
+    clock = ManualClock()
+    panel = panel_of(playback, client, clock=clock, enough=never)
+    playback.faults.update(dict.fromkeys(NAMES, fault))
+    await rounds(panel, clock, 1)
+    playback.faults.clear()
+    assert [answer.fault for answer in (await rounds(panel, clock, 8))[-1]] == [None] * 3
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+async def test_while_all_refuse_each_is_asked_once_a_minute(
+    playback: Playback, client: Client, fault: Fault
+) -> None:
+    clock = ManualClock()
+    panel = panel_of(playback, client, ("okx",), clock=clock, enough=never)
+    playback.faults.update({"okx": fault, "kraken": fault})  # the price and the rate
+    for name in ("okx", "kraken"):
+        asked = [len(playback.calls[name])]
+        for _ in range(120):
+            await rounds(panel, clock, 1)
+            asked.append(len(playback.calls[name]))
+        moments = [10 * round_ for round_, (before, after) in enumerate(pairwise(asked)) if after > before]
+        assert asked[-1] - asked[0] == len(moments) >= 13
+        assert all(60 <= after - before <= 90 for before, after in pairwise(moments))
+
+
+async def test_a_refusal_is_obeyed_while_another_source_is_usable(playback: Playback, client: Client) -> None:
+    clock = ManualClock()
+    panel = panel_of(playback, client, clock=clock, enough=never)
+    playback.faults["kraken"] = Fault(status=503, headers={"Retry-After": "3000"})
+    await rounds(panel, clock, 290)
+    assert len(playback.calls["kraken"]) == 1
+
+
 async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(
     playback: Playback, client: Client
 ) -> None:
@@ -292,10 +355,44 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
             playback.faults["kraken"] = Fault(body=b"{}")
         rates.append((await panel.ask())[0].rate)
         await clock.advance(10)
-    last = RATE_LASTS // 10_000 + 3  # heard in round 3
+    last = LASTS // 10_000 + 3  # heard in round 3
     assert rates == [Decimal("0.99")] * (last + 1) + [None] * (19 - last)
     asked = [call for call in playback.calls["kraken"] if "USDT" in call.target]
     assert len(asked) <= 7
+
+
+@pytest.mark.parametrize(
+    ("second", "rate", "rate_from"),
+    [
+        ("0.9901", "0.99", None),
+        ("0.9929", "0.99", None),
+        ("0.9931", "0.99", "kraken"),
+        ("0.98", "0.99", "kraken"),
+        (None, "0.99", "kraken"),
+    ],
+)
+async def test_a_second_source_confirms_the_rate_where_the_two_agree(
+    script: Script, playback: Playback, client: Client, second: str | None, rate: str, rate_from: str | None
+) -> None:
+    if second is not None:
+        script.quotes["tether_coinbase"] = Quote(Decimal(second))
+    (answer,) = await panel_of(playback, client, ("okx",), enough=never).ask()
+    assert (answer.rate, answer.rate_from) == (Decimal(rate), rate_from)
+
+
+async def test_the_second_source_gives_the_rate_where_the_first_is_silent(
+    script: Script, playback: Playback, client: Client
+) -> None:
+    script.quotes["tether_coinbase"] = Quote(Decimal("0.98"))
+    playback.faults["kraken"] = Fault(status=404)
+    (answer,) = await panel_of(playback, client, ("okx",), enough=never).ask()
+    assert (answer.rate, answer.rate_from) == (Decimal("0.98"), "coinbase")
+
+
+async def test_a_rate_out_of_a_cache_is_as_old_as_it_says(playback: Playback, client: Client) -> None:
+    playback.faults["kraken"] = Fault(headers={"Age": str(LASTS // 1000 + 1)})
+    (answer,) = await panel_of(playback, client, ("okx",), enough=never).ask()
+    assert (answer.fault, answer.rate) == (None, None)
 
 
 async def test_krakens_price_and_the_rate_are_a_second_apart(playback: Playback, client: Client) -> None:

@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btc_price_tracker.sources.quota import (
+    BANS,
     LONGEST_PAUSE,
     MONTH,
+    PROBE,
     Governor,
     is_pro,
     spacing,
@@ -93,6 +95,35 @@ def test_an_answer_ends_the_doubling() -> None:
     governor.relent()
     governor.throttle(100.0, None)
     assert governor.wait(100.0) < 2.3
+
+
+def test_bans_without_an_end_last_longer_each_time_until_an_answer_comes() -> None:
+    governor, pauses = Governor(1.0, Random(1)), []
+    for _ in range(7):
+        governor.ban(0.0, None)
+        pauses.append(governor.wait(0.0))
+    for nominal, pause in zip((*BANS, BANS[-1], BANS[-1]), pauses, strict=True):
+        assert nominal <= pause <= nominal * 1.1
+    governor.relent()
+    governor.ban(0.0, None)
+    assert governor.wait(0.0) <= BANS[0] * 1.1
+
+
+def test_a_ban_with_an_end_lasts_until_then() -> None:
+    governor = Governor(1.0, Random(1))
+    governor.ban(0.0, 7200)
+    assert 7200 <= governor.wait(0.0) <= 7200 * 1.1
+
+
+def test_a_pause_that_is_shortened_ends_a_minute_after_the_call_and_no_quota_is_broken() -> None:
+    for gap, wait in ((1.0, PROBE), (149.0, 149.0)):
+        governor = Governor(gap, Random(1))
+        governor.shorten()
+        assert governor.wait(0.0) == 0
+        governor.spend(100.0)
+        governor.ban(101.0, 86_400)
+        governor.shorten()
+        assert governor.wait(100.0) == wait
 
 
 @given(

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from btc_price_tracker.price.model import Quote
+from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.body import Part
 from btc_price_tracker.sources.faults import NotAQuote
 from btc_price_tracker.sources.quoting import BITCOIN, milliseconds, price, quote, rfc3339, seconds
@@ -23,6 +24,11 @@ def at(value: object) -> Part:
         ("9.083198811E7", "90831988.11"),
         ("6.341018e+4", "63410.18"),
         ("1e5", "100000"),
+        ("6.942025e+04", "69420.25"),
+        ("694202500e-4", "69420.2500"),
+        ("6942025000000000000000e-17", "69420.25000000000000000"),
+        ("0.000000000069420e15", "69420"),
+        ("69420.1234567890123456789012345678", "69420.1234567890123456789012345678"),
         ("30538.078793975994", "30538.078793975994"),
         ("1", "1"),
         ("100000000", "100000000"),
@@ -33,7 +39,9 @@ def test_a_price_is_exact_and_prints_plainly(text: str, plain: str) -> None:
     assert str(price(at(text), BITCOIN)) == plain
 
 
-@pytest.mark.parametrize("nothing", [None, "", "0", "0.00", "0.00000000", "0E5"])
+@pytest.mark.parametrize(
+    "nothing", [None, "", "0", "0.00", "0.00000000", "0E5", "0E-8", "0e-100", "-0", "-0.0"]
+)
 def test_absent_blank_and_zero_are_no_price(nothing: str | None) -> None:
     assert price(at(nothing), BITCOIN) is None
 
@@ -43,7 +51,7 @@ def test_absent_blank_and_zero_are_no_price(nothing: str | None) -> None:
     [
         *(
             "-1",
-            "-0",
+            "-1e-9",
             "+5",
             " 5 ",
             "5\n",
@@ -58,8 +66,8 @@ def test_absent_blank_and_zero_are_no_price(nothing: str | None) -> None:
             "1/2",
             "$5",
         ),
-        *("NaN", "nan", "sNaN", "Infinity", "inf", "-Infinity", "1e999999999", "1e10", "1e-1", "1e", "e5"),
-        *("1" * 10, "1." + "1" * 19, "1" * 100_000, "abc", "null", "true", "5 USD"),
+        *("NaN", "nan", "sNaN", "Infinity", "inf", "-Infinity", "1e999999999", "1e", "e5", "1e+"),
+        *("1" * 41, "1." + "1" * 41, "1" * 100_000, "abc", "null", "true", "5 USD"),
         *(True, False, [], ["5"], {}, {"usd": "5"}),
     ],
 )
@@ -68,7 +76,9 @@ def test_what_is_no_plain_positive_number_is_no_quote(value: object) -> None:
         price(at(value), BITCOIN)
 
 
-@pytest.mark.parametrize("absurd", ["0.99", "0.000000000000000001", "100000000.01", "999999999", "9E8"])
+@pytest.mark.parametrize(
+    "absurd", ["0.99", "0.000000000000000001", "100000000.01", "999999999", "9E8", "1e-1", "1e999", "9e-999"]
+)
 def test_a_price_outside_the_band_is_no_quote(absurd: str) -> None:
     with pytest.raises(NotAQuote, match="outside 1 to 100000000"):
         price(at(absurd), BITCOIN)
@@ -108,7 +118,7 @@ def test_the_middle_of_an_absurd_book_stands_in_for_nothing() -> None:
         made(None, "2", "90000000")
 
 
-@pytest.mark.parametrize("empty", [None, "", "0.00"])
+@pytest.mark.parametrize("empty", [None, "", "0.00", "0E-8"])
 def test_a_book_with_one_side_keeps_it(empty: str | None) -> None:
     assert made("100", "99", empty) == Quote(Decimal(100), bid=Decimal(99))
     assert made("100", empty, "101") == Quote(Decimal(100), ask=Decimal(101))
@@ -119,9 +129,10 @@ def test_the_middle_of_a_sound_book_stands_in_for_a_missing_last(missing: str | 
     assert made(missing, "100.01", "100.02").last == Decimal("100.015")
 
 
-def test_the_middle_is_exact_even_for_the_longest_prices() -> None:
-    low, high = "99999999.999999999999999997", "99999999.999999999999999998"
-    assert made(None, low, high).last == Decimal("99999999.9999999999999999975")
+@pytest.mark.parametrize("digits", [17, 39])
+def test_the_middle_is_exact_even_for_the_longest_prices(digits: int) -> None:
+    low, high = f"99999999.{'9' * digits}7", f"99999999.{'9' * digits}8"
+    assert str(made(None, low, high).last) == f"99999999.{'9' * digits}75"
 
 
 @pytest.mark.parametrize(("bid", "ask"), [(None, None), ("100", None), (None, "100"), ("101", "100")])
@@ -146,27 +157,56 @@ def test_times_are_milliseconds_since_the_epoch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fraction"),
-    [("Z", 0), (".8Z", 800), (".887Z", 887), (".887999Z", 887), (".887999999Z", 887), (".001+00:00", 1)],
+    ("text", "ms"),
+    [
+        ("1507003445.9690602", 1_507_003_445_969),
+        ("1507003445.0", 1_507_003_445_000),
+        ("1.507003445e9", 1_507_003_445_000),
+        ("1507003445969.0602e-3", 1_507_003_445_969),
+    ],
 )
-def test_an_rfc3339_time_has_any_number_of_fractional_digits(text: str, fraction: int) -> None:
-    assert rfc3339(at("2017-10-03T04:00:31" + text)) == 1_507_003_231_000 + fraction
+def test_a_time_may_have_a_fraction_or_an_exponent(text: str, ms: int) -> None:
+    assert seconds(at(text)) == ms
+    assert milliseconds(at(f"{ms}.5")) == ms
+
+
+@pytest.mark.parametrize(
+    ("text", "fraction"),
+    [
+        *(("Z", 0), (".8Z", 800), (".887Z", 887), (".887999Z", 887), (".887999999Z", 887), (".001+00:00", 1)),
+        *((f".887{'9' * 30}Z", 887), ("z", 0), (".887z", 887)),
+    ],
+)
+@pytest.mark.parametrize("between", ["T", "t", " "])
+def test_an_rfc3339_time_has_any_number_of_fractional_digits(between: str, text: str, fraction: int) -> None:
+    assert rfc3339(at(f"2017-10-03{between}04:00:31{text}")) == 1_507_003_231_000 + fraction
 
 
 def test_an_rfc3339_time_may_be_of_another_zone() -> None:
     assert rfc3339(at("2017-10-03T06:00:31+02:00")) == rfc3339(at("2017-10-03T04:00:31Z"))
 
 
+def test_a_leap_second_is_the_one_after() -> None:
+    assert rfc3339(at("2016-12-31T23:59:60.5Z")) == rfc3339(at("2017-01-01T00:00:00.5Z"))
+
+
+@pytest.mark.parametrize(
+    "unreadable", ["", "soon", "٣", "1_507_003_445", "0x59D31415", "9" * 41, "1507003445 ", True, [], {}]
+)
+def test_a_count_that_cannot_be_read_is_no_time(unreadable: object) -> None:
+    assert seconds(at(unreadable)) is milliseconds(at(unreadable)) is None
+
+
 @pytest.mark.parametrize(
     "absurd",
     [
-        *("", "0", "-1507003445", "1e9", "1507003445.5", "٣", "9" * 17, "x", True, [], {}),
+        *("0", "-1507003445", "1e9", "1e999"),
         "1231006504",  # the second before Bitcoin's first block
         "1566445106532",  # milliseconds
     ],
 )
 def test_an_absurd_count_of_seconds_is_no_quote(absurd: object) -> None:
-    with pytest.raises(NotAQuote):
+    with pytest.raises(NotAQuote, match="a time that can't be"):
         seconds(at(absurd))
 
 
@@ -176,23 +216,44 @@ def test_seconds_in_place_of_milliseconds_are_no_quote() -> None:
 
 
 @pytest.mark.parametrize(
-    "absurd",
+    "unreadable",
     [
-        *("", "2017-10-03", "2017-10-03T04:00:31", "2017-10-03 04:00:31Z", "2017-13-03T04:00:31Z", True, {}),
-        *("2017-10-03T04:00:31.1234567890Z", "2017-10-03T25:00:31Z", "0000-01-01T00:00:00Z", "1507003445"),
+        *("", "2017-10-03", "2017-10-03T04:00:31", "2017-13-03T04:00:31Z", "2017-10-03T04:00:61Z", True, {}),
+        *("2017-10-03T04:00:31,5Z", "2017-10-03T25:00:31Z", "0000-01-01T00:00:00Z", "1507003445"),
         *(
-            "0001-01-01T00:00:00+23:59",
-            "9999-12-31T23:59:59-23:59",
             "2017-10-03T04:00:31+99:99",
-            "2008-12-31T00:00:00Z",
+            "2017-10-03T04:00:31." + "1" * 40 + "Z",
+            "Tue, 03 Oct 2017 04:00:31 GMT",
         ),
     ],
 )
+def test_an_rfc3339_time_that_cannot_be_read_is_no_time(unreadable: object) -> None:
+    assert rfc3339(at(unreadable)) is None
+
+
+@pytest.mark.parametrize(
+    "absurd",
+    [
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "2008-12-31T00:00:00Z",
+        "1970-01-01T00:00:00Z",
+    ],
+)
 def test_an_absurd_rfc3339_time_is_no_quote(absurd: object) -> None:
-    with pytest.raises(NotAQuote):
+    with pytest.raises(NotAQuote, match="a time that can't be"):
         rfc3339(at(absurd))
 
 
 def test_an_rfc3339_time_agrees_with_the_standard_library() -> None:
     text = "2026-06-11T12:34:56.789012Z"
     assert rfc3339(at(text)) == int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def test_a_body_with_legal_numbers_of_every_kind_is_a_quote() -> None:
+    body = b'{"price":6.942025e+04,"bid":694202400e-4,"ask":0E-8,"time":"2026-11-26t12:00:60.1z"}'
+    assert SOURCES["coinbase"].parse(body) == Quote(
+        Decimal("69420.25"), bid=Decimal("69420.2400"), time=1_795_694_460_100
+    )
+    body = b'{"price":"69420.25","time":"26/11/2026 12:00"}'
+    assert SOURCES["coinbase"].parse(body) == Quote(Decimal("69420.25"))

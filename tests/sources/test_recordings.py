@@ -9,11 +9,11 @@ import pytest
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.quoting import GENESIS
-from btc_price_tracker.sources.tether import TETHER
+from btc_price_tracker.sources.tether import TETHERS
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 BODIES = sorted(path for path in RECORDINGS.glob("*/*") if ".meta." not in path.name)
-PARSERS = {**SOURCES, "tether": TETHER}
+PARSERS = {**SOURCES, **{source.name: source for source in TETHERS.values()}}
 
 
 def exactly(last: str, bid: str | None = None, ask: str | None = None, time: int | None = None) -> Quote:
@@ -37,6 +37,7 @@ QUOTES = {
     "kraken/ticker_xbtusd_200": exactly("27712.1", "27712.0", "27712.1"),
     "okx/ticker_btcusdt_2024-03-13": exactly("73384.8", "73384.7", "73384.8", 1_710_328_243_709),
     "tether/ticker_usdtzusd_200": exactly("0.99967", "0.99966", "0.99967"),
+    "tether_coinbase/ticker_usdt_usd_built": exactly("1.00008", "1.00007", "1.00008", 1_677_628_859_114),
 }
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.faults import NotAQuote, Refused, SourceFault, Throttled
-from btc_price_tracker.sources.tether import TETHER
+from btc_price_tracker.sources.tether import TETHERS
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
-PARSERS = {**SOURCES, "tether": TETHER}
+PARSERS = {**SOURCES, "tether": TETHERS["kraken"]}
 
 RECORDED = [
     ("binance/geo_block_451.json", Refused, "restricted location"),

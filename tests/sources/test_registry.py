@@ -5,7 +5,7 @@ import pytest
 from btc_price_tracker.price.model import Kind
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.source import Source
-from btc_price_tracker.sources.tether import TETHER
+from btc_price_tracker.sources.tether import TETHERS
 
 
 def test_the_registry_holds_every_source_in_its_fixed_order() -> None:
@@ -27,7 +27,7 @@ def test_the_registry_holds_every_source_in_its_fixed_order() -> None:
 
 def test_the_registry_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
-        SOURCES["mine"] = TETHER  # type: ignore[index]
+        SOURCES["mine"] = TETHERS["kraken"]  # type: ignore[index]
 
 
 def test_aggregators_are_named_as_such_since_they_never_count_toward_the_quorum() -> None:
@@ -39,13 +39,17 @@ def test_only_binance_and_okx_quote_in_tethers() -> None:
     assert {name for name, source in SOURCES.items() if source.currency == "USDT"} == {"binance", "okx"}
 
 
-def test_tether_is_asked_of_kraken_and_is_no_source_of_bitcoin_prices() -> None:
-    assert TETHER.url == SOURCES["kraken"].url
-    assert TETHER.path == "/0/public/Ticker?pair=USDTZUSD"
-    assert TETHER.name not in SOURCES
+@pytest.mark.parametrize(
+    ("exchange", "path"),
+    [("kraken", "/0/public/Ticker?pair=USDTZUSD"), ("coinbase", "/products/USDT-USD/ticker")],
+)
+def test_the_rate_of_tether_is_no_source_of_bitcoin_prices(exchange: str, path: str) -> None:
+    source = TETHERS[exchange]
+    assert (source.url, source.path) == (SOURCES[exchange].url, path)
+    assert source.name not in SOURCES
 
 
-@pytest.mark.parametrize("source", [*SOURCES.values(), TETHER], ids=lambda source: source.name)
+@pytest.mark.parametrize("source", [*SOURCES.values(), *TETHERS.values()], ids=lambda source: source.name)
 def test_an_address_is_a_base_without_a_slash_and_a_path_with_one(source: Source) -> None:
     base = urlsplit(source.url)
     assert base.scheme == "https"

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import Reply
 from btc_price_tracker.sources.faults import (
+    Banned,
     NotAQuote,
     Refused,
     SourceFault,
     Throttled,
     Unavailable,
 )
-from btc_price_tracker.sources.reply import BAN_SECONDS, LONGEST_SECONDS, read
+from btc_price_tracker.sources.reply import LONGEST_BAN, LONGEST_PAUSE, read
 
 HEARD = 1_764_000_000_000  # Mon, 24 Nov 2025 16:00:00 GMT
 PRICE = Decimal(90_000)
@@ -66,12 +67,12 @@ def test_status_200_is_what_the_parser_makes_of_it() -> None:
         (307, Refused, "HTTP 307: it redirects, which we don't follow"),
         (400, Refused, "HTTP 400"),
         (401, Refused, "HTTP 401"),
-        (402, Throttled, "HTTP 402: its free quota is used up"),
-        (403, Throttled, "HTTP 403: we are blocked"),
+        (402, Banned, "HTTP 402: its free quota is used up"),
+        (403, Banned, "HTTP 403: we are blocked"),
         (404, Refused, "HTTP 404"),
-        (418, Throttled, "HTTP 418: banned for asking too often"),
+        (418, Banned, "HTTP 418: banned for asking too often"),
         (429, Throttled, "HTTP 429: asked too often"),
-        (451, Throttled, "HTTP 451: not offered where we are"),
+        (451, Banned, "HTTP 451: not offered where we are"),
         (500, Unavailable, "HTTP 500"),
         (502, Unavailable, "HTTP 502"),
         (503, Unavailable, "HTTP 503"),
@@ -96,8 +97,8 @@ def test_the_source_may_say_why_in_its_body() -> None:
 
 
 @pytest.mark.parametrize("status", [402, 403, 418, 451])
-def test_a_ban_without_an_end_lasts_an_hour(status: int) -> None:
-    assert retry_after(status) == BAN_SECONDS
+def test_a_ban_lasts_as_long_as_it_says(status: int) -> None:
+    assert retry_after(status) is None
     assert retry_after(status, retry_after="90") == 90
 
 
@@ -110,13 +111,15 @@ def test_a_ban_without_an_end_lasts_an_hour(status: int) -> None:
     ],
 )
 def test_a_block_page_of_cloudflare_is_a_ban(body: bytes) -> None:
-    assert retry_after(429, body) == BAN_SECONDS
+    assert type(fault_of(429, body)) is type(fault_of(503, body)) is Banned
 
 
 def test_binance_says_in_its_message_when_the_ban_ends() -> None:
     body = b'{"code":-1003,"msg":"Way too much request weight used; IP banned until 1764000120000. Please"}'
     assert retry_after(418, body) == 120
     assert retry_after(418, body, date="Mon, 24 Nov 2025 16:01:00 GMT") == 60
+    assert retry_after(418, b"banned until 1764172800000") == 2 * 86_400
+    assert retry_after(418, b"banned until 9999999999999") == LONGEST_BAN
 
 
 @pytest.mark.parametrize(
@@ -128,8 +131,10 @@ def test_binance_says_in_its_message_when_the_ban_ends() -> None:
         ("Mon, 24 Nov 2025 16:02:00 GMT", 120),
         ("Mon, 24 Nov 2025 16:02:00 -0000", 120),
         ("Mon, 24 Nov 2025 15:00:00 GMT", 0),  # past
-        ("99999999999", LONGEST_SECONDS),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_SECONDS),
+        ("3600", 3600),
+        ("86400", LONGEST_PAUSE),
+        ("99999999999", LONGEST_PAUSE),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_PAUSE),
         ("-5", None),
         ("1e3", None),
         ("soon", None),
@@ -144,9 +149,9 @@ def test_retry_after_in_seconds_or_as_a_date_and_never_nonsense(header: str, sec
 
 
 def test_a_date_is_read_by_the_clock_of_the_source_when_it_shows_one() -> None:
-    later = "Mon, 24 Nov 2025 17:00:30 GMT"
-    assert retry_after(retry_after=later, date="Mon, 24 Nov 2025 17:00:00 GMT") == 30
-    assert retry_after(retry_after=later, date="nonsense") == 3630
+    later = "Mon, 24 Nov 2025 16:10:30 GMT"
+    assert retry_after(retry_after=later, date="Mon, 24 Nov 2025 16:10:00 GMT") == 30
+    assert retry_after(retry_after=later, date="nonsense") == 630
 
 
 def test_the_body_may_say_for_how_long_and_the_header_knows_better() -> None:
@@ -156,19 +161,6 @@ def test_the_body_may_say_for_how_long_and_the_header_knows_better() -> None:
 
 def test_retry_after_is_obeyed_under_any_status() -> None:
     assert retry_after(503, retry_after="20") == 20
-
-
-def test_a_cached_answer_is_dated_by_its_age() -> None:
-    assert read(Reply(200, {"age": "37"}, b"price"), parse, HEARD).time == HEARD - 37_000
-
-
-@pytest.mark.parametrize("age", ["0", "", "-3", "old", "1.5"])
-def test_an_age_of_nothing_or_nonsense_dates_nothing(age: str) -> None:
-    assert read(Reply(200, {"age": age}, b"price"), parse, HEARD).time is None
-
-
-def test_the_time_of_the_source_itself_is_better_than_the_age() -> None:
-    assert read(Reply(200, {"age": "37"}, b"price at 1763999999000"), parse, HEARD).time == 1_763_999_999_000
 
 
 @given(
@@ -184,7 +176,7 @@ def test_no_reply_is_anything_but_a_quote_or_a_fault(status: int, body: bytes, h
         said = fault
     assert str(said)
     if isinstance(said, Throttled):
-        assert said.retry_after is None or 0 <= said.retry_after <= LONGEST_SECONDS
+        assert said.retry_after is None or 0 <= said.retry_after <= LONGEST_BAN
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ async def test_sources_shows_every_source_and_says_that_prices_are_live(client: 
     assert (document["recorded"], document["origin"]) == (False, None)
     assert (document["status"], document["price"]) == ("stale", None)
     names = [source["name"] for source in document["sources"]]
-    assert names == ["coingecko", "coinbase", "kraken", "bitstamp", "gemini"]
+    assert names == ["coingecko", "coinpaprika", "coinbase", "kraken", "bitstamp", "gemini"]
 
 
 async def test_healthz_says_that_the_process_lives_whatever_else_fails(

@@ -1,5 +1,15 @@
-"""The one error that is the operator's to mend."""
+"""Errors on the path to another host."""
+
+import aiohttp
 
 
 class OutgoingError(OSError):
-    """A variable of the environment names what can't be used. The message names the remedy, too."""
+    """A variable of the environment names what can't be used: for the operator to mend. The message says how."""
+
+
+class ProxyUnknown(aiohttp.ClientError):
+    """The proxy's name can't be resolved. (The server's is for the proxy to resolve.)"""
+
+
+class ProxyRefused(aiohttp.ClientError):
+    """The proxy makes no connection: it can't reach the server, or rejects our credentials."""

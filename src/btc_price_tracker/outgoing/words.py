@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 import aiohttp
 
-from btc_price_tracker.outgoing.client import ProxyUnknown
+from btc_price_tracker.outgoing.connection import TooLongHead
+from btc_price_tracker.outgoing.error import ProxyRefused, ProxyUnknown
 
 _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (ProxyUnknown, "the proxy's name can't be resolved (DNS)"),
+    (ProxyRefused, "no connection through the proxy"),
     (aiohttp.ClientProxyConnectionError, "no connection to the proxy"),
     (socket.gaierror, "its name can't be resolved (DNS)"),
     (ssl.SSLError, "TLS failed: no valid certificate, or not TLS at all"),
@@ -19,6 +21,7 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
     (aiohttp.ClientHttpProxyError, "the proxy refused"),
     (ConnectionError, "the connection broke"),
     (aiohttp.ClientConnectorError, "no connection"),
+    (TooLongHead, "the head of the answer has no end"),
     (ValueError, "the request can't be sent"),
     (aiohttp.ClientError, "the answer broke off or is not HTTP"),
 )

@@ -18,7 +18,7 @@ HOUR = 3_600_000  # ms
 
 
 def coinbase(said: Ticker) -> bytes:
-    """GET /products/BTC-USD/ticker; the time is the last trade's, to the microsecond."""
+    """GET /products/BTC-USD/ticker, or USDT-USD; the time is the last trade's, to the microsecond."""
     time = _moment(said.time).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     return _json({"price": _plain(said.last), "bid": _plain(said.bid), "ask": _plain(said.ask), "time": time})
 

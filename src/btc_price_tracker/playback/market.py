@@ -9,6 +9,7 @@ from msgspec import Struct
 from btc_price_tracker.price.model import CENT, Quote
 
 TETHER = "tether"  # the market name of Kraken's USDT/USD pair
+TETHER_COINBASE = "tether_coinbase"  # and of Coinbase's
 HALF_BASIS_POINT = Decimal("0.00005")
 FINE = Decimal("0.00001")  # the price step of a pair worth about a dollar
 
@@ -27,7 +28,7 @@ class Ticker(Struct, frozen=True):
 
 
 class Market(Protocol):
-    """Knows what each venue says: by the name of the source, or TETHER for Kraken's USDT/USD."""
+    """Knows what each venue says: by the name of the source, or TETHER for its USDT/USD."""
 
     def ticker(self, name: str, now: int) -> Ticker | None:
         """What this venue says at `now` (wall time, ms); None while it is silent."""

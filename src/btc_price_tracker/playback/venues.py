@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 from msgspec import Struct
 
 from btc_price_tracker.playback import bodies
-from btc_price_tracker.playback.market import TETHER, Ticker
+from btc_price_tracker.playback.market import TETHER, TETHER_COINBASE, Ticker
 
 JSON: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
 JSON_UTF8 = {"Content-Type": "application/json; charset=utf-8"}
@@ -108,7 +108,10 @@ VENUES: Mapping[str, Venue] = {
         cached=True,
     ),
     "coinbase": Venue(
-        (Endpoint("/products/BTC-USD/ticker", bodies.coinbase, "coinbase"),),
+        (
+            Endpoint("/products/BTC-USD/ticker", bodies.coinbase, "coinbase"),
+            Endpoint("/products/USDT-USD/ticker", bodies.coinbase, TETHER_COINBASE),
+        ),
         down=b'{"message":"Service under maintenance"}',
         unknown=b'{"message":"NotFound"}',
         headers={**JSON_UTF8, "Cache-Control": "public, max-age=1"},

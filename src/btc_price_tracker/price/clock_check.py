@@ -12,6 +12,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.model import Answer
 from btc_price_tracker.price.parameters import CLOCK_AHEAD
 
+ALONE = 3_600_000  # ms
 _UNITS = (("days", 86_400_000), ("hours", 3_600_000), ("minutes", 60_000), ("seconds", 1000))
 
 
@@ -33,9 +34,8 @@ class ClockCheck:
         """
         now = self._clock.now()
         offsets = list(_offsets(answers, now))
-        wrong = [offset for offset in offsets if abs(offset) > CLOCK_AHEAD]
-        if 2 * len(wrong) > len(offsets):
-            return _words(median_low(wrong))
+        if (offset := _contradiction(offsets)) is not None:
+            return _words(offset)
         if offsets and not self._recorded:
             self._confirmed = now, self._clock.monotonic()
         return None
@@ -46,6 +46,20 @@ class ClockCheck:
             return None
         wall, monotonic = self._confirmed
         return wall + round((self._clock.monotonic() - monotonic) * 1000)
+
+
+def _contradiction(offsets: Sequence[int]) -> int | None:
+    """The offset that most of the sources agree on, if that is too much; None where they don't.
+
+    One alone counts only beyond an hour: less may be an old reply from a cache that doesn't say so.
+    """
+    limit = CLOCK_AHEAD if len(offsets) > 1 else ALONE
+    wrong = [offset for offset in offsets if abs(offset) > limit]
+    if not wrong:
+        return None
+    middle = median_low(wrong)
+    agreeing = [offset for offset in wrong if abs(offset - middle) <= CLOCK_AHEAD]
+    return middle if 2 * len(agreeing) > len(offsets) else None
 
 
 def _offsets(answers: Iterable[Answer], now: int) -> Iterable[int]:

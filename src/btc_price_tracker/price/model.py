@@ -52,9 +52,9 @@ class Answer(Struct, frozen=True):
     rate: Decimal | None = None  # live USD per unit of `currency`, where that isn't USD
     rate_from: str | None = None  # the source of the rate, where it alone gives it
     spacing: int = 0  # ms that its quota puts between two quotes
-    clock_offset: int | None = (
-        None  # ms that our clock is ahead of the `Date` of its last reply, if that had one
-    )
+    # ms by which our wall clock is ahead of the source's, by the HTTP `Date` of its last reply, whatever its status,
+    # and the time passed since. None where no reply had one. Exact to a second and as long as that reply took.
+    clock_offset: int | None = None
 
 
 class Judged(Struct, frozen=True):

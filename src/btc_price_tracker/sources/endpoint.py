@@ -43,12 +43,11 @@ def open_client(*, trust_env: bool = True) -> Client:
 
 
 class Endpoint:
-    """Where one source is asked. The key never leaves it: not in its repr, a fault or the reply."""
+    """Where one source is asked."""
 
     def __init__(self, client: Client, url: str, key: str = "", key_header: str = "") -> None:
         self._client = client
         self._url = URL(url)
-        self._key = key
         self._headers = {key_header: key} if key else {}
 
     async def get(self) -> Reply:
@@ -61,17 +60,13 @@ class Endpoint:
                 reply = Reply(response.status, _headers(response), await whole(response, MAX_BYTES))
         except TooLarge:
             raise _too_large() from None
-        except ValueError:
-            raise Unreachable("the request can't be sent: check the API key") from None
         except ConnectionEnded as error:
             raise Dropped(in_words(error)) from None  # the cause may quote our headers
-        except aiohttp.ClientError as error:
+        except aiohttp.ClientError as error:  # of which a bad certificate is a ValueError, too
             raise Unreachable(in_words(error)) from None
-        return reply._replace(body=self._veiled(_gunzipped(reply)))
-
-    def _veiled(self, body: bytes) -> bytes:
-        """The body without our key, in case the source quotes it back."""
-        return body.replace(self._key.encode(), b"***") if self._key else body
+        except ValueError:
+            raise Unreachable("the request can't be sent: check the API key") from None
+        return reply._replace(body=_gunzipped(reply))
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:

@@ -3,7 +3,8 @@
 SourceFault
 ├── NotAQuote        the body is no price: not JSON, wrong shape, wrong pair, out of range, too large
 ├── Refused          the source itself says no in its body or its status: error object, 4xx, 5xx
-│   ├── Throttled    … because we ask too often, or are banned; `retry_after` seconds if it said how long
+│   ├── Throttled    … because we ask too often; `retry_after` seconds if it said how long
+│   │   └── Banned   … because it, or a network in front of it, blocks us
 │   └── Unavailable  … because it is in trouble itself (5xx): worth asking again soon
 └── Unreachable      no whole answer: DNS, TLS, connection, deadline
     └── Dropped      … because a connection kept from before had ended: ask at once, on another
@@ -28,6 +29,10 @@ class Throttled(Refused):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after  # seconds; None where the source gave no time
+
+
+class Banned(Throttled):
+    """The source, or a network in front of it, blocks us."""
 
 
 class Unavailable(Refused):

@@ -4,18 +4,17 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from msgspec import structs
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.model import Answer
+from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.state import SourceState
 from btc_price_tracker.sources.upstream import Fresh, Upstream
 
 LONGEST_DEADLINE = 5.0  # seconds for a round of questions
 SHARE = 0.8  # of the interval, where that is shorter
-RATE_LASTS = 120_000  # ms that a USDT/USD rate may be used
 TURNS = 3  # in order: a source has at least a third of the time that is left before the next is asked
 GRACE = 1.0  # seconds for the rest, once it is enough; half of the round, where that is shorter
 LATE = "no answer yet"
@@ -30,7 +29,7 @@ def deadline(interval: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """The sources in the order of preference, and the one of the USDT/USD rate if any of them needs it."""
+    """The sources in the order of preference, and those of the USDT/USD rate if any of them needs it."""
 
     upstreams: Sequence[Upstream]
     clock: Clock
@@ -38,7 +37,7 @@ class Panel:
     fresh: Fresh
     enough: Enough
     fallback: bool = False  # ask one after the other until it is enough, instead of all side by side
-    tether: Upstream | None = None
+    rates: Rates | None = None
     # By source, until they end. Tasks outside the service's task group: each ends within `seconds`, raises nothing,
     # and `aclose` ends it.
     _asks: dict[str, asyncio.Task[Answer]] = field(default_factory=dict, init=False)
@@ -47,8 +46,11 @@ class Panel:
         """Ask within `seconds`. Never raises; the answers are in the configured order.
 
         With `fallback` they end where they are enough. Who is late may answer until `seconds` are over, for
-        the next round.
+        the next round. While no source has a fresh quote, none is left alone for longer than a minute.
         """
+        if not any(self._is_usable(upstream) for upstream in self.upstreams):
+            for upstream in self._everyone():
+                upstream.shorten_pause()
         asked = await (self._in_order() if self.fallback else self._side_by_side())
         return [self._answer(upstream) for upstream in asked]
 
@@ -68,10 +70,16 @@ class Panel:
         """How each source is doing now, in the configured order."""
         return [upstream.state(self.fresh) for upstream in self.upstreams]
 
+    def _everyone(self) -> list[Upstream]:
+        """All, the rate first: in short intervals it would never get its turn after Kraken's own price."""
+        return [*self._rate_sources(), *self.upstreams]
+
+    def _rate_sources(self) -> list[Upstream]:
+        return [] if self.rates is None else list(self.rates.upstreams.values())
+
     async def _side_by_side(self) -> Sequence[Upstream]:
         """Ask all; once that is enough, give the rest a short grace."""
-        # The rate first: in short intervals it would never get its turn after Kraken's own price.
-        everyone = [*([] if self.tether is None else [self.tether]), *self.upstreams]
+        everyone = self._everyone()
         for upstream in everyone:
             self._start(upstream, self.seconds)
         await self._wait(everyone, self.upstreams)
@@ -85,8 +93,8 @@ class Panel:
         for number, upstream in enumerate(self.upstreams, 1):
             left = ends - self.clock.monotonic()
             asked = [upstream]
-            if self.tether is not None and upstream.source.currency == "USDT":
-                asked.append(self.tether)
+            if upstream.source.currency == "USDT":
+                asked += self._rate_sources()
             for each in asked:
                 self._start(each, left)
             reached = self.upstreams[:number]
@@ -115,19 +123,15 @@ class Panel:
     def _is_enough(self, reached: Sequence[Upstream]) -> bool:
         return self.enough([self._answer(upstream) for upstream in reached], self.clock.now())
 
+    def _is_usable(self, upstream: Upstream) -> bool:
+        answer = self._answer(upstream)
+        is_convertible = answer.currency == "USD" or answer.rate is not None
+        return is_convertible and self.fresh(answer, self.clock.now())
+
     def _answer(self, upstream: Upstream) -> Answer:
         """What the source said last, with the rate that turns it into dollars."""
         answer = upstream.answer()
         if upstream.source.name in self._asks:
             answer = structs.replace(answer, fault=LATE)
-        return structs.replace(answer, rate=self._rate()) if answer.currency == "USDT" else answer
-
-    def _rate(self) -> Decimal | None:
-        """The middle of the book if there is one, else the last trade; None where it is too old to go by."""
-        if self.tether is None:
-            return None
-        tether = self.tether.answer()
-        quote = tether.quote
-        if quote is None or self.clock.now() - tether.heard > RATE_LASTS:
-            return None
-        return quote.last if quote.bid is None or quote.ask is None else (quote.bid + quote.ask) / 2
+        rate = self.rates.current() if self.rates and answer.currency == "USDT" else None
+        return structs.replace(answer, rate=rate.dollars, rate_from=rate.source) if rate else answer

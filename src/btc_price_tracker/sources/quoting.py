@@ -1,11 +1,12 @@
 """From the parts of a body to a Quote: exact prices inside a believable band, the book's rules, sane times.
 
-What is absent, null, blank or zero is "no price here"; what is there must be right, or there is no quote.
+What is absent, null, blank or zero is "no price here"; what is there must be right, or there is no quote. A time in a
+notation that we can't read is no time: the quote is as old as since we heard it.
 """
 
 import re
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import NamedTuple
 
 from btc_price_tracker.price.model import Quote
@@ -27,13 +28,16 @@ ABSURD = Decimal("0.1")  # of a book's middle: no market in Bitcoin is so wide, 
 GENESIS = 1_231_006_505_000  # ms: Bitcoin's first block, before which nobody quoted it
 HORIZON = 4_102_444_800_000  # ms: the year 2100; no time in seconds between the two passes for milliseconds
 
-# Plain notation, as JSON has it, in ASCII: no sign, no grouping, no blanks. At most 27 digits, 18 of them
-# decimals (aggregators send up to 16), so the middle of two prices is exact in Decimal's default 28 digits.
-# The exponent is for blockchain.info, which writes 9.083198811E7.
-_PRICE = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:\.[0-9]{1,18})?(?:[eE]\+?[0-9])?")
-_COUNT = re.compile(r"[0-9]{1,16}")
+# A number as JSON has it (RFC 8259 6): ASCII, no grouping, no blanks. Some venues write 9.083198811E7, or 0E-8 for an
+# empty side. The longest that are believable at all have 40 digits on either side of the point.
+_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?")
+_POSITIVE = "a plain positive number"
+_EXACT = Context(prec=200)  # digits; the middle of two such numbers within a band has fewer
+
+# RFC 3339 5.6: T and Z in small letters, too, and a blank in place of the T; 5.7: second 60 is a leap second.
 _RFC3339 = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}):([0-9]{2})(\.[0-9]{1,6})?[0-9]{0,30}"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NOTHING = Part(None)
@@ -51,7 +55,7 @@ def quote(
     """
     traded, lower, upper = (price(part, band) for part in (last, bid, ask))
     if lower is not None and upper is not None:
-        middle = (lower + upper) / 2
+        middle = _EXACT.divide(_EXACT.add(lower, upper), 2)
         if (
             lower >= upper
             or upper - lower > middle * ABSURD
@@ -72,9 +76,11 @@ def price(part: Part, band: Band) -> Decimal | None:
     """
     if part.absent or part.value == "":
         return None
-    read = Decimal(part.text(_PRICE, "a plain positive number"))
+    read = Decimal(part.text(_NUMBER, _POSITIVE))
     if read == 0:
         return None
+    if read < 0:
+        raise NotAQuote(f"{part}, not {_POSITIVE}")
     if not band.low <= read <= band.high:
         raise NotAQuote(f"{part}, outside {band.low} to {band.high}")
     # Without its exponent: the same price prints the same, however it was written.
@@ -82,34 +88,40 @@ def price(part: Part, band: Band) -> Decimal | None:
 
 
 def seconds(part: Part) -> int | None:
-    """Read whole seconds since the epoch, as ms; None where absent. Raises NotAQuote on an absurd time."""
+    """Read seconds since the epoch, as ms; None where absent or unreadable. Raises NotAQuote on an absurd time."""
     return _epoch_time(part, unit=1000)
 
 
 def milliseconds(part: Part) -> int | None:
-    """Read ms since the epoch; None where absent. Raises NotAQuote on an absurd time."""
+    """Read ms since the epoch; None where absent or unreadable. Raises NotAQuote on an absurd time."""
     return _epoch_time(part, unit=1)
 
 
 def rfc3339(part: Part) -> int | None:
-    """Read an RFC 3339 time, cut to ms since the epoch; None where absent. Raises NotAQuote as above."""
-    if part.absent:
+    """Read an RFC 3339 time, cut to ms since the epoch; None where absent or unreadable. Raises NotAQuote as above."""
+    match = _match(_RFC3339, part)
+    if match is None:
         return None
-    text = part.text(_RFC3339, "an RFC 3339 time")
+    day, minute, second, fraction, zone = match.groups("")
+    leap = second == "60"
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise NotAQuote(f"{part}, not an RFC 3339 time") from error
-    return _believable((moment - _EPOCH) // timedelta(milliseconds=1), part)
+        moment = datetime.fromisoformat(f"{day}T{minute}:{'59' if leap else second}{fraction}{zone.upper()}")
+    except ValueError:
+        return None
+    return _believable((moment - _EPOCH) // timedelta(milliseconds=1) + 1000 * leap, part)
 
 
 def _epoch_time(part: Part, unit: int) -> int | None:
-    if part.absent:
-        return None
-    return _believable(int(part.text(_COUNT, "a time since the epoch")) * unit, part)
+    match = _match(_NUMBER, part)
+    return None if match is None else _believable(Decimal(match[0]) * unit, part)
 
 
-def _believable(time: int, part: Part) -> int:
+def _match(pattern: re.Pattern[str], part: Part) -> re.Match[str] | None:
+    return pattern.fullmatch(part.value) if isinstance(part.value, str) else None
+
+
+def _believable(time: Decimal | int, part: Part) -> int:
+    """The time in whole ms. One that can't be, such as 0, tells that the source doesn't know how old its price is."""
     if not GENESIS <= time <= HORIZON:
         raise NotAQuote(f"{part}, a time that can't be")
-    return time
+    return int(time)

@@ -2,17 +2,16 @@
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC
-from email.utils import parsedate_to_datetime
-
-from msgspec import structs
 
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import NotAQuote, Refused, Throttled, Unavailable
+from btc_price_tracker.sources.faults import Banned, NotAQuote, Refused, Throttled, Unavailable
+from btc_price_tracker.sources.headers import http_date
 
-BAN_SECONDS = 3_600.0  # out for so long where a ban gives no end
-LONGEST_SECONDS = 3 * 86_400.0  # Binance's longest documented ban; anything longer is a mistake or a trap
+# Seconds that a stated time is honoured at most; anything longer is a mistake or a trap. Cloudflare's pages and servers
+# in trouble say what they like; Binance documents bans of up to three days, and tells their end in its message.
+LONGEST_PAUSE = 3_600.0
+LONGEST_BAN = 3 * 86_400.0
 
 _WORDS = {
     402: "its free quota is used up",
@@ -21,24 +20,29 @@ _WORDS = {
     429: "asked too often",
     451: "not offered where we are",
 }
-_DATE_OR_NUMBER = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,[^,]*|[^,]+")
+# The source chooses the text that these meet: repeats are bounded, and only so much of it is looked at.
+BODY_START = 8192  # bytes; Cloudflare's error code is within the first three thousand of its page
+HEADER_START = 256  # characters
+
+_DATE_OR_NUMBER = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},[^,]*|[^,]+")
+_SECONDS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
 _BANS = frozenset({402, 403, 418, 451})
-_CLOUDFLARE_BAN = re.compile(rb"error(?: code|</span>)?:?\s*(?:<span[^>]*>)?\s*10(?:15|20)\b", re.IGNORECASE)
+_CLOUDFLARE_BAN = re.compile(
+    rb"error(?: code|</span>)?:?(?:\s{0,20}<span[^>]{0,200}>)?\s{0,20}10(?:15|20)\b", re.IGNORECASE
+)
 _BANNED_UNTIL = re.compile(rb"banned until ([0-9]{13})\b")  # Binance: epoch ms inside the message
 
 
 def read(reply: Reply, parse: Callable[[bytes], Quote], heard: int) -> Quote:
     """Return the quote in a reply that was heard at `heard` (ms since the epoch).
 
-    A quote without a time of its own, from a cache that says how old it is (`Age: 37`), is dated by that:
-    37 s before `heard`.
     Raises SourceFault; where the source says in its body why it refuses, in the source's words.
     """
     said: Refused | None = None
     try:
         quote = parse(reply.body)
         if reply.status == 200:
-            return _dated(quote, reply.headers, heard)
+            return quote
     except Refused as fault:
         said = fault
     except NotAQuote as fault:
@@ -53,18 +57,13 @@ def _as_encoded(fault: NotAQuote, headers: Mapping[str, str]) -> NotAQuote:
     return NotAQuote(f"{fault} (Content-Encoding: {encoding})") if encoding else fault
 
 
-def _dated(quote: Quote, headers: Mapping[str, str], heard: int) -> Quote:
-    age = min(_digits(headers.get("age", "")) or 0, heard // 1000)
-    return structs.replace(quote, time=heard - age * 1000) if age and quote.time is None else quote
-
-
 def _refusal(reply: Reply, said: Refused | None, heard: int) -> Refused:
     words = _words(reply.status, said)
     pause = _pause(reply, heard)
     if pause is None and isinstance(said, Throttled):
         pause = said.retry_after
-    if reply.status in _BANS or (reply.status != 200 and _CLOUDFLARE_BAN.search(reply.body)):
-        return Throttled(words, BAN_SECONDS if pause is None else pause)
+    if reply.status in _BANS or (reply.status != 200 and _CLOUDFLARE_BAN.search(reply.body[:BODY_START])):
+        return Banned(words, pause)
     if reply.status == 429 or isinstance(said, Throttled) or pause is not None:
         return Throttled(words, pause)
     return Unavailable(words) if reply.status >= 500 else Refused(words)
@@ -80,35 +79,22 @@ def _words(status: int, said: Refused | None) -> str:
 
 def _pause(reply: Reply, heard: int) -> float | None:
     """Seconds that the source wants us to wait, by its own clock if it shows one; None if it doesn't say."""
-    now = _date(reply.headers.get("date", "")) or heard
-    if match := _BANNED_UNTIL.search(reply.body):
-        return _bounded((int(match[1]) - now) / 1000)
-    texts = _DATE_OR_NUMBER.findall(reply.headers.get("retry-after", ""))  # two such headers come as one
-    waits = (_bounded(wait) for text in texts if (wait := _wait(text, now)) is not None)
+    now = http_date(reply.headers.get("date", "")) or heard
+    if match := _BANNED_UNTIL.search(reply.body[:BODY_START]):
+        return _bounded((int(match[1]) - now) / 1000, LONGEST_BAN)
+    header = reply.headers.get("retry-after", "")[:HEADER_START]
+    texts = _DATE_OR_NUMBER.findall(header)  # two such headers come as one
+    waits = (_bounded(wait, LONGEST_PAUSE) for text in texts if (wait := _wait(text, now)) is not None)
     return max(waits, default=None)
 
 
 def _wait(text: str, now: int) -> float | None:
     """Seconds, given as such or as a date; None where it is neither."""
-    if re.fullmatch(r"[0-9]{1,18}(?:\.[0-9]{1,18})?", text.strip()):
+    if _SECONDS.fullmatch(text.strip()):
         return float(text)
-    moment = _date(text)
+    moment = http_date(text)
     return None if moment is None else (moment - now) / 1000
 
 
-def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_SECONDS)
-
-
-def _digits(text: str) -> int | None:
-    """A non-negative whole number of sane length, or None: headers are for anyone to fill in."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip()) else None
-
-
-def _date(text: str) -> int | None:
-    """An HTTP date in ms since the epoch, or None where it is no date."""
-    try:
-        moment = parsedate_to_datetime(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (ValueError, OverflowError):
-        return None
+def _bounded(seconds: float, longest: float) -> float:
+    return min(max(seconds, 0.0), longest)

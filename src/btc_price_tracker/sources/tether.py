@@ -1,24 +1,41 @@
-"""The live rate of Tether from Kraken, which turns the prices of USDT venues into dollars: no Bitcoin."""
+"""Where the live rate of Tether comes from: Kraken's and Coinbase's USDT/USD markets. No Bitcoin."""
 
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources import kraken
+from btc_price_tracker.sources import coinbase, kraken
 from btc_price_tracker.sources.quoting import Band
 from btc_price_tracker.sources.source import Source
 
 _BAND = Band(Decimal("0.5"), Decimal("1.5"))
 
 
-def parse(body: bytes) -> Quote:
+def parse_kraken(body: bytes) -> Quote:
     """Read dollars per tether. Raises SourceFault, also where the peg is too far gone to trust a rate."""
     return kraken.ticker(body, ("USDTZUSD", "USDTUSD"), _BAND)
 
 
-TETHER = Source(
+def parse_coinbase(body: bytes) -> Quote:
+    """Read dollars per tether. Raises SourceFault, as `parse_kraken`."""
+    return coinbase.ticker(body, _BAND)
+
+
+_KRAKEN = Source(
     name="tether",
     kind=Kind.EXCHANGE,
     url=kraken.KRAKEN.url,
     path="/0/public/Ticker?pair=USDTZUSD",
-    parse=parse,
+    parse=parse_kraken,
 )
+_COINBASE = Source(
+    name="tether_coinbase",
+    kind=Kind.EXCHANGE,
+    url=coinbase.COINBASE.url,
+    path="/products/USDT-USD/ticker",
+    parse=parse_coinbase,
+)
+
+# By the exchange that gives the rate, in order of preference.
+TETHERS: Mapping[str, Source] = MappingProxyType({"kraken": _KRAKEN, "coinbase": _COINBASE})

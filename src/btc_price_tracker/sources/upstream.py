@@ -16,13 +16,14 @@ from random import Random
 import structlog
 
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
-from btc_price_tracker.sources.endpoint import Endpoint, Reply
-from btc_price_tracker.sources.faults import Dropped, SourceFault, Throttled, Unavailable, Unreachable
-from btc_price_tracker.sources.quota import Governor, is_pro, spacing, spacing_after_fault
+from btc_price_tracker.sources.clocks import Clocks, Reception
+from btc_price_tracker.sources.endpoint import Reply
+from btc_price_tracker.sources.faults import Dropped, SourceFault, Unavailable, Unreachable
+from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.reply import read
+from btc_price_tracker.sources.secrets import Secrets
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import SourceState, State
 
@@ -47,9 +48,12 @@ class Upstream:
         self._clock = clock
         self._random = random
         self._governor = governor
+        self._clocks = Clocks(clock)
+        self._api = source.name
+        self._secrets = Secrets()
         self._breaker = Breaker(random)
         self._quote: Quote | None = None
-        self._heard = 0
+        self._reply: Reception | None = None  # the one with the quote
         self._latency: float | None = None
         self._error: str | None = None
         self._calls = 0
@@ -67,9 +71,22 @@ class Upstream:
         """Seconds that its quota puts between two calls."""
         return self._governor.spacing
 
-    def share_limit(self, other: "Upstream") -> None:
-        """Stay within the limit of another source, too, whose API this is as well."""
+    def shorten_pause(self) -> None:
+        """Ask soon in spite of what the source said: no source is usable."""
+        self._governor.shorten()
+
+    def hide(self, secrets: Secrets) -> None:
+        """Keep these out of what is said of the source: it may repeat what we send."""
+        self._secrets = secrets
+
+    def share_api(self, other: "Upstream") -> None:
+        """Count as the same API as another source: stay within its limit, too, and be one voice about the time."""
         self._governor.within = other._governor  # noqa: SLF001 - of our own kind
+        self._api = other.source.name
+
+    def share_clocks(self, clocks: Clocks) -> None:
+        """Tell old replies by these clocks, in which the other sources' are, too."""
+        self._clocks = clocks
 
     def answer(self) -> Answer:
         """The last quote and when it came, and the fault if the last attempt failed."""
@@ -77,10 +94,11 @@ class Upstream:
             source=self.source.name,
             kind=self.source.kind,
             currency=self.source.currency,
-            quote=self._quote,
+            quote=self._dated_quote(),
             heard=self._heard,
             fault=self._fault(),
             spacing=round(self._governor.spacing * 1000),
+            clock_offset=self._clocks.offset(self._api),
         )
 
     def state(self, fresh: Fresh) -> SourceState:
@@ -90,7 +108,7 @@ class Upstream:
             name=self.source.name,
             kind=self.source.kind,
             state=self._state(fresh, now),
-            quote=self._quote,
+            quote=self._dated_quote(),
             heard=self._heard,
             latency=self._latency,
             next_try=round(max(self._governor.wait(now), self._breaker.wait(now)), 3),
@@ -98,6 +116,15 @@ class Upstream:
             calls=self._calls,
             failures=self._failures,
         )
+
+    @property
+    def _heard(self) -> int:
+        return 0 if self._reply is None else self._reply.at
+
+    def _dated_quote(self) -> Quote | None:
+        if self._quote is None or self._reply is None:
+            return None
+        return self._clocks.dated(self._quote, self._reply)
 
     def _fault(self) -> str | None:
         if self._error is None:
@@ -162,8 +189,8 @@ class Upstream:
         self._calls += 1
         try:
             reply = await self._fetch()
-            heard = self._clock.now()
-            self._quote, self._heard = read(reply, self.source.parse, heard), heard
+            reception = self._clocks.receive(self._api, reply.headers)
+            self._quote, self._reply = read(reply, self.source.parse, reception.at), reception
         except BaseException:
             self._failures += 1
             raise
@@ -172,15 +199,10 @@ class Upstream:
     def _conclude(self, fault: SourceFault | None) -> None:
         """Remember how the ask turned out, and log it where that is a change."""
         now = self._clock.monotonic()
-        before, self._error = self._error, None if fault is None else str(fault)
+        before, self._error = self._error, None if fault is None else self._secrets.hide(str(fault))
         was_closed = self._breaker.circuit is Circuit.CLOSED
         self._breaker.record(ok=fault is None, now=now)
-        if isinstance(fault, Throttled):
-            self._governor.throttle(now, fault.retry_after)
-        elif fault is None:
-            self._governor.relent()
-        else:
-            self._governor.falter(now)
+        self._governor.record(fault, now)
         self._log_change(before, was_closed=was_closed)
 
     def _log_change(self, before: str | None, *, was_closed: bool) -> None:
@@ -190,15 +212,4 @@ class Upstream:
         if self._error is not None and before is None:
             _log.warning("source failing", source=name, error=self._error)
         if was_closed and self._breaker.circuit is not Circuit.CLOSED:
-            _log.warning("circuit opened", source=name, error=self._error)
-
-
-def connect(source: Source, client: Client, clock: Clock, random: Random, key: str = "") -> Upstream:
-    """Make the upstream of a source at its `url`; `key` is CoinGecko's and is sent to no one else."""
-    if source.name != "coingecko":
-        key = ""
-    header = "x-cg-pro-api-key" if is_pro(source.url) else "x-cg-demo-api-key"
-    endpoint = Endpoint(client, source.url + source.path, key, header)
-    usual = spacing(source.name, source.url, keyed=bool(key))
-    after_fault = spacing_after_fault(source.name, usual, keyed=bool(key))
-    return Upstream(source, endpoint.get, Governor(usual, random, after_fault), clock, random)
+            _log.debug("circuit opened", source=name, error=self._error)

@@ -1,0 +1,56 @@
+"""A start at which the aggregators refuse us, as CoinGecko may where no key is sent: as good as any other."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from btc_price_tracker.app import Service, compose
+from btc_price_tracker.playback import Fault, Playback, Script
+from btc_price_tracker.price.model import Quote, Status
+from btc_price_tracker.settings import Settings
+from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.testing import ManualClock, eventually
+from btc_price_tracker.web.views import readiness
+
+ROUNDS = 15
+AGGREGATORS = {"coingecko", "coinpaprika"}
+
+
+@asynccontextmanager
+async def service_with(clock: ManualClock, fault: Fault) -> AsyncIterator[Service]:
+    """The service with its default sources, played back; the aggregators answer with a fault."""
+    quotes = dict.fromkeys(SOURCES, Quote(Decimal(90_000)))
+    async with Playback(Script(quotes), clock) as playback:
+        playback.faults.update(dict.fromkeys(AGGREGATORS, fault))
+        urls: dict[str, Any] = playback.urls()
+        settings = Settings(store_url="memory://", **urls)
+        async with compose(settings, clock, "a test") as service:
+            running = [asyncio.create_task(loop()) for loop in (service.ask, *service.serve)]
+            yield service
+            for each in running:
+                each.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+
+def has_price_of(service: Service, now: int) -> bool:
+    return service.hub.latest is not None and service.hub.latest.id >= now
+
+
+@pytest.mark.parametrize("status", [401, 403, 429])
+async def test_a_start_without_aggregators_is_a_good_start(status: int) -> None:
+    clock = ManualClock()
+    with capture_logs() as lines:
+        async with service_with(clock, Fault(status=status)) as service:
+            for _ in range(ROUNDS):
+                await eventually(partial(has_price_of, service, clock.now()))
+                assert service.hub.status is Status.OK
+                assert readiness(service.hub, service.outbox, 30).ready
+                await clock.advance(10)
+    said = [line["source"] for line in lines if "source" in line and line["log_level"] != "debug"]
+    assert sorted(said) == sorted(AGGREGATORS)

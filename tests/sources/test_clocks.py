@@ -1,0 +1,174 @@
+"""How old a reply is by its headers, and whose clock is right; sources that share what their clocks say."""
+
+from decimal import Decimal
+from random import Random
+
+import pytest
+
+from btc_price_tracker.price.freshness import age
+from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.clocks import Clocks
+from btc_price_tracker.sources.endpoint import Reply
+from btc_price_tracker.sources.faults import SourceFault, Unreachable
+from btc_price_tracker.sources.quota import Governor
+from btc_price_tracker.sources.source import Source
+from btc_price_tracker.sources.upstream import Upstream
+from btc_price_tracker.testing import ManualClock
+
+STARTED = "Mon, 24 Nov 2025 16:00:00 GMT"  # the time at which a ManualClock starts
+HOUR = 3_600_000  # ms
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+def parse(body: bytes) -> Quote:
+    """A price, and the source's own time where there is one."""
+    price, _, time = body.decode().partition(" at ")
+    return Quote(Decimal(price), time=int(time) if time else None)
+
+
+async def heard(clock: ManualClock, *replies: Reply | SourceFault) -> list[Upstream]:
+    """Sources that have each given one of these replies."""
+    clocks = Clocks(clock)
+    upstreams = []
+    for number, reply in enumerate(replies):
+        source = Source(f"venue{number}", Kind.EXCHANGE, "http://venue", "", parse)
+
+        async def fetch(reply: Reply | SourceFault = reply) -> Reply:
+            if isinstance(reply, SourceFault):
+                raise reply
+            return reply
+
+        upstreams.append(Upstream(source, fetch, Governor(1.0, Random(1)), clock, Random(1)))
+        upstreams[-1].share_clocks(clocks)
+        await upstreams[-1].ask(0.1)
+    return upstreams
+
+
+def good(date: str = "", age: str = "", body: bytes = b"90000") -> Reply:
+    return Reply(200, {name: text for name, text in (("date", date), ("age", age)) if text}, body)
+
+
+def at(time: str) -> str:
+    return f"Mon, 24 Nov 2025 {time} GMT"
+
+
+def age_of(upstream: Upstream, clock: ManualClock) -> int:
+    """Seconds that the quote is old."""
+    answer = upstream.answer()
+    assert answer.quote
+    return age(answer.quote.time, answer.heard, clock.now()) // 1000
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("37", 37),
+        ("600, 0", 600),
+        ("0, 600", 600),
+        ("0,nonsense,,37", 37),
+        ("99999999999999999999999", 2**31),
+        ("9" * 200, 2**31),
+        ("0", 0),
+        ("", 0),
+        ("-3", 0),
+        ("old", 0),
+        ("1.5", 0),
+        ("٣", 0),
+    ],
+)
+async def test_a_cached_reply_is_as_old_as_its_age_says(
+    clock: ManualClock, header: str, seconds: int
+) -> None:
+    (upstream,) = await heard(clock, good(age=header))
+    answer = upstream.answer()
+    assert answer.quote
+    assert answer.quote.time == (max(answer.heard - seconds * 1000, 0) if seconds else None)
+
+
+async def test_the_time_of_the_source_itself_is_better_than_the_age(clock: ManualClock) -> None:
+    (upstream,) = await heard(clock, good(at("15:00:00"), "37", b"90000 at 1763999999000"))
+    answer = upstream.answer()
+    assert answer.quote
+    assert answer.quote.time == 1_763_999_999_000
+
+
+@pytest.mark.parametrize(
+    ("date", "age", "seconds"),
+    [
+        (at("15:59:59"), "", 0),
+        (at("15:59:30"), "", 0),  # clocks differ
+        (at("15:59:29"), "", 31),
+        (at("15:00:00"), "", 3600),
+        (at("15:00:00"), "37", 3600),  # more caches than those that count
+        (at("15:00:00"), "3600", 3600),
+        (at("16:00:40"), "", 0),
+        ("soon", "", 0),
+        ("", "", 0),
+    ],
+)
+async def test_a_date_far_behind_counts_as_age(clock: ManualClock, date: str, age: str, seconds: int) -> None:
+    upstreams = await heard(clock, good(STARTED), good(date, age), good(STARTED))
+    assert [age_of(upstream, clock) for upstream in upstreams] == [0, seconds, 0]
+
+
+@pytest.mark.parametrize("ours", [-86_400, -3600, 3600, 86_400])
+async def test_our_own_wrong_clock_makes_no_reply_old(clock: ManualClock, ours: int) -> None:
+    clock.step(ours)
+    upstreams = await heard(clock, good(STARTED), good(at("15:00:00")), good(STARTED))
+    assert [age_of(upstream, clock) for upstream in upstreams] == [0, 3600, 0]
+
+
+@pytest.mark.parametrize("date", [at("15:00:00"), at("17:00:00")])
+async def test_one_wrong_clock_makes_no_other_reply_old(clock: ManualClock, date: str) -> None:
+    upstreams = await heard(clock, good(date), good(STARTED))
+    assert age_of(upstreams[1], clock) == 0
+
+
+async def test_a_source_that_is_alone_is_measured_by_our_clock(clock: ManualClock) -> None:
+    (upstream,) = await heard(clock, good(at("15:00:00")))
+    assert age_of(upstream, clock) == 3600
+
+
+async def test_a_step_of_our_clock_does_not_make_old_replies_of_those_that_were_not(
+    clock: ManualClock,
+) -> None:
+    upstreams = await heard(clock, good(STARTED), good(STARTED), good(STARTED))
+    await clock.advance(60)
+    clock.step(3600)
+    times = [upstream.answer().quote for upstream in upstreams]
+    assert times == [Quote(Decimal(90000))] * 3
+
+
+@pytest.mark.parametrize(
+    ("headers", "offset"),
+    [
+        ({}, None),
+        ({"date": STARTED}, 0),
+        ({"date": at("15:00:00")}, HOUR),
+        ({"date": at("16:00:40")}, -40_000),
+        ({"date": at("15:59:23"), "age": "37"}, 0),
+        ({"date": at("15:59:23"), "age": "soon"}, 37_000),
+        ({"date": STARTED, "age": "90000"}, None),  # too long ago
+        ({"date": "soon"}, None),
+        ({"date": "Thu, 01 Jan 1970 00:00:00 GMT"}, None),
+        ({"date": "Mon, 24 Nov 2025 " + "0" * 100 + "16:00:00 GMT"}, None),
+    ],
+)
+@pytest.mark.parametrize(("status", "body"), [(200, b"90000"), (200, b"bug"), (429, b""), (503, b"")])
+async def test_every_reply_tells_how_far_our_clock_is_ahead(
+    clock: ManualClock, status: int, body: bytes, headers: dict[str, str], offset: int | None
+) -> None:
+    (upstream,) = await heard(clock, Reply(status, headers, body))
+    assert upstream.answer().clock_offset == offset
+
+
+async def test_the_clock_offset_follows_our_clock_between_two_replies(clock: ManualClock) -> None:
+    upstreams = await heard(clock, good(STARTED), Unreachable("gone"))
+    await clock.advance(600)
+    assert [upstream.answer().clock_offset for upstream in upstreams] == [0, None]
+    clock.step(400 * 86400)
+    assert upstreams[0].answer().clock_offset == 400 * 24 * HOUR
