@@ -53,7 +53,7 @@ async def deliver(broker: Broker, hub: Hub) -> None:
     """Pass every update on to the open streams: on every instance."""
     async for update in broker.follow():
         if update.status is not hub.status or (update.tick is None and update.reason != hub.reason):
-            _log_status(update)
+            _log_status(update, has_price=hub.latest is not None or update.tick is not None)
         hub.publish(update)  # encodes once, writes to all, never awaits
 
 
@@ -64,12 +64,12 @@ def _log_behind(milliseconds: int) -> None:
     )
 
 
-def _log_status(update: Update) -> None:
+def _log_status(update: Update, *, has_price: bool) -> None:
     if update.status is Status.STALE:
         log.warning("price status", status=update.status, reason=update.reason)
     else:
         log.info("price status", status=update.status, reason=update.reason)
-    if update.tick is None:
+    if not has_price:
         log.warning("no price to show; to see one without internet, run the demo: make demo")
 
 

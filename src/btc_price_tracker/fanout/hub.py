@@ -29,7 +29,10 @@ class Hub:
 
     def __init__(self, ring: Ring, clock: Clock, heartbeat: float, latest: Tick | None = None) -> None:
         self._latest = latest  # price, published or restored with the ring
+        # Monotonic times: no step of the wall clock makes a price younger or older than it is.
         self._published_at = self._answered_at = clock.monotonic()
+        if latest is not None:
+            self._published_at -= max(clock.now() - latest.id, 0) / 1000
         self.status = Status.STALE
         self.reason = "No price yet: the sources are being asked."
         self.quotes: tuple[Judged, ...] = ()  # what became of every source in the last round
@@ -77,15 +80,10 @@ class Hub:
 
     @property
     def latest(self) -> Tick | None:
-        """The newest price as it stands now: it ages, and is stale where nothing fresh has followed it.
-
-        By the wall clock it ages over restarts and while the machine sleeps; by the monotonic one, also where the wall
-        clock is set back.
-        """
+        """The newest price as it stands now: it ages, and is stale where nothing fresh has followed it."""
         if self._latest is None:
             return None
-        published_for = round((self._clock.monotonic() - self._published_at) * 1000)
-        tick = self._latest.after(max(published_for, self._clock.now() - self._latest.id))
+        tick = self._latest.after(round((self._clock.monotonic() - self._published_at) * 1000))
         return tick.outdated() if self.status is Status.STALE else tick
 
     @property
