@@ -185,6 +185,7 @@ async def test_the_stream_is_described_with_its_parameters_and_an_example(descri
     assert [parameter["name"] for parameter in stream["parameters"]] == [
         "since",
         "last_event_id",
+        "with",
         "Last-Event-ID",
     ]
     example = stream["responses"]["200"]["content"]["text/event-stream"]["example"]

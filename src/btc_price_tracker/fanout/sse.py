@@ -47,6 +47,11 @@ def status(status: Status, reason: str, timestamp: int) -> bytes:
     return _event(b"status", {"status": status, "reason": reason, "timestamp": timestamp})
 
 
+def sources(view: bytes) -> bytes:
+    """A `sources` event: how every source is doing, as JSON on one line."""
+    return _chunk(b"event: sources\ndata: %b\n\n" % view)
+
+
 def gap(first: int, last: int) -> bytes:
     """A `gap` event: prices with first ≤ id ≤ last can't be replayed."""
     return _event(b"gap", {"from": first, "to": last})

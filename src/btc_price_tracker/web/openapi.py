@@ -26,8 +26,9 @@ _STREAM = {
         "description": (
             "Server-Sent Events: the current price, or all since a moment, then each new one as it is published.\n\n"
             "Prices are unnamed events with an `id`. `event: status` says how sure the price is and why, at the start "
-            "and on each change; `event: gap` says which ids can't be replayed; `event: heartbeat` breaks a silence. "
-            "Precedence: the `Last-Event-ID` header, `last_event_id`, `since`."
+            "and on each change; `event: gap` says which ids can't be replayed; `event: heartbeat` breaks a silence; "
+            "`event: sources`, for those who ask `with=sources`, says at the start and once a round what `/sources` "
+            "says. Precedence: the `Last-Event-ID` header, `last_event_id`, `since`."
         ),
         "operationId": "stream",
         "parameters": [
@@ -35,6 +36,12 @@ _STREAM = {
             _query(
                 "last_event_id", "Every price after this id, then live; for a first request without headers."
             ),
+            {
+                "name": "with",
+                "in": "query",
+                "schema": {"type": "string", "enum": ["sources"]},
+                "description": "`sources` for `event: sources` once a round.",
+            },
             {
                 "name": "Last-Event-ID",
                 "in": "header",
@@ -44,7 +51,9 @@ _STREAM = {
         ],
         "responses": {
             "200": {"description": "The stream; it does not end by itself."},
-            "400": {"description": "`since` or `last_event_id` is no number in range."},
+            "400": {
+                "description": "`since` or `last_event_id` is not a number in range, or `with` not `sources`."
+            },
             "503": {"description": "Every place is taken; `Retry-After` says when to come back."},
             "default": _ANY_OTHER,
         },

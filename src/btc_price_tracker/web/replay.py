@@ -30,7 +30,8 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
     await _deliver(send, b"")
     if start.after < ring.floor:
         start.told = hub.said
-        await _deliver(send, start.opening + start.told)
+        start.sources = None if start.sources is None else hub.sources()
+        await _deliver(send, start.opening + start.told + (start.sources or b""))
         start.opening = b""
     try:
         while start.after < ring.floor and not (_is_closing(exchange) or hub.draining):

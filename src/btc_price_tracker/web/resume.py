@@ -1,4 +1,4 @@
-"""From what a client asks for to where its stream begins. Pure.
+"""From what a client asks for to where its stream begins, and what it carries. Pure.
 
 Precedence: the Last-Event-ID header, then ?last_event_id=, then ?since=, because an EventSource repeats the URL that it
 was made with, stale `since` and all, each time it reconnects.
@@ -42,6 +42,14 @@ def position(last_event_id: str, query: Mapping[str, str], now: int) -> Position
         after = _integer(last_event_id)
         return _asked(query, now)._replace(lost=True) if after is None else Position(Anchor.ID, after)
     return _asked(query, now)
+
+
+def with_sources(query: Mapping[str, str]) -> bool:
+    """Whether the query asks for `sources` events. Raises Problem (400) on any other value of `with`."""
+    value = query.get("with")
+    if value not in (None, "sources"):
+        raise Problem(400, f"with must be sources, not {value!r}.")
+    return value is not None
 
 
 def _asked(query: Mapping[str, str], now: int) -> Position:

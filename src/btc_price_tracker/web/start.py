@@ -12,11 +12,12 @@ from btc_price_tracker.web.shared import Streams
 
 @dataclass(slots=True)
 class Start:
-    """`after` and the frames still to be sent; `told` is the status frame the client has already (see Hub.join)."""
+    """`after` and the frames still to be sent; `told` and `sources` are what the client has already (see Hub.join)."""
 
     after: int
     opening: bytes
     told: bytes = b""
+    sources: bytes | None = None
 
 
 def is_recent(position: Position, ring: Ring) -> bool:
