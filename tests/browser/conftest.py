@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 from browser.process import Server, running
 
 CHROMIUM = Path("/usr/bin/chromium")
+START = 1_700_000_000  # seconds since the epoch: when the clock of a blank page begins
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -17,6 +18,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP tracker.test 127.0.0.1",  # a name that is no secure context over plain HTTP
 ]
 
 expect.set_options(timeout=30_000)  # ms: a busy machine takes its time; what is wrong stays wrong for longer
@@ -72,3 +74,13 @@ def visit(browser_context: BrowserContext, complaints: list[str]) -> Callable[[S
         return page
 
     return go
+
+
+@pytest.fixture
+def blank(demo: Server, chromium: Browser) -> Page:
+    """A page of the server's origin without any script of its own, and with a clock that the test owns."""
+    page = chromium.new_page()
+    page.clock.install(time=START)
+    page.goto(f"{demo.url}/healthz")
+    page.clock.pause_at(START + 3600)  # installed, it runs on
+    return page
