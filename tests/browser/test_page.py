@@ -91,6 +91,22 @@ def test_no_screen_is_too_small_or_too_large(demo: Server, visit: Visit, scheme:
         assert chart["x"] + chart["width"] <= width
 
 
+@pytest.mark.parametrize(
+    "size", [(390, 844), (800, 480), (1024, 600), (1366, 640), (1920, 1080), (3440, 1440)]
+)
+def test_the_chart_is_seen_without_scrolling(demo: Server, visit: Visit, size: tuple[int, int]) -> None:
+    width, height = size
+    page = visit(demo)
+    page.set_viewport_size({"width": width, "height": height})
+    page.wait_for_function(SETTLED)
+    chart = page.locator("#chart").bounding_box()
+    assert chart is not None
+    assert chart["height"] >= 120
+    assert chart["y"] + chart["height"] <= height
+    if width >= 1024:
+        assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+
+
 def test_on_a_wall_the_price_dominates_and_nothing_scrolls(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     page.set_viewport_size({"width": 3840, "height": 2160})

@@ -1,7 +1,8 @@
 // The line: fresh prices solid with a fading ground, stale ones dashed, holes left open. Drawn by uPlot (vendored).
 
-import { amount, dayHourMinute, hourMinute, hourMinuteSecond, money } from "./format.js";
+import { amount, dayHourMinute, money } from "./format.js";
 import { Reading } from "./reading.js";
+import { timeLabels } from "./time-axis.js";
 
 const SHORTEST = 60; // seconds on the time axis at least
 const FLATTEST = 0.0002; // of the price on the price axis at least, so that cents don't look like cliffs
@@ -36,14 +37,20 @@ function priceRange(low, high) {
   return [middle - span * (0.5 + AIR), middle + span * (0.5 + AIR)];
 }
 
-const times = (plot, splits, axis, space, step) =>
-  splits.map((seconds) => {
-    if (plot.valToPos(seconds, "x") < space / 3) return ""; // half of it would be cut off
-    return (step < 60 ? hourMinuteSecond : hourMinute)(seconds * 1000);
-  });
+/** uPlot asks for the places first, and then for the labels of those. */
+function timeAxis(rem) {
+  let labels = [];
+  return {
+    splits: (plot, axis, from, to) => {
+      labels = timeLabels(from, to, plot.bbox.width / devicePixelRatio / rem);
+      return labels.map(({ time }) => time);
+    },
+    values: () => labels.map(({ text }) => text),
+  };
+}
 
 const widest = (rem) => (plot, labels) =>
-  (0.47 * Math.max(0, ...(labels ?? []).map(({ length }) => length)) + 0.6) * rem;
+  (0.47 * Math.max(0, ...(labels ?? []).map(({ length }) => length)) + 1.3) * rem;
 
 export class Chart {
   #plot = null;
@@ -112,7 +119,7 @@ export class Chart {
         y: { range: (plot, low, high) => priceRange(low ?? this.#price, high ?? this.#price) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 6 * rem, size: 1.8 * rem, values: times },
+        { ...axis, grid: { show: false }, size: 1.8 * rem, ...timeAxis(rem) },
         {
           ...axis,
           side: 1,

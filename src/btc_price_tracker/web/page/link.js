@@ -6,8 +6,8 @@ import { elapsed } from "./elapsed.js";
 const GRACE = 1_200; // ms that a hand-over may take before it is shown
 const CONNECTED = {
   fresh: "Connected",
-  old: "Connected, but no fresh price",
-  none: "Connected, but no price yet",
+  old: "No fresh price",
+  none: "No price yet",
   unknown: "Connected",
 };
 const WORDS = {

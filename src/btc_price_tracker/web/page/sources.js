@@ -37,7 +37,7 @@ function fill(item, source, past, isLost) {
   const { name, used, deviation_bp: distance, state } = source;
   const price = source.price ?? source.last;
   item.classList.toggle("is-used", Boolean(used));
-  item.classList.toggle("is-trouble", !CALM.has(state));
+  item.classList.toggle("is-trouble", !CALM.has(state) && !isLost);
   write(item, ".source-name", sourceName(name ?? "?"));
   write(item, ".source-state", standing(source, past, isLost));
   write(item, ".source-reason", isLost ? "" : explanation(source, past));
