@@ -1,6 +1,6 @@
 """What the page makes of a stream and of its end: the stream, the network and the time are ours here.
 
-The feed runs in the page, as it does where there are no SharedWorkers, so that it is within reach.
+The shared stream runs in the page, as it does where there are no SharedWorkers, so that it is within reach.
 """
 
 import re
@@ -88,7 +88,7 @@ DELIVERED = """() => new Promise((done) => {
 
 
 def go_on(page: Page, seconds: float = 0.1) -> None:
-    """Let time pass; what the feed and the page say to each other meanwhile is delivered and shown."""
+    """Let time pass; what the shared stream and the page say to each other meanwhile is delivered and shown."""
     page.evaluate(DELIVERED)
     page.clock.run_for(round(seconds * 1000))
     page.evaluate(DELIVERED)

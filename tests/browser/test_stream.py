@@ -1,4 +1,4 @@
-"""A tab's end of the feed, imported into a blank page, with workers of the test's own."""
+"""A tab's end of the shared stream, imported into a blank page, with workers of the test's own."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ WORKERS = """async () => {
   const workers = [];
   globalThis.SharedWorker = class {
     constructor(url, options) {
+      if (globalThis.forbidden) throw new DOMException("insecure", "SecurityError");
       this.url = String(url);
       this.name = options.name;
       this.said = [];
@@ -55,8 +56,8 @@ def run(page: Page, script: str) -> Any:
 
 def test_a_tab_joins_the_worker_of_its_root_and_hears_events_with_their_moment(tab: Page) -> None:
     url, name, said = run(tab, "const [{url, name, said}] = workers; return [url, name, said];")
-    assert url.endswith("/page/feed-worker.js")
-    assert name == url.removesuffix("page/feed-worker.js")
+    assert url.endswith("/page/shared-stream-worker.js")
+    assert name == url.removesuffix("page/shared-stream-worker.js")
     assert said == [{"type": "join", "span": 3600}]
     run(tab, "workers[0].tell({type: 'status', elapsed: 3000}, {type: 'alive'});")
     heard = run(tab, "return events.map(({type, at}) => [type, performance.now() - at.monotonic]);")
@@ -91,6 +92,12 @@ def test_a_worker_that_cannot_be_had_is_done_without(tab: Page) -> None:
     run(tab, "workers[0].onerror(); workers[0].onerror();")
     assert len(run(tab, "return opened();")) == 1
     assert run(tab, "return workers[0].isClosed;")
+
+
+def test_a_worker_that_is_forbidden_is_done_without(blank: Page) -> None:
+    blank.evaluate("() => { globalThis.forbidden = true; }")
+    blank.evaluate(WORKERS)
+    assert len(run(blank, "return opened();")) == 1
 
 
 def test_a_tab_that_is_left_says_so(tab: Page) -> None:

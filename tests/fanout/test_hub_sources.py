@@ -143,15 +143,17 @@ async def test_a_laggard_gets_every_price_but_only_the_newest_sources(described:
 
 
 async def test_sources_that_were_cut_short_are_finished_before_the_newest(described: Described) -> None:
-    stream = described.join()
-    stream.room = len(described.hub.said) + len(sse.price(a_tick(1))) + 10
     described.publish(1)
     await settle()
+    stream = described.join()
+    stream.room = len(sse.price(a_tick(2))) + 10
     described.publish(2)
     await settle()
+    described.publish(3)
+    await settle()
     stream.make_room(described.hub)
-    assert stream.ids == [1, 2]
-    assert numbers(stream) == [0, 1, 2]
+    assert stream.ids == [1, 2, 3]
+    assert numbers(stream) == [1, 2, 3]
 
 
 async def test_what_a_client_was_sent_before_it_joins_is_not_repeated(described: Described) -> None:

@@ -1,4 +1,4 @@
-// The page: one feed in, and everything that shows it.
+// The page: one stream in, and everything that shows it.
 
 import { Chart } from "./chart.js";
 import { ServerClock } from "./clock.js";

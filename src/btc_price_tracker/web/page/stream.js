@@ -1,20 +1,22 @@
-// A tab's end of the feed: in a SharedWorker where the browser has them, else in this page.
+// A tab's end of the shared stream: in a SharedWorker where the browser has them, else in this page.
 
 import { elapsed, moment } from "./elapsed.js";
-import { Feed } from "./feed.js";
+import { SharedStream } from "./shared-stream.js";
 
 const WATCH = 10_000; // ms between checks that the worker lives
 const SILENCE = 35_000; // ms without a message from it: three signs of life are missing
 
-const root = new URL("./", document.baseURI).href;
+const WORKER = new URL("shared-stream-worker.js", import.meta.url);
 
-/** Gives `receive` the events of the feed, in order. */
+const root = new URL("./", document.baseURI).href; // of the API
+
+/** Gives `receive` the events of the shared stream, in order. */
 export class Stream {
   #receive;
   #port = null;
   #span = 0;
-  #feed = null; // this page's own
-  #isShared = "SharedWorker" in globalThis;
+  #own = null; // this page's own
+  #mayShare = "SharedWorker" in globalThis;
   #watch = 0;
   #heard = moment();
   #hasFailed = false; // the worker has been silent for once
@@ -48,7 +50,7 @@ export class Stream {
 
   #open() {
     this.#heard = moment();
-    this.#port = this.#isShared ? this.#shared() : this.#own();
+    this.#port = this.#sharedPort() ?? this.#ownPort();
     this.#port.onmessage = ({ data }) => this.#hear(data);
     this.#port.postMessage({ type: "join", span: this.#span });
   }
@@ -58,23 +60,28 @@ export class Stream {
     this.#port.close();
   }
 
-  #shared() {
-    const worker = new SharedWorker(new URL("feed-worker.js", import.meta.url), { type: "module", name: root });
-    worker.onerror = () => this.#fallBack();
-    return worker.port;
+  #sharedPort() {
+    if (!this.#mayShare) return null;
+    try {
+      const worker = new SharedWorker(WORKER, { type: "module", name: root });
+      worker.onerror = () => this.#fallBack();
+      return worker.port;
+    } catch {
+      return null; // the browser forbids it, as some do where cookies are blocked
+    }
   }
 
-  #own() {
-    this.#feed ??= new Feed(root);
+  #ownPort() {
+    this.#own ??= new SharedStream(root);
     const { port1, port2 } = new MessageChannel();
-    this.#feed.attach(port1);
+    this.#own.attach(port1);
     return port2;
   }
 
   /** Where workers cannot be modules, or cannot be had. */
   #fallBack() {
-    if (!this.#isShared) return;
-    this.#isShared = false;
+    if (!this.#mayShare) return;
+    this.#mayShare = false;
     this.#close();
     this.#open();
   }

@@ -21,7 +21,7 @@ const ALIVE = 10_000; // ms between signs of life to the tabs
  * `link` as Connection emits them. `elapsed` are the ms since an event arrived here; `behind`, those by which it was old
  * by then.
  */
-export class Feed {
+export class SharedStream {
   #root;
   #ports = new Set();
   #clock = new ServerClock();
