@@ -8,9 +8,11 @@ const SHORTEST = 60; // seconds on the time axis at least
 const FLATTEST = 0.0002; // of the price on the price axis at least, so that cents don't look like cliffs
 const AIR = 0.12; // of the height, above and below the line
 
+const BESIDE = 1.2; // rem of the price axis beside its widest label: the head of the line, and the tag's own air
 const TAG = 1.3; // rem from the middle of the tag on the price axis that it keeps free
 
 const root = document.getElementById("chart");
+const ruler = document.createElement("canvas").getContext("2d"); // measures text
 const head = root.querySelector(".head");
 const level = root.querySelector(".level");
 const nothing = root.querySelector(".nothing");
@@ -48,9 +50,6 @@ function timeAxis(rem) {
     values: () => labels.map(({ text }) => text),
   };
 }
-
-const widest = (rem) => (plot, labels) =>
-  (0.47 * Math.max(0, ...(labels ?? []).map(({ length }) => length)) + 1.3) * rem;
 
 export class Chart {
   #plot = null;
@@ -125,7 +124,7 @@ export class Chart {
           side: 1,
           grid: { stroke: colour("--rule"), width: Math.max(1, 0.055 * rem) },
           space: 3.4 * rem,
-          size: widest(rem),
+          size: (plot, labels) => this.#widest(labels ?? []) + BESIDE * rem,
           values: (plot, splits, axis, space, step) => this.#labels(plot, splits, step),
         },
       ],
@@ -151,6 +150,12 @@ export class Chart {
     const y = (price) => plot.valToPos(price, "y");
     const free = (price) => !this.#headShows || Math.abs(y(price) - y(this.#price)) > TAG * this.#font;
     return splits.map((price) => (free(price) ? this.#label(price) : ""));
+  }
+
+  /** Pixels that the widest label takes, or the tag. */
+  #widest(labels) {
+    ruler.font = `600 ${0.8 * this.#font}px ${getComputedStyle(root).fontFamily}`;
+    return Math.max(...[this.#label(this.#price), ...labels].map((text) => ruler.measureText(text).width));
   }
 
   #label(price) {
