@@ -1,14 +1,17 @@
 """A real server and a real Chromium."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
 from browser.process import Server, running
+from btc_price_tracker.web.site import folder
 
 CHROMIUM = Path("/usr/bin/chromium")
+START = 1_700_000_000  # seconds since the epoch: when the clock of a blank page begins
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -17,6 +20,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    "--host-resolver-rules=MAP tracker.test 127.0.0.1",  # a name that is no secure context over plain HTTP
 ]
 
 expect.set_options(timeout=30_000)  # ms: a busy machine takes its time; what is wrong stays wrong for longer
@@ -72,3 +76,23 @@ def visit(browser_context: BrowserContext, complaints: list[str]) -> Callable[[S
         return page
 
     return go
+
+
+@pytest.fixture
+def blank(demo: Server, chromium: Browser) -> Page:
+    """A page of the server's origin without any script of its own, and with a clock that the test owns."""
+    page = chromium.new_page()
+    page.clock.install(time=START)
+    serve_modules(page)
+    page.goto(f"{demo.url}/healthz")
+    page.clock.pause_at(START + 3600)  # installed, it runs on
+    return page
+
+
+def serve_modules(page: Page) -> None:
+    """Give a page the modules as /page/…: the folder that they are in is named after what is in it."""
+
+    def lead(route: Route) -> None:
+        route.continue_(url=route.request.url.replace("/page/", f"/{folder()[0]}/"))
+
+    page.route(re.compile(r"/page/[\w-]+\.js$"), lead)

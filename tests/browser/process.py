@@ -21,6 +21,7 @@ class Server:
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://localhost:{self._port}"
+        self.plain_url = f"http://tracker.test:{self._port}"  # see the browser's flags
 
     def start(self) -> None:
         """Return once it answers."""
@@ -49,6 +50,12 @@ class Server:
                 if ids and ids[-1] >= last:
                     break
         return ids
+
+    def metric(self, name: str) -> int:
+        """A number that `/metrics` has without labels."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=DEADLINE) as answer:
+            lines = answer.read().decode().splitlines()
+        return int(float(next(line for line in lines if line.startswith(f"{name} ")).split()[1]))
 
     def _answers(self) -> bool:
         try:

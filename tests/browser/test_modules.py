@@ -1,16 +1,11 @@
 """The page's own parts, each by itself: imported from the server into a blank page, with time and network in hand."""
 
-import re
-from itertools import pairwise
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Page
 
-from browser.process import Server
-from btc_price_tracker.web.site import folder
-
-START = 1_700_000_000  # seconds since the epoch
+from browser.conftest import START
 
 FAKE = """
   class FakeEventSource extends EventTarget {
@@ -25,30 +20,16 @@ FAKE = """
   }
   const { Connection } = await import("/page/connection.js");
   const events = [];
-  const connection = new Connection((event) => events.push(event), { EventSource: FakeEventSource });
+  const root = "http://tracker.test/btc/";
+  const connection = new Connection((event) => events.push(event), root, FakeEventSource);
   let since = 100;
   connection.start(() => since);
   const now = () => FakeEventSource.opened.at(-1);
-  const urls = () => FakeEventSource.opened.map(({url}) => url);
+  const urls = () => FakeEventSource.opened.map(({url}) => url.replace(`${root}prices/stream?with=sources&`, ""));
   const ids = () => events.filter(({type}) => type === "price").map(({id}) => id);
+  const links = () => events.filter(({type}) => type === "link");
   const states = () => events.filter(({type}) => type === "link").map(({state}) => state);
 """
-
-
-@pytest.fixture
-def blank(demo: Server, chromium: Browser) -> Page:
-    """A page of the server's origin without any script of its own, and with a clock that the test owns."""
-    page = chromium.new_page()
-    page.clock.install(time=START)
-    page.route(re.compile(r"/page/\w+\.js$"), to_folder)
-    page.goto(f"{demo.url}/healthz")
-    page.clock.pause_at(START + 3600)  # installed, it runs on
-    return page
-
-
-def to_folder(route: Route) -> None:
-    """The folder of the page's files is named after what is in it."""
-    route.continue_(url=route.request.url.replace("/page/", f"/{folder()[0]}/"))
 
 
 def with_connection(page: Page, script: str) -> Any:
@@ -60,16 +41,23 @@ def test_a_stream_begins_at_since_and_repeats_are_dropped(blank: Page) -> None:
         "now().price(5); now().price(7); now().price(7); now().price(6); return [urls(), ids(), states()];"
     )
     urls, ids, states = with_connection(blank, script)
-    assert urls == ["prices/stream?since=100"]
+    assert urls == ["since=100"]
     assert ids == [5, 7]
     assert states == ["connecting", "live"]
 
 
 def test_the_first_try_is_left_to_the_browser(blank: Page) -> None:
     """It knows the server's `retry:`; we can't see it."""
-    urls, states = with_connection(blank, "now().price(5); now().fail(0); return [urls(), states()];")
+    urls, links = with_connection(blank, "now().price(5); now().fail(0); return [urls(), links()];")
     assert len(urls) == 1
-    assert states[-1] == "reconnecting"
+    assert links[-1] == {"type": "link", "state": "reconnecting", "wait": 0, "failures": 0}
+
+
+def test_a_try_that_never_gets_through_is_not_left_to_the_browser(blank: Page) -> None:
+    """It has no `retry:` from the server then, and comes back after the same time as every other browser."""
+    links = with_connection(blank, "now().fail(0); return links();")
+    assert (links[-1]["state"], links[-1]["failures"]) == ("waiting", 1)
+    assert 2000 <= links[-1]["wait"] <= 5000
 
 
 @pytest.mark.parametrize("failure", ["now().fail(2);", "now().fail(0); now().fail(0);"])
@@ -77,15 +65,15 @@ def test_where_the_browser_fails_we_go_on_after_the_last_id(blank: Page, failure
     """It gives up after an error status, and its second failure in a row is a server that is down."""
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); {failure} window.test = {{urls, states}}; }}")
     assert blank.evaluate("test.states().at(-1)") == "waiting"
-    blank.clock.run_for(1_000)
-    assert blank.evaluate("test.urls()") == ["prices/stream?since=100", "prices/stream?last_event_id=5"]
+    blank.clock.run_for(5_000)
+    assert blank.evaluate("test.urls()") == ["since=100", "last_event_id=5"]
 
 
 def test_every_try_asks_anew_where_to_begin(blank: Page) -> None:
     """The server's time, by which that is reckoned, may be known only after the first."""
     blank.evaluate(f"async () => {{ {FAKE} since = 90; now().fail(2); window.test = {{urls}}; }}")
-    blank.clock.run_for(1_000)
-    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?since=90"
+    blank.clock.run_for(5_000)
+    assert blank.evaluate("test.urls().at(-1)") == "since=90"
 
 
 def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:
@@ -94,8 +82,26 @@ def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:
     blank.evaluate("test.now().say('heartbeat', {timestamp: 1})")
     blank.clock.run_for(39_000)
     assert len(blank.evaluate("test.urls()")) == 1
-    blank.clock.run_for(10_000)
-    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?last_event_id=5"
+    blank.clock.run_for(7_000)
+    assert blank.evaluate("test.urls().at(-1)") == "last_event_id=5"
+
+
+def test_a_heartbeat_that_is_overdue_is_told_before_the_stream_is_given_up(blank: Page) -> None:
+    blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{urls, now, states}}; }}")
+    blank.clock.run_for(19_000)
+    assert blank.evaluate("test.states().at(-1)") == "live"
+    blank.clock.run_for(2_000)
+    assert blank.evaluate("test.states().at(-1)") == "silent"
+    blank.evaluate("test.now().say('sources', {sources: []})")
+    assert blank.evaluate("test.states().at(-1)") == "live"
+    assert len(blank.evaluate("test.urls()")) == 1
+
+
+def test_a_wall_clock_that_is_set_back_hides_no_silence(blank: Page) -> None:
+    blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{states}}; }}")
+    blank.clock.set_system_time(START)
+    blank.clock.run_for(41_000)
+    assert blank.evaluate("test.states().at(-1)") == "waiting"
 
 
 def test_a_server_that_is_set_to_speak_seldom_is_not_dead(blank: Page) -> None:
@@ -104,7 +110,7 @@ def test_a_server_that_is_set_to_speak_seldom_is_not_dead(blank: Page) -> None:
     )
     blank.clock.run_for(150_000)
     assert len(blank.evaluate("test.urls()")) == 1
-    blank.clock.run_for(10_000)
+    blank.clock.run_for(9_000)
     assert len(blank.evaluate("test.urls()")) == 2
 
 
@@ -112,8 +118,7 @@ def test_a_page_that_wakes_up_does_not_wait_for_the_silence_to_end(blank: Page) 
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{urls, connection}}; }}")
     blank.clock.run_for(6_000)
     blank.evaluate("test.connection.wake(6_000)")
-    blank.clock.run_for(1_000)
-    assert blank.evaluate("test.urls().at(-1)") == "prices/stream?last_event_id=5"
+    assert blank.evaluate("test.urls().at(-1)") == "last_event_id=5"
 
 
 def test_a_glance_at_another_tab_costs_no_stream(blank: Page) -> None:
@@ -160,14 +165,15 @@ def test_a_server_whose_ids_went_back_is_followed_from_the_beginning(blank: Page
     ]
 
 
-def test_the_wait_doubles_up_to_thirty_seconds_and_half_of_it_is_chance(blank: Page) -> None:
+def test_the_wait_doubles_up_to_thirty_seconds_and_is_jittered(blank: Page) -> None:
+    """The shortest first wait is the server's shortest `retry:`, the longest its longest."""
     waits = blank.evaluate(
         """async () => {
           const { backoff } = await import("/page/connection.js");
-          return [1, 2, 3, 9].map((n) => [backoff(n, () => 0), backoff(n, () => 1)]);
+          return [1, 2, 3, 9].map((n) => [backoff(n, () => 1), backoff(n, () => 0)]);
         }"""
     )
-    assert waits == [[500, 1000], [1000, 2000], [2000, 4000], [15_000, 30_000]]
+    assert waits == [[2000, 5000], [4000, 10_000], [8000, 20_000], [12_000, 30_000]]
 
 
 def with_series(page: Page, script: str) -> Any:
@@ -256,89 +262,6 @@ def test_points_of_another_tab_are_taken_as_it_has_judged_them(blank: Page) -> N
       return series.columns(0)[1];
     """
     assert with_series(blank, script) == [1, 1, None, 1, 1, 1, 1, 1]
-
-
-ASKING = """
-  const { Asking } = await import("/page/asking.js");
-  const asked = [];
-  let down = false;
-  globalThis.fetch = async () => {
-    asked.push(Date.now());
-    if (down) throw new TypeError();
-    return new Response("{}", { headers: { date: new Date().toUTCString() } });
-  };
-  const server = { learn() {}, now: () => Date.now(), offset: 0 };
-  const returns = [];
-  const asking = new Asking(server, () => true, () => {}, () => returns.push(Date.now()));
-  const price = () => asking.soon(Date.now());
-  window.test = { asked, asking, price, returns, fail: (yes) => (down = yes) };
-"""
-
-
-@pytest.fixture
-def asking(blank: Page) -> Page:
-    """With `test.price()` as what a price of this moment does, and the times of the questions in `test.asked`."""
-    blank.evaluate(f"async () => {{ {ASKING} }}")
-    return blank
-
-
-def questions(page: Page) -> int:
-    return int(page.evaluate("test.asked.length"))
-
-
-def test_sources_are_asked_once_a_price_within_a_second_of_it(asking: Page) -> None:
-    for price in range(1, 4):
-        asking.evaluate("test.price()")
-        asking.clock.run_for(1_000)
-        assert questions(asking) == price
-        asking.clock.run_for(9_000)
-        assert questions(asking) == price
-
-
-def test_sources_are_asked_once_a_second_at_most(asking: Page) -> None:
-    for _ in range(50):
-        asking.evaluate("test.price()")
-        asking.clock.run_for(100)
-    times = asking.evaluate("test.asked")
-    assert 4 <= len(times) <= 6
-    assert min(later - earlier for earlier, later in pairwise(times)) >= 999  # the fake clock rounds
-
-
-def test_what_an_answer_knows_already_is_not_asked_again(asking: Page) -> None:
-    asking.evaluate("test.asking.link({state: 'connecting'})")
-    asking.evaluate("test.asking.soon(Date.now() - 1)")
-    asking.clock.run_for(10_000)
-    assert questions(asking) == 1
-
-
-def test_a_price_that_comes_while_an_answer_is_on_its_way_is_asked_about(asking: Page) -> None:
-    asking.evaluate(
-        """() => {
-          globalThis.fetch = () => new Promise((done) => {
-            test.asked.push(Date.now());
-            test.answer = () => done(new Response("{}", { headers: { date: new Date().toUTCString() } }));
-          });
-        }"""
-    )
-    asking.evaluate("test.price()")
-    asking.clock.run_for(1_000)
-    asking.evaluate("test.price()")
-    asking.clock.run_for(10)
-    asking.evaluate("test.answer()")
-    asking.clock.run_for(2_000)
-    assert questions(asking) == 2
-
-
-def test_while_the_stream_is_down_the_server_is_asked_until_it_returns(asking: Page) -> None:
-    asking.evaluate("test.fail(true); test.asking.link({state: 'waiting'})")
-    asking.clock.run_for(9_000)
-    assert questions(asking) == 3
-    asking.evaluate("test.fail(false)")
-    asking.clock.run_for(3_000)
-    assert len(asking.evaluate("test.returns")) == 1
-    asking.evaluate("test.asking.link({state: 'live'})")
-    asking.clock.run_for(30_000)
-    assert questions(asking) == 4
 
 
 def test_a_span_is_told_in_a_unit_of_which_it_has_two(blank: Page) -> None:

@@ -1,11 +1,9 @@
 """The page lives through restarts, and its tabs share one stream."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import BrowserContext, Page, Request, Route, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from browser.process import Server, running
 
@@ -60,99 +58,100 @@ def test_the_page_survives_a_killed_server_and_goes_on_without_a_hole(visit: Vis
         expect_no_hole_and_no_repeat(page, server)
 
 
-@pytest.fixture
-def patient(browser_context: BrowserContext) -> None:
-    """Tabs that wait longer than a second for each other, as they must where a busy machine holds one up."""
+class Joined:
+    """How many streams have been opened on a server since."""
 
-    def lengthen(route: Route) -> None:
-        response = route.fetch()
-        text = response.text().replace("PATIENCE = 1_000;", "PATIENCE = 60_000;")
-        assert "PATIENCE = 60_000;" in text
-        route.fulfill(response=response, body=text)
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._before = self._total()
 
-    browser_context.route("**/page/*/sharing.js", lengthen)
+    def _total(self) -> int:
+        return self._server.metric("btc_streams_joined_total")
 
-
-class Streams:
-    """The requests for a stream that a browser makes."""
-
-    def __init__(self, context: BrowserContext) -> None:
-        self.asked: list[str] = []
-        context.on("request", self._note)
-
-    def _note(self, request: Request) -> None:
-        if "/prices/stream" in request.url:
-            self.asked.append(request.url)
+    @property
+    def streams(self) -> int:
+        return self._total() - self._before
 
 
-@pytest.mark.usefixtures("patient")
-def test_two_tabs_share_one_stream(demo: Server, visit: Visit, browser_context: BrowserContext) -> None:
-    streams = Streams(browser_context)
+def wait_for_streams(page: Page, server: Server, number: int) -> None:
+    """Until so many are open on a server that only this test visits."""
+    while server.metric("btc_streams") != number:
+        page.wait_for_timeout(50)
+
+
+def test_two_tabs_share_one_stream(demo: Server, visit: Visit) -> None:
+    joined = Joined(demo)
     one, two = visit(demo), visit(demo)
     last = points(two)[1]
     wait_for_a_point_after(one, last)
     wait_for_a_point_after(two, last)
-    assert len(streams.asked) == 1
+    assert joined.streams == 1
     expect_no_hole_and_no_repeat(two, demo)
 
 
-@pytest.mark.usefixtures("patient")
-def test_two_tabs_ask_for_the_sources_once_a_price(
+def test_more_tabs_than_a_browser_allows_connections_share_one_stream_over_plain_http(
+    demo: Server, browser_context: BrowserContext
+) -> None:
+    """Where the context is not secure: browsers allow six connections to a server over HTTP/1.1."""
+    joined = Joined(demo)
+    for _ in range(7):
+        page = browser_context.new_page()
+        page.goto(demo.plain_url)
+        expect(page.locator("main")).to_have_attribute("data-price", "fresh")
+    assert not page.evaluate("isSecureContext")
+    assert joined.streams == 1
+
+
+def test_sources_come_with_the_stream_and_no_tab_asks_for_them(
     demo: Server, visit: Visit, browser_context: BrowserContext
 ) -> None:
-    one, two = visit(demo), visit(demo)
-    asked: list[Page] = []
-
-    def note(request: Request) -> None:
-        if "/sources" in request.url:
-            asked.append(request.frame.page)
-
-    before = [points(page)[2] for page in (one, two)]
-    browser_context.on("request", note)
-    for page, count in zip((one, two), before, strict=True):
-        page.wait_for_function(
-            "count => document.querySelector('#chart').dataset.count >= count", arg=count + 5
-        )
-    while len(asked) < 3:  # prices that come all at once are asked about once
-        one.wait_for_timeout(100)
-    browser_context.remove_listener("request", note)
-    new = points(one)[2] - before[0]
-    assert new / 5 <= len(asked) <= new + 2  # one was due before, one may be about a status
-    assert len(set(asked)) == 1
-    for page in (one, two):
-        expect(page.locator("#sources li")).to_have_count(4)
+    asked: list[str] = []
+    browser_context.on("request", lambda request: asked.append(request.url))
+    page = visit(demo)
+    wait_for_a_point_after(page, points(page)[1])
+    expect(page.locator("#sources li")).to_have_count(4)
+    assert [url for url in asked if "/sources" in url and "/page/" not in url] == []
 
 
-@pytest.mark.usefixtures("patient")
-def test_when_the_tab_with_the_stream_closes_the_other_goes_on_without_a_hole(
-    demo: Server, visit: Visit, browser_context: BrowserContext, complaints: list[str]
+def test_when_the_tab_that_opened_the_stream_closes_the_other_goes_on_with_it(
+    demo: Server, visit: Visit, complaints: list[str]
 ) -> None:
-    streams = Streams(browser_context)
+    joined = Joined(demo)
     one, two = visit(demo), visit(demo)
     last = points(two)[1]
     one.close()
     wait_for_a_point_after(two, last)
-    assert len(streams.asked) == 2
-    assert "last_event_id=" in streams.asked[-1]
+    assert joined.streams == 1
     expect_no_hole_and_no_repeat(two, demo)
     assert complaints == []
 
 
-@pytest.mark.usefixtures("patient")
-def test_a_tab_that_wants_more_history_gets_it_for_all(
-    demo: Server, visit: Visit, browser_context: BrowserContext
-) -> None:
-    streams = Streams(browser_context)
+def test_a_tab_that_wants_more_history_gets_it_for_all(demo: Server, visit: Visit) -> None:
+    joined = Joined(demo)
     one, two = visit(demo), visit(demo)
-    with browser_context.expect_event("request", asks_for_a_day):
-        two.get_by_label("24h").check()
+    two.get_by_label("24h").check()
     last = points(two)[1]
     wait_for_a_point_after(one, last)
     wait_for_a_point_after(two, last)
-    assert len(streams.asked) == 2
+    while joined.streams < 2:
+        two.wait_for_timeout(50)
+    first = points(two)[0]
+    expect(one.locator("#chart")).to_have_attribute("data-first", str(first))
+    assert joined.streams == 2
     expect_no_hole_and_no_repeat(two, demo)
 
 
-def asks_for_a_day(request: Request) -> bool:
-    _, _, since = request.url.partition("/prices/stream?since=")
-    return bool(since) and int(since) < time.time() - 86_000
+def test_without_shared_workers_each_tab_has_a_stream_and_ends_it_when_it_is_left(
+    browser_context: BrowserContext, visit: Visit
+) -> None:
+    browser_context.add_init_script("delete globalThis.SharedWorker;")
+    with running(Server("demo", store_url="memory://")) as server:
+        one, two = visit(server), visit(server)
+        assert server.metric("btc_streams") == 2
+        one.goto("about:blank")
+        wait_for_streams(one, server, 1)
+        one.go_back()
+        expect(one.locator("main")).to_have_attribute("data-price", "fresh")
+        wait_for_a_point_after(two, points(two)[1])
+        wait_for_streams(one, server, 2)
+        expect_no_hole_and_no_repeat(two, server)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from unittest import mock
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,7 +60,7 @@ class World:
         after = max(self.hub.head - 2 * back, 0)
         stream = Recorder(room)
         self.streams.append((after, stream))
-        self.hub.join(stream, after)
+        self.hub.join(stream, after, sources=None if back % 2 else b"")
 
     def disturb(self, name: str, stream: Recorder, amount: int) -> None:
         match name:
@@ -89,10 +90,13 @@ class World:
         assert at >= self.hub.head
         *_, told = (data for name, data in stream.events if name == "status")
         assert told["reason"] == self.hub.reason
+        for sources in [data for name, data in stream.events if name == "sources"][-1:]:
+            assert sources["reason"] == self.hub.reason
 
 
 async def play(steps: Sequence[Step], ring_size: int) -> None:
     world = World(Hub(Ring(ring_size), ManualClock(), heartbeat=15))
+    world.hub.describe_sources = lambda: msgspec.json.encode({"reason": world.hub.reason})
     await world.play(steps)
     await world.come_to_rest()
     for after, stream in world.streams:

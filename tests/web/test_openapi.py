@@ -199,6 +199,7 @@ async def test_the_stream_is_described_with_its_parameters_and_an_example(descri
     assert [parameter["name"] for parameter in stream["parameters"]] == [
         "since",
         "last_event_id",
+        "with",
         "Last-Event-ID",
     ]
     example = stream["responses"]["200"]["content"]["text/event-stream"]["example"]
@@ -208,7 +209,7 @@ async def test_the_stream_is_described_with_its_parameters_and_an_example(descri
 
 async def test_every_event_of_the_stream_is_described(description: Description) -> None:
     events = description.answers()["/prices/stream", "200", "text/event-stream"]["x-events"]
-    assert list(events) == ["message", "status", "gap", "heartbeat"]
+    assert list(events) == ["message", "status", "sources", "gap", "heartbeat"]
     gap = Event("gap", {"from": 5, "to": 9})
     heartbeat = Event("heartbeat", {"timestamp": 7})
     description.check_events([gap, heartbeat])

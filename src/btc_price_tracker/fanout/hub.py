@@ -8,10 +8,14 @@ only for later rounds. So every stream gets every frame once, whatever happens b
 A stream that can't take a whole payload lags: it keeps the rest and its position and gets nothing more until the kernel
 has room; then it reads on from the ring. It costs the others nothing. Nothing in this file awaits between looking at
 the ring and adding to the live streams.
+
+Streams that asked for `sources` events are a group of their own, served after the others: the same payload, with the
+frame of the round's sources behind it. That frame is state and not history, so a laggard gets the newest one only.
 """
 
 import asyncio
 import random
+from collections.abc import Callable
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
@@ -36,6 +40,7 @@ class Hub:
         self.status = Status.STALE
         self.reason = "No price yet: the sources are being asked."
         self.quotes: tuple[Judged, ...] = ()  # what became of every source in the last round
+        self.describe_sources: Callable[[], bytes] = lambda: b"{}"  # what `/sources` says now, as JSON
         self.draining = False
         # These only grow, for metrics.
         self.published = 0  # prices
@@ -46,18 +51,23 @@ class Hub:
         self._clock = clock
         self.heartbeat = heartbeat  # seconds of silence before one
         self._live: dict[Stream, None] = {}  # a set that keeps its order
+        self._live_with_sources: dict[Stream, None] = {}  # those that asked for them; they are not in _live
         self._lagging: dict[Stream, Lag] = {}
         self._outbox: list[bytes] = []
         self._broadcasting = False
         self._round: list[Stream] = []  # who was live when it began; who has left since takes no more
         self._reached = 0  # how many of them it has done
+        self._plain = 0  # how many of them did not ask for sources; they come first
         self._payload = b""
+        self._payload_with_sources = b""
+        self._updated = False  # whether an update waits for the next round
+        self._sources_frame = b""  # of the last round, once a stream needs it
         self._head = ring.last
         self._status_frame = self._said = self._frame_of_status()
         self._spoke = clock.monotonic()
 
     def __len__(self) -> int:
-        return len(self._live) + len(self._lagging)
+        return len(self._live) + len(self._live_with_sources) + len(self._lagging)
 
     @property
     def lagging(self) -> int:
@@ -73,6 +83,12 @@ class Hub:
     def said(self) -> bytes:
         """The status frame that goes with `head`."""
         return self._said
+
+    def sources(self) -> bytes:
+        """The `sources` frame of the last round: encoded when the first stream needs it, for all of them."""
+        if not self._sources_frame:
+            self._sources_frame = sse.sources(self.describe_sources())
+        return self._sources_frame
 
     def now(self) -> int:
         """Milliseconds since the epoch, and never behind the newest price, though the clock may be set back."""
@@ -118,28 +134,44 @@ class Hub:
             frame = sse.price(update.tick)
             self._ring.append(update.tick.id, frame)
             self._outbox.append(frame)
+        self._updated = True
         self._begin_round()
 
     def _frame_of_status(self) -> bytes:
         return sse.status(self.status, self.reason, self._clock.now() // 1000)
 
     def _begin_round(self) -> None:
-        if self._broadcasting or not self._outbox:
+        if self._broadcasting or not (self._outbox or self._updated):
             return
         self._broadcasting = True
         self._payload = b"".join(self._outbox)
         self._outbox.clear()
         self._head = self._ring.last
         self._said = self._status_frame
-        self._spoke = self._clock.monotonic()
-        self._round = list(self._live)
-        self._reached = 0
+        if self._payload:  # else only sources go out, which not every stream gets
+            self._spoke = self._clock.monotonic()
+        self._round = list(self._live) if self._payload else []
+        self._plain, self._reached = len(self._round), 0
+        self._add_sources()
         self.writes += len(self._round)
         self._write_slice()
 
+    def _add_sources(self) -> None:
+        """Let the streams that asked for sources take part in the round."""
+        sources = b""
+        if self._updated:
+            self._updated, self._sources_frame = False, b""
+            if self._live_with_sources:
+                sources = self.sources()
+        self._payload_with_sources = self._payload + sources
+        self._round += self._live_with_sources
+
     def _write_slice(self) -> None:
-        payload, size = self._payload, len(self._payload)
-        begin, self._reached = self._reached, self._reached + SLICE
+        begin = self._reached
+        is_plain = begin < self._plain
+        payload = self._payload if is_plain else self._payload_with_sources
+        size = len(payload)
+        self._reached = min(begin + SLICE, self._plain if is_plain else len(self._round))
         for stream in self._round[begin : self._reached]:
             try:
                 sent = stream.send(payload)
@@ -149,7 +181,7 @@ class Hub:
                 self.leave(stream)
                 continue
             if sent < size:
-                self._fall_behind(stream, payload[sent:])
+                self._fall_behind(stream, sent, with_sources=not is_plain)
         if self._reached < len(self._round):
             asyncio.get_running_loop().call_soon(self._write_slice)
         else:
@@ -159,16 +191,28 @@ class Hub:
 
     # Joining and lagging
 
-    def join(self, stream: Stream, after: int, opening: bytes = b"", told: bytes = b"") -> None:
+    def join(
+        self,
+        stream: Stream,
+        after: int,
+        opening: bytes = b"",
+        told: bytes = b"",
+        sources: bytes | None = None,
+    ) -> None:
         """Send `opening`, the status unless it is the frame `told`, every price after `after`, then live: in one step.
 
-        What the ring has lost by now is said with a `gap` event.
+        What the ring has lost by now is said with a `gap` event. `sources` is the `sources` frame that the client has
+        already, b"" for none, or None where it did not ask for them.
         """
         self.joined += 1
         if told != self._said:
             opening += self._said
+        if sources is not None:
+            opening += self.sources() if sources != self.sources() else b""
+            sources = self.sources()
         after, page = self._replay(after)
-        stream.lag = self._lagging[stream] = Lag(after, opening + page, self._said, self._clock.monotonic())
+        lag = Lag(after, opening + page, self._said, self._clock.monotonic(), sources)
+        stream.lag = self._lagging[stream] = lag
         self.advance(stream)
 
     def advance(self, stream: Stream) -> None:
@@ -194,15 +238,22 @@ class Hub:
     def leave(self, stream: Stream) -> None:
         """Close a stream and forget it. Idempotent."""
         self._live.pop(stream, None)
+        self._live_with_sources.pop(stream, None)
         self._lagging.pop(stream, None)
         stream.close()
 
-    def _fall_behind(self, stream: Stream, pending: bytes) -> None:
-        del self._live[stream]
-        lag = stream.lag = self._lagging[stream] = Lag(
-            self._head, pending, self._said, self._clock.monotonic()
-        )
+    def _fall_behind(self, stream: Stream, sent: int, *, with_sources: bool) -> None:
+        pending, sources = self._payload[sent:], b"" if with_sources else None
+        if sent > len(self._payload):  # amid the sources' frame, which must be finished
+            pending, sources = self._payload_with_sources[sent:], self._sources_frame
+        lag = Lag(self._head, pending, self._said, self._clock.monotonic(), sources)
+        del self._group_of(lag)[stream]
+        stream.lag = self._lagging[stream] = lag
         self._wait_for_room(stream, lag)
+
+    def _group_of(self, lag: Lag) -> dict[Stream, None]:
+        """The live streams that a laggard belongs to once it has everything."""
+        return self._live if lag.sources is None else self._live_with_sources
 
     def _wait_for_room(self, stream: Stream, lag: Lag) -> None:
         if not lag.waiting:
@@ -214,7 +265,7 @@ class Hub:
             stream.want_room(False)
         stream.lag = None
         del self._lagging[stream]
-        self._live[stream] = None
+        self._group_of(lag)[stream] = None
 
     def _load(self, lag: Lag) -> bool:
         """Give a laggard its next bytes, if it has none; False once it has everything that live streams have."""
@@ -222,6 +273,8 @@ class Hub:
             lag.after, lag.pending = self._replay(lag.after)
         if not lag.pending and lag.told is not self._said:
             lag.pending = lag.told = self._said
+        if not lag.pending and lag.sources is not None and lag.sources is not self.sources():
+            lag.pending = lag.sources = self.sources()
         return bool(lag.pending)
 
     def _replay(self, after: int) -> tuple[int, bytes]:
@@ -253,7 +306,7 @@ class Hub:
         The spread and the jitter keep the clients from coming back all at once.
         """
         self.draining = True
-        everyone = [*self._live, *self._lagging]
+        everyone = [*self._live, *self._live_with_sources, *self._lagging]
         steps = max(1, int(window * 10))
         for step in range(steps):
             for stream in everyone[step::steps]:
@@ -273,6 +326,6 @@ class Hub:
         return sse.heartbeat(self._clock.now() // 1000)
 
     def _end(self, stream: Stream, last_words: bytes) -> None:
-        if stream in self._live:
+        if stream in self._live or stream in self._live_with_sources:
             stream.finish(last_words)
         self.leave(stream)

@@ -59,7 +59,9 @@ class Reactor:
         """Whether this platform has epoll."""
         return sys.platform == "linux"
 
-    def adopt(self, fd: int, after: int, opening: bytes, told: bytes = b"") -> None:
+    def adopt(
+        self, fd: int, after: int, opening: bytes, told: bytes = b"", sources: bytes | None = None
+    ) -> None:
         """Own this connected, non-blocking descriptor and stream to it; see `Hub.join`.
 
         Raises OSError, and has closed the descriptor, where the kernel can't watch one more.
@@ -70,7 +72,7 @@ class Reactor:
             os.close(fd)
             raise
         stream = self._streams[fd] = Socket(fd, self)
-        self._hub.join(stream, after, opening, told)
+        self._hub.join(stream, after, opening, told, sources)
 
     def listen(self, fd: int, *, for_room: bool) -> None:
         """Choose what the descriptor is watched for: always hang-ups, room to write on request."""

@@ -84,6 +84,11 @@ def status(status: Status, reason: str, timestamp: int) -> bytes:
     return _event(b"status", StatusChange(status, reason, timestamp))
 
 
+def sources(view: bytes) -> bytes:
+    """A `sources` event: how every source is doing, as JSON on one line."""
+    return _chunk(b"event: sources\ndata: %b\n\n" % view)
+
+
 def gap(first: int, last: int) -> bytes:
     """A `gap` event: prices with first ≤ id ≤ last can't be replayed."""
     return _event(b"gap", Gap(first, last))

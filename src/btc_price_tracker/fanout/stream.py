@@ -6,13 +6,16 @@ from typing import Protocol
 class Lag:
     """Where a stream stands that has not got everything yet."""
 
-    __slots__ = ("after", "moved", "pending", "told", "waiting")
+    __slots__ = ("after", "moved", "pending", "sources", "told", "waiting")
 
-    def __init__(self, after: int, pending: bytes, told: bytes, moved: float) -> None:
+    def __init__(
+        self, after: int, pending: bytes, told: bytes, moved: float, sources: bytes | None = None
+    ) -> None:
         self.after = after  # the id up to which it has everything once `pending` is written
         self.pending = pending  # bytes it must get first
         self.told = told  # the status frame it has once `pending` is written
         self.moved = moved  # monotonic time of its last progress
+        self.sources = sources  # likewise the `sources` frame; None where the client did not ask for them
         self.waiting = False  # whether it has asked to hear of room
 
 

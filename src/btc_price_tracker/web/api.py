@@ -21,9 +21,9 @@ from btc_price_tracker.web.digits import DIGITS
 from btc_price_tracker.web.metrics import Metrics
 from btc_price_tracker.web.openapi import BAD_PARAMETER, PRICES, STATE, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
-from btc_price_tracker.web.reply import get, reply
+from btc_price_tracker.web.reply import encoder, get, reply
 from btc_price_tracker.web.request_id import BLANKS, RequestId
-from btc_price_tracker.web.resume import GREATEST_ID, position
+from btc_price_tracker.web.resume import GREATEST_ID, position, with_sources
 from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.stream import PriceStream
 from btc_price_tracker.web.views import (
@@ -55,6 +55,7 @@ class Parts:
 
 def application(parts: Parts) -> ASGIApp:
     """The whole HTTP side as one ASGI application."""
+    parts.streams.hub.describe_sources = lambda: encoder.encode(_sources_view(parts))
     app = Api()
     problems.install(app)
 
@@ -63,7 +64,12 @@ def application(parts: Parts) -> ASGIApp:
         last_event_id = headers.get(b"last-event-id", b"").strip(BLANKS).decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
         wanted = position(last_event_id, query, parts.streams.hub.now())
-        return PriceStream(parts.streams, wanted, browser=is_browser(headers))
+        return PriceStream(
+            parts.streams,
+            wanted,
+            browser=is_browser(headers),
+            with_sources=with_sources(query),
+        )
 
     _add_routes(app, parts)
     site.install(app)
@@ -110,6 +116,23 @@ class StreamFirst:
         await response(scope, receive, send)
 
 
+def _sources_view(parts: Parts) -> SourcesView:
+    """What `/sources` and the `sources` events say now."""
+    hub, now = parts.streams.hub, parts.clock.now()
+    return SourcesView(
+        timestamp=now // 1000,
+        recorded=parts.origin is not None,
+        origin=parts.origin,
+        status=hub.status,
+        reason=hub.reason,
+        price=hub.latest.price if hub.latest else None,
+        interval=parts.interval,
+        heartbeat=hub.heartbeat,
+        store=store_view(parts.outbox),
+        sources=source_views(parts.panel.states(), hub.quotes, hub.latest, now),
+    )
+
+
 def _add_routes(app: FastAPI, parts: Parts) -> None:
     hub = parts.streams.hub
 
@@ -147,18 +170,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     @get(app, "/sources", tags=[STATE])
     async def sources() -> Response:
         """How every source is doing: its price, age, deviation and state, and why; and whether prices are kept."""
-        return reply(
-            SourcesView(
-                recorded=recorded,
-                origin=parts.origin,
-                status=hub.status,
-                reason=hub.reason,
-                price=hub.latest.price if hub.latest else None,
-                heartbeat=hub.heartbeat,
-                store=store_view(parts.outbox),
-                sources=source_views(parts.panel.states(), hub.quotes, hub.latest, parts.clock.now()),
-            )
-        )
+        return reply(_sources_view(parts))
 
     @get(app, "/healthz", tags=[STATE])
     async def healthz() -> Response:

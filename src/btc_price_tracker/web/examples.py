@@ -28,8 +28,8 @@ _TICK = decode(
     type=Tick,
 )
 _SOURCES = decode(
-    """{"recorded":false,"origin":null,"status":"ok","reason":"3 exchanges agree.","price":69420.25,
-    "heartbeat":15,
+    """{"timestamp":1764000000,"recorded":false,"origin":null,"status":"ok","reason":"3 exchanges agree.",
+    "price":69420.25,"interval":10,"heartbeat":15,
     "store":{"fault":null,"waiting":0,"lost":0},
     "sources":[
       {"name":"coinbase","kind":"exchange","state":"ok","price":69420.2500,"last":69420.26,"bid":69420.24,

@@ -12,6 +12,7 @@ from btc_price_tracker.web.examples import EXAMPLES
 from btc_price_tracker.web.problems import ProblemDetails
 from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.schemas import components, schema, type_of
+from btc_price_tracker.web.views import SourcesView
 
 PRICES = "prices"
 STATE = "state"
@@ -40,6 +41,7 @@ _PAGED = ("/prices", "/prices/candles")
 _EVENTS = {
     "message": sse.Price,
     "status": sse.StatusChange,
+    "sources": SourcesView,
     "gap": sse.Gap,
     "heartbeat": sse.Heartbeat,
 }
@@ -55,8 +57,9 @@ _STREAM = {
         "description": (
             "Server-Sent Events: the current price, or all since a moment, then each new one as it is published.\n\n"
             "Prices are unnamed events with an `id`. `event: status` says how sure the price is and why, at the start "
-            "and on each change; `event: gap` says which ids can't be replayed; `event: heartbeat` breaks a silence. "
-            "Precedence: the `Last-Event-ID` header, `last_event_id`, `since`."
+            "and on each change; `event: gap` says which ids can't be replayed; `event: heartbeat` breaks a silence; "
+            "`event: sources`, for those who ask `with=sources`, says at the start and once a round what `/sources` "
+            "says. Precedence: the `Last-Event-ID` header, `last_event_id`, `since`."
         ),
         "operationId": "stream",
         "tags": [PRICES],
@@ -66,6 +69,12 @@ _STREAM = {
                 "last_event_id", "Every price after this id, then live; for a first request without headers."
             ),
             {
+                "name": "with",
+                "in": "query",
+                "schema": {"type": "string", "enum": ["sources"]},
+                "description": "`sources` for `event: sources` once a round.",
+            },
+            {
                 "name": "Last-Event-ID",
                 "in": "header",
                 "schema": {"type": "string"},
@@ -74,7 +83,9 @@ _STREAM = {
         ],
         "responses": {
             "200": {"description": "The stream; it does not end by itself."},
-            "400": {"description": "`since` or `last_event_id` is no number in range."},
+            "400": {
+                "description": "`since` or `last_event_id` is not a number in range, or `with` not `sources`."
+            },
             "503": {"description": "Every place is taken; `Retry-After` says when to come back."},
             "default": _ANY_OTHER,
         },

@@ -29,7 +29,8 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
         exchange.hold_nothing_back()
     await _deliver(send, b"")
     if start.after < ring.floor:
-        await _deliver(send, start.opening)
+        start.sources = None if start.sources is None else hub.sources()
+        await _deliver(send, start.opening + (start.sources or b""))
         start.opening = b""
     try:
         while start.after < ring.floor and not (_is_closing(exchange) or hub.draining):

@@ -1,4 +1,4 @@
-"""From what a client asks for to where its stream begins. Pure.
+"""From what a client asks for to where its stream begins, and what it carries. Pure.
 
 Precedence: the Last-Event-ID header, then ?last_event_id=, then ?since=, because an EventSource repeats the URL that it
 was made with, stale `since` and all, each time it reconnects.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from btc_price_tracker.web.parameters import check_known
 from btc_price_tracker.web.problems import Problem
 
-PARAMETERS = ("since", "last_event_id")  # of the stream
+PARAMETERS = ("since", "last_event_id", "with")  # of the stream
 GREATEST_ID = 2**53 - 1  # what every JSON reader can hold exactly
 AHEAD = 60  # seconds by which a client's clock may be ahead of ours
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -45,6 +45,14 @@ def position(last_event_id: str, query: Mapping[str, str], now: int) -> Position
         after = _integer(last_event_id)
         return _asked(query, now)._replace(lost=True) if after is None else Position(Anchor.ID, after)
     return _asked(query, now)
+
+
+def with_sources(query: Mapping[str, str]) -> bool:
+    """Whether the query asks for `sources` events. Raises Problem (400) on any other value of `with`."""
+    value = query.get("with")
+    if value not in (None, "sources"):
+        raise Problem(400, f"with must be sources, not {value!r}.")
+    return value is not None
 
 
 def _asked(query: Mapping[str, str], now: int) -> Position:

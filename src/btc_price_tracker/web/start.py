@@ -13,11 +13,15 @@ from btc_price_tracker.web.shared import Streams
 
 @dataclass(slots=True)
 class Start:
-    """`after` and the frames still to be sent, `told` among them: the status frame they begin with (see Hub.join)."""
+    """Where a stream goes on: after an id, with frames still to be sent before.
+
+    The client has the status frame `told` and the frame `sources` with those (see Hub.join).
+    """
 
     after: int
     opening: bytes
     told: bytes
+    sources: bytes | None = None
 
 
 def is_recent(position: Position, ring: Ring) -> bool:

@@ -27,10 +27,13 @@ log = structlog.get_logger(__name__)
 class PriceStream:
     """The response to one client, as an ASGI application."""
 
-    def __init__(self, streams: Streams, position: Position, *, browser: bool) -> None:
+    def __init__(
+        self, streams: Streams, position: Position, *, browser: bool, with_sources: bool = False
+    ) -> None:
         """Raises Problem (503) when the house is full and the client is no browser."""
         self._streams = streams
         self._position = position
+        self._sources = b"" if with_sources else None
         self._wait = streams.admission.turn_away(browser=browser) if streams.admission.full else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,10 +63,11 @@ class PriceStream:
             head = await exchange.head(send, asgi.start())
             if is_recent(self._position, shared.ring) and exchange.drained:
                 start = begin(self._position, shared)
+                start.sources = self._sources
             else:
                 exchange.write(head)
                 head = b""
-                start = await locate(self._position, shared)
+                start = await self._locate()
                 await replay(start, shared, send, exchange)
             # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with
             # the kernel, so what the reactor writes comes after it.
@@ -78,9 +82,14 @@ class PriceStream:
         shared = self._streams
         with shared.admission:
             await send(asgi.start())
-            start = await locate(self._position, shared)
+            start = await self._locate()
             await replay(start, shared, send, exchange)
         await self._follow(start, receive, send, exchange)
+
+    async def _locate(self) -> Start:
+        start = await locate(self._position, self._streams)
+        start.sources = self._sources
+        return start
 
     async def _follow(self, start: Start, receive: Receive, send: Send, exchange: Exchange | None) -> None:
         """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
@@ -101,7 +110,7 @@ class PriceStream:
             hang_up = tasks.create_task(asgi.hang_up(receive))
             hang_up.add_done_callback(lambda _: hub.leave(mailbox))
             try:
-                hub.join(mailbox, start.after, start.opening, start.told)
+                hub.join(mailbox, start.after, start.opening, start.told, start.sources)
                 await asyncio.wait({forwarding})
             finally:
                 hub.leave(mailbox)
@@ -130,7 +139,7 @@ def _move(exchange: Exchange, reactor: Reactor, start: Start, head: bytes) -> bo
     if exchange.closing:
         return False
     try:
-        reactor.adopt(exchange.duplicate(), start.after, head + start.opening, start.told)
+        reactor.adopt(exchange.duplicate(), start.after, head + start.opening, start.told, start.sources)
     except OSError as error:
         log.warning("stream stays with the server", reason=str(error))
         return False

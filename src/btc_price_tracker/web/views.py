@@ -185,11 +185,13 @@ class StoreView(Struct):
 class SourcesView(Struct):
     """Every source, what came of them, and whether that is kept."""
 
+    timestamp: int  # of this statement, in seconds: its ages are as of then
     recorded: bool
     origin: str | None
     status: Status
     reason: str
     price: Decimal | None
+    interval: float  # seconds between prices
     heartbeat: float  # seconds of silence, after which a stream gets one
     store: StoreView
     sources: list[SourceView]

@@ -1,15 +1,18 @@
 // The line: fresh prices solid with a fading ground, stale ones dashed, holes left open. Drawn by uPlot (vendored).
 
-import { amount, dayHourMinute, hourMinute, hourMinuteSecond, money } from "./format.js";
+import { amount, dayHourMinute, money } from "./format.js";
 import { Reading } from "./reading.js";
+import { timeLabels } from "./time-axis.js";
 
 const SHORTEST = 60; // seconds on the time axis at least
 const FLATTEST = 0.0002; // of the price on the price axis at least, so that cents don't look like cliffs
 const AIR = 0.12; // of the height, above and below the line
 
+const BESIDE = 1.2; // rem of the price axis beside its widest label: the head of the line, and the tag's own air
 const TAG = 1.3; // rem from the middle of the tag on the price axis that it keeps free
 
 const root = document.getElementById("chart");
+const ruler = document.createElement("canvas").getContext("2d"); // measures text
 const head = root.querySelector(".head");
 const level = root.querySelector(".level");
 const nothing = root.querySelector(".nothing");
@@ -36,14 +39,17 @@ function priceRange(low, high) {
   return [middle - span * (0.5 + AIR), middle + span * (0.5 + AIR)];
 }
 
-const times = (plot, splits, axis, space, step) =>
-  splits.map((seconds) => {
-    if (plot.valToPos(seconds, "x") < space / 3) return ""; // half of it would be cut off
-    return (step < 60 ? hourMinuteSecond : hourMinute)(seconds * 1000);
-  });
-
-const widest = (rem) => (plot, labels) =>
-  (0.47 * Math.max(0, ...(labels ?? []).map(({ length }) => length)) + 0.6) * rem;
+/** uPlot asks for the places first, and then for the labels of those. */
+function timeAxis(rem) {
+  let labels = [];
+  return {
+    splits: (plot, axis, from, to) => {
+      labels = timeLabels(from, to, plot.bbox.width / devicePixelRatio / rem);
+      return labels.map(({ time }) => time);
+    },
+    values: () => labels.map(({ text }) => text),
+  };
+}
 
 export class Chart {
   #plot = null;
@@ -112,13 +118,13 @@ export class Chart {
         y: { range: (plot, low, high) => priceRange(low ?? this.#price, high ?? this.#price) },
       },
       axes: [
-        { ...axis, grid: { show: false }, space: 6 * rem, size: 1.8 * rem, values: times },
+        { ...axis, grid: { show: false }, size: 1.8 * rem, ...timeAxis(rem) },
         {
           ...axis,
           side: 1,
           grid: { stroke: colour("--rule"), width: Math.max(1, 0.055 * rem) },
           space: 3.4 * rem,
-          size: widest(rem),
+          size: (plot, labels) => this.#widest(labels ?? []) + BESIDE * rem,
           values: (plot, splits, axis, space, step) => this.#labels(plot, splits, step),
         },
       ],
@@ -144,6 +150,12 @@ export class Chart {
     const y = (price) => plot.valToPos(price, "y");
     const free = (price) => !this.#headShows || Math.abs(y(price) - y(this.#price)) > TAG * this.#font;
     return splits.map((price) => (free(price) ? this.#label(price) : ""));
+  }
+
+  /** Pixels that the widest label takes, or the tag. */
+  #widest(labels) {
+    ruler.font = `600 ${0.8 * this.#font}px ${getComputedStyle(root).fontFamily}`;
+    return Math.max(...[this.#label(this.#price), ...labels].map((text) => ruler.measureText(text).width));
   }
 
   #label(price) {

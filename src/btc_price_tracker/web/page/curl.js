@@ -1,6 +1,6 @@
 // The line that shows the stream in a terminal.
 
-import { say } from "./spoken.js";
+import { announce } from "./announce.js";
 
 export function offerCurl() {
   const line = document.getElementById("curl");
@@ -10,7 +10,7 @@ export function offerCurl() {
   button.addEventListener("click", async () => {
     const copied = await copy(line);
     button.textContent = copied ? "Copied" : "Selected";
-    say(copied ? "Copied" : "The browser does not allow copying. The line is selected.");
+    announce(copied ? "Copied" : "The browser does not allow copying. The line is selected.");
     setTimeout(() => (button.textContent = "Copy"), 2_000);
   });
 }

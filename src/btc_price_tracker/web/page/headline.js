@@ -1,6 +1,6 @@
-// The price, large; its change over the chosen range; the page's title.
+// The price, large, and its change over the chosen range.
 
-import { amount, coarse, dollarsAndCents, money, signedMoney, signedPercent } from "./format.js";
+import { coarse, dollarsAndCents, money, signedMoney, signedPercent } from "./format.js";
 
 const FLASH = 900; // ms
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
@@ -10,9 +10,7 @@ export class Headline {
   #shown = null;
   #fitted = 0; // length of the dollars for which the size was set
 
-  /** `old` where it is no longer the price. */
-  price(price, old) {
-    document.title = `${old ? "Old: " : ""}${amount(price)} · BTC/USD`;
+  price(price) {
     if (price === this.#shown) return;
     this.#write(price);
     this.#shown = price;

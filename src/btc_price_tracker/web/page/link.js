@@ -1,69 +1,55 @@
 // The state of the connection in words, with the countdown to the next try.
 
-import { say } from "./spoken.js";
+import { announce } from "./announce.js";
+import { elapsed } from "./elapsed.js";
 
-const GRACE = 1_200; // ms a hand-over may take before it is worth a word
+const GRACE = 1_200; // ms that a hand-over may take before it is shown
+const CONNECTED = {
+  fresh: "Connected",
+  old: "No fresh price",
+  none: "No price yet",
+  unknown: "Connected",
+};
 const WORDS = {
   connecting: "Connecting…",
-  live: "Connected",
+  silent: "No word from the server",
   reconnecting: "Reconnecting…",
   full: "Every place is taken; trying again.",
 };
 const GONE = "The connection to the server is lost. Reconnecting.";
-const LOST = { reconnecting: GONE, waiting: GONE, full: WORDS.full };
 const $ = (id) => document.getElementById(id);
 
 export class Link {
-  #event = null;
-  #delay = 0;
-  #lost = false;
+  #isLost = false;
 
   constructor(onRetry) {
     $("retry").addEventListener("click", onRetry);
   }
 
-  get event() {
-    return this.#event;
+  /** The newest link event, and what verdict.js says. */
+  show(link, { price, isLost }) {
+    if (isLost !== this.#isLost) announce(lossOrReturn(link, isLost));
+    this.#isLost = isLost;
+    if (!isLost && link.state === "reconnecting" && elapsed(link.at) < GRACE) return;
+    $("link").dataset.state = link.state;
+    $("link").dataset.price = price;
+    const words = describe(link, price);
+    if ($("link-words").textContent !== words) $("link-words").textContent = words;
+    offerRetry(link.state === "waiting");
   }
+}
 
-  get lost() {
-    return this.#lost;
-  }
+const lossOrReturn = ({ state }, isLost) => (isLost ? (state === "full" ? WORDS.full : GONE) : "Connected again.");
 
-  /** `{state, until}` as Connection emits it. */
-  show(event) {
-    this.#event = event;
-    clearTimeout(this.#delay);
-    if (event.state === "live" || this.#lost) this.#render();
-    else this.#delay = setTimeout(() => this.#render(), GRACE);
-  }
+function describe({ state, wait, at }, price) {
+  if (state === "live") return CONNECTED[price];
+  if (state !== "waiting") return WORDS[state];
+  const seconds = Math.ceil((wait - elapsed(at)) / 1000);
+  return seconds > 0 ? `Reconnecting in ${seconds}\u202fs` : WORDS.reconnecting;
+}
 
-  /** Once a second: the countdown. */
-  tick() {
-    if (this.#lost && this.#event.state === "waiting") this.#render();
-  }
-
-  #render() {
-    const { state } = this.#event;
-    const lost = state !== "connecting" && state !== "live";
-    if (lost !== this.#lost) say(lost ? LOST[state] : "Connected again.");
-    this.#lost = lost;
-    document.querySelector("main").dataset.link = lost ? "lost" : "fine";
-    $("link").dataset.state = state;
-    $("link-words").textContent = this.#words();
-    this.#offerRetry(state === "waiting");
-  }
-
-  /** Who has pressed the button keeps a place on the page when it goes. */
-  #offerRetry(offered) {
-    if (!offered && document.activeElement === $("retry")) $("link").focus();
-    $("retry").hidden = !offered;
-  }
-
-  #words() {
-    const { state, until } = this.#event;
-    const seconds = Math.ceil((until - Date.now()) / 1000);
-    if (state === "waiting") return seconds > 0 ? `Reconnecting in ${seconds}\u202fs` : "Reconnecting…";
-    return WORDS[state];
-  }
+/** Who has pressed the button keeps a place on the page when it goes. */
+function offerRetry(offered) {
+  if (!offered && document.activeElement === $("retry")) $("link").focus();
+  $("retry").hidden = !offered;
 }

@@ -1,6 +1,7 @@
-// Every source as /sources tells it: price, distance from the published price, age, and what is wrong if something is.
+// Every source as the server's `sources` events say: price, distance from the published price, age, and what is wrong.
 
 import { amount, deviation, sourceName, span } from "./format.js";
+import { age } from "./verdict.js";
 
 const SCALE = 10; // bp at the ends of the scale
 const STATES = {
@@ -13,45 +14,33 @@ const STATES = {
   error: "failed",
 };
 const CALM = new Set(["ok", "waiting"]);
+const WAITING = "Waiting for the server…";
+const LOST = "Not known without a stream.";
 
 export class Sources {
-  #clock;
-  #sources = [];
-  #at = 0; // the server's time of what they say
-
-  constructor(clock) {
-    this.#clock = clock;
-  }
-
-  /** An answer of /sources, or a note why there is none. */
-  show({ answer, note, at }) {
-    write(document, "#sources-note", note);
-    document.getElementById("sources-note").hidden = !note;
-    if (!answer) return;
-    this.#sources = answer.sources ?? [];
-    this.#at = at;
-    this.tick();
-  }
-
-  /** Once a second: ages count up, waits down. Keeps the items, so that a selection and the marks' motion survive. */
-  tick() {
-    const past = Math.max(0, this.#clock.now() - this.#at) / 1000;
+  /** The newest `sources` event or null. Keeps the items, so that a selection and the marks' motion survive. */
+  show(event, { isLost }) {
+    write(document, "#sources-note", isLost ? LOST : WAITING);
+    document.getElementById("sources-note").hidden = event !== null;
+    if (event === null) return;
+    const sources = event.sources ?? [];
+    const past = age(event) / 1000;
     const list = document.getElementById("sources");
-    while (list.children.length > this.#sources.length) list.lastElementChild.remove();
-    this.#sources.forEach((source, i) => fill(list.children[i] ?? list.appendChild(newItem()), source, past));
+    while (list.children.length > sources.length) list.lastElementChild.remove();
+    sources.forEach((source, i) => fill(list.children[i] ?? list.appendChild(newItem()), source, past, isLost));
   }
 }
 
 const newItem = () => document.getElementById("source").content.firstElementChild.cloneNode(true);
 
-function fill(item, source, past) {
+function fill(item, source, past, isLost) {
   const { name, used, deviation_bp: distance, state } = source;
   const price = source.price ?? source.last;
   item.classList.toggle("is-used", Boolean(used));
-  item.classList.toggle("is-trouble", !CALM.has(state));
+  item.classList.toggle("is-trouble", !CALM.has(state) && !isLost);
   write(item, ".source-name", sourceName(name ?? "?"));
-  write(item, ".source-state", standing(source, past));
-  write(item, ".source-reason", explanation(source, past));
+  write(item, ".source-state", standing(source, past, isLost));
+  write(item, ".source-reason", isLost ? "" : explanation(source, past));
   write(item, ".source-price", price == null ? "–" : amount(price));
   write(item, ".source-deviation", distance == null ? "" : deviation(distance));
   item.querySelector(".scale").classList.toggle("is-empty", distance == null);
@@ -64,8 +53,11 @@ function write(item, selector, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-const standing = ({ state, age }, past) =>
-  (STATES[state] ?? state ?? "unknown") + (age == null ? "" : `, ${span(age + past)}`);
+function standing({ state, age }, past, isLost) {
+  const said = age == null ? "" : span(age + past);
+  if (isLost) return said ? `last known ${said} ago` : "not known now";
+  return (STATES[state] ?? state ?? "unknown") + (said && `, ${said}`);
+}
 
 /** A fault is worth more than what the price rule makes of its silence. */
 function explanation({ state, reason, error, next_try_s: next }, past) {

@@ -1,0 +1,5 @@
+// What a screen reader says unasked: changes of state, never every price.
+
+export function announce(text) {
+  document.getElementById("spoken").textContent = text;
+}
