@@ -41,13 +41,14 @@ class MongoStore:
         self._history = History(database["btc_price_tracker"])
         self._closed = False
 
-    async def append(self, ticks: list[Tick]) -> None:
+    async def append(self, ticks: list[Tick]) -> int:
         """Keep these ticks, with the journals of most servers unless the URL says otherwise."""
         documents = await asyncio.to_thread(_documents, ticks)  # quotes take their time to encode
         with self._attempt():
-            if documents:
-                await self._history.appending(min(documents), max(documents))
-                await self._ticks.insert(list(documents.values()))
+            if not documents:
+                return 0
+            await self._history.appending(min(documents), max(documents))
+            return await self._ticks.insert(list(documents.values()))
 
     async def span(self) -> Span:
         """What is held now."""
@@ -58,10 +59,7 @@ class MongoStore:
         """The tick with this id and its quotes, or None."""
         with self._attempt():
             found = await self._ticks.get(tick_id)
-        try:
-            return None if found is None else whole_tick(found)
-        except ValueError as error:
-            raise StoreError(f"tick {tick_id}: {error}") from error
+        return None if found is None else whole_tick(found)
 
     async def newest(self, limit: int) -> list[Tick]:
         """The last `limit` ticks, oldest first, without their quotes."""
@@ -72,6 +70,14 @@ class MongoStore:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
         with self._attempt():
             return await self._ticks.page(after, until, limit)
+
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The same with the quotes of each tick."""
+        with self._attempt():
+            found = await self._ticks.page_with_quotes(after, until, limit)
+        return await asyncio.to_thread(
+            lambda: list(map(whole_tick, found))
+        )  # quotes take their time to decode
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""

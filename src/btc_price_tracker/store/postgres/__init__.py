@@ -4,7 +4,7 @@ import asyncio
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, Span, StoreError
+from btc_price_tracker.store import Limits, Span
 from btc_price_tracker.store.postgres import candles, rows
 from btc_price_tracker.store.postgres.connections import Connections
 from btc_price_tracker.store.postgres.partitions import Partitions
@@ -18,10 +18,10 @@ class PostgresStore:
         self._connections = connections
         self._partitions = partitions
 
-    async def append(self, ticks: list[Tick]) -> None:
+    async def append(self, ticks: list[Tick]) -> int:
         """Keep these ticks in one statement, as durably as the server's `synchronous_commit` says."""
         columns = await asyncio.to_thread(rows.columns, ticks)  # quotes take their time to encode
-        await self._connections.run(self._partitions.insert, columns)
+        return await self._connections.run(self._partitions.insert, columns)
 
     async def span(self) -> Span:
         """What is held now."""
@@ -29,10 +29,8 @@ class PostgresStore:
 
     async def get(self, tick_id: int) -> Tick | None:
         """The tick with this id and its quotes, or None."""
-        try:
-            return await self._connections.run(rows.one, tick_id)
-        except ValueError as error:
-            raise StoreError(f"tick {tick_id}: {error}") from error
+        row = await self._connections.run(rows.one, tick_id)
+        return None if row is None else rows.whole_tick(row)
 
     async def newest(self, limit: int) -> list[Tick]:
         """The last `limit` ticks, oldest first, without their quotes."""
@@ -41,6 +39,11 @@ class PostgresStore:
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
         return await self._connections.run(rows.page, after, until, limit)
+
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The same with the quotes of each tick."""
+        found = await self._connections.run(rows.page_with_quotes, after, until, limit)
+        return await asyncio.to_thread(lambda: list(map(rows.whole_tick, found)))  # takes its time as well
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""

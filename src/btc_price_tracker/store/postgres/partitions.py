@@ -41,15 +41,15 @@ class Partitions:
         """As the table was made, whatever extensions came or went since."""
         return cls(native=bool(await connection.fetchval(_IS_NATIVE)))
 
-    async def insert(self, connection: Connection, columns: rows.Columns) -> None:
-        """Keep the ticks whose ids are new, in partitions that are there."""
+    async def insert(self, connection: Connection, columns: rows.Columns) -> int:
+        """Keep the ticks whose ids are new, in partitions that are there; returns how many those were."""
         await self._cover(connection, columns.id)
         try:
-            await rows.insert(connection, columns)
+            return await rows.insert(connection, columns)
         except asyncpg.CheckViolationError:  # another instance has dropped a partition that is needed again
             self._known.clear()
             await self._cover(connection, columns.id)
-            await rows.insert(connection, columns)
+            return await rows.insert(connection, columns)
 
     async def drop_oldest(self, connection: Connection, before: int) -> int:
         """Drop the oldest window that holds ticks if all of it is < before; returns how many went."""

@@ -2,13 +2,13 @@
 
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
+import asyncpg
 
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store import Span
 from btc_price_tracker.store.amounts import cents, dollars
 from btc_price_tracker.store.bounds import MAX_INTEGER, clamped
-from btc_price_tracker.store.codec import decode_quotes, encode_quotes
+from btc_price_tracker.store.codec import encode_quotes, with_quotes
 from btc_price_tracker.store.postgres import candles
 from btc_price_tracker.store.postgres.connections import Connection
 
@@ -22,13 +22,16 @@ _INSERT_TICKS = """
             $6::integer[], $7::text[], $8::bytea[])
         ON CONFLICT (id) DO NOTHING
         RETURNING id, price, status
-    )"""
-_INSERT = _INSERT_TICKS + candles.COUNT_IN
+    ), summed_up AS ("""
+_COUNT_NEW = ") SELECT count(*) FROM kept"
+_INSERT = _INSERT_TICKS + candles.COUNT_IN + _COUNT_NEW
 
 _TICKS = "SELECT id, price, status, sources, spread, age, method FROM ticks "
 _PAGE = f"{_TICKS} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
 _NEWEST = f"{_TICKS} ORDER BY id DESC LIMIT $1"
-_ONE = "SELECT id, price, status, sources, spread, age, method, quotes FROM ticks WHERE id = $1"
+_WITH_QUOTES = "SELECT id, price, status, sources, spread, age, method, quotes FROM ticks "
+_PAGE_WITH_QUOTES = f"{_WITH_QUOTES} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
+_ONE = f"{_WITH_QUOTES} WHERE id = $1"
 _SPAN = """
     SELECT coalesce((SELECT min(id) FROM ticks), 0), coalesce((SELECT max(id) FROM ticks), 0), dropped
     FROM retention"""
@@ -67,9 +70,10 @@ def columns(ticks: list[Tick]) -> Columns:
     )
 
 
-async def insert(connection: Connection, columns: Columns) -> None:
-    """Keep the ticks whose ids are new."""
-    await connection.execute(_INSERT, *columns)
+async def insert(connection: Connection, columns: Columns) -> int:
+    """Keep the ticks whose ids are new; returns how many those were."""
+    new: int = await connection.fetchval(_INSERT, *columns)
+    return new
 
 
 async def span(connection: Connection) -> Span:
@@ -80,8 +84,14 @@ async def span(connection: Connection) -> Span:
 
 async def page(connection: Connection, after: int, until: int | None, limit: int) -> list[Tick]:
     """At most `limit` ticks with after < id (≤ until), oldest first."""
-    last = MAX_INTEGER if until is None else clamped(until)
-    return [_tick(*row) for row in await connection.fetch(_PAGE, clamped(after), last, limit)]
+    return [_tick(*row) for row in await connection.fetch(_PAGE, *_bounds(after, until, limit))]
+
+
+async def page_with_quotes(
+    connection: Connection, after: int, until: int | None, limit: int
+) -> list[asyncpg.Record]:
+    """The rows of the same ticks with their quotes, for whole_tick()."""
+    return await connection.fetch(_PAGE_WITH_QUOTES, *_bounds(after, until, limit))
 
 
 async def newest(connection: Connection, limit: int) -> list[Tick]:
@@ -89,14 +99,15 @@ async def newest(connection: Connection, limit: int) -> list[Tick]:
     return [_tick(*row) for row in await connection.fetch(_NEWEST, limit)][::-1]
 
 
-async def one(connection: Connection, tick_id: int) -> Tick | None:
-    """The tick with this id and its quotes. Raises ValueError where the quotes can't be read."""
-    row = await connection.fetchrow(_ONE, clamped(tick_id))
-    if row is None:
-        return None
+async def one(connection: Connection, tick_id: int) -> asyncpg.Record | None:
+    """The row of the tick with this id and its quotes, for whole_tick()."""
+    return await connection.fetchrow(_ONE, clamped(tick_id))
+
+
+def whole_tick(row: asyncpg.Record) -> Tick:
+    """The tick and its quotes. Raises StoreError where those can't be read."""
     *columns, quotes = row
-    tick = _tick(*columns)
-    return tick if quotes is None else replace(tick, quotes=decode_quotes(quotes, tick.id, tick.price))
+    return with_quotes(_tick(*columns), quotes)
 
 
 async def oldest(connection: Connection) -> int | None:
@@ -126,6 +137,10 @@ async def note_dropped(connection: Connection, last: int) -> None:
     """After ticks up to `last` are gone: remember that, and take them out of the candles."""
     await connection.execute(_SET_DROPPED, last)
     await candles.forget(connection, last)
+
+
+def _bounds(after: int, until: int | None, limit: int) -> tuple[int, int, int]:
+    return clamped(after), MAX_INTEGER if until is None else clamped(until), limit
 
 
 def _tick(*columns: Any) -> Tick:
