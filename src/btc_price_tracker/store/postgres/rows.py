@@ -5,14 +5,11 @@ from typing import Any, NamedTuple
 import asyncpg
 
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import Span
 from btc_price_tracker.store.amounts import cents, dollars
 from btc_price_tracker.store.bounds import MAX_INTEGER, clamped
 from btc_price_tracker.store.codec import encode_quotes, with_quotes
 from btc_price_tracker.store.postgres import candles
 from btc_price_tracker.store.postgres.connections import Connection
-
-STEP = 500  # ticks that are deleted in one transaction: a few milliseconds
 
 # One statement, so one round trip and all or none, for one tick as for thousands.
 _INSERT_TICKS = """
@@ -32,15 +29,6 @@ _NEWEST = f"{_TICKS} ORDER BY id DESC LIMIT $1"
 _WITH_QUOTES = "SELECT id, price, status, sources, spread, age, method, quotes FROM ticks "
 _PAGE_WITH_QUOTES = f"{_WITH_QUOTES} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
 _ONE = f"{_WITH_QUOTES} WHERE id = $1"
-_SPAN = """
-    SELECT coalesce((SELECT min(id) FROM ticks), 0), coalesce((SELECT max(id) FROM ticks), 0), dropped
-    FROM retention"""
-_OLDEST = "SELECT min(id) FROM ticks"
-
-_COUNT_BEFORE = "SELECT count(*), max(id) FROM ticks WHERE id < $1"
-_LAST_TO_GO = "SELECT max(id) FROM (SELECT id FROM ticks WHERE id < $1 ORDER BY id LIMIT $2) AS oldest"
-_DELETE = "WITH gone AS (DELETE FROM ticks WHERE id <= $1 RETURNING id) SELECT count(*) FROM gone"
-_SET_DROPPED = "UPDATE retention SET dropped = greatest(dropped, $1)"
 
 
 class Columns(NamedTuple):
@@ -76,12 +64,6 @@ async def insert(connection: Connection, columns: Columns) -> int:
     return new
 
 
-async def span(connection: Connection) -> Span:
-    """What is held, in one consistent look."""
-    first, last, dropped = await connection.fetchrow(_SPAN) or (0, 0, 0)
-    return Span(first, last, dropped)
-
-
 async def page(connection: Connection, after: int, until: int | None, limit: int) -> list[Tick]:
     """At most `limit` ticks with after < id (≤ until), oldest first."""
     return [_tick(*row) for row in await connection.fetch(_PAGE, *_bounds(after, until, limit))]
@@ -110,35 +92,6 @@ def whole_tick(row: asyncpg.Record) -> Tick:
     return with_quotes(_tick(*columns), quotes)
 
 
-async def oldest(connection: Connection) -> int | None:
-    """The lowest id that is held."""
-    tick_id: int | None = await connection.fetchval(_OLDEST)
-    return tick_id
-
-
-async def delete_some(connection: Connection, before: int) -> int:
-    """Drop the oldest STEP ticks of those with id < before; returns how many went, 0 when none are left."""
-    async with connection.transaction():
-        last = await connection.fetchval(_LAST_TO_GO, clamped(before), STEP)
-        if last is None:
-            return 0
-        gone: int = await connection.fetchval(_DELETE, last)
-        await note_dropped(connection, last)
-    return gone
-
-
-async def count_before(connection: Connection, end: int) -> tuple[int, int]:
-    """How many ticks have id < end, and the last of these ids. There must be one."""
-    count, last = await connection.fetchrow(_COUNT_BEFORE, end) or (0, end)
-    return count, last
-
-
-async def note_dropped(connection: Connection, last: int) -> None:
-    """After ticks up to `last` are gone: remember that, and take them out of the candles."""
-    await connection.execute(_SET_DROPPED, last)
-    await candles.forget(connection, last)
-
-
 def _bounds(after: int, until: int | None, limit: int) -> tuple[int, int, int]:
     return clamped(after), MAX_INTEGER if until is None else clamped(until), limit
 
@@ -146,3 +99,9 @@ def _bounds(after: int, until: int | None, limit: int) -> tuple[int, int, int]:
 def _tick(*columns: Any) -> Tick:
     tick_id, price, status, sources, spread, age, method = columns
     return Tick(tick_id, dollars(price), Status(status), sources, dollars(spread), age, method)
+
+
+async def server_version(connection: Connection) -> str:
+    """As the server says it: 18.4, or with a distributor's name behind it."""
+    version: str = await connection.fetchval("SHOW server_version")
+    return version
