@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,7 @@ def test_check_opens_the_store_and_shows_no_secret(tmp_path: Path) -> None:
     result = run("check", STORE_URL=f"sqlite:///{tmp_path}/prices.db", COINGECKO_API_KEY="CG-secret")
     assert result.returncode == 0
     assert "no prices yet" in result.stdout
+    assert f"The store is SQLite {sqlite3.sqlite_version}, in {tmp_path}/prices.db.\n" in result.stdout
     assert "CG-secret" not in result.stdout + result.stderr
     assert "COINGECKO_API_KEY=***" in result.stdout
 

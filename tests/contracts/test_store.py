@@ -253,6 +253,15 @@ async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(
     assert spans == [Span(2, 3, 1), Span(0, 0, 3)]
 
 
+async def test_a_store_says_what_it_is_and_shows_no_password(
+    store: Store, request: pytest.FixtureRequest
+) -> None:
+    words = {"memory": "memory", "snapshot": "prices.snapshot", "sqlite": "prices.db", "mongodb": "MongoDB"}
+    described = await store.describe()
+    assert words.get(request.node.callspec.params["store"], "PostgreSQL 18") in described
+    assert "hunter2" not in described
+
+
 async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> None:
     await store.append(ticks(1))
     await store.close()
@@ -263,6 +272,7 @@ async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> N
         store.get(1),
         store.newest(1),
         store.page_with_quotes(1, None, 1),
+        store.describe(),
         store.prune(1),
         store.candles(60, 0, 1, 1),
     ):

@@ -73,6 +73,9 @@ class Store(Protocol):
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before, in steps too small to keep a writer waiting; returns how many went."""
 
+    async def describe(self) -> str:
+        """What it is and how it is laid out, in a few words for an operator."""
+
     async def close(self) -> None:
         """Release everything. Idempotent."""
 

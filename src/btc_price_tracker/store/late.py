@@ -58,6 +58,10 @@ class LateStore:
         """See Store."""
         return await (await self._opened()).prune(before)
 
+    async def describe(self) -> str:
+        """See Store."""
+        return await (await self._opened()).describe()
+
     async def close(self) -> None:
         """End an attempt that is under way, and close the store if there is one. Idempotent."""
         self._closed = True

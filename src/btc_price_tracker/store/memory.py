@@ -74,6 +74,11 @@ class MemoryStore:
         self._check_open()
         return self._drop(bisect_left(self._ids, before))
 
+    async def describe(self) -> str:
+        """How many it holds at most."""
+        self._check_open()
+        return f"memory, for the newest {self._capacity:,} prices"
+
     async def close(self) -> None:
         """Forget everything."""
         self._closed = True

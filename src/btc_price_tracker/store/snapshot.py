@@ -68,6 +68,10 @@ class SnapshotStore(MemoryStore):
         self._save_soon(changed=gone)
         return gone
 
+    async def describe(self) -> str:
+        """Where it is saved, as well."""
+        return f"{await super().describe()}; saved in {self._path} within {EVERY:.0f} s"
+
     async def close(self) -> None:
         """Save, and forget everything. Raises StoreError, and stays open, where it can't be saved."""
         async with self._closing:

@@ -14,6 +14,7 @@ from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError, UnusableUrl
 from btc_price_tracker.store.mongodb.candles import candles
 from btc_price_tracker.store.mongodb.documents import Document, document, whole_tick
+from btc_price_tracker.store.mongodb.expiry import Expiry
 from btc_price_tracker.store.mongodb.faults import attempt, unreadable_url
 from btc_price_tracker.store.mongodb.history import History
 from btc_price_tracker.store.mongodb.schema import migrate
@@ -21,8 +22,7 @@ from btc_price_tracker.store.mongodb.ticks import Ticks
 
 STEP = 500  # ticks that are deleted in one command
 
-# The index is a safety net for when no instance runs: prune() comes first, and knows exactly what it dropped.
-_SLACK = 3600  # seconds
+_SLACK = 3600  # seconds by which the index is behind prune()
 _LONGEST = 2**31 - 1  # seconds, the server's limit
 
 Client: TypeAlias = AsyncMongoClient[Document]
@@ -37,7 +37,9 @@ class MongoStore:
 
     def __init__(self, client: Client, database: AsyncDatabase[Document]) -> None:
         self._client = client
+        self._name = database.name
         self._ticks = Ticks(database["ticks"])
+        self._expiry = Expiry(database["ticks"])
         self._history = History(database["btc_price_tracker"])
         self._closed = False
 
@@ -91,6 +93,13 @@ class MongoStore:
             total += gone
         return total
 
+    async def describe(self) -> str:
+        """Which database, and what drops old prices there."""
+        with self._attempt():
+            expires = await self._expiry.works()
+        how = "which drops old prices by itself as well" if expires else "which drops no old prices by itself"
+        return f"MongoDB, database {self._name}, {how}"
+
     async def close(self) -> None:
         """Let go of every connection."""
         self._closed = True
@@ -123,7 +132,7 @@ async def open_url(url: str, limits: Limits) -> MongoStore:
         database = _database(client)
         with attempt():
             await migrate(database)
-            await Ticks(database["ticks"]).expire(_seconds(limits.retention))
+            await Expiry(database["ticks"]).set(_seconds(limits.retention))
             await History(database["btc_price_tracker"]).begin()
     except BaseException:  # also where the opening is cancelled
         await client.close()

@@ -12,8 +12,6 @@ from btc_price_tracker.store.mongodb.faults import only_duplicates
 
 Collection: TypeAlias = AsyncCollection[Document]
 
-_TTL = "at_1"
-
 
 class Ticks:
     """What is asked of the collection."""
@@ -74,15 +72,3 @@ class Ticks:
         """What a pipeline gives."""
         cursor = await self._collection.aggregate(list(stages))
         return await cursor.to_list()
-
-    async def expire(self, seconds: int | None) -> None:
-        """Have the database drop ticks of this age by itself, None for never; changed in place."""
-        index = (await self._collection.index_information()).get(_TTL)
-        if index is None:
-            if seconds is not None:
-                await self._collection.create_index("at", expireAfterSeconds=seconds)
-        elif seconds is None:
-            await self._collection.drop_index(_TTL)
-        elif index["expireAfterSeconds"] != seconds:
-            change = {"name": _TTL, "expireAfterSeconds": seconds}
-            await self._collection.database.command("collMod", self._collection.name, index=change)

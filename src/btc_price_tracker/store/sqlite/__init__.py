@@ -66,6 +66,10 @@ class SqliteStore:
             total += gone
         return total
 
+    async def describe(self) -> str:
+        """The library's version, and where the file lies."""
+        return await self._reader.run(lambda _: f"SQLite {sqlite3.sqlite_version}, in {self._place.path}")
+
     async def close(self) -> None:
         """Finish what was begun, fold the log into the file and let go of it."""
         async with AsyncExitStack() as last_comes_first:
