@@ -13,7 +13,7 @@ class Ring:
         self.floor = floor
         self._size = size
         self._origin = floor
-        self._has_let_go = False
+        self._has_evicted = False
         self._ids: list[int] = []
         self._frames: list[bytes] = []
 
@@ -28,9 +28,9 @@ class Ring:
         return self._ids[-1] if self._ids else 0
 
     @property
-    def foreign(self) -> int:
-        """The id up to which no frame was ever appended here: a price that the store doesn't have there is nowhere."""
-        return self._origin if self._has_let_go else max(self._origin, self.first - 1)
+    def store_only(self) -> int:
+        """Ids up to this one were never in this ring: a price that the store doesn't have there was never published."""
+        return self._origin if self._has_evicted else max(self._origin, self.first - 1)
 
     def append(self, tick_id: int, frame: bytes) -> None:
         """Hold one more frame and let the oldest go; raises ValueError unless the id is greater than the last."""
@@ -42,7 +42,7 @@ class Ring:
             # Moving the pointers down costs 5 µs with 10,000 of them, 0.8 ms with a million, once a price.
             self.floor = self._ids.pop(0)
             del self._frames[0]
-            self._has_let_go = True
+            self._has_evicted = True
 
     def yield_to_store(self) -> None:
         """Hold no longer that nothing came before the first: others may have put it into the store, as an import."""

@@ -42,8 +42,8 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
                 lost = Hole(start.after + 1, min(dropped, page[0].id - 1))
                 await _deliver(send, _frames(start.after, page, [lost, *shared.holes]))
                 start.after = page[-1].id
-            elif dropped <= start.after < ring.foreign:
-                start.after = ring.foreign
+            elif dropped <= start.after < ring.store_only:
+                start.after = ring.store_only
             else:
                 break  # the store has lost it too: the hub will say so
     except StoreError as error:

@@ -83,7 +83,7 @@ def _refuse_non_database(path: Path) -> None:
 def _ensure_file(path: Path, mode: int = PRIVATE) -> int:
     """Make the file, with these permissions, unless it is there, whose own stay; returns the ones that it has.
 
-    SQLite would let everybody read it. It gives the log the permissions of the file.
+    SQLite would make it readable for all. It gives the log the permissions of the file.
     """
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
