@@ -46,7 +46,7 @@ _METHOD = Cell(
 
 # The fields of a tick in their order; the timestamp of an exported file is in the id already.
 CELLS = {
-    "id": Cell(r"[0-9]{1,19}", "whole number"),
+    "id": Cell(r"[0-9]{1,19}", "whole number with all its digits"),
     "price": _DOLLARS,
     "status": Cell("|".join(Status), "status"),
     "sources": _NUMBER,
