@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,7 @@ def test_check_opens_the_store_and_shows_no_secret(tmp_path: Path) -> None:
     result = run("check", STORE_URL=f"sqlite:///{tmp_path}/prices.db", COINGECKO_API_KEY="CG-secret")
     assert result.returncode == 0
     assert "no prices yet" in result.stdout
+    assert f"The store is SQLite {sqlite3.sqlite_version}, in {tmp_path}/prices.db.\n" in result.stdout
     assert "CG-secret" not in result.stdout + result.stderr
     assert "COINGECKO_API_KEY=***" in result.stdout
 
@@ -206,15 +208,54 @@ def test_export_and_import_move_history(tmp_path: Path) -> None:
     (tmp_path / "prices.csv").write_text(csv)
     store = f"sqlite:///{tmp_path}/prices.db"
     result = run("import", str(tmp_path / "prices.csv"), STORE_URL=store)
-    assert (result.returncode, result.stderr) == (0, "1 prices read\n")
+    assert (result.returncode, result.stderr) == (0, "1 prices read, 1 of them new\n")
     assert run("export", STORE_URL=store).stdout == csv
+
+
+def test_an_import_says_how_many_prices_were_new_and_a_name_says_the_format(tmp_path: Path) -> None:
+    header = "id,price,status,sources,spread,age,method"
+    (tmp_path / "prices.csv").write_text(f"{header}\n5,1.00,ok,3,3.10,0,x\n6,1.00,ok,3,3.10,0,x\n")
+    store = f"sqlite:///{tmp_path}/prices.db"
+    assert run("import", str(tmp_path / "prices.csv"), STORE_URL=store).stderr.startswith(
+        "2 prices read, 2 of"
+    )
+    backup = tmp_path / "backup.jsonl"
+    assert run("export", str(backup), STORE_URL=store).returncode == 0
+    assert backup.read_text().startswith('{"id":5,')
+    with backup.open("a") as file:
+        file.write(backup.read_text().splitlines()[0].replace('"id":5', '"id":7') + "\n")
+    result = run("import", str(backup), STORE_URL=store)
+    assert (result.returncode, result.stderr) == (0, "3 prices read, 1 of them new\n")
+    assert run("export", str(backup), "--format", "csv", STORE_URL=store).returncode == 0
+    assert backup.read_text().startswith("id,timestamp,price")
+
+
+@pytest.mark.parametrize("scheme", ["sqlite:///", "memory://"])
+@pytest.mark.parametrize("suffix", ["", ".lock"])
+async def test_an_export_over_the_store_is_refused(tmp_path: Path, scheme: str, suffix: str) -> None:
+    path = tmp_path / "prices"
+    store = await open_store(f"{scheme}{path}", capacity=10)
+    await store.append([a_tick(1)])
+    await store.close()
+    before = contents(tmp_path)
+    result = run("export", f"{path}{suffix}", STORE_URL=f"{scheme}{path}")
+    assert result.returncode == 1
+    assert (
+        f"{path}{suffix} belongs to the store {path} and isn't overwritten; name another file"
+        in result.stderr
+    )
+    assert contents(tmp_path) == before
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def test_a_byte_order_mark_is_not_in_the_way(tmp_path: Path) -> None:
     csv = "id,price,status,sources,spread,age,method\n5,1.00,ok,3,3.10,0,x\n"
     (tmp_path / "prices.csv").write_text(csv, encoding="utf-8-sig")
     result = run("import", str(tmp_path / "prices.csv"), STORE_URL=f"sqlite:///{tmp_path}/prices.db")
-    assert (result.returncode, result.stderr) == (0, "1 prices read\n")
+    assert (result.returncode, result.stderr) == (0, "1 prices read, 1 of them new\n")
 
 
 @pytest.mark.parametrize("command", ["serve", "check", "export"])

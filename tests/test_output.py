@@ -61,7 +61,7 @@ def test_a_stream_that_is_closed_matters_only_to_who_uses_it(store: str, tmp_pat
         STORE_URL=store,
         FILE=f"{tmp_path}/moved.csv",
     )
-    assert (moved.returncode, moved.stderr) == (0, "5000 prices written\n5000 prices read\n")
+    assert (moved.returncode, moved.stderr) == (0, "5000 prices written\n5000 prices read, 0 of them new\n")
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,11 @@ async def test_in_fallback_every_source_is_asked_as_well() -> None:
 
 
 async def test_the_rate_of_tethers_takes_no_source_its_turn() -> None:
-    quotes = dict.fromkeys(("kraken", "binance"), Quote(Decimal(90_000))) | {"tether": Quote(Decimal(1))}
-    async with Playback(Script(quotes)) as playback:
-        urls = {f"{name.upper()}_URL": playback.url(name) for name in ("kraken", "binance")}
+    rates = dict.fromkeys(("tether", "tether_coinbase"), Quote(Decimal(1)))
+    async with Playback(
+        Script(dict.fromkeys(("kraken", "binance"), Quote(Decimal(90_000))) | rates)
+    ) as playback:
+        urls = {f"{name.upper()}_URL": playback.url(name) for name in ("kraken", "binance", "coinbase")}
         asking = asyncio.to_thread(run, "sources", SOURCES="kraken,binance", INTERVAL="1", **urls)
         result = await asking
     assert result.returncode == 0

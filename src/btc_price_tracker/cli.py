@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from btc_price_tracker import __version__
 from btc_price_tracker.flags import add_flags
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from btc_price_tracker.store import Store
 
 PROGRAM = "btc-price-tracker"
+T = TypeVar("T")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -133,11 +134,13 @@ def _history(flags: dict[str, str]) -> int:
 def _export(flags: dict[str, str]) -> int:
     """Write everything that the store holds to a file, or to standard output."""
     from btc_price_tracker.replacement import replacing
-    from btc_price_tracker.transfer import export
+    from btc_price_tracker.transfer import export, format_of
 
-    path, form = flags.pop("file"), flags.pop("format")
-    with replacing(path) if path != "-" else nullcontext(sys.stdout) as file:
-        count = asyncio.run(_with_store(flags, lambda store: export(store, file, form)))
+    path = flags.pop("file")
+    form = format_of(path, flags.pop("format", None))
+    settings = _load(flags)
+    with replacing(path, settings.store_url) if path != "-" else nullcontext(sys.stdout) as file:
+        count = asyncio.run(_with_store(settings, lambda store: export(store, file, form)))
     print(f"{count} prices written", file=sys.stderr)
     return 0
 
@@ -145,13 +148,15 @@ def _export(flags: dict[str, str]) -> int:
 def _import(flags: dict[str, str]) -> int:
     """Take the prices of a file into the store; those it has already stay as they are."""
     from btc_price_tracker.clock import SystemClock
-    from btc_price_tracker.transfer import take_in
+    from btc_price_tracker.transfer import format_of, import_ticks
 
     now = SystemClock().now()
-    path, form = flags.pop("file"), flags.pop("format")
+    path = flags.pop("file")
+    form = format_of(path, flags.pop("format", None))
+    settings = _load(flags)
     with open(0 if path == "-" else path, encoding="utf-8-sig") as file:  # spreadsheets begin it with a mark
-        count = asyncio.run(_with_store(flags, lambda store: take_in(store, file, form, now)))
-    print(f"{count} prices read", file=sys.stderr)
+        imported = asyncio.run(_with_store(settings, lambda store: import_ticks(store, file, form, now)))
+    print(f"{imported.read} prices read, {imported.new} of them new", file=sys.stderr)
     return 0
 
 
@@ -169,9 +174,9 @@ _COMMANDS = {
 def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int:
     """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
     from btc_price_tracker.past import HistoryError
+    from btc_price_tracker.records import RecordError
     from btc_price_tracker.settings import SettingsError
     from btc_price_tracker.store import StoreError, UnusableUrl
-    from btc_price_tracker.transfer import TransferError
 
     named = flags.get("file", "-") != "-"  # then it is a file, not a standard stream, that is read or written
     if sys.stdout is None and command in (_sources, _check, _history, _export) and not named:
@@ -185,7 +190,7 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
         raise
     except (SettingsError, UnusableUrl) as error:
         return _complain(f"these settings can't be used:\n{error}", 2)
-    except (StoreError, TransferError, HistoryError) as error:
+    except (StoreError, RecordError, HistoryError) as error:
         return _complain(str(error), 1)
     except OSError as error:
         return _complain(_words(error), 1)
@@ -205,10 +210,10 @@ def _complain(words: str, code: int) -> int:
     return code
 
 
-async def _with_store(flags: dict[str, str], action: "Callable[[Store], Awaitable[int]]") -> int:
+async def _with_store(settings: "Settings", action: "Callable[[Store], Awaitable[T]]") -> T:
     from btc_price_tracker.app import history
 
-    async with history(_load(flags)) as store:
+    async with history(settings) as store:
         return await action(store)
 
 

@@ -42,7 +42,9 @@ def add_flags(parser: Parser, name: str) -> None:
         parser.usage += " [file]"
         parser.add_argument("file", nargs="?", default="-", help="path; - for the standard stream (default)")
         parser.add_argument(
-            "--format", choices=("csv", "jsonl"), default="csv", help="jsonl has every quote, too"
+            "--format",
+            choices=("csv", "jsonl"),
+            help="jsonl has every quote, too (default: jsonl for files called .jsonl or .ndjson, else csv)",
         )
     _add_settings(parser, name)
 

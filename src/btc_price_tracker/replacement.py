@@ -1,34 +1,32 @@
-"""A file that is written whole or not at all: what was there before stays until the new one is complete."""
+"""The file that an export writes: whole or not at all, and never over a store."""
 
+import io
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from btc_price_tracker.store.atomic import atomic_write
+from btc_price_tracker.store.files import refuse_store_file
+
+READABLE = 0o666  # less the umask, as any file that a command makes
+
 
 @contextmanager
-def replacing(name: str) -> Iterator[TextIO]:
-    """A text file to write, beside the file `name`, whose place it takes at the end; gone if that isn't reached.
+def replacing(name: str, store_url: str) -> Iterator[TextIO]:
+    """A text file to write that takes the place of the file `name` at the end, unless it is a part of a store.
 
-    A device or a pipe, which nothing can take the place of, is written to as it is.
+    A device or a pipe, which nothing can take the place of, is written to as it is. Raises StoreError, OSError.
     """
     path = Path(name)
     if path.exists() and not path.is_file():
-        with path.open("w") as file:
+        with path.open("w", encoding="utf-8") as file:
             yield file
         return
     path = path.resolve()  # behind a link, it is the file that is replaced
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with beside.open("w") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, beside)
-        beside.replace(path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
+    refuse_store_file(path, store_url)
+    with atomic_write(path, path.with_name(f".{path.name}.{os.getpid()}"), READABLE) as raw:
+        text = io.TextIOWrapper(raw, encoding="utf-8")
+        yield text
+        text.detach()  # flushes

@@ -42,13 +42,14 @@ async def print_check(settings: Settings) -> int:
         listener.close()
     await check_outgoing(app.asked_urls(settings))
     async with app.history(settings) as store:
-        span = await store.span()
+        span, what = await store.span(), await store.describe()
     console = _console()
     for name, value in settings.model_dump().items():
         if value is not None and not (name.endswith("_url") and value == Settings.model_fields[name].default):
             console.print(f"{name.upper()}={setting_text(name, value)}", markup=False, soft_wrap=True)
     held = f"prices from {_moment(span.first)} to {_moment(span.last)}" if span.first else "no prices yet"
     console.print(f"\nThe settings are good; the store opens and holds {held}.", soft_wrap=True)
+    console.print(f"The store is {what}.", markup=False, soft_wrap=True)
     return 0
 
 

@@ -93,6 +93,15 @@ async def test_an_id_that_is_kept_already_is_left_as_it_is(store: Store) -> None
     assert await read(store, 0) == [1, 2]
 
 
+async def test_appending_says_how_many_were_new(store: Store) -> None:
+    assert await store.append([]) == 0
+    assert await store.append([tick(1), tick(2, quotes=QUOTES)]) == 2
+    assert await store.append([tick(2), tick(3), tick(3, "1.00"), tick(1)]) == 1
+    assert await store.append(ticks(1, 2, 3)) == 0
+    stale = Tick(4, Decimal("0.01"), Status.STALE, 0, Decimal("0.00"), 299, "another method/2")
+    assert await store.append([stale, *ticks(5, 6)]) == 3
+
+
 async def test_ticks_are_read_in_the_order_of_their_ids_whatever_order_they_came_in(store: Store) -> None:
     await store.append(ticks(30, 10))
     await store.append(ticks(20, 5))
@@ -138,6 +147,18 @@ async def test_pages_and_the_newest_leave_the_quotes_out(store: Store) -> None:
     await store.append([tick(1, quotes=QUOTES)])
     assert await store.newest(1) == [tick(1)]
     assert [page async for page in pages(store, 0)] == [[tick(1)]]
+
+
+async def test_a_page_with_quotes_has_the_ticks_of_the_page_and_every_exact_decimal(store: Store) -> None:
+    kept = [tick(1, quotes=QUOTES), tick(2), tick(3, "2.00", QUOTES), tick(4, quotes=QUOTES)]
+    await store.append(kept)
+    assert repr(await store.page_with_quotes(0, None, 10)) == repr(kept)
+    assert await store.page_with_quotes(1, 3, 10) == kept[1:3]
+    assert await store.page_with_quotes(1, None, 2) == kept[1:3]
+    assert await store.page_with_quotes(4, None, 2) == []
+    assert await store.page_with_quotes(-(10**30), 10**30, 2) == kept[:2]
+    assert await store.page_with_quotes(10**30, None, 2) == []
+    assert [page async for page in pages(store, 0, size=3, quotes=True)] == [kept[:3], kept[3:]]
 
 
 async def test_newest_gives_at_most_as_many_as_asked_for(store: Store) -> None:
@@ -240,6 +261,15 @@ async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(
     assert spans == [Span(2, 3, 1), Span(0, 0, 3)]
 
 
+async def test_a_store_says_what_it_is_and_shows_no_password(
+    store: Store, request: pytest.FixtureRequest
+) -> None:
+    words = {"memory": "memory", "snapshot": "prices.snapshot", "sqlite": "prices.db", "mongodb": "MongoDB"}
+    described = await store.describe()
+    assert words.get(request.node.callspec.params["store"], "PostgreSQL") in described
+    assert "hunter2" not in described
+
+
 async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> None:
     await store.append(ticks(1))
     await store.close()
@@ -249,6 +279,8 @@ async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> N
         store.span(),
         store.get(1),
         store.newest(1),
+        store.page_with_quotes(1, None, 1),
+        store.describe(),
         store.prune(1),
         store.candles(60, 0, 1, 1),
     ):

@@ -60,3 +60,15 @@ def test_a_page_is_what_a_plain_search_would_find(
         b"".join(map(frame, expected)),
     )
     assert [tick_id for tick_id in ids if tick_id > ring.floor] == ids[-size:]
+
+
+def test_ids_before_the_first_frame_are_the_stores_alone_until_one_is_evicted() -> None:
+    ring = Ring(2, floor=5)
+    assert ring.store_only == 5
+    ring.append(10, b"a")
+    ring.append(20, b"b")
+    assert ring.store_only == 9
+    ring.yield_to_store()
+    assert (ring.floor, ring.store_only) == (9, 9)
+    ring.append(30, b"c")
+    assert (ring.floor, ring.store_only) == (10, 5)

@@ -11,7 +11,7 @@ from btc_price_tracker.price.candles import INTERVALS, roll_up
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Store, open_store
 from btc_price_tracker.store.memory import MemoryStore
-from btc_price_tracker.transfer import export, take_in
+from btc_price_tracker.transfer import export, import_ticks
 
 STORES = {
     "memory": 70,
@@ -75,10 +75,10 @@ async def take_in_disorder(store: Store, ticks: list[Tick]) -> None:
         new = [tick for tick in part if tick.id not in kept]
         again = [Tick(tick.id, Decimal("1.00"), *ANOTHER) for tick in part if tick.id in kept]
         kept.update(tick.id for tick in part)
-        await take_in(store, await as_file([*new, *again], "jsonl"), "jsonl", NOW)
+        await import_ticks(store, await as_file([*new, *again], "jsonl"), "jsonl", NOW)
         if number % 2:
             repeated = [Tick(tick.id, Decimal("2.00"), *ANOTHER) for tick in part]
-            await take_in(store, await as_file(repeated, "csv"), "csv", NOW)
+            await import_ticks(store, await as_file(repeated, "csv"), "csv", NOW)
 
 
 ANOTHER = (Status.OK, 1, Decimal("0.00"), 0, "another/1")
@@ -110,6 +110,6 @@ async def test_what_one_store_exports_another_takes_in_whole(
     source = await open_store(await new_store_url(kind), capacity=100_000)
     await source.append(ticks)
     target = MemoryStore(100_000)
-    await take_in(target, io.StringIO(await exported(source, "jsonl")), "jsonl", NOW)
+    await import_ticks(target, io.StringIO(await exported(source, "jsonl")), "jsonl", NOW)
     assert target.held() == ticks
     await source.close()

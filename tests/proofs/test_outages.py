@@ -329,9 +329,9 @@ async def test_a_store_that_is_down_at_the_start_has_its_history_once_it_is_up(
 
 @pytest.mark.parametrize("policy", ["consensus", "fallback"])
 async def test_without_a_store_newcomers_get_the_price_even_if_the_clock_is_set_back(policy: str) -> None:
-    clock = ManualClock()
     nowhere = "postgresql://127.0.0.1:1/prices"
-    async with Playback(Script({"kraken": Quote(Decimal(90_000))})) as exchange:
+    clock = ManualClock()
+    async with Playback(Script({"kraken": Quote(Decimal(90_000))}), clock) as exchange:
         kraken = exchange.urls()["kraken_url"]
         async with live(
             clock, store_url=nowhere, policy=policy, sources=("kraken",), kraken_url=kraken

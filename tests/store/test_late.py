@@ -62,8 +62,10 @@ async def test_it_fails_until_it_can_be_opened() -> None:
         await store.append([a_tick(1)])
     door.open = True
     door.time += HOLDS
-    await store.append([a_tick(1)])
+    assert await store.append([a_tick(1)]) == 1
     assert (await store.span())[:2] == (1, 1)
+    assert await store.page_with_quotes(0, None, 5) == [a_tick(1)]
+    assert "memory" in await store.describe()
     assert [tick.id async for page in pages(store, 0) for tick in page] == [1]
     assert await store.get(1) == a_tick(1)
     assert await store.newest(5) == [a_tick(1)]

@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 from pymongo import AsyncMongoClient
 from pymongo.errors import BulkWriteError
+from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
 from btc_price_tracker.store.mongodb import MongoStore, faults
+from btc_price_tracker.store.mongodb.expiry import Expiry, Indexes
 from btc_price_tracker.store.mongodb.history import History
 from btc_price_tracker.store.paging import pages
 from databases.mongo import MongoServer
@@ -116,6 +118,86 @@ async def test_the_age_at_which_the_database_drops_ticks_follows_retention_in_pl
         async with opened(url, retention) as store:
             await store.append(ticks(1))
         assert await ttl(url) == seconds
+
+
+FOREIGN: dict[str, dict[str, Any]] = {
+    "a plain index": {"keys": "at"},
+    "a plain index of another name": {"keys": "at", "name": "theirs"},
+    "an index of our name on something else": {"keys": "price", "name": "at_1"},
+    "a sparse index that expires": {
+        "keys": "at",
+        "name": "at_1",
+        "sparse": True,
+        "expireAfterSeconds": 5 * 10**8,
+    },
+    "an index of another name that expires": {
+        "keys": "at",
+        "name": "theirs",
+        "expireAfterSeconds": 5 * 10**8,
+    },
+}
+
+
+@pytest.mark.parametrize("index", FOREIGN)
+async def test_an_index_that_isnt_ours_is_left_alone_and_prices_are_kept(url: str, index: str) -> None:
+    expires = "expireAfterSeconds" in FOREIGN[index]
+    async with another_client(url) as database:
+        await database.ticks.create_index(**FOREIGN[index])
+        before = await database.ticks.index_information()
+        for retention, warned in ((DAY, True), (None, expires), (2 * DAY, True)):
+            with capture_logs() as logs:
+                async with opened(url, retention) as store:
+                    await store.append(ticks(time.time_ns() // 1_000_000))
+                    words = "which drops old prices" if expires else "which drops no old prices"
+                    assert words in await store.describe()
+            assert await database.ticks.index_information() == before
+            assert [entry["index"] for entry in logs] == [
+                name for name in before if warned and name != "_id_"
+            ]
+
+
+async def test_another_index_beside_ours_changes_nothing(url: str) -> None:
+    async with another_client(url) as database:
+        for retention, seconds in ((DAY, 90_000), (2 * DAY, 176_400), (None, None)):
+            async with opened(url, retention):
+                pass
+            assert await ttl(url) == seconds
+            await database.ticks.create_index([("price", 1)])
+            assert "price_1" in await database.ticks.index_information()
+
+
+async def test_of_two_instances_that_make_the_index_at_once_the_last_one_counts(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(url, DAY):
+        pass
+    look, looks = Expiry._indexes, 0
+
+    async def too_early(self: Expiry) -> Indexes:
+        nonlocal looks
+        looks += 1
+        return {} if looks == 1 else await look(self)
+
+    monkeypatch.setattr(Expiry, "_indexes", too_early)
+    async with opened(url, 2 * DAY):
+        pass
+    assert await ttl(url) == 176_400
+
+
+async def test_of_two_instances_that_drop_the_index_at_once_the_second_finds_none(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(url, DAY), another_client(url) as database:
+        found: Indexes = await database.ticks.index_information()
+        await database.ticks.drop_index("at_1")
+
+    async def too_late(_: Expiry) -> Indexes:
+        return found
+
+    monkeypatch.setattr(Expiry, "_indexes", too_late)
+    async with opened(url):
+        pass
+    assert await ttl(url) is None
 
 
 async def test_a_retention_beyond_the_servers_limit_is_the_limit(url: str) -> None:

@@ -25,7 +25,7 @@ class Flaky(MemoryStore):
         self.released = asyncio.Event()
         self.asked = 0
 
-    async def append(self, ticks: list[Tick]) -> None:
+    async def append(self, ticks: list[Tick]) -> int:
         self.asked += 1
         if self.bug:
             raise self.bug
@@ -33,7 +33,7 @@ class Flaky(MemoryStore):
             raise StoreError("the disk is full")
         if self.hanging:
             await self.released.wait()
-        await super().append(ticks)
+        return await super().append(ticks)
 
 
 @pytest.fixture

@@ -1,7 +1,12 @@
-"""What we ask of TimescaleDB. An extension of its name that notes the calls stands in for it: not the real one."""
+"""What we ask of TimescaleDB. An extension of its name stands in for it: not the real one.
+
+It has chunks as the test says, in a table, and drops those and what lies in them. That ours fits the real one was seen
+by hand on 2.23: docs/decisions/stores.md.
+"""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 
@@ -9,22 +14,55 @@ import asyncpg
 import pytest
 
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import Span, open_store
+from btc_price_tracker.store import Span, Store, StoreError, open_store
+from btc_price_tracker.store.postgres import connections
 from btc_price_tracker.store.postgres.window import WINDOW
 from databases.postgres import PostgresServer
 
+DAY = 86_400_000
+
 SCRIPT = """
-CREATE TABLE calls (call text);
+CREATE TABLE @extschema@.calls (call text);
+CREATE SCHEMA timescaledb_information;
+CREATE TABLE timescaledb_information.hypertables (hypertable_schema name, hypertable_name name);
+CREATE TABLE timescaledb_information.chunks (hypertable_schema name, hypertable_name name,
+    range_start_integer bigint, range_end_integer bigint);
 
-CREATE FUNCTION create_hypertable(relation regclass, time_column_name name, chunk_time_interval bigint)
+CREATE FUNCTION @extschema@.create_hypertable(relation regclass, time_column_name name, chunk_time_interval bigint)
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO @extschema@.calls
+    VALUES (format('create_hypertable %s %s %s', relation, time_column_name, chunk_time_interval));
+    INSERT INTO timescaledb_information.hypertables
+    SELECT nspname, relname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace WHERE pg_class.oid = relation;
+$$;
+
+CREATE FUNCTION @extschema@.set_integer_now_func(hypertable regclass, integer_now_func regproc)
 RETURNS void LANGUAGE sql AS
-$$ INSERT INTO calls VALUES (format('create_hypertable %s %s %s', relation, time_column_name, chunk_time_interval)) $$;
+$$ INSERT INTO @extschema@.calls VALUES (format('set_integer_now_func %s %s', hypertable, integer_now_func)) $$;
 
-CREATE FUNCTION drop_chunks(relation regclass, older_than bigint) RETURNS void LANGUAGE plpgsql AS $$ BEGIN
-    INSERT INTO calls VALUES (format('drop_chunks %s %s', relation, older_than));
-    EXECUTE format('DELETE FROM %s WHERE id < %s', relation, older_than);
+CREATE FUNCTION @extschema@.drop_chunks(relation regclass, older_than bigint)
+RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE chunk record;
+BEGIN
+    INSERT INTO @extschema@.calls VALUES (format('drop_chunks %s %s', relation, older_than));
+    FOR chunk IN DELETE FROM timescaledb_information.chunks WHERE range_end_integer <= older_than RETURNING * LOOP
+        EXECUTE format('DELETE FROM %s WHERE id >= %s AND id < %s', relation, chunk.range_start_integer,
+            chunk.range_end_integer);
+        RETURN NEXT chunk.range_start_integer;
+    END LOOP;
 END $$;
 """
+
+LOADED = {"options": "-c timescaledb.restoring=off"}  # a setting that its library defines
+
+
+def ticks(*tick_ids: int) -> list[Tick]:
+    return [Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1") for each in tick_ids]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "PATIENCE", 60.0)
 
 
 @pytest.fixture
@@ -35,30 +73,166 @@ def extensions() -> Iterator[Path]:
         path.chmod(0o755)
         inner = path / "extension"
         inner.mkdir()
-        (inner / "timescaledb.control").write_text("default_version = '1'\nrelocatable = true\n")
-        (inner / "timescaledb--1.sql").write_text(SCRIPT)
+        (inner / "timescaledb.control").write_text("default_version = '2.0'\nrelocatable = false\n")
+        (inner / "timescaledb--2.0.sql").write_text(SCRIPT)
         yield path
 
 
-async def test_where_the_database_has_timescaledb_the_table_is_a_hypertable(
-    postgres_server: PostgresServer, extensions: Path
-) -> None:
-    def tick(tick_id: int) -> Tick:
-        return Tick(tick_id, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1")
+class Database:
+    """One that has the extension, in a schema outside the search path, and its owner."""
 
-    url = postgres_server.url(await postgres_server.new_database())
-    client = await asyncpg.connect(url)
+    def __init__(
+        self, server: PostgresServer, name: str, client: "asyncpg.Connection[asyncpg.Record]"
+    ) -> None:
+        self.url = server.url(name, **LOADED)
+        self.unloaded_url = server.url(name)
+        self.client = client
+
+    async def divide(self, *ranges: tuple[int, int]) -> None:
+        """Have the hypertable these chunks."""
+        chunks = [("public", "ticks", *each) for each in ranges]
+        await self.client.executemany(
+            "INSERT INTO timescaledb_information.chunks VALUES ($1, $2, $3, $4)", chunks
+        )
+
+    async def chunks(self) -> list[tuple[int, int]]:
+        rows = await self.client.fetch("SELECT * FROM timescaledb_information.chunks ORDER BY 3")
+        return [(start, end) for _, _, start, end in rows]
+
+    async def calls(self) -> list[str]:
+        return [call for (call,) in await self.client.fetch('SELECT call FROM "Time Scale".calls')]
+
+
+@pytest.fixture
+async def database(postgres_server: PostgresServer, extensions: Path) -> AsyncIterator[Database]:
+    name = await postgres_server.new_database()
+    client = await asyncpg.connect(postgres_server.url(name))
     await client.execute(f"SET extension_control_path = '$system:{extensions}'")
-    await client.execute("CREATE EXTENSION timescaledb")
-    store = await open_store(url, capacity=1)
-    await store.append([tick(1), tick(WINDOW + 1), tick(2 * WINDOW + 1), tick(2 * WINDOW + 2)])
-    assert await store.prune(2 * WINDOW + 2) == 3
-    assert await store.span() == Span(2 * WINDOW + 2, 2 * WINDOW + 2, 2 * WINDOW + 1)
-    assert [call for (call,) in await client.fetch("SELECT call FROM calls")] == [
-        f"create_hypertable ticks id {WINDOW}",
-        f"drop_chunks ticks {WINDOW}",
-        f"drop_chunks ticks {2 * WINDOW}",
-    ]
-    assert await client.fetchval("SELECT count(*) FROM pg_inherits WHERE inhparent = 'ticks'::regclass") == 0
-    await store.close()
+    await client.execute('CREATE SCHEMA "Time Scale"; CREATE EXTENSION timescaledb SCHEMA "Time Scale"')
+    yield Database(postgres_server, name, client)
     await client.close()
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Store]:
+    store = await open_store(url, capacity=1)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def test_the_table_is_a_hypertable_that_knows_what_now_is(database: Database) -> None:
+    async with opened(database.url) as store:
+        assert await store.append(ticks(1, WINDOW)) == 2
+        assert (await store.describe()).endswith("prices in a hypertable of TimescaleDB 2.0")
+    assert await database.calls() == [
+        f"create_hypertable ticks id {WINDOW}",
+        "set_integer_now_func ticks ticks_now",
+    ]
+    now = "SELECT abs(ticks_now() - extract(epoch FROM now()) * 1000) < 1000"
+    assert await database.client.fetchval(now)
+    children = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'ticks'::regclass"
+    assert await database.client.fetchval(children) == 0
+
+
+async def test_chunks_go_by_their_own_range_whatever_it_is(database: Database) -> None:
+    async with opened(database.url) as store:
+        await database.divide((0, 10 * DAY), (10 * DAY, 50 * DAY), (50 * DAY, 60 * DAY))
+        await store.append(ticks(1, 9 * DAY, 10 * DAY, 40 * DAY, 50 * DAY, 51 * DAY))
+        assert await store.prune(WINDOW) == 3  # the second chunk begins before, and ends after
+        assert await store.span() == Span(40 * DAY, 51 * DAY, 10 * DAY)
+        assert await database.chunks() == [(10 * DAY, 50 * DAY), (50 * DAY, 60 * DAY)]
+        assert await store.prune(50 * DAY + 1) == 2
+        assert await store.span() == Span(51 * DAY, 51 * DAY, 50 * DAY)
+        assert await database.chunks() == [(50 * DAY, 60 * DAY)]
+        assert [candle.count for candle in await store.candles(900, 0, 2**40, 10)] == [1]
+    assert [call for call in await database.calls() if "drop" in call] == [
+        f"drop_chunks ticks {10 * DAY}",
+        f"drop_chunks ticks {50 * DAY}",
+    ]
+
+
+async def test_an_empty_chunk_is_no_obstacle(database: Database) -> None:
+    async with opened(database.url) as store:
+        await database.divide((0, DAY), (DAY, 2 * DAY))
+        await store.append(ticks(DAY, 3 * DAY))
+        assert await store.prune(2 * DAY) == 1
+        assert await database.chunks() == []
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        """CREATE OR REPLACE FUNCTION "Time Scale".drop_chunks(relation regclass, older_than bigint)
+        RETURNS SETOF text LANGUAGE sql AS 'SELECT NULL::text WHERE false'""",
+        "UPDATE timescaledb_information.chunks SET range_start_integer = 5",
+    ],
+    ids=["a chunk that stays", "a row before all chunks"],
+)
+async def test_what_cant_be_dropped_as_a_chunk_is_deleted_row_by_row(
+    database: Database, obstacle: str
+) -> None:
+    async with opened(database.url) as store:
+        await database.divide((0, DAY))
+        await store.append(ticks(1, 2, DAY + 1))
+        await database.client.execute(obstacle)
+        assert await store.prune(DAY) == 2
+        assert await store.span() == Span(DAY + 1, DAY + 1, 2)
+
+
+async def test_chunks_that_an_operators_policy_dropped_count_as_dropped(database: Database) -> None:
+    async with opened(database.url) as store:
+        await database.divide((0, DAY))
+        await store.append(ticks(1, 2, DAY + 1))
+        await database.client.execute(f"SELECT \"Time Scale\".drop_chunks('ticks', {DAY})")
+        assert await store.span() == Span(DAY + 1, DAY + 1, DAY)
+
+
+async def test_an_extension_that_is_not_loaded_is_refused_before_and_after_the_table_is_made(
+    database: Database,
+) -> None:
+    words = "the server hasn't loaded it.*add timescaledb to its shared_preload_libraries and restart"
+    with pytest.raises(StoreError, match=words):
+        await open_store(database.unloaded_url, capacity=1)
+    async with opened(database.url) as store:
+        await store.append(ticks(1))
+    with pytest.raises(StoreError, match=words):
+        await open_store(database.unloaded_url, capacity=1)
+
+
+async def test_native_partitions_need_no_extension(postgres_server: PostgresServer, extensions: Path) -> None:
+    name = await postgres_server.new_database()
+    async with opened(postgres_server.url(name)) as store:
+        await store.append(ticks(1))
+    client = await asyncpg.connect(postgres_server.url(name))
+    await client.execute(f"SET extension_control_path = '$system:{extensions}'; CREATE EXTENSION timescaledb")
+    await client.close()
+    async with opened(postgres_server.url(name)) as store:
+        assert await store.prune(WINDOW) == 1
+        assert (await store.describe()).endswith("prices in native partitions of 28 days")
+
+
+async def test_a_table_whose_extension_was_removed_goes_on(database: Database) -> None:
+    async with opened(database.url) as store:
+        await store.append(ticks(1, 2))
+    await database.client.execute("DROP EXTENSION timescaledb CASCADE")
+    async with opened(database.unloaded_url) as store:
+        assert (await store.describe()).endswith("prices in one table")
+        assert await store.prune(2) == 1
+        assert await store.append(ticks(3)) == 1
+
+
+async def test_deleting_is_planned_for_the_ids_that_it_is_about(
+    database: Database,
+) -> None:
+    """A plan for any id would decompress whole chunks, up to the limit that TimescaleDB has for that."""
+    async with opened(database.url) as store:
+        await store.append(ticks(1, 2))
+        await database.client.execute(
+            "CREATE TABLE seen (mode text); CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS "
+            "$$ BEGIN INSERT INTO seen VALUES (current_setting('plan_cache_mode')); RETURN NULL; END $$; "
+            "CREATE TRIGGER note AFTER DELETE ON ticks EXECUTE FUNCTION note()"
+        )
+        await store.prune(2)
+        assert await database.client.fetchval("SELECT mode FROM seen") == "force_custom_plan"

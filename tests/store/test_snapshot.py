@@ -11,11 +11,14 @@ from pathlib import Path
 import pytest
 from msgspec import msgpack
 from msgspec.structs import asdict, replace
+from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
-from btc_price_tracker.store import Span, StoreError, open_store
-from btc_price_tracker.store.snapshot import NAME, Snapshot, SnapshotStore, load, save
-from btc_price_tracker.testing import ManualClock
+from btc_price_tracker.store import Span, StoreError, open_store, snapshot
+from btc_price_tracker.store.files import SNAPSHOT_HEADER
+from btc_price_tracker.store.snapshot import EVERY, SnapshotStore
+from btc_price_tracker.store.snapshot_file import Snapshot, load, save
+from btc_price_tracker.testing import ManualClock, eventually
 
 QUOTE = Judged("kraken", Kind.EXCHANGE, last=Decimal("69420.10000"), age=12, used=True)
 
@@ -103,7 +106,9 @@ async def test_a_snapshot_of_an_older_version_is_read(tmp_path: Path, version: i
     path = tmp_path / "prices.snapshot"
     ticks = [as_it_was(tick(1), age=7), as_it_was(tick(2), age=0)]
     body = msgpack.encode(ticks if version == 1 else (5, ticks))
-    path.write_bytes(NAME + b"%d\n" % version + hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
+    path.write_bytes(
+        SNAPSHOT_HEADER + b"%d\n" % version + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
+    )
     store = await open_store(f"memory://{path}", capacity=10)
     assert await store.span() == Span(1, 2, 0 if version == 1 else 5)
     assert [await store.get(each) for each in (1, 2)] == [replace(tick(1), quote_age=7000), tick(2)]
@@ -117,15 +122,38 @@ def as_it_was(tick: Tick, age: int) -> dict[str, object]:
     return fields
 
 
-async def test_a_crash_loses_the_last_minute_at_most(tmp_path: Path) -> None:
+async def saved(path: Path, clock: ManualClock, *tick_ids: int) -> None:
+    """Let a minute pass, and wait until the snapshot has just these."""
+    await clock.sleeping()
+    await clock.advance(EVERY)
+    await eventually(lambda: path.exists() and held(path) == [*tick_ids])
+
+
+async def test_a_crash_loses_the_last_minute_at_most_also_where_no_price_follows(tmp_path: Path) -> None:
+    path, clock = tmp_path / "prices.snapshot", ManualClock()
+    store = await SnapshotStore.restored(path, 10, clock)
+    assert await store.append([tick(1), tick(2)]) == 2
+    assert not path.exists()
+    await saved(path, clock, 1, 2)
+    await store.append([tick(3)])
+    assert held(path) == [1, 2]
+    await saved(path, clock, 1, 2, 3)
+    await store.prune(3)
+    await saved(path, clock, 3)
+    assert load(path).dropped == 2
+    await store.close()
+
+
+async def test_what_changes_nothing_is_not_saved_again(tmp_path: Path) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
-    assert not path.exists()
-    await clock.advance(60)
-    await store.append([tick(2)])
-    await store.append([tick(3)])
-    assert held(path) == [1, 2]
+    await saved(path, clock, 1)
+    await eventually(lambda: store._saving is not None and store._saving.done())
+    assert await store.append([tick(1)]) == 0
+    assert await store.prune(1) == 0
+    assert store._saving is not None
+    assert store._saving.done()
     await store.close()
 
 
@@ -140,53 +168,120 @@ def test_a_crash_while_writing_leaves_the_snapshot_before(
     assert held(path) == [1]
 
 
-async def test_a_disk_that_stays_full_stays_an_error_until_there_is_room(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, clock = tmp_path / "prices.snapshot", ManualClock()
+class Disk:
+    """A disk that keeps whoever writes to it waiting until told otherwise."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.goes_on = threading.Event(), threading.Event()
+        self.writing: list[int] = []
+        self.most = 0  # writes at a time
+        self._fsync = os.fsync
+        monkeypatch.setattr("os.fsync", self._slow)
+
+    def _slow(self, file: int) -> None:
+        self.writing.append(file)
+        self.most = max(self.most, len(self.writing))
+        self.begun.set()
+        assert self.goes_on.wait(30)
+        self._fsync(file)
+        self.writing.remove(file)
+
+
+async def test_a_price_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, clock, disk = tmp_path / "prices.snapshot", ManualClock(), Disk(monkeypatch)
     store = await SnapshotStore.restored(path, 10, clock)
-    await clock.advance(60)
-    with monkeypatch.context() as full:
-        full.setattr("os.fsync", crash)
-        for tick_id in (1, 1, 2):
-            with pytest.raises(StoreError, match="No space left"):
-                await store.append([tick(tick_id)])
-        with pytest.raises(StoreError, match="No space left"):
-            await store.close()
-    await store.append([tick(3)])
-    assert held(path) == [1, 2, 3]
+    await store.append([tick(1)])
+    await clock.sleeping()
+    await clock.advance(EVERY)
+    await asyncio.to_thread(disk.begun.wait, 30)
+    for tick_id in (2, 3):
+        await store.append([tick(tick_id)])  # returns while the disk doesn't
+        await clock.advance(EVERY)
+    assert len(disk.writing) == 1
+    disk.goes_on.set()
+    await eventually(lambda: path.exists() and held(path) == [1, 2, 3])  # a minute is over already
+    assert disk.most == 1
     await store.close()
 
 
-async def test_a_save_whose_caller_gave_up_ends_before_the_next_begins(
+async def test_closing_waits_for_a_save_and_saves_what_came_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, clock, disk = tmp_path / "prices.snapshot", ManualClock(), Disk(monkeypatch)
+    store = await SnapshotStore.restored(path, 10, clock)
+    await store.append([tick(1)])
+    await clock.sleeping()
+    await clock.advance(EVERY)
+    await asyncio.to_thread(disk.begun.wait, 30)
+    await store.append([tick(2)])
+    given_up, *closing = (asyncio.create_task(store.close()) for _ in range(3))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    given_up.cancel()
+    disk.goes_on.set()
+    await asyncio.gather(*closing)
+    assert disk.most == 1
+    assert held(path) == [1, 2]
+
+
+async def test_nothing_is_saved_after_closing(tmp_path: Path) -> None:
+    path, clock = tmp_path / "prices.snapshot", ManualClock()
+    store = await SnapshotStore.restored(path, 10, clock)
+    await store.append([tick(1)])
+    await clock.sleeping()
+    await store.close()
+    await clock.advance(2 * EVERY)
+    assert store._saving is not None
+    assert store._saving.cancelled()
+    assert held(path) == [1]
+
+
+async def test_a_disk_that_stays_full_is_logged_once_and_costs_no_price(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
-    begun, goes_on = threading.Event(), threading.Event()
-    under_way: list[int] = []
-    fsync = os.fsync
-
-    def slow(file: int) -> None:
-        under_way.append(file)
-        begun.set()
-        assert goes_on.wait(30)
-        fsync(file)
-        assert under_way == [file]
-        under_way.clear()
-
-    monkeypatch.setattr("os.fsync", slow)
     store = await SnapshotStore.restored(path, 10, clock)
-    await clock.advance(60)
-    given_up = asyncio.create_task(store.append([tick(1)]))
-    await asyncio.to_thread(begun.wait, 30)
-    given_up.cancel()
-    await asyncio.wait({given_up})
-    later = asyncio.create_task(store.append([tick(2)])), asyncio.create_task(store.close())
-    for _ in range(5):
-        await asyncio.sleep(0)
-    goes_on.set()
-    await asyncio.gather(*later)
-    assert held(path) == [1, 2]
+    with capture_logs() as logs:
+        with monkeypatch.context() as full:
+            full.setattr("os.fsync", crash)
+            for tick_id in (1, 2, 3):
+                await store.append([tick(tick_id)])
+                await clock.sleeping()
+                await clock.advance(EVERY)
+            await clock.sleeping()
+            assert len(await store.newest(10)) == 3
+            with pytest.raises(StoreError, match="No space left on device; check its disk and its folder"):
+                await store.close()
+        await store.append([tick(4)])
+        await saved(path, clock, 1, 2, 3, 4)
+        await eventually(lambda: len(logs) == 2)
+    assert [(entry["log_level"], entry["event"]) for entry in logs] == [
+        ("error", "snapshot not saved; a crash would lose prices"),
+        ("info", "snapshot saved again"),
+    ]
+    assert logs[0]["reason"].startswith(f"the snapshot {path} can't be written: No space left")
+    await store.close()
+
+
+async def test_a_bug_in_saving_is_logged_and_costs_no_price(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bug = KeyError("price")
+
+    def buggy(*_: object) -> None:
+        raise bug
+
+    clock = ManualClock()
+    store = await SnapshotStore.restored(tmp_path / "prices.snapshot", 10, clock)
+    with capture_logs() as logs, monkeypatch.context() as broken:
+        broken.setattr(snapshot, "save", buggy)
+        await store.append([tick(1)])
+        await clock.sleeping()
+        await clock.advance(EVERY)
+        await eventually(lambda: logs)
+    assert logs[0]["exc_info"] is bug
+    await store.append([tick(2)])
+    await store.close()
 
 
 async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_path: Path) -> None:

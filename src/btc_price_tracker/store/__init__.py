@@ -44,10 +44,12 @@ class Store(Protocol):
     readers, which never block the writer. A failed append changed nothing and may be repeated.
     """
 
-    async def append(self, ticks: list[Tick]) -> None:
+    async def append(self, ticks: list[Tick]) -> int:
         """Keep these ticks, durably and all or none; a tick whose id is already kept is left as it is.
 
-        Ids may come in any order. Raises ValueError on an amount that is not exact to the cent.
+        Ids may come in any order. Returns how many were new; where the store repeated the work by itself after a
+        broken connection, those of the first attempt may be missing from that. Raises ValueError on an amount that is
+        not exact to the cent.
         """
 
     async def span(self) -> Span:
@@ -62,11 +64,17 @@ class Store(Protocol):
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
 
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The same as `page` with the quotes of each tick, in one read: for an export."""
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """What roll_up() gives for candles of `seconds` that begin in [first, last] s, the oldest `limit` of them."""
 
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before, in steps too small to keep a writer waiting; returns how many went."""
+
+    async def describe(self) -> str:
+        """What it is and how it is laid out, in a few words for an operator."""
 
     async def close(self) -> None:
         """Release everything. Idempotent."""

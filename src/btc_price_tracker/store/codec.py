@@ -12,8 +12,10 @@ import zlib
 from decimal import Context, Decimal
 
 from msgspec import DecodeError, Struct, msgpack
+from msgspec.structs import replace
 
 from btc_price_tracker.price.model import Judged, Kind, Tick
+from btc_price_tracker.store import StoreError
 
 VERSION = b"\x01"
 
@@ -69,6 +71,16 @@ def decode_quotes(body: bytes, tick_id: int, price: Decimal) -> tuple[Judged, ..
         return tuple(_judged(record, tick_id, price) for record in records)
     except (zlib.error, DecodeError, ArithmeticError) as error:
         raise ValueError(f"quotes can't be decoded: {error}") from error
+
+
+def with_quotes(tick: Tick, body: bytes | None) -> Tick:
+    """The tick with the quotes that its store keeps, if any. Raises StoreError where these can't be decoded."""
+    if body is None:
+        return tick
+    try:
+        return replace(tick, quotes=decode_quotes(body, tick.id, tick.price))
+    except ValueError as error:
+        raise StoreError(f"tick {tick.id}: {error}") from error
 
 
 def _record(judged: Judged, tick: Tick) -> _Record:

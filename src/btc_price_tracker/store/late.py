@@ -26,9 +26,9 @@ class LateStore:
         self._ended = 0.0  # when that was over
         self._closed = False
 
-    async def append(self, ticks: list[Tick]) -> None:
+    async def append(self, ticks: list[Tick]) -> int:
         """See Store."""
-        await (await self._opened()).append(ticks)
+        return await (await self._opened()).append(ticks)
 
     async def span(self) -> Span:
         """See Store."""
@@ -46,6 +46,10 @@ class LateStore:
         """See Store."""
         return await (await self._opened()).page(after, until, limit)
 
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """See Store."""
+        return await (await self._opened()).page_with_quotes(after, until, limit)
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """See Store."""
         return await (await self._opened()).candles(seconds, first, last, limit)
@@ -53,6 +57,10 @@ class LateStore:
     async def prune(self, before: int) -> int:
         """See Store."""
         return await (await self._opened()).prune(before)
+
+    async def describe(self) -> str:
+        """See Store."""
+        return await (await self._opened()).describe()
 
     async def close(self) -> None:
         """End an attempt that is under way, and close the store if there is one. Idempotent."""

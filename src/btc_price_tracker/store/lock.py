@@ -1,11 +1,14 @@
 """One process a file: SQLite would let two write in turns, and a snapshot is replaced by whoever saves last."""
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 
 from btc_price_tracker.store import StoreError
+from btc_price_tracker.store.atomic import PRIVATE
 
 _CLEAN = b"closed\n"
 
@@ -13,6 +16,17 @@ _CLEAN = b"closed\n"
 def lock_of(path: Path) -> Path:
     """Where the lock of a file lies: once made, it stays."""
     return path.with_name(f"{path.name}.lock")
+
+
+def _open(path: Path) -> FileIO:
+    """The file, made for its owner alone if need be; a symbolic link, which might lead anywhere, isn't followed."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise StoreError(f"{path} is a symbolic link; delete it") from error
+        raise
+    return FileIO(descriptor, "ab+")
 
 
 class Lock:
@@ -25,8 +39,8 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises StoreError where another holds it, OSError where it can't be made."""
-        self._file = lock_of(path).open("ab+", buffering=0)
+        """Raises StoreError where another holds it or a link lies in its place, OSError where it can't be made."""
+        self._file = _open(lock_of(path))
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.was_released_clean = self._read() == _CLEAN

@@ -23,16 +23,19 @@ class MemoryStore:
         self._dropped = 0
         self._closed = False
 
-    async def append(self, ticks: list[Tick]) -> None:
+    async def append(self, ticks: list[Tick]) -> int:
         """Keep these ticks, and the newest `capacity` of all."""
         self._check_open()
+        before = len(self._ids)
         for tick in ticks:
             check_cents(tick)  # refuse what a database would, before anything is kept
         for tick in ticks:
             if tick.id not in self._ticks:
                 self._ticks[tick.id] = tick
                 insort(self._ids, tick.id)
+        new = len(self._ids) - before
         self._drop(len(self._ids) - self._capacity)
+        return new
 
     async def span(self) -> Span:
         """What is held now."""
@@ -47,14 +50,15 @@ class MemoryStore:
     async def newest(self, limit: int) -> list[Tick]:
         """The last `limit` ticks, oldest first, without their quotes."""
         self._check_open()
-        return self._bare(max(0, len(self._ids) - limit), len(self._ids))
+        return self._without_quotes(self._ids[max(0, len(self._ids) - limit) :])
 
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
-        self._check_open()
-        start = bisect_right(self._ids, after)
-        stop = len(self._ids) if until is None else bisect_right(self._ids, until)
-        return self._bare(start, min(stop, start + limit))
+        return self._without_quotes(self._page(after, until, limit))
+
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The same with the quotes of each tick."""
+        return [self._ticks[tick_id] for tick_id in self._page(after, until, limit)]
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
@@ -70,6 +74,11 @@ class MemoryStore:
         self._check_open()
         return self._drop(bisect_left(self._ids, before))
 
+    async def describe(self) -> str:
+        """How many it holds at most."""
+        self._check_open()
+        return f"memory, for the newest {self._capacity:,} prices"
+
     async def close(self) -> None:
         """Forget everything."""
         self._closed = True
@@ -80,8 +89,15 @@ class MemoryStore:
         """All ticks with their quotes, in any order, which takes no time to speak of."""
         return list(self._ticks.values())
 
-    def _bare(self, start: int, stop: int) -> list[Tick]:
-        return [replace(self._ticks[tick_id], quotes=()) for tick_id in self._ids[start:stop]]
+    def _page(self, after: int, until: int | None, limit: int) -> list[int]:
+        """The ids of a page."""
+        self._check_open()
+        start = bisect_right(self._ids, after)
+        stop = len(self._ids) if until is None else bisect_right(self._ids, until)
+        return self._ids[start : min(stop, start + limit)]
+
+    def _without_quotes(self, ids: list[int]) -> list[Tick]:
+        return [replace(self._ticks[tick_id], quotes=()) for tick_id in ids]
 
     def _drop(self, count: int) -> int:
         """Take the oldest `count` out, if that is any; returns how many went."""

@@ -44,7 +44,7 @@ class Outbox:
         self._clock = clock
         self._waiting: deque[Tick] = deque(maxlen=size)
         self._overflowing = False  # whether the last hole grows on
-        self._attempt: asyncio.Future[None] | None = None  # the last to append
+        self._attempt: asyncio.Future[int] | None = None  # the last to append
 
     def __len__(self) -> int:
         return len(self._waiting)

@@ -9,14 +9,15 @@ PAGE = 500  # ticks
 
 
 async def pages(
-    store: Store, after: int, until: int | None = None, size: int = PAGE
+    store: Store, after: int, until: int | None = None, size: int = PAGE, *, quotes: bool = False
 ) -> AsyncIterator[list[Tick]]:
-    """Ticks with after < id (≤ until), oldest first, without quotes, in pages of `size` up to the first short one.
+    """Ticks with after < id (≤ until), oldest first, in pages of `size` up to the first short one; `quotes` or without.
 
     Each page is a query of its own, asked only when the reader comes for it: a slow reader holds one page of
     memory and no cursor, no transaction, no connection. What is appended meanwhile is part of what it reads.
     """
-    while ticks := await store.page(after, until, size):
+    read = store.page_with_quotes if quotes else store.page
+    while ticks := await read(after, until, size):
         yield ticks
         if len(ticks) < size:
             return

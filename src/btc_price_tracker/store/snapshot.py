@@ -1,49 +1,33 @@
 """memory:///path — the last ticks in memory, and now and then in a file, from which the next start goes on.
 
-The file is a line that names it and its version, a line with the SHA-256 of the rest, and a Snapshot as MessagePack;
-in version 1 the ticks alone, and up to version 2 with their age in seconds. It is replaced in one step, so a crash
-leaves the one before. One process has it at a time: of two, the last to save would undo what the other kept.
+One process has the file at a time: of two, the last to save would undo what the other kept.
 """
 
 import asyncio
-import hashlib
-import os
-from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
-from msgspec.msgpack import Decoder, Encoder
+import structlog
 
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, StoreError
+from btc_price_tracker.store.failure import Failure, failure
 from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.memory import MemoryStore
-from btc_price_tracker.store.written import WrittenTick
+from btc_price_tracker.store.snapshot_file import Snapshot, load, save
 
-EVERY = 60.0  # seconds between snapshots, at least
-NAME = b"btc-price-tracker snapshot "
-VERSION = b"3"
-OLDER = (b"1", b"2")
+EVERY = 60.0  # seconds from one snapshot to the next, and the most that a crash loses
 
-
-class Snapshot(NamedTuple):
-    """What a store held: how far it was dropped, and its ticks in any order."""
-
-    dropped: int
-    ticks: Collection[Tick]
-
-
-_encode = Encoder().encode
-_decode = Decoder(tuple[int, list[WrittenTick]]).decode
-_decode_1 = Decoder(list[WrittenTick]).decode
+log = structlog.get_logger(__name__)
 
 
 class SnapshotStore(MemoryStore):
     """A MemoryStore that loses what came after its last good snapshot.
 
-    That is a minute at most to a crash, and nothing to a proper end, as long as the disk takes what it is given.
+    That is a minute at most to a crash, and nothing to a proper end, as long as the disk takes what it is given. What
+    the disk doesn't take is a fault of the snapshot alone: it is logged, and prices go on.
     """
 
     def __init__(self, path: Path, capacity: int, clock: Clock, lock: Lock) -> None:
@@ -51,8 +35,14 @@ class SnapshotStore(MemoryStore):
         self._path = path
         self._lock = lock
         self._clock = clock
-        self._saved = clock.monotonic()  # when the last good snapshot was taken
-        self._saving: asyncio.Task[None] | None = None  # the last to save
+        self._saved = clock.monotonic()  # when the last snapshot was taken, or tried
+        self._fault: str | None = None  # why the last snapshot wasn't written; None where it was
+        self._is_ahead = False  # whether more has changed than the last good snapshot has
+        self._saving: asyncio.Task[None] | None = (
+            None  # in the background, for as long as there is something to save
+        )
+        self._write: asyncio.Future[None] | None = None  # the last to write the file
+        self._closing = asyncio.Lock()
 
     @classmethod
     async def restored(cls, path: Path, capacity: int, clock: Clock) -> Self:
@@ -66,85 +56,68 @@ class SnapshotStore(MemoryStore):
             undo.pop_all()
         return store
 
-    async def append(self, ticks: list[Tick]) -> None:
-        """Keep these ticks; once a minute, save all."""
-        await super().append(ticks)
-        await self._settled()
-        if self._clock.monotonic() - self._saved >= EVERY:
-            await self._save()
+    async def append(self, ticks: list[Tick]) -> int:
+        """Keep these ticks, which never waits for the disk; they are in a file within a minute."""
+        new = await super().append(ticks)
+        self._save_soon(changed=new)
+        return new
+
+    async def prune(self, before: int) -> int:
+        """Drop ticks with id < before, within a minute from the file as well."""
+        gone = await super().prune(before)
+        self._save_soon(changed=gone)
+        return gone
+
+    async def describe(self) -> str:
+        """Where it is saved, as well."""
+        return f"{await super().describe()}; saved in {self._path} within {EVERY:.0f} s"
 
     async def close(self) -> None:
         """Save, and forget everything. Raises StoreError, and stays open, where it can't be saved."""
-        await self._settled()
-        if not self._closed:
+        async with self._closing:
+            if self._closed:
+                return
+            if self._saving is not None:
+                self._saving.cancel()
             await self._save()
-        await super().close()
-        self._lock.release(clean=True)
+            await super().close()
+            self._lock.release(clean=True)
 
-    async def _settled(self) -> None:
-        """Wait for the save that is under way: who asked for it may have given up, and it has the file to itself."""
-        while self._saving is not None and not self._saving.done():
-            await asyncio.wait({self._saving})
+    def _save_soon(self, changed: int) -> None:
+        self._is_ahead |= changed > 0
+        if self._is_ahead and (self._saving is None or self._saving.done()):
+            self._saving = asyncio.create_task(self._save_in_background())
+
+    async def _save_in_background(self) -> None:
+        """Once a minute, until the file has everything: the newest state each time."""
+        while self._is_ahead:
+            await self._clock.sleep(self._saved + EVERY - self._clock.monotonic())
+            try:
+                await self._save()
+            except Exception as error:  # noqa: BLE001 - a bug costs the snapshot, not the price
+                self._report(failure(error))
+            else:
+                self._report(None)
 
     async def _save(self) -> None:
-        self._saving = asyncio.create_task(self._write())
-        self._saving.add_done_callback(lambda saving: saving.cancelled() or saving.exception())
-        await asyncio.wait({self._saving})
-        self._saving.result()
+        while self._write is not None and not self._write.done():  # its caller may be gone: one at a time
+            await asyncio.wait({self._write})
+        self._saved, self._is_ahead = self._clock.monotonic(), False
+        snapshot = Snapshot(self._dropped, self.held())
+        self._write = asyncio.ensure_future(asyncio.to_thread(save, self._path, snapshot))
+        self._write.add_done_callback(lambda write: write.cancelled() or write.exception())
+        try:
+            await asyncio.shield(self._write)
+        except Exception:
+            self._is_ahead = True
+            raise
 
-    async def _write(self) -> None:
-        taken = self._clock.monotonic()
-        await asyncio.to_thread(save, self._path, Snapshot(self._dropped, self.held()))
-        self._saved = taken
-
-
-def save(path: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot in place of the one before. Raises StoreError where that can't be done."""
-    body = _encoded(snapshot)
-    checksum = hashlib.sha256(body).hexdigest().encode()
-    new = path.with_name(f"{path.name}.new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
-            file.write(b"%b%b\n%b\n" % (NAME, VERSION, checksum))
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError as error:
-        raise StoreError(f"the snapshot {path} can't be written: {error.strerror}") from error
-
-
-def _encoded(snapshot: Snapshot) -> bytearray:
-    """The snapshot as MessagePack, tick by tick: encoding all at once would hold the event loop up meanwhile."""
-    dropped, ticks = snapshot
-    an_array_of_two, an_array_of_many = b"\x92", b"\xdd" + len(ticks).to_bytes(4)
-    body = bytearray(an_array_of_two + _encode(dropped) + an_array_of_many)
-    for tick in ticks:
-        body += _encode(tick)
-    return body
-
-
-def load(path: Path) -> Snapshot:
-    """What a file holds, nothing where there is none yet. Raises StoreError where it is torn or none of ours."""
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return Snapshot(0, [])
-    except OSError as error:
-        raise StoreError(f"the snapshot {path} can't be read: {error.strerror}") from error
-    remedy = "move it away, or name another file"
-    name, _, rest = content.partition(b"\n")
-    checksum, _, body = rest.partition(b"\n")
-    if not name.startswith(NAME):
-        raise StoreError(f"{path} is no snapshot of ours; {remedy}")
-    version = name.removeprefix(NAME)
-    if version not in (VERSION, *OLDER):
-        raise StoreError(f"the snapshot {path} is from another version of this program; {remedy}")
-    if hashlib.sha256(body).hexdigest().encode() != checksum:
-        raise StoreError(f"the snapshot {path} is damaged: its checksum doesn't match; {remedy}")
-    dropped, ticks = _decode(body) if version != b"1" else (0, _decode_1(body))
-    return Snapshot(dropped, [written.tick() for written in ticks])
+    def _report(self, why: Failure | None) -> None:
+        if why is not None and why.reason != self._fault:
+            log.error("snapshot not saved; a crash would lose prices", reason=why.reason, exc_info=why.bug)
+        elif why is None and self._fault is not None:
+            log.info("snapshot saved again", file=str(self._path))
+        self._fault = why and why.reason
 
 
 async def open_url(url: str, limits: Limits) -> MemoryStore:

@@ -34,14 +34,18 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
         start.opening = b""
     try:
         while start.after < ring.floor and not (_is_closing(exchange) or hub.draining):
-            # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
-            page = await store.page(start.after, hub.head, PAGE)
-            if not page:
+            # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send. Before the first
+            # price, all up to the floor is history.
+            page = await store.page(start.after, max(hub.head, ring.floor), PAGE)
+            dropped = (await store.span()).dropped  # retention goes on while a client takes its time
+            if page:
+                lost = Hole(start.after + 1, min(dropped, page[0].id - 1))
+                await _deliver(send, _frames(start.after, page, [lost, *shared.holes]))
+                start.after = page[-1].id
+            elif dropped <= start.after < ring.store_only:
+                start.after = ring.store_only
+            else:
                 break  # the store has lost it too: the hub will say so
-            # Retention goes on while a client takes its time.
-            lost = Hole(start.after + 1, min((await store.span()).dropped, page[0].id - 1))
-            await _deliver(send, _frames(start.after, page, [lost, *shared.holes]))
-            start.after = page[-1].id
     except StoreError as error:
         log.warning("history cut short", reason=str(error))
 

@@ -37,7 +37,8 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
     hub, ring = shared.hub, shared.ring
     anchor, after, lost = position
     gap = b""
-    is_strange = anchor is Anchor.ID and after > hub.head  # an id that isn't ours, or not any more
+    # An id that isn't ours, or not any more. Before the first price, those up to the floor may be the store's.
+    is_strange = anchor is Anchor.ID and after > max(hub.head, ring.floor)
     if anchor is Anchor.NOW or is_strange:
         start = max(hub.head - 1, ring.floor)
         if lost or is_strange:
@@ -68,13 +69,15 @@ async def locate(position: Position, shared: Streams) -> Start:
         return begin(position, shared)  # the hub will say what the ring can't replay
     if 0 < span.first < shared.ring.first:
         shared.ring.yield_to_store()
-    return begin(position, shared, _known_from(position.anchor, span))
+    return begin(position, shared, _known_from(position.anchor, span, shared.ring))
 
 
-def _known_from(anchor: Anchor, span: Span) -> int:
+def _known_from(anchor: Anchor, span: Span, ring: Ring) -> int:
     """The id after which nothing is missing.
 
     For a time that is the last price that was dropped. Who comes with an id has seen a price: if even our oldest is
     younger than it, then history is missing, though we may never have had it.
     """
-    return span.dropped if anchor is Anchor.TIME else max(span.first - 1, 0)
+    if anchor is Anchor.TIME:
+        return span.dropped
+    return min((first - 1 for first in (span.first, ring.first) if first), default=ring.floor)

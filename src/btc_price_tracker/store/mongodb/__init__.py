@@ -14,6 +14,7 @@ from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError, UnusableUrl
 from btc_price_tracker.store.mongodb.candles import candles
 from btc_price_tracker.store.mongodb.documents import Document, document, whole_tick
+from btc_price_tracker.store.mongodb.expiry import Expiry
 from btc_price_tracker.store.mongodb.faults import attempt, unreadable_url
 from btc_price_tracker.store.mongodb.history import History
 from btc_price_tracker.store.mongodb.schema import migrate
@@ -21,8 +22,7 @@ from btc_price_tracker.store.mongodb.ticks import Ticks
 
 STEP = 500  # ticks that are deleted in one command
 
-# The index is a safety net for when no instance runs: prune() comes first, and knows exactly what it dropped.
-_SLACK = 3600  # seconds
+_SLACK = 3600  # seconds by which the index is behind prune()
 _LONGEST = 2**31 - 1  # seconds, the server's limit
 
 Client: TypeAlias = AsyncMongoClient[Document]
@@ -37,17 +37,20 @@ class MongoStore:
 
     def __init__(self, client: Client, database: AsyncDatabase[Document]) -> None:
         self._client = client
+        self._name = database.name
         self._ticks = Ticks(database["ticks"])
+        self._expiry = Expiry(database["ticks"])
         self._history = History(database["btc_price_tracker"])
         self._closed = False
 
-    async def append(self, ticks: list[Tick]) -> None:
+    async def append(self, ticks: list[Tick]) -> int:
         """Keep these ticks, with the journals of most servers unless the URL says otherwise."""
         documents = await asyncio.to_thread(_documents, ticks)  # quotes take their time to encode
         with self._attempt():
-            if documents:
-                await self._history.appending(min(documents), max(documents))
-                await self._ticks.insert(list(documents.values()))
+            if not documents:
+                return 0
+            await self._history.appending(min(documents), max(documents))
+            return await self._ticks.insert(list(documents.values()))
 
     async def span(self) -> Span:
         """What is held now."""
@@ -58,10 +61,7 @@ class MongoStore:
         """The tick with this id and its quotes, or None."""
         with self._attempt():
             found = await self._ticks.get(tick_id)
-        try:
-            return None if found is None else whole_tick(found)
-        except ValueError as error:
-            raise StoreError(f"tick {tick_id}: {error}") from error
+        return None if found is None else whole_tick(found)
 
     async def newest(self, limit: int) -> list[Tick]:
         """The last `limit` ticks, oldest first, without their quotes."""
@@ -72,6 +72,14 @@ class MongoStore:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
         with self._attempt():
             return await self._ticks.page(after, until, limit)
+
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The same with the quotes of each tick."""
+        with self._attempt():
+            found = await self._ticks.page_with_quotes(after, until, limit)
+        return await asyncio.to_thread(
+            lambda: list(map(whole_tick, found))
+        )  # quotes take their time to decode
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
@@ -84,6 +92,13 @@ class MongoStore:
         while gone := await self._prune_some(before):
             total += gone
         return total
+
+    async def describe(self) -> str:
+        """Which database, and what drops old prices there."""
+        with self._attempt():
+            expires = await self._expiry.works()
+        how = "which drops old prices by itself as well" if expires else "which drops no old prices by itself"
+        return f"MongoDB, database {self._name}, {how}"
 
     async def close(self) -> None:
         """Let go of every connection."""
@@ -117,7 +132,7 @@ async def open_url(url: str, limits: Limits) -> MongoStore:
         database = _database(client)
         with attempt():
             await migrate(database)
-            await Ticks(database["ticks"]).expire(_seconds(limits.retention))
+            await Expiry(database["ticks"]).set(_seconds(limits.retention))
             await History(database["btc_price_tracker"]).begin()
     except BaseException:  # also where the opening is cancelled
         await client.close()

@@ -1,11 +1,10 @@
 """Candles by aggregation: MongoDB keeps no quarters of an hour, since it couldn't keep them in step."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.store.candle_rows import candle, query_parameters
-from btc_price_tracker.store.mongodb.documents import Document
+from btc_price_tracker.store.candle_steps import candles_in_steps
 from btc_price_tracker.store.mongodb.ticks import Ticks
 
 _SUMS = {
@@ -17,34 +16,31 @@ _SUMS = {
 }
 
 
+class _Pieces(NamedTuple):
+    """Prices, each a piece by itself."""
+
+    ticks: Ticks
+
+    @property
+    def longest(self) -> int:
+        return 28 * 86_400_000  # 240,000 prices at one every 10 s
+
+    async def first(self, start: int, end: int) -> int | None:
+        found = await self.ticks.aggregate(*_fresh(start, end), {"$limit": 1}, {"$project": {"_id": True}})
+        return int(found[0]["_id"]) if found else None
+
+    async def sums(self, start: int, end: int, width: int, limit: int) -> list[tuple[int, ...]]:
+        begins = {"$subtract": ["$_id", {"$mod": ["$_id", width]}]}
+        sums = {"$group": {"_id": begins, **_SUMS}}, {"$sort": {"_id": 1}}, {"$limit": limit}
+        found = await self.ticks.aggregate(*_fresh(start, end), *sums)
+        return [tuple(int(candle[name]) for name in ("_id", *_SUMS)) for candle in found]
+
+
 async def candles(ticks: Ticks, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
-    """At most `limit` candles of `seconds` that begin in [first, last] seconds, oldest first.
-
-    From one tick on, only as far as `limit` candles can reach without a hole; then, behind the hole, again.
-    """
-    start, end, width, limit = query_parameters(seconds, first, last, limit)
-    found: list[Candle] = []
-    while len(found) < limit and (begin := await _begin(ticks, start, end, width)) is not None:
-        start = min(end, begin + (limit - len(found)) * width)
-        found += [_candle(each) for each in await ticks.aggregate(*_stages(begin, start, width))]
-    return found
-
-
-async def _begin(ticks: Ticks, start: int, end: int, width: int) -> int | None:
-    """Where the first candle with start ≤ id < end begins."""
-    chosen = await ticks.aggregate(*_fresh(start, end), {"$limit": 1}, {"$project": {"_id": True}})
-    return int(chosen[0]["_id"]) // width * width if chosen else None
+    """At most `limit` candles of `seconds` that begin in [first, last] seconds, oldest first."""
+    return await candles_in_steps(_Pieces(ticks), seconds, first, last, limit)
 
 
 def _fresh(start: int, end: int) -> tuple[dict[str, Any], ...]:
     between = {"$gte": start, "$lt": end}
     return {"$match": {"_id": between, "status": {"$ne": Status.STALE.value}}}, {"$sort": {"_id": 1}}
-
-
-def _stages(start: int, end: int, width: int) -> tuple[dict[str, Any], ...]:
-    begins = {"$subtract": ["$_id", {"$mod": ["$_id", width]}]}
-    return *_fresh(start, end), {"$group": {"_id": begins, **_SUMS}}, {"$sort": {"_id": 1}}
-
-
-def _candle(sums: Document) -> Candle:
-    return candle(int(sums[name]) for name in ("_id", *_SUMS))

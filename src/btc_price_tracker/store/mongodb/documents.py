@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from bson import DatetimeMS, Int64
-from msgspec.structs import replace
 
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store.amounts import cents, dollars
-from btc_price_tracker.store.codec import decode_quotes, encode_quotes
+from btc_price_tracker.store.codec import encode_quotes, with_quotes
 
 Document: TypeAlias = Mapping[str, Any]
 
 WITHOUT_QUOTES = {"quotes": False, "at": False}
+WITH_QUOTES = {"at": False}
 
 
 def document(tick: Tick) -> dict[str, Any]:
@@ -51,7 +51,5 @@ def tick(document: Document) -> Tick:
 
 
 def whole_tick(document: Document) -> Tick:
-    """The tick and its quotes. Raises ValueError where those can't be read."""
-    bare = tick(document)
-    quotes = document.get("quotes")
-    return bare if quotes is None else replace(bare, quotes=decode_quotes(quotes, bare.id, bare.price))
+    """The tick and its quotes. Raises StoreError where those can't be read."""
+    return with_quotes(tick(document), document.get("quotes"))

@@ -7,12 +7,10 @@ from pymongo.errors import BulkWriteError
 
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store.bounds import clamped
-from btc_price_tracker.store.mongodb.documents import WITHOUT_QUOTES, Document, tick
+from btc_price_tracker.store.mongodb.documents import WITH_QUOTES, WITHOUT_QUOTES, Document, tick
 from btc_price_tracker.store.mongodb.faults import only_duplicates
 
 Collection: TypeAlias = AsyncCollection[Document]
-
-_TTL = "at_1"
 
 
 class Ticks:
@@ -21,13 +19,15 @@ class Ticks:
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
 
-    async def insert(self, documents: list[Document]) -> None:
-        """Keep those whose ids are new."""
+    async def insert(self, documents: list[Document]) -> int:
+        """Keep those whose ids are new; returns how many those were."""
         try:
-            await self._collection.insert_many(documents, ordered=False)
+            result = await self._collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
             if not only_duplicates(error):
                 raise
+            return int((error.details or {}).get("nInserted", 0))
+        return len(result.inserted_ids)
 
     async def end(self, direction: int) -> int | None:
         """The first id for 1, the last for -1."""
@@ -47,9 +47,17 @@ class Ticks:
 
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """At most `limit` ticks with after < id (≤ until), oldest first."""
+        return [tick(document) for document in await self._page(after, until, limit, WITHOUT_QUOTES)]
+
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Document]:
+        """The documents of the same ticks with their quotes."""
+        return await self._page(after, until, limit, WITH_QUOTES)
+
+    async def _page(
+        self, after: int, until: int | None, limit: int, fields: dict[str, bool]
+    ) -> list[Document]:
         between = {"$gt": clamped(after)} | ({} if until is None else {"$lte": clamped(until)})
-        cursor = self._collection.find({"_id": between}, WITHOUT_QUOTES).sort("_id", 1).limit(limit)
-        return [tick(document) for document in await cursor.to_list()]
+        return await self._collection.find({"_id": between}, fields).sort("_id", 1).limit(limit).to_list()
 
     async def oldest(self, before: int, limit: int) -> list[int]:
         """At most `limit` of the lowest ids < before."""
@@ -64,15 +72,3 @@ class Ticks:
         """What a pipeline gives."""
         cursor = await self._collection.aggregate(list(stages))
         return await cursor.to_list()
-
-    async def expire(self, seconds: int | None) -> None:
-        """Have the database drop ticks of this age by itself, None for never; changed in place."""
-        index = (await self._collection.index_information()).get(_TTL)
-        if index is None:
-            if seconds is not None:
-                await self._collection.create_index("at", expireAfterSeconds=seconds)
-        elif seconds is None:
-            await self._collection.drop_index(_TTL)
-        elif index["expireAfterSeconds"] != seconds:
-            change = {"name": _TTL, "expireAfterSeconds": seconds}
-            await self._collection.database.command("collMod", self._collection.name, index=change)

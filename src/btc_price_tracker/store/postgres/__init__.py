@@ -1,74 +1,113 @@
 """postgresql:// — a database that may have other users, among them other instances of this service."""
 
 import asyncio
+from contextlib import AsyncExitStack
+
+import asyncpg
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, Span, StoreError
-from btc_price_tracker.store.postgres import candles, rows
-from btc_price_tracker.store.postgres.connections import Connections
-from btc_price_tracker.store.postgres.partitions import Partitions
+from btc_price_tracker.store import Limits, Span
+from btc_price_tracker.store.postgres import candles, retention, rows
+from btc_price_tracker.store.postgres.connections import (
+    READERS,
+    WRITERS,
+    Connection,
+    Connections,
+    recoverable,
+)
+from btc_price_tracker.store.postgres.layout import Layout, layout_of
 from btc_price_tracker.store.postgres.schema import migrate
 
 
 class PostgresStore:
-    """Ticks in a table that is partitioned by id. Several stores may append to one database at a time."""
+    """Ticks in a table that is divided by id. Several stores may append to one database at a time.
 
-    def __init__(self, connections: Connections, partitions: Partitions) -> None:
-        self._connections = connections
-        self._partitions = partitions
+    Writing has connections of its own: readers that take all others keep no price waiting.
+    """
 
-    async def append(self, ticks: list[Tick]) -> None:
+    def __init__(self, writers: Connections, readers: Connections, layout: Layout) -> None:
+        self._writers = writers
+        self._readers = readers
+        self._layout = layout
+
+    async def append(self, ticks: list[Tick]) -> int:
         """Keep these ticks in one statement, as durably as the server's `synchronous_commit` says."""
         columns = await asyncio.to_thread(rows.columns, ticks)  # quotes take their time to encode
-        await self._connections.run(self._partitions.insert, columns)
+        return await self._writers.run(self._insert, columns)
 
     async def span(self) -> Span:
         """What is held now."""
-        return await self._connections.run(rows.span)
+        return await self._readers.run(retention.span)
 
     async def get(self, tick_id: int) -> Tick | None:
         """The tick with this id and its quotes, or None."""
-        try:
-            return await self._connections.run(rows.one, tick_id)
-        except ValueError as error:
-            raise StoreError(f"tick {tick_id}: {error}") from error
+        row = await self._readers.run(rows.one, tick_id)
+        return None if row is None else rows.whole_tick(row)
 
     async def newest(self, limit: int) -> list[Tick]:
         """The last `limit` ticks, oldest first, without their quotes."""
-        return await self._connections.run(rows.newest, limit)
+        return await self._readers.run(rows.newest, limit)
 
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
-        return await self._connections.run(rows.page, after, until, limit)
+        return await self._readers.run(rows.page, after, until, limit)
+
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The same with the quotes of each tick."""
+        found = await self._readers.run(rows.page_with_quotes, after, until, limit)
+        return await asyncio.to_thread(lambda: list(map(rows.whole_tick, found)))  # takes its time as well
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
-        return await self._connections.run(candles.candles, seconds, first, last, limit)
+        return await self._readers.run(candles.candles, seconds, first, last, limit)
 
     async def prune(self, before: int) -> int:
-        """Drop ticks with id < before: whole partitions at once, what is left of one in small steps."""
+        """Drop ticks with id < before: whole partitions or chunks at once, what is left of one in small steps."""
+        await self._writers.run(retention.note_vanished)
         total = 0
-        for drop_some in (self._partitions.drop_oldest, rows.delete_some):
-            while gone := await self._connections.run(drop_some, before):
-                total += gone
+        while (gone := await self._writers.run(retention.drop_oldest, self._layout, before)) is not None:
+            total += gone
+        while gone := await self._writers.run(retention.delete_some, before):
+            total += gone
         return total
+
+    async def describe(self) -> str:
+        """The server's version, and how prices are divided there."""
+        version = await self._readers.run(rows.server_version)
+        return f"PostgreSQL {version}, {self._layout}"
 
     async def close(self) -> None:
         """Let go of every connection."""
-        await self._connections.close()
+        await self._readers.close()
+        await self._writers.close()
+
+    async def _insert(self, connection: Connection, columns: rows.Columns) -> int:
+        await self._layout.make_room(connection, columns.id)
+        try:
+            async with recoverable(connection):
+                return await rows.insert(connection, columns)
+        except asyncpg.CheckViolationError:  # for one of the ids there is no partition
+            await self._layout.make_room(connection, columns.id, again=True)
+            return await rows.insert(connection, columns)
 
 
 async def open_url(url: str, _limits: Limits) -> PostgresStore:
     """The store in the database that `url` names; its tables are made if need be. Raises StoreError.
 
     The URL is libpq's, as far as asyncpg reads it: credentials, several hosts with `target_session_attrs`,
-    `sslmode` and the certificates, `options` and other settings of the session.
+    `sslmode` and the certificates, `options` and other settings of the session; and asyncpg's `statement_cache_size`,
+    which is 0 for a pooler that gives each transaction another server process.
     """
-    connections = await Connections.open(url)
-    try:
-        await connections.run(migrate)
-        return PostgresStore(connections, await connections.run(Partitions.of))
-    except BaseException:  # also where the opening is cancelled
-        await connections.close()
-        raise
+    async with AsyncExitStack() as undo:  # also where the opening is cancelled
+        writers, readers = [await _opened(url, most, undo) for most in (WRITERS, READERS)]
+        await writers.run(migrate)
+        store = PostgresStore(writers, readers, await readers.run(layout_of))
+        undo.pop_all()
+    return store
+
+
+async def _opened(url: str, most: int, undo: AsyncExitStack) -> Connections:
+    connections = await Connections.open(url, most)
+    undo.push_async_callback(connections.close)
+    return connections

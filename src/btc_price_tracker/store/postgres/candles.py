@@ -1,15 +1,14 @@
 """The quarter-hours of a database, and the candles that are put together from them."""
 
+from typing import NamedTuple, Self
+
+import asyncpg
+
 from btc_price_tracker.price.candles import Candle
-from btc_price_tracker.store.candle_rows import candle, query_parameters
+from btc_price_tracker.store.candle_steps import candles_in_steps
 from btc_price_tracker.store.postgres.connections import Connection
-from btc_price_tracker.store.rollup import (
-    MERGE,
-    QUARTER,
-    QUARTER_MS,
-    QUARTERS,
-    candle_query,
-)
+from btc_price_tracker.store.postgres.window import WINDOW
+from btc_price_tracker.store.rollup import MERGE, QUARTER, QUARTER_MS, QUARTERS
 
 # 900000 ms are a quarter of an hour. A stale tick is no new price, so part of no candle.
 _SUM_UP = """
@@ -27,9 +26,32 @@ _SUM_UP_ONE = _SUM_UP.format(ticks="(SELECT * FROM ticks WHERE id >= $1 AND id <
 _TICKS = """
     SELECT id AS at, price AS open, price AS high, price AS low, price AS close, 1 AS count
     FROM ticks WHERE status <> 'stale'"""
-_PLACES = ("$1::bigint", "$2::bigint", "$3::bigint", "$4::bigint")
-_OF_TICKS = candle_query(_TICKS, _PLACES)
-_OF_QUARTERS = candle_query(QUARTERS, _PLACES)
+# Not min(at), for which a compressed chunk is read as a whole.
+_FIRST = "SELECT at FROM ({pieces}) AS piece WHERE at >= $1 AND at < $2 ORDER BY at LIMIT 1"
+# Aggregates that know the order, as array_agg(… ORDER BY …), sort each candle by itself and take twice as long.
+_SUMS = """
+    SELECT DISTINCT ON (start) at / $3::bigint * $3::bigint AS start, first_value(open) OVER candle,
+        max(high) OVER candle, min(low) OVER candle, last_value(close) OVER candle, (sum(count) OVER candle)::bigint
+    FROM ({pieces}) AS piece WHERE at >= $1 AND at < $2
+    WINDOW candle AS (PARTITION BY at / $3::bigint * $3::bigint ORDER BY at
+        ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+    ORDER BY start LIMIT $4"""
+
+
+class _Queries(NamedTuple):
+    """Those of one kind of pieces, and how many ms of them are read at once."""
+
+    first: str
+    sums: str
+    longest: int
+
+    @classmethod
+    def of(cls, pieces: str, longest: int) -> Self:
+        return cls(_FIRST.format(pieces=pieces), _SUMS.format(pieces=pieces), longest)
+
+
+_OF_TICKS = _Queries.of(_TICKS, 2 * WINDOW)  # 480,000 at one every 10 s
+_OF_QUARTERS = _Queries.of(QUARTERS, 400_000 * QUARTER_MS)
 
 
 async def forget(connection: Connection, last: int) -> None:
@@ -39,9 +61,25 @@ async def forget(connection: Connection, last: int) -> None:
     await connection.execute(_SUM_UP_ONE, start, start + QUARTER_MS)
 
 
+class _Pieces(NamedTuple):
+    """The pieces as one connection sees them."""
+
+    connection: Connection
+    queries: _Queries
+
+    @property
+    def longest(self) -> int:
+        return self.queries.longest
+
+    async def first(self, start: int, end: int) -> int | None:
+        at: int | None = await self.connection.fetchval(self.queries.first, start, end)
+        return at
+
+    async def sums(self, start: int, end: int, width: int, limit: int) -> list[asyncpg.Record]:
+        return await self.connection.fetch(self.queries.sums, start, end, width, limit)
+
+
 async def candles(connection: Connection, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
     """At most `limit` candles of `seconds` that begin in [first, last] seconds, oldest first."""
-    query = _OF_TICKS if seconds % QUARTER else _OF_QUARTERS
-    return [
-        candle(row) for row in await connection.fetch(query, *query_parameters(seconds, first, last, limit))
-    ]
+    queries = _OF_TICKS if seconds % QUARTER else _OF_QUARTERS
+    return await candles_in_steps(_Pieces(connection, queries), seconds, first, last, limit)

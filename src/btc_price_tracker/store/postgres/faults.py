@@ -19,8 +19,16 @@ OF_THE_CONNECTION = (
     ConnectionError,
 )
 
+_POOLER = (
+    "a pooler in between gives each transaction another server process; add ?statement_cache_size=0 to STORE_URL, or "
+    "have it keep prepared statements (PgBouncer since 1.21: max_prepared_statements)"
+)
+
 # By how the SQLSTATE begins (postgresql.org/docs/current/errcodes-appendix.html); the first that fits counts.
 _REMEDIES = {
+    "26000": _POOLER,
+    "42P05": _POOLER,
+    "08P01": "the server, or a pooler before it, refuses STORE_URL; leave out the option that it names",
     "25006": "the database is read-only; name the primary, or several hosts and target_session_attrs=primary",
     "28": "it refuses the user or the password; correct STORE_URL",
     "3D000": "it has no such database; create it, or correct STORE_URL",

@@ -2,17 +2,14 @@
 
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
+import asyncpg
 
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import Span
 from btc_price_tracker.store.amounts import cents, dollars
 from btc_price_tracker.store.bounds import MAX_INTEGER, clamped
-from btc_price_tracker.store.codec import decode_quotes, encode_quotes
+from btc_price_tracker.store.codec import encode_quotes, with_quotes
 from btc_price_tracker.store.postgres import candles
 from btc_price_tracker.store.postgres.connections import Connection
-
-STEP = 500  # ticks that are deleted in one transaction: a few milliseconds
 
 # One statement, so one round trip and all or none, for one tick as for thousands.
 _INSERT_TICKS = """
@@ -22,8 +19,9 @@ _INSERT_TICKS = """
             $6::integer[], $7::text[], $8::bigint[], $9::boolean[], $10::bytea[])
         ON CONFLICT (id) DO NOTHING
         RETURNING id, price, status
-    )"""
-_INSERT = _INSERT_TICKS + candles.COUNT_IN
+    ), summed_up AS ("""
+_COUNT_NEW = ") SELECT count(*) FROM kept"
+_INSERT = _INSERT_TICKS + candles.COUNT_IN + _COUNT_NEW
 
 # Rows from before `quote_age` have the age in seconds.
 _TICKS = """
@@ -31,18 +29,11 @@ _TICKS = """
     FROM ticks"""
 _PAGE = f"{_TICKS} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
 _NEWEST = f"{_TICKS} ORDER BY id DESC LIMIT $1"
-_ONE = """
+_WITH_QUOTES = """
     SELECT id, price, status, sources, spread, coalesce(quote_age, age * 1000::bigint), method, recorded, quotes
-    FROM ticks WHERE id = $1"""
-_SPAN = """
-    SELECT coalesce((SELECT min(id) FROM ticks), 0), coalesce((SELECT max(id) FROM ticks), 0), dropped
-    FROM retention"""
-_OLDEST = "SELECT min(id) FROM ticks"
-
-_COUNT_BEFORE = "SELECT count(*), max(id) FROM ticks WHERE id < $1"
-_LAST_TO_GO = "SELECT max(id) FROM (SELECT id FROM ticks WHERE id < $1 ORDER BY id LIMIT $2) AS oldest"
-_DELETE = "WITH gone AS (DELETE FROM ticks WHERE id <= $1 RETURNING id) SELECT count(*) FROM gone"
-_SET_DROPPED = "UPDATE retention SET dropped = greatest(dropped, $1)"
+    FROM ticks"""
+_PAGE_WITH_QUOTES = f"{_WITH_QUOTES} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
+_ONE = f"{_WITH_QUOTES} WHERE id = $1"
 
 
 class Columns(NamedTuple):
@@ -76,21 +67,22 @@ def columns(ticks: list[Tick]) -> Columns:
     )
 
 
-async def insert(connection: Connection, columns: Columns) -> None:
-    """Keep the ticks whose ids are new."""
-    await connection.execute(_INSERT, *columns)
-
-
-async def span(connection: Connection) -> Span:
-    """What is held, in one consistent look."""
-    first, last, dropped = await connection.fetchrow(_SPAN) or (0, 0, 0)
-    return Span(first, last, dropped)
+async def insert(connection: Connection, columns: Columns) -> int:
+    """Keep the ticks whose ids are new; returns how many those were."""
+    new: int = await connection.fetchval(_INSERT, *columns)
+    return new
 
 
 async def page(connection: Connection, after: int, until: int | None, limit: int) -> list[Tick]:
     """At most `limit` ticks with after < id (≤ until), oldest first."""
-    last = MAX_INTEGER if until is None else clamped(until)
-    return [_tick(*row) for row in await connection.fetch(_PAGE, clamped(after), last, limit)]
+    return [_tick(*row) for row in await connection.fetch(_PAGE, *_bounds(after, until, limit))]
+
+
+async def page_with_quotes(
+    connection: Connection, after: int, until: int | None, limit: int
+) -> list[asyncpg.Record]:
+    """The rows of the same ticks with their quotes, for whole_tick()."""
+    return await connection.fetch(_PAGE_WITH_QUOTES, *_bounds(after, until, limit))
 
 
 async def newest(connection: Connection, limit: int) -> list[Tick]:
@@ -98,43 +90,19 @@ async def newest(connection: Connection, limit: int) -> list[Tick]:
     return [_tick(*row) for row in await connection.fetch(_NEWEST, limit)][::-1]
 
 
-async def one(connection: Connection, tick_id: int) -> Tick | None:
-    """The tick with this id and its quotes. Raises ValueError where the quotes can't be read."""
-    row = await connection.fetchrow(_ONE, clamped(tick_id))
-    if row is None:
-        return None
+async def one(connection: Connection, tick_id: int) -> asyncpg.Record | None:
+    """The row of the tick with this id and its quotes, for whole_tick()."""
+    return await connection.fetchrow(_ONE, clamped(tick_id))
+
+
+def whole_tick(row: asyncpg.Record) -> Tick:
+    """The tick and its quotes. Raises StoreError where those can't be read."""
     *columns, quotes = row
-    tick = _tick(*columns)
-    return tick if quotes is None else replace(tick, quotes=decode_quotes(quotes, tick.id, tick.price))
+    return with_quotes(_tick(*columns), quotes)
 
 
-async def oldest(connection: Connection) -> int | None:
-    """The lowest id that is held."""
-    tick_id: int | None = await connection.fetchval(_OLDEST)
-    return tick_id
-
-
-async def delete_some(connection: Connection, before: int) -> int:
-    """Drop the oldest STEP ticks of those with id < before; returns how many went, 0 when none are left."""
-    async with connection.transaction():
-        last = await connection.fetchval(_LAST_TO_GO, clamped(before), STEP)
-        if last is None:
-            return 0
-        gone: int = await connection.fetchval(_DELETE, last)
-        await note_dropped(connection, last)
-    return gone
-
-
-async def count_before(connection: Connection, end: int) -> tuple[int, int]:
-    """How many ticks have id < end, and the last of these ids. There must be one."""
-    count, last = await connection.fetchrow(_COUNT_BEFORE, end) or (0, end)
-    return count, last
-
-
-async def note_dropped(connection: Connection, last: int) -> None:
-    """After ticks up to `last` are gone: remember that, and take them out of the candles."""
-    await connection.execute(_SET_DROPPED, last)
-    await candles.forget(connection, last)
+def _bounds(after: int, until: int | None, limit: int) -> tuple[int, int, int]:
+    return clamped(after), MAX_INTEGER if until is None else clamped(until), limit
 
 
 def _tick(*columns: Any) -> Tick:
@@ -149,3 +117,9 @@ def _tick(*columns: Any) -> Tick:
         method=method,
         recorded=bool(recorded),
     )
+
+
+async def server_version(connection: Connection) -> str:
+    """As the server says it: 18.4, or with a distributor's name behind it."""
+    version: str = await connection.fetchval("SHOW server_version")
+    return version

@@ -1,8 +1,8 @@
 """The tables, and the way from each version of them to the next; several instances may start at once."""
 
 from btc_price_tracker.store import StoreError
+from btc_price_tracker.store.postgres import timescale
 from btc_price_tracker.store.postgres.connections import Connection
-from btc_price_tracker.store.postgres.window import WINDOW
 
 LOCK = 0x42544350  # "BTCP": the advisory lock under which tables are made or changed
 
@@ -27,9 +27,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 )
 
 _NATIVELY = "PARTITION BY RANGE (id)"
-_MAKE_HYPERTABLE = "SELECT create_hypertable('ticks', 'id', chunk_time_interval => $1::bigint)"
 
-_HAS_TIMESCALE = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')"
 # Not to_regclass(): it may answer from a cache that doesn't know yet what another instance has just made.
 _IS_OURS = """
     SELECT EXISTS (SELECT FROM pg_class WHERE relname = 'btc_price_tracker' AND pg_table_is_visible(oid))"""
@@ -65,12 +63,12 @@ async def _version(connection: Connection) -> int:
 
 
 async def _apply(connection: Connection, version: int) -> None:
-    with_timescale = await connection.fetchval(_HAS_TIMESCALE)
+    extension = await timescale.find(connection) if version == 0 else None
     if version == 0:
         await connection.execute(_BEGIN)
     for statements in MIGRATIONS[version:]:
         for statement in statements:
-            await connection.execute(statement.format(partitioned="" if with_timescale else _NATIVELY))
-    if version == 0 and with_timescale:
-        await connection.execute(_MAKE_HYPERTABLE, WINDOW)
+            await connection.execute(statement.format(partitioned="" if extension else _NATIVELY))
+    if extension:
+        await extension.make_hypertable(connection)
     await connection.execute(_SET_VERSION, len(MIGRATIONS))

@@ -31,9 +31,9 @@ class SqliteStore:
         self._lock = lock
         self._was_in_place = True  # when it was last looked at
 
-    async def append(self, ticks: list[Tick]) -> None:
+    async def append(self, ticks: list[Tick]) -> int:
         """Keep these ticks in one transaction. When this returns they are safe from `kill -9`."""
-        await self._writer.run(self._insert, ticks)
+        return await self._writer.run(self._insert, ticks)
 
     async def span(self) -> Span:
         """What is held now."""
@@ -41,10 +41,7 @@ class SqliteStore:
 
     async def get(self, tick_id: int) -> Tick | None:
         """The tick with this id and its quotes, or None."""
-        try:
-            return await self._reader.run(rows.one, tick_id)
-        except ValueError as error:
-            raise StoreError(f"tick {tick_id}: {error}") from error
+        return await self._reader.run(rows.one, tick_id)
 
     async def newest(self, limit: int) -> list[Tick]:
         """The last `limit` ticks, oldest first, without their quotes."""
@@ -53,6 +50,10 @@ class SqliteStore:
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
         return await self._reader.run(rows.page, after, until, limit)
+
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        """The same with the quotes of each tick."""
+        return await self._reader.run(rows.page_with_quotes, after, until, limit)
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
@@ -65,6 +66,10 @@ class SqliteStore:
             total += gone
         return total
 
+    async def describe(self) -> str:
+        """The library's version, and where the file lies."""
+        return await self._reader.run(lambda _: f"SQLite {sqlite3.sqlite_version}, in {self._place.path}")
+
     async def close(self) -> None:
         """Finish what was begun, fold the log into the file and let go of it."""
         async with AsyncExitStack() as last_comes_first:
@@ -74,9 +79,9 @@ class SqliteStore:
             with suppress(StoreError, OSError):
                 await self._writer.run(self._check_place)
 
-    def _insert(self, connection: sqlite3.Connection, ticks: list[Tick]) -> None:
+    def _insert(self, connection: sqlite3.Connection, ticks: list[Tick]) -> int:
         self._check_place(connection)
-        rows.insert(connection, ticks)
+        return rows.insert(connection, ticks)
 
     def _delete_some(self, connection: sqlite3.Connection, before: int) -> int:
         self._check_place(connection)

@@ -7,13 +7,7 @@ from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store.amounts import cents
 from btc_price_tracker.store.candle_rows import candle, query_parameters
-from btc_price_tracker.store.rollup import (
-    MERGE,
-    QUARTER,
-    QUARTER_MS,
-    QUARTERS,
-    candle_query,
-)
+from btc_price_tracker.store.rollup import MERGE, QUARTER, QUARTER_MS, QUARTERS
 from btc_price_tracker.store.sqlite.schema import SUM_UP
 
 _AS_QUARTERS = """
@@ -28,9 +22,28 @@ _SUM_UP_ONE = SUM_UP.format(where="id >= ? AND id < ?")
 _TICKS = """
     SELECT id AS at, price AS open, price AS high, price AS low, price AS close, 1 AS count
     FROM ticks WHERE status <> 3"""
-_PLACES = ("?1", "?2", "?3", "?4")
-_OF_TICKS = candle_query(_TICKS, _PLACES)
-_OF_QUARTERS = candle_query(QUARTERS, _PLACES)
+# From one candle that has pieces to the next, so that holes cost nothing and no more is read than is given.
+_CANDLES = """
+    WITH RECURSIVE candles (start, number) AS (
+        SELECT min(at) / ?3 * ?3, 1 FROM ({pieces}) AS piece WHERE at >= ?1 AND at < ?2
+        UNION ALL
+        SELECT (
+            SELECT min(at) / ?3 * ?3 FROM ({pieces}) AS piece
+            WHERE at >= candles.start + ?3 AND at < ?2
+        ), number + 1
+        FROM candles WHERE start IS NOT NULL AND number < ?4
+    ), sums AS (
+        SELECT start, min(at) AS first, max(at) AS last, max(high) AS high, min(low) AS low, sum(count) AS count
+        FROM candles JOIN ({pieces}) AS piece ON at >= start AND at < start + ?3
+        GROUP BY start
+    )
+    SELECT start, opening.open, sums.high, sums.low, closing.close, sums.count
+    FROM sums
+    JOIN ({pieces}) AS opening ON opening.at = sums.first
+    JOIN ({pieces}) AS closing ON closing.at = sums.last
+    ORDER BY start LIMIT ?4"""
+_OF_TICKS = _CANDLES.format(pieces=_TICKS)
+_OF_QUARTERS = _CANDLES.format(pieces=QUARTERS)
 
 
 def count_in(connection: sqlite3.Connection, ticks: list[Tick]) -> None:

@@ -12,8 +12,9 @@ last user was killed, met with damage or left no word (a copy, a backup). What e
 shows where it is read, at once or later; then the next start has the reason.
 """
 
+import os
 import sqlite3
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,12 +22,13 @@ from typing import NamedTuple
 import structlog
 
 from btc_price_tracker.store import StoreError
+from btc_price_tracker.store.atomic import PRIVATE
+from btc_price_tracker.store.files import SQLITE_HEADER
 from btc_price_tracker.store.lock import Lock, lock_of
 from btc_price_tracker.store.sqlite.faults import is_damage
 from btc_price_tracker.store.sqlite.place import Place
 from btc_price_tracker.store.sqlite.schema import migrate, refuse_foreign
 
-_MAGIC = b"SQLite format 3\x00"  # sqlite.org/fileformat.html, 1.3.1
 BUSY_TIMEOUT = 5.0  # seconds to wait for another program, such as a backup, to let go
 
 _log = structlog.get_logger(__name__)
@@ -49,10 +51,12 @@ def open_file(path: Path) -> OpenFile:
     with ExitStack() as undo:
         lock = Lock(path)
         undo.callback(lock.release, clean=False)
+        mode = _ensure_file(path)
         with closing(_connect(path)) as connection:
             if _is_damaged(connection, path, thorough=not lock.was_released_clean):
                 # Before it closes: the last connection to leave folds the log into the file and deletes it.
                 set_aside(path, datetime.now(UTC))
+                _ensure_file(path, mode)
         writer = undo.enter_context(closing(_connect(path)))
         # WAL: readers and the writer don't wait for one another. NORMAL: a commit is with the kernel when it
         # returns, and on the disk at the next checkpoint. So `kill -9` loses nothing; a power cut may lose
@@ -72,8 +76,20 @@ def _refuse_non_database(path: Path) -> None:
     """Raise StoreError for a file that never was a database of ours: it isn't damaged, STORE_URL names it in error."""
     if path.is_file() and not lock_of(path).exists():
         with path.open("rb") as file:
-            if file.read(len(_MAGIC)) not in (b"", _MAGIC):
+            if file.read(len(SQLITE_HEADER)) not in (b"", SQLITE_HEADER):
                 raise StoreError(f"{path} is no database; name another file in STORE_URL, or move it away")
+
+
+def _ensure_file(path: Path, mode: int = PRIVATE) -> int:
+    """Make the file, with these permissions, unless it is there, whose own stay; returns the ones that it has.
+
+    SQLite would make it readable for all. It gives the log the permissions of the file.
+    """
+    with suppress(FileExistsError):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
+        os.fchmod(descriptor, mode)
+        os.close(descriptor)
+    return path.stat().st_mode & 0o777
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -21,7 +21,7 @@ class Place:
 
     def __init__(self, path: Path) -> None:
         """For a file that SQLite has open, and its log: so their inodes are given to no other."""
-        self._path = path
+        self.path = path
         pieces = path, path.with_name(f"{path.name}-wal")  # there are disks on which SQLite keeps no log
         self._pieces = [(piece, piece.stat()) for piece in pieces if piece.exists()]
         # Of the file itself, past the log and past what SQLite remembers of it.
@@ -33,7 +33,7 @@ class Place:
         header = self._read()
         if header[_FIXED] != self._header[_FIXED] or header[_CHANGES] < self._header[_CHANGES]:
             raise StoreError(
-                f"{self._path}: it was overwritten or cut short while in use; "
+                f"{self.path}: it was overwritten or cut short while in use; "
                 "stop the server, put the right file there or none, and start it: prices that wait are lost"
             )
         self._header = header
@@ -43,7 +43,7 @@ class Place:
             with suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             raise StoreError(
-                f"{self._path}: it was deleted, moved or replaced while in use; "
+                f"{self.path}: it was deleted, moved or replaced while in use; "
                 "move it back, or restart to go on with what is there, without the prices that wait"
             )
 

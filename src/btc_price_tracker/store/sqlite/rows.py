@@ -3,13 +3,11 @@
 import sqlite3
 from typing import Any
 
-from msgspec.structs import replace
-
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store import Span
 from btc_price_tracker.store.amounts import cents, dollars
 from btc_price_tracker.store.bounds import MAX_INTEGER, clamped
-from btc_price_tracker.store.codec import decode_quotes, encode_quotes
+from btc_price_tracker.store.codec import encode_quotes, with_quotes
 from btc_price_tracker.store.sqlite import candles
 from btc_price_tracker.store.sqlite.schema import STATUSES
 from btc_price_tracker.store.sqlite.transaction import transaction
@@ -31,10 +29,11 @@ _TICKS = """
     FROM ticks JOIN methods ON methods.id = method"""
 _PAGE = f"{_TICKS} WHERE ticks.id > ? AND ticks.id <= ? ORDER BY ticks.id LIMIT ?"
 _NEWEST = f"{_TICKS} ORDER BY ticks.id DESC LIMIT ?"
-_ONE = """
+_WITH_QUOTES = """
     SELECT ticks.id, price, status, sources, spread, coalesce(quote_age, age * 1000), name, recorded, body
-    FROM ticks JOIN methods ON methods.id = method LEFT JOIN quotes ON quotes.id = ticks.id
-    WHERE ticks.id = ?"""
+    FROM ticks JOIN methods ON methods.id = method LEFT JOIN quotes ON quotes.id = ticks.id """
+_PAGE_WITH_QUOTES = f"{_WITH_QUOTES} WHERE ticks.id > ? AND ticks.id <= ? ORDER BY ticks.id LIMIT ?"
+_ONE = f"{_WITH_QUOTES} WHERE ticks.id = ?"
 _SPAN = """
     SELECT coalesce((SELECT min(id) FROM ticks), 0), coalesce((SELECT max(id) FROM ticks), 0), dropped
     FROM retention"""
@@ -45,14 +44,15 @@ _DELETE_TICKS = "DELETE FROM ticks WHERE id <= ?"
 _SET_DROPPED = "UPDATE retention SET dropped = max(dropped, ?)"
 
 
-def insert(connection: sqlite3.Connection, ticks: list[Tick]) -> None:
-    """Keep the ticks whose ids are new, in one transaction."""
+def insert(connection: sqlite3.Connection, ticks: list[Tick]) -> int:
+    """Keep the ticks whose ids are new, in one transaction; returns how many those were."""
     with transaction(connection):
         connection.executemany(_INSERT_METHOD, [(method,) for method in {tick.method for tick in ticks}])
         new = [tick for tick in ticks if connection.execute(_INSERT_TICK, _row(tick)).rowcount]
         candles.count_in(connection, [tick for tick in new if tick.status is not Status.STALE])
         bodies = ((tick.id, encode_quotes(tick)) for tick in new if tick.quotes)
         connection.executemany(_INSERT_QUOTES, bodies)
+    return len(new)
 
 
 def span(connection: sqlite3.Connection) -> Span:
@@ -62,8 +62,12 @@ def span(connection: sqlite3.Connection) -> Span:
 
 def page(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Tick]:
     """At most `limit` ticks with after < id (≤ until), oldest first."""
-    last = MAX_INTEGER if until is None else clamped(until)
-    return list(map(_tick, connection.execute(_PAGE, (clamped(after), last, limit))))
+    return list(map(_tick, connection.execute(_PAGE, _bounds(after, until, limit))))
+
+
+def page_with_quotes(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Tick]:
+    """The same with the quotes of each tick. Raises StoreError where some can't be read."""
+    return list(map(_whole_tick, connection.execute(_PAGE_WITH_QUOTES, _bounds(after, until, limit))))
 
 
 def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
@@ -72,12 +76,9 @@ def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
 
 
 def one(connection: sqlite3.Connection, tick_id: int) -> Tick | None:
-    """The tick with this id and its quotes. Raises ValueError where the quotes can't be read."""
+    """The tick with this id and its quotes. Raises StoreError where the quotes can't be read."""
     row = connection.execute(_ONE, (clamped(tick_id),)).fetchone()
-    if row is None:
-        return None
-    tick, body = _tick(row[:-1]), row[-1]
-    return tick if body is None else replace(tick, quotes=decode_quotes(body, tick.id, tick.price))
+    return None if row is None else _whole_tick(row)
 
 
 def delete_some(connection: sqlite3.Connection, before: int) -> int:
@@ -91,6 +92,10 @@ def delete_some(connection: sqlite3.Connection, before: int) -> int:
         connection.execute(_SET_DROPPED, (last,))
         candles.forget(connection, last)
     return gone
+
+
+def _bounds(after: int, until: int | None, limit: int) -> tuple[int, int, int]:
+    return clamped(after), MAX_INTEGER if until is None else clamped(until), limit
 
 
 def _row(tick: Tick) -> tuple[Any, ...]:
@@ -119,3 +124,7 @@ def _tick(row: tuple[Any, ...]) -> Tick:
         method=method,
         recorded=bool(recorded),
     )
+
+
+def _whole_tick(row: tuple[Any, ...]) -> Tick:
+    return with_quotes(_tick(row[:-1]), row[-1])

@@ -1,0 +1,187 @@
+"""Old prices go, whoever else drops some and whatever the role may do. On a real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from btc_price_tracker.price.model import Status, Tick
+from btc_price_tracker.store import Span, Store, StoreError, open_store
+from btc_price_tracker.store.paging import pages
+from btc_price_tracker.store.postgres import connections
+from btc_price_tracker.store.postgres.schema import LOCK
+from btc_price_tracker.store.postgres.window import WINDOW
+from databases.postgres import PostgresServer
+from databases.told import SECRET
+
+QUARTER = 900_000
+
+
+def ticks(*tick_ids: int) -> list[Tick]:
+    return [Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1") for each in tick_ids]
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine's server may take longer than ours is waited for."""
+    monkeypatch.setattr(connections, "PATIENCE", 60.0)
+
+
+@pytest.fixture
+async def url(postgres_server: PostgresServer) -> str:
+    return await postgres_server.new_schema()
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Store]:
+    store = await open_store(url, capacity=1)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def ids(store: Store) -> list[int]:
+    return [tick.id async for page in pages(store, 0) for tick in page]
+
+
+async def execute(url: str, *statements: str) -> None:
+    """As the owner of the tables, or another program of theirs."""
+    client = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await client.execute(statement)
+    finally:
+        await client.close()
+
+
+async def counts(store: Store) -> list[int]:
+    """The prices in each candle of a quarter of an hour."""
+    return [candle.count for candle in await store.candles(900, 0, 2**40, 10)]
+
+
+async def test_two_instances_that_prune_at_once_drop_each_price_once(url: str) -> None:
+    old = [number * WINDOW + offset for number in range(4) for offset in range(3)]
+    async with opened(url) as one, opened(url) as other:
+        await one.append(ticks(*old, 5 * WINDOW))
+        client = await asyncpg.connect(url)
+        async with client.transaction():
+            await client.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+            pruning = [asyncio.create_task(store.prune(5 * WINDOW)) for store in (one, other)]
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            while await client.fetchval(waiting) < 2:
+                pass
+        await client.close()
+        assert sum(await asyncio.gather(*pruning)) == len(old)
+        assert await one.span() == Span(5 * WINDOW, 5 * WINDOW, old[-1])
+        assert await counts(one) == [1]
+
+
+async def test_instances_that_prune_again_and_again_never_fail(url: str) -> None:
+    async with opened(url) as one, opened(url) as other:
+        for number in range(1, 6):
+            await one.append(ticks(*range(number * WINDOW, number * WINDOW + 600)))
+            left = 0 if number % 2 else 50
+            before = (number + 1) * WINDOW if number % 2 else number * WINDOW + 600 - left
+            await asyncio.gather(one.prune(before), other.prune(before))
+            await one.prune(before)
+            assert len(await ids(other)) == left
+
+
+# A role that may write rows, and no more
+
+
+@pytest.fixture
+async def guest(postgres_server: PostgresServer, url: str) -> str:
+    """The URL of such a role, in the tables of the one who made them."""
+    async with opened(url):
+        pass
+    client = await asyncpg.connect(url)
+    schema = await client.fetchval("SELECT current_schema()")
+    await client.execute(f"CREATE ROLE {schema}_guest LOGIN PASSWORD '{SECRET}'")
+    await client.execute(f"GRANT USAGE ON SCHEMA {schema} TO {schema}_guest")
+    for what in ("ALL TABLES IN SCHEMA", "TABLES"):
+        prefix = f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} " if what == "TABLES" else ""
+        where = "" if what == "TABLES" else f" {schema}"
+        grant = f"GRANT SELECT, INSERT, UPDATE, DELETE ON {what}{where} TO {schema}_guest"
+        await client.execute(prefix + grant)
+    await client.close()
+    base = url.partition("@")[2]
+    return f"postgresql://{schema}_guest:{SECRET}@{base}"
+
+
+async def test_a_role_that_may_write_rows_alone_keeps_and_prunes_them(url: str, guest: str) -> None:
+    async with opened(url) as owner, opened(guest) as store:
+        await owner.append(ticks(1, WINDOW, 3 * WINDOW))
+        assert await store.append(ticks(2, WINDOW + 1, 3 * WINDOW + 1)) == 3
+        assert await store.prune(2 * WINDOW + 1) == 4
+        assert await store.prune(2 * WINDOW + 1) == 0
+        assert await ids(store) == [3 * WINDOW, 3 * WINDOW + 1]
+        assert await store.span() == Span(3 * WINDOW, 3 * WINDOW + 1, WINDOW + 1)
+        assert await counts(store) == [2]
+
+
+async def test_such_a_role_goes_on_in_the_last_partition_that_others_made_and_says_what_is_missing(
+    url: str, guest: str
+) -> None:
+    async with opened(url) as owner, opened(guest) as store:
+        await owner.append(ticks(1))
+        with capture_logs() as logs:
+            await store.append(ticks(WINDOW))  # which was made ahead, and nothing was after it
+            await store.append(ticks(WINDOW + 1))
+        assert [(entry["log_level"], entry["numbers"]) for entry in logs] == [("warning", [1, 2])]
+        for _ in range(2):
+            with pytest.raises(StoreError, match="grant it the right to create and use tables"):
+                await store.append(ticks(2 * WINDOW))
+        await owner.append(ticks(2 * WINDOW))
+        assert await store.append(ticks(2 * WINDOW + 1)) == 1
+        assert await ids(store) == [1, WINDOW, WINDOW + 1, 2 * WINDOW, 2 * WINDOW + 1]
+
+
+# What others drop
+
+
+async def test_what_another_program_dropped_counts_as_dropped(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1, WINDOW - 1, WINDOW + QUARTER, 2 * WINDOW))
+        assert await store.span() == Span(1, 2 * WINDOW, 0)
+        await execute(url, "DROP TABLE ticks_0")
+        assert await store.span() == Span(WINDOW + QUARTER, 2 * WINDOW, WINDOW + QUARTER - 1)
+        assert await store.prune(0) == 0  # which notes it
+        assert await counts(store) == [1, 1]
+        await store.append(ticks(5))
+        assert await store.span() == Span(5, 2 * WINDOW, WINDOW + QUARTER - 1)
+        assert await counts(store) == [1, 1, 1]
+
+
+async def test_a_quarter_of_which_a_part_was_dropped_is_summed_up_again(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1, 2, 3))
+        await execute(url, "DELETE FROM ticks WHERE id < 3")
+        assert await store.span() == Span(3, 3, 2)
+        await store.prune(0)
+        assert await counts(store) == [1]
+        assert await store.span() == Span(3, 3, 2)
+
+
+async def test_a_table_that_another_program_emptied_still_knows_its_last_id(url: str) -> None:
+    async with opened(url) as store:
+        await store.append(ticks(1, WINDOW + 7))
+        await execute(url, "DELETE FROM ticks")
+        assert await store.span() == Span(0, 0, WINDOW + 7)
+        await store.prune(0)
+        assert await store.span() == Span(0, 0, WINDOW + 7)
+        assert await counts(store) == []
+
+
+async def test_a_price_that_is_part_of_no_candle_hides_nothing(url: str) -> None:
+    async with opened(url) as store:
+        stale = Tick(5, Decimal("1.00"), Status.STALE, 0, Decimal("0.10"), 9, "vote3/1")
+        await store.append([stale, *ticks(7)])
+        assert await store.span() == Span(5, 7, 0)
+        assert await store.prune(7) == 1
+        assert await store.span() == Span(7, 7, 5)

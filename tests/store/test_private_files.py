@@ -1,0 +1,90 @@
+"""What a store puts on the disk is for its owner alone, unless the operator said otherwise, and follows no link."""
+
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from btc_price_tracker.price.model import Status, Tick
+from btc_price_tracker.store import StoreError, open_store
+
+TICK = Tick(1, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1")
+KINDS = ["sqlite:///{}/prices", "memory://{}/prices"]
+
+
+@pytest.fixture(autouse=True)
+def lax_umask() -> Iterator[None]:
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@pytest.fixture(params=KINDS)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    form: str = request.param
+    return form.format(tmp_path)
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+def share_with_group(folder: Path) -> None:
+    for path in folder.iterdir():
+        path.chmod(0o640)
+
+
+async def test_new_files_are_private(tmp_path: Path, url: str) -> None:
+    store = await open_store(url, capacity=10)
+    await store.append([TICK])
+    while_open = modes(tmp_path)
+    await store.close()
+    assert set(modes(tmp_path)) == {"prices", "prices.lock"}
+    assert set(while_open) >= ({"prices-wal", "prices-shm"} if url.startswith("sqlite") else {"prices.lock"})
+    assert {*while_open.values(), *modes(tmp_path).values()} == {0o600}
+
+
+async def test_the_permissions_that_an_operator_gave_stay(tmp_path: Path, url: str) -> None:
+    for _ in range(2):
+        store = await open_store(url, capacity=10)
+        await store.append([TICK])
+        await store.close()
+        share_with_group(tmp_path)
+    store = await open_store(url, capacity=10)
+    await store.append([TICK])
+    assert set(modes(tmp_path).values()) == {0o640}
+    await store.close()
+    assert set(modes(tmp_path).values()) == {0o640}
+
+
+async def test_a_fresh_database_has_the_permissions_of_the_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "prices"
+    path.write_bytes(b"x" * 8192)
+    path.chmod(0o640)
+    (tmp_path / "prices.lock").touch()
+    store = await open_store(f"sqlite:///{path}", capacity=10)
+    await store.close()
+    assert modes(tmp_path)["prices"] == 0o640
+    assert len(modes(tmp_path)) == 3
+
+
+async def test_a_link_in_the_place_of_the_lock_is_refused(tmp_path: Path, url: str) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    (tmp_path / "prices.lock").symlink_to(target)
+    with pytest.raises(StoreError, match=r"prices\.lock is a symbolic link; delete it"):
+        await open_store(url, capacity=10)
+    assert target.read_text() == "precious"
+
+
+async def test_a_link_in_the_place_of_the_next_snapshot_is_not_followed(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.write_text("precious")
+    (tmp_path / "prices.new").symlink_to(target)
+    store = await open_store(f"memory://{tmp_path}/prices", capacity=10)
+    await store.append([TICK])
+    await store.close()
+    assert target.read_text() == "precious"
+    assert not (tmp_path / "prices").is_symlink()
