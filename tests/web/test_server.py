@@ -591,6 +591,9 @@ def test_what_one_client_may_hold_is_bounded_in_memory_and_time() -> None:
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * server_module.SEND_BUFFER
+            assert (
+                accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * server_module.RECEIVE_BUFFER
+            )
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 

@@ -13,6 +13,8 @@ the ring and adding to the live streams.
 import asyncio
 import random
 
+import structlog
+
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
@@ -22,6 +24,8 @@ from btc_price_tracker.price.model import Judged, Status, Tick, Update
 SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
 PAGE = 256  # frames replayed in one write: about 50 KB
 STALL = 30.0  # seconds without progress before a laggard is closed
+
+log = structlog.get_logger(__name__)
 
 
 def farewell(crowd: int = 0) -> bytes:
@@ -42,10 +46,12 @@ class Hub:
         self.published = 0  # prices
         self.joined = 0  # streams
         self.stalled = 0  # streams that were closed because they took nothing
+        self.failed = 0  # streams that were closed because of a bug
         self.writes = 0  # broadcasts, times the streams of each
         self._ring = ring
         self._clock = clock
         self.heartbeat = heartbeat  # seconds of silence before one
+        self._logged: set[type[Exception]] = set()  # bugs whose traceback is in the log already
         self._live: dict[Stream, None] = {}  # a set that keeps its order
         self._lagging: dict[Stream, Lag] = {}
         self._outbox: list[bytes] = []
@@ -112,15 +118,15 @@ class Hub:
     def _begin_round(self) -> None:
         if self._broadcasting or not self._outbox:
             return
+        # What may fail comes first, and changes nothing.
+        payload, live, now = b"".join(self._outbox), list(self._live), self._clock.monotonic()
         self._broadcasting = True
-        self._payload = b"".join(self._outbox)
         self._outbox.clear()
+        self._payload, self._round, self._reached = payload, live, 0
         self._head = self._ring.last
         self._said = self._status_frame
-        self._spoke = self._clock.monotonic()
-        self._round = list(self._live)
-        self._reached = 0
-        self.writes += len(self._round)
+        self._spoke = now
+        self.writes += len(live)
         self._write_slice()
 
     def _write_slice(self) -> None:
@@ -128,14 +134,16 @@ class Hub:
         begin, self._reached = self._reached, self._reached + SLICE
         for stream in self._round[begin : self._reached]:
             try:
-                sent = stream.send(payload)
-            except BlockingIOError:
-                sent = 0
+                try:
+                    sent = stream.send(payload)
+                except BlockingIOError:
+                    sent = 0
+                if sent < size:
+                    self._fall_behind(stream, payload[sent:])
             except OSError:
                 self.leave(stream)
-                continue
-            if sent < size:
-                self._fall_behind(stream, payload[sent:])
+            except Exception as error:  # noqa: BLE001 - one stream's bug is no other stream's end
+                self._fail(stream, error)
         if self._reached < len(self._round):
             asyncio.get_running_loop().call_soon(self._write_slice)
         else:
@@ -159,29 +167,50 @@ class Hub:
 
     def advance(self, stream: Stream) -> None:
         """Write on where a laggard stopped; make it live once it has everything."""
-        lag = stream.lag
+        lag = self._lagging.get(stream)
         if lag is None:
             return
         try:
-            while self._load(lag):
-                sent = stream.send(lag.pending)
-                lag.pending = lag.pending[sent:]
-                lag.moved = self._clock.monotonic()
-                if lag.pending:
-                    self._wait_for_room(stream, lag)
-                    return
-        except BlockingIOError:
-            self._wait_for_room(stream, lag)
+            self._write_on(stream, lag)
         except OSError:
             self.leave(stream)
-        else:
-            self._catch_up(stream, lag)
+        except Exception as error:  # noqa: BLE001 - as in _write_slice
+            self._fail(stream, error)
+
+    def _write_on(self, stream: Stream, lag: Lag) -> None:
+        while self._load(lag):
+            try:
+                sent = stream.send(lag.pending)
+            except BlockingIOError:
+                sent = 0
+            if sent:
+                lag.pending = lag.pending[sent:]
+                lag.moved = self._clock.monotonic()
+            if lag.pending:
+                self._wait_for_room(stream, lag)
+                return
+        self._catch_up(stream, lag)
 
     def leave(self, stream: Stream) -> None:
-        """Close a stream and forget it. Idempotent."""
+        """Close a stream and forget it. Idempotent; never raises."""
         self._live.pop(stream, None)
         self._lagging.pop(stream, None)
-        stream.close()
+        try:
+            stream.close()
+        except Exception as error:  # noqa: BLE001 - it is forgotten all the same
+            self._log_bug(error)
+
+    def _fail(self, stream: Stream, error: Exception) -> None:
+        """Close a stream that ran into a bug: its client resumes by id, the others never notice."""
+        self.failed += 1
+        self._log_bug(error)
+        self.leave(stream)
+
+    def _log_bug(self, error: Exception) -> None:
+        """Log the traceback of the first exception of each type; `failed` counts the rest."""
+        if type(error) not in self._logged:
+            self._logged.add(type(error))
+            log.error("stream failed", exc_info=error)
 
     def _fall_behind(self, stream: Stream, pending: bytes) -> None:
         del self._live[stream]
@@ -248,6 +277,9 @@ class Hub:
                 await self._clock.sleep(window / steps)
 
     def _end(self, stream: Stream, last_words: bytes) -> None:
-        if stream in self._live:
-            stream.finish(last_words)
+        try:
+            if stream in self._live:
+                stream.finish(last_words)
+        except Exception as error:  # noqa: BLE001 - the others are to have their end as well
+            self._fail(stream, error)
         self.leave(stream)

@@ -1,4 +1,8 @@
-"""One epoll for all detached sockets: it tells of hang-ups and of room to write, and costs nothing else.
+"""One epoll for all detached sockets: it tells of hang-ups, of room to write and of bytes that nobody asked for.
+
+A client that is silent, as it should be, costs nothing here. What one sends is read and dropped, lest the kernel keep
+it; one that goes on sending is closed. One that ends its side of the connection has left: RFC 9112, 9.5 wants such a
+signal heeded promptly, and a browser that leaves a page gives no other.
 
 Linux only: `Reactor.available()` is False elsewhere and streams stay with the HTTP server (web/stream.py).
 """
@@ -14,6 +18,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.sse import LAST_CHUNK
 from btc_price_tracker.fanout.stream import Lag
 
+UNASKED = 8192  # bytes a client may send on its stream: the rest of a body, a request behind it
 SLICE = 64  # sockets seen to before the loop gets a turn: who catches up may be sent as much as the kernel has room for
 
 
@@ -41,8 +46,14 @@ class Socket(socket.SocketType):  # socket.socket adds what files need, in Pytho
     def close(self) -> None:
         """Let go of the socket. Idempotent."""
         if self.fileno() >= 0:
-            self._reactor.forget(self.fileno())
-            super().close()
+            try:
+                self._reactor.forget(self.fileno())
+            finally:
+                super().close()
+
+    def drop_received(self) -> int:
+        """Read what the client sent, drop it, and say how much that was. Raises OSError."""
+        return len(self.recv(UNASKED))
 
 
 class Reactor:
@@ -52,6 +63,8 @@ class Reactor:
         self._hub = hub
         self._epoll = select.epoll()
         self._streams: dict[int, Socket] = {}
+        self._received: dict[int, int] = {}  # bytes, by the descriptors of the few that send any
+        self._always = select.EPOLLRDHUP | select.EPOLLIN  # what each descriptor is watched for
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._poll)
 
     @staticmethod
@@ -65,21 +78,26 @@ class Reactor:
         Raises OSError, and has closed the descriptor, where the kernel can't watch one more.
         """
         try:
-            self._epoll.register(fd, select.EPOLLRDHUP)
+            self._epoll.register(fd, self._always)
         except OSError:
             os.close(fd)
             raise
         stream = self._streams[fd] = Socket(fd, self)
-        self._hub.join(stream, after, opening, told)
+        try:
+            self._hub.join(stream, after, opening, told)
+        except BaseException:
+            self._hub.leave(stream)
+            raise
 
     def listen(self, fd: int, *, for_room: bool) -> None:
-        """Choose what the descriptor is watched for: always hang-ups, room to write on request."""
-        self._epoll.modify(fd, select.EPOLLRDHUP | (select.EPOLLOUT if for_room else 0))
+        """Choose what the descriptor is watched for: room to write only on request."""
+        self._epoll.modify(fd, self._always | (select.EPOLLOUT if for_room else 0))
 
     def forget(self, fd: int) -> None:
         """Stop watching a descriptor that is about to be closed."""
-        self._epoll.unregister(fd)
         del self._streams[fd]
+        self._received.pop(fd, None)
+        self._epoll.unregister(fd)
 
     def close(self) -> None:
         """Stop watching altogether and close every socket."""
@@ -93,7 +111,19 @@ class Reactor:
             stream = self._streams.get(fd)
             if stream is None:
                 continue
-            if events & ~select.EPOLLOUT:  # hung up, reset, or broken
+            if events & ~(select.EPOLLIN | select.EPOLLOUT):  # hung up, reset, or broken
                 self._hub.leave(stream)
-            else:
+            elif events & select.EPOLLIN and self._sends_too_much(fd, stream):
+                self._hub.leave(stream)
+            elif events & select.EPOLLOUT:
                 self._hub.advance(stream)
+
+    def _sends_too_much(self, fd: int, stream: Socket) -> bool:
+        """Read what has come; whether that is more than any client needs to send, or the connection is broken."""
+        try:
+            received = self._received[fd] = self._received.get(fd, 0) + stream.drop_received()
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return received > UNASKED

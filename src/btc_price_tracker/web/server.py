@@ -16,6 +16,7 @@ LOOK = 0.5  # seconds between looks at who is late
 IDLE = 15  # seconds a kept-alive connection may rest
 BACKLOG = 4096
 SEND_BUFFER = 64 * 1024  # bytes (Linux doubles it): what the kernel holds for one slow client
+RECEIVE_BUFFER = 16 * 1024  # bytes (doubled as well): what it takes from one that sends and isn't read; a head fits
 LISTENERS = 4  # descriptors for each socket that listens
 UNREACHABLE = 30  # seconds until a peer that acknowledges nothing is given up; TCP itself takes 15 minutes
 
@@ -136,6 +137,7 @@ def _listener(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.
 def _bound_each_client(listener: socket.socket) -> None:
     """What one slow or dead client may cost: in kernel memory, and in time until it is found out."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
