@@ -111,9 +111,8 @@ class Reactor:
             stream = self._streams.get(fd)
             if stream is None:
                 continue
-            if events & ~(select.EPOLLIN | select.EPOLLOUT):  # hung up, reset, or broken
-                self._hub.leave(stream)
-            elif events & select.EPOLLIN and self._sends_too_much(fd, stream):
+            is_over = events & ~(select.EPOLLIN | select.EPOLLOUT)  # hung up, reset, or broken
+            if is_over or (events & select.EPOLLIN and self._sends_too_much(fd, stream)):
                 self._hub.leave(stream)
             elif events & select.EPOLLOUT:
                 self._hub.advance(stream)

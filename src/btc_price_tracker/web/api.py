@@ -16,11 +16,12 @@ from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import history, metrics, problems, site
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.digits import DIGITS
+from btc_price_tracker.web.head import BLANKS
 from btc_price_tracker.web.metrics import Metrics
 from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get, reply
-from btc_price_tracker.web.request_id import BLANKS, RequestId
+from btc_price_tracker.web.request_id import RequestId
 from btc_price_tracker.web.resume import GREATEST_ID, position
 from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.stream import PriceStream

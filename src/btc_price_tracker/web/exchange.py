@@ -17,9 +17,10 @@ EXCHANGE = "btc_price_tracker.exchange"  # the key in scope["extensions"]
 class Exchange:
     """What a response may do beyond ASGI."""
 
-    __slots__ = ("_cycle", "_transport", "unframed")
+    __slots__ = ("_cycle", "_transport", "endless", "unframed")
 
     def __init__(self, transport: Transport, cycle: RequestResponseCycle) -> None:
+        self.endless = False  # whether the response is a stream
         self.unframed = False
         self._transport = transport
         # A proxy, for the cycle has the scope, which has this: every request would wait for the garbage collector.

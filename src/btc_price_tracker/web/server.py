@@ -16,7 +16,9 @@ LOOK = 0.5  # seconds between looks at who is late
 IDLE = 15  # seconds a kept-alive connection may rest
 BACKLOG = 4096
 SEND_BUFFER = 64 * 1024  # bytes (Linux doubles it): what the kernel holds for one slow client
-RECEIVE_BUFFER = 16 * 1024  # bytes (doubled as well): what it takes from one that sends and isn't read; a head fits
+RECEIVE_BUFFER = (
+    16 * 1024
+)  # bytes (doubled as well): what it takes from one that sends and isn't read; a head fits
 LISTENERS = 4  # descriptors for each socket that listens
 UNREACHABLE = 30  # seconds until a peer that acknowledges nothing is given up; TCP itself takes 15 minutes
 
@@ -55,7 +57,7 @@ class Server(uvicorn.Server):
     def _end_who_is_late(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            connection.end_if_late(now)  # type: ignore[union-attr] # all are ours
+            connection.check_deadlines(now)  # type: ignore[union-attr] # all are ours
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

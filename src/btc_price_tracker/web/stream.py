@@ -37,8 +37,10 @@ class PriceStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then whatever the client is to have."""
         exchange: Exchange | None = scope.get("extensions", {}).get(EXCHANGE)
-        if exchange is not None and scope["http_version"] == "1.0":
-            exchange.leave_unframed()
+        if exchange is not None:
+            exchange.endless = True
+            if scope["http_version"] == "1.0":
+                exchange.leave_unframed()
         if scope["method"] == "HEAD":
             await send(asgi.start())
             await send(asgi.end())
