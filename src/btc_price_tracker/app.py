@@ -58,19 +58,20 @@ class Service:
     outbox: Outbox
     broker: Broker
     application: ASGIApp
+    detached: Callable[[], int]  # how many streams have left the HTTP server
     ask: Loop  # on the one instance that asks the sources
     serve: tuple[Loop, ...]  # on every instance
 
 
 async def run(settings: Settings, origin: str | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; `origin` says where the prices were recorded, if they were.
+    """Serve until SIGTERM, SIGINT or SIGHUP; `origin` says where the prices were recorded, if they were.
 
     Raises UnusableUrl, StoreError or OSError where the store can't be opened or the address can't be had.
     """
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
-        serving = server(service.application)
+        serving = server(service.application, settings.keep_alive, service.detached)
         ended = tasks.create_task(serving.serve(sockets=sockets))
         running = [tasks.create_task(loop()) for loop in (service.ask, *service.serve)]
         gc.freeze()  # what lives as long as the process need not be looked through again and again
@@ -142,7 +143,8 @@ async def compose(
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention))
         ask = partial(pipeline.produce, rounds, panel, policy, outbox, broker)
-        yield Service(hub, store, outbox, broker, app, ask, tuple(serve))
+        detached = reactor.__len__ if reactor is not None else lambda: 0
+        yield Service(hub, store, outbox, broker, app, detached, ask, tuple(serve))
 
 
 def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:
@@ -190,7 +192,7 @@ def _policy(settings: Settings, last: Tick | None = None, floor: int = 0) -> Pol
 
 
 def _on_stop_signal() -> asyncio.Event:
-    """What the first SIGTERM or SIGINT sets; a second one ends the process at once, whatever waits for the store."""
+    """What the first SIGTERM, SIGINT or SIGHUP sets; a second one ends the process at once, whatever still waits."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -199,7 +201,7 @@ def _on_stop_signal() -> asyncio.Event:
             os._exit(128 + number)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal, number)
     return stop
 

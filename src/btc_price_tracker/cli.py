@@ -199,10 +199,12 @@ async def _with_store(flags: dict[str, str], action: "Callable[[Store], Awaitabl
 
 
 def _load(flags: dict[str, str]) -> "Settings":
-    """The settings, and logging on stderr as they say."""
+    """The settings, with as many open files as this user may have, and logging on stderr as they say."""
+    from btc_price_tracker.open_files import raise_file_limit
     from btc_price_tracker.settings import load
     from btc_price_tracker.telemetry import logs
 
+    raise_file_limit()  # first: MAX_CLIENTS follows from it
     settings = load(flags)
     logs.configure(settings.log_level, settings.log_format)
     return settings

@@ -1,7 +1,6 @@
 """Every setting, documented once: an environment variable of this name, or a flag (`STORE_URL` is `--store-url`)."""
 
 import re
-import resource
 from contextlib import suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -12,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from yarl import URL
 
 from btc_price_tracker.masking import masked
+from btc_price_tracker.open_files import file_limit
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import StoreError, scheme_of
 
@@ -112,7 +112,7 @@ def _own_store() -> str:
 
 def _most_streams() -> int:
     """The open files this process may have, less a reserve."""
-    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED_FILES, 1)
+    return max(file_limit() - _RESERVED_FILES, 1)
 
 
 Secret = Annotated[SecretStr, AfterValidator(_sendable)]
@@ -166,6 +166,9 @@ class Settings(BaseSettings):
     )
     heartbeat: float = Field(
         15, ge=1, le=86_400, allow_inf_nan=False, description="seconds of silence before a heartbeat"
+    )
+    keep_alive: float = Field(
+        75, ge=1, le=86_400, allow_inf_nan=False, description="seconds that an idle connection is kept"
     )
     max_clients: int = Field(
         default_factory=_most_streams, ge=0, description="open streams at most; 0 for no limit"

@@ -43,7 +43,6 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
     """A server that gives every client more time than a busy machine takes."""
     monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", 60)
     monkeypatch.setattr(server_module, "LOOK", 0.05)
-    monkeypatch.setattr(server_module, "IDLE", 60)
     async with live() as server:
         yield server
 
@@ -53,8 +52,7 @@ async def hasty(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
     """A server whose deadlines pass while a test waits for them."""
     monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", DEADLINE)
     monkeypatch.setattr(server_module, "LOOK", 0.05)
-    monkeypatch.setattr(server_module, "IDLE", 1)
-    async with live() as server:
+    async with live(keep_alive=1) as server:
         yield server
 
 
@@ -679,8 +677,7 @@ async def dated(client: Client) -> datetime:
 
 async def test_a_reset_leaves_no_keep_alive_timer_and_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     before = connections()
-    monkeypatch.setattr(server_module, "IDLE", 3600)  # a timer that is left would hold its connection
-    async with live() as server:
+    async with live(keep_alive=3600) as server:  # a timer that is left would hold its connection
         for _ in range(20):
             client = await Client.get(server.port, "/healthz")
             await client.body()

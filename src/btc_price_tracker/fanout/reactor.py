@@ -67,6 +67,10 @@ class Reactor:
         self._always = select.EPOLLRDHUP | select.EPOLLIN  # what each descriptor is watched for
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._poll)
 
+    def __len__(self) -> int:
+        """How many sockets are detached."""
+        return len(self._streams)
+
     @staticmethod
     def available() -> bool:
         """Whether this platform has epoll."""

@@ -5,6 +5,7 @@ SourceFault
 ├── Refused          the source itself says no in its body or its status: error object, 4xx, 5xx
 │   ├── Throttled    … because we ask too often, or are banned; `retry_after` seconds if it said how long
 │   └── Unavailable  … because it is in trouble itself (5xx): worth asking again soon
+├── LocalFault       this machine couldn't ask: it has no descriptor, port or memory left for a connection
 └── Unreachable      no whole answer: DNS, TLS, connection, deadline
     └── Dropped      … because a connection kept from before had ended: ask at once, on another
 """
@@ -32,6 +33,10 @@ class Throttled(Refused):
 
 class Unavailable(Refused):
     """The source said: I am in trouble."""
+
+
+class LocalFault(SourceFault):
+    """This machine couldn't ask. It says nothing about the source."""
 
 
 class Unreachable(SourceFault):

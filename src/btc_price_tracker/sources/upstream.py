@@ -20,7 +20,14 @@ from btc_price_tracker.outgoing.client import Client
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.endpoint import Endpoint, Reply
-from btc_price_tracker.sources.faults import Dropped, SourceFault, Throttled, Unavailable, Unreachable
+from btc_price_tracker.sources.faults import (
+    Dropped,
+    LocalFault,
+    SourceFault,
+    Throttled,
+    Unavailable,
+    Unreachable,
+)
 from btc_price_tracker.sources.quota import Governor, is_pro, spacing, spacing_after_fault
 from btc_price_tracker.sources.reply import read
 from btc_price_tracker.sources.source import Source
@@ -169,12 +176,13 @@ class Upstream:
         now = self._clock.monotonic()
         before, self._error = self._error, None if fault is None else str(fault)
         was_closed = self._breaker.circuit is Circuit.CLOSED
-        self._breaker.record(ok=fault is None, now=now)
+        if not isinstance(fault, LocalFault):  # which is no outcome of the source's
+            self._breaker.record(ok=fault is None, now=now)
         if isinstance(fault, Throttled):
             self._governor.throttle(now, fault.retry_after)
         elif fault is None:
             self._governor.relent()
-        else:
+        elif not isinstance(fault, LocalFault):
             self._governor.falter(now)
         self._log_change(before, was_closed=was_closed)
 
