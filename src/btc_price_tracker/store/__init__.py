@@ -62,6 +62,12 @@ class Store(Protocol):
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Of the ids with after < id (≤ until), oldest first, the `limit` that follow the first `skip`.
+
+        It takes a fraction of what reading their ticks would.
+        """
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """What roll_up() gives for candles of `seconds` that begin in [first, last] s, the oldest `limit` of them."""
 

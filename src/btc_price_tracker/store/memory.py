@@ -56,6 +56,13 @@ class MemoryStore:
         stop = len(self._ids) if until is None else bisect_right(self._ids, until)
         return self._bare(start, min(stop, start + limit))
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Of the ids with after < id (≤ until), oldest first, the `limit` that follow the first `skip`."""
+        self._check_open()
+        start = bisect_right(self._ids, after) + skip
+        stop = len(self._ids) if until is None else bisect_right(self._ids, until)
+        return self._ids[start : min(stop, start + limit)]
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
         self._check_open()

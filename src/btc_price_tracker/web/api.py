@@ -1,7 +1,7 @@
 """The routes: what users ask, answered from the parts. No logic of the price or of the fan-out is here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
@@ -16,7 +16,9 @@ from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.web import history, metrics, problems, site
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.digits import DIGITS
+from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.head import BLANKS
+from btc_price_tracker.web.history import Gates
 from btc_price_tracker.web.metrics import Metrics
 from btc_price_tracker.web.openapi import BAD_PARAMETER, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
@@ -48,6 +50,7 @@ class Parts:
     cors_origins: tuple[str, ...]
     origin: str | None = None  # where recorded prices come from; None where they are live
     metrics_token: str | None = None  # that /metrics wants; None where it is open to all
+    gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
 
 def application(parts: Parts) -> ASGIApp:
@@ -117,7 +120,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
         return reply(latest_view(hub.latest, hub.status, parts.clock.now()))
 
-    history.install(app, parts.streams.store, parts.outbox, hub.now)
+    history.install(app, parts.streams.store, parts.outbox, parts.gates, hub.now)
     recorded = parts.origin is not None
     numbers = Metrics(hub, parts.streams.admission, parts.panel, parts.outbox, parts.clock, recorded)
     metrics.install(app, numbers, parts.metrics_token)
@@ -134,7 +137,10 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     ) -> Response:
         """One price and every source's part in it: enough to compute it again."""
         # In this order: what leaves the outbox while we look is in the store.
-        tick = parts.outbox.get(tick_id) or await parts.streams.store.get(tick_id)
+        tick = parts.outbox.get(tick_id)
+        if tick is None:
+            async with parts.gates.prices.admit():
+                tick = await parts.streams.store.get(tick_id)
         if tick is None:
             raise Problem(404, f"There is no price with the id {tick_id}.")
         return reply(Provenance.of(tick), cache="public, max-age=86400, immutable")

@@ -47,7 +47,7 @@ class PriceStream:
         elif self._wait is not None:
             await send(asgi.start())
             await send(asgi.bare(sse.retry(self._wait)))
-            await _end(exchange, receive, send)
+            await asgi.finish(exchange, receive, send)
         elif self._streams.reactor is not None and exchange is not None and _can_leave(scope):
             await self._leave(self._streams.reactor, receive, send, exchange)
         else:
@@ -90,7 +90,7 @@ class PriceStream:
         hub = self._streams.hub
         if hub.draining:  # the client comes back for the rest
             await send(asgi.bare(farewell()))
-            await _end(exchange, receive, send)
+            await asgi.finish(exchange, receive, send)
             return
 
         def abort() -> None:
@@ -110,7 +110,7 @@ class PriceStream:
                 hub.leave(mailbox)
                 hang_up.cancel()
         if not forwarding.cancelled():
-            await _end(exchange, receive, send)
+            await asgi.finish(exchange, receive, send)
         elif exchange is not None:
             await asgi.hang_up(receive)
 
@@ -139,12 +139,3 @@ def _move(exchange: Exchange, reactor: Reactor, start: Start, head: bytes) -> bo
         return False
     exchange.let_go()
     return True
-
-
-async def _end(exchange: Exchange | None, receive: Receive, send: Send) -> None:
-    """End the response as its framing asks for."""
-    if exchange is not None and exchange.unframed:
-        exchange.close()
-        await asgi.hang_up(receive)
-    else:
-        await send(asgi.end())

@@ -73,6 +73,11 @@ class MongoStore:
         with self._attempt():
             return await self._ticks.page(after, until, limit)
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Of the ids with after < id (≤ until), oldest first, the `limit` that follow the first `skip`."""
+        with self._attempt():
+            return await self._ticks.ids(after, until, skip, limit)
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
         with self._attempt():

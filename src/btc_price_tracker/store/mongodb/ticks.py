@@ -47,9 +47,13 @@ class Ticks:
 
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """At most `limit` ticks with after < id (≤ until), oldest first."""
-        between = {"$gt": clamped(after)} | ({} if until is None else {"$lte": clamped(until)})
-        cursor = self._collection.find({"_id": between}, WITHOUT_QUOTES).sort("_id", 1).limit(limit)
+        cursor = self._collection.find(_between(after, until), WITHOUT_QUOTES).sort("_id", 1).limit(limit)
         return [tick(document) for document in await cursor.to_list()]
+
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Of the ids with after < id (≤ until), the `limit` that follow the first `skip`."""
+        cursor = self._collection.find(_between(after, until), {"_id": True}).sort("_id", 1)
+        return [int(found["_id"]) for found in await cursor.skip(skip).limit(limit).to_list()]
 
     async def oldest(self, before: int, limit: int) -> list[int]:
         """At most `limit` of the lowest ids < before."""
@@ -76,3 +80,8 @@ class Ticks:
         elif index["expireAfterSeconds"] != seconds:
             change = {"name": _TTL, "expireAfterSeconds": seconds}
             await self._collection.database.command("collMod", self._collection.name, index=change)
+
+
+def _between(after: int, until: int | None) -> Document:
+    """The filter for after < id (≤ until)."""
+    return {"_id": {"$gt": clamped(after)} | ({} if until is None else {"$lte": clamped(until)})}

@@ -27,6 +27,7 @@ _INSERT = _INSERT_TICKS + candles.COUNT_IN
 
 _TICKS = "SELECT id, price, status, sources, spread, age, method FROM ticks "
 _PAGE = f"{_TICKS} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
+_IDS = "SELECT id FROM ticks WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3 OFFSET $4"
 _NEWEST = f"{_TICKS} ORDER BY id DESC LIMIT $1"
 _ONE = "SELECT id, price, status, sources, spread, age, method, quotes FROM ticks WHERE id = $1"
 _SPAN = """
@@ -82,6 +83,12 @@ async def page(connection: Connection, after: int, until: int | None, limit: int
     """At most `limit` ticks with after < id (≤ until), oldest first."""
     last = MAX_INTEGER if until is None else clamped(until)
     return [_tick(*row) for row in await connection.fetch(_PAGE, clamped(after), last, limit)]
+
+
+async def ids(connection: Connection, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+    """Of the ids with after < id (≤ until), the `limit` that follow the first `skip`."""
+    last = MAX_INTEGER if until is None else clamped(until)
+    return [tick_id for (tick_id,) in await connection.fetch(_IDS, clamped(after), last, limit, skip)]
 
 
 async def newest(connection: Connection, limit: int) -> list[Tick]:

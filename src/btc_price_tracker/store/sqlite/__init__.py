@@ -54,6 +54,10 @@ class SqliteStore:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
         return await self._reader.run(rows.page, after, until, limit)
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Of the ids with after < id (≤ until), oldest first, the `limit` that follow the first `skip`."""
+        return await self._reader.run(rows.ids, after, until, skip, limit)
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
         return await self._candle_reader.run(candles.candles, seconds, first, last, limit)

@@ -29,6 +29,7 @@ _TICKS = """
     SELECT ticks.id, price, status, sources, spread, age, name
     FROM ticks JOIN methods ON methods.id = method """
 _PAGE = f"{_TICKS} WHERE ticks.id > ? AND ticks.id <= ? ORDER BY ticks.id LIMIT ?"
+_IDS = "SELECT id FROM ticks WHERE id > ? AND id <= ? ORDER BY id LIMIT ? OFFSET ?"
 _NEWEST = f"{_TICKS} ORDER BY ticks.id DESC LIMIT ?"
 _ONE = """
     SELECT ticks.id, price, status, sources, spread, age, name, body
@@ -63,6 +64,12 @@ def page(connection: sqlite3.Connection, after: int, until: int | None, limit: i
     """At most `limit` ticks with after < id (≤ until), oldest first."""
     last = MAX_INTEGER if until is None else clamped(until)
     return list(map(_tick, connection.execute(_PAGE, (clamped(after), last, limit))))
+
+
+def ids(connection: sqlite3.Connection, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+    """Of the ids with after < id (≤ until), the `limit` that follow the first `skip`."""
+    last = MAX_INTEGER if until is None else clamped(until)
+    return [tick_id for (tick_id,) in connection.execute(_IDS, (clamped(after), last, limit, skip))]
 
 
 def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
