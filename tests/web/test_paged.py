@@ -1,7 +1,6 @@
 """Long answers leave page by page: the same bytes as ever, whatever the client does, and little in memory."""
 
 import asyncio
-import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
@@ -186,10 +185,11 @@ async def test_an_answer_that_cannot_go_on_is_cut_short_so_that_the_client_knows
 ) -> None:
     await server.service.store.append(HISTORY)
     with capture_logs() as lines:
-        async with await Client.get(server.port, f"/prices?limit={MANY}", version=version) as client:
+        path = f"/prices?limit={MANY}&format=csv"
+        async with await Client.get(server.port, path, version=version) as client:
             reads.fails = True
-            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError, ValueError)):
-                json.loads(await client.body())
+            with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+                await client.body()
         await eventually(lambda: not server.server.server_state.tasks)
     assert [line["event"] for line in lines] == ["answer cut short"]
 

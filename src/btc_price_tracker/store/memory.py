@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
-from itertools import islice
+from itertools import islice, takewhile
 
 from msgspec.structs import replace
 
@@ -70,7 +70,13 @@ class MemoryStore:
         ids = self._ids[bisect_left(self._ids, start) : bisect_left(self._ids, end)]
         # In a thread, for the loop to go on meanwhile. A tick that leaves meanwhile is None, and left out.
         ticks = filter(None, map(self._ticks.get, ids))
-        return await asyncio.to_thread(lambda: list(islice(roll_up(ticks, seconds), limit)))
+        wanted = True  # until the caller is cancelled
+        try:
+            return await asyncio.to_thread(
+                lambda: list(islice(roll_up(takewhile(lambda _: wanted, ticks), seconds), limit))
+            )
+        finally:
+            wanted = False
 
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before."""

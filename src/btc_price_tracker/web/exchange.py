@@ -4,6 +4,8 @@ Relies on private attributes of uvicorn's RequestResponseCycle (see web/connecti
 """
 
 import os
+import socket
+import struct
 import sys
 import weakref
 from asyncio import Transport
@@ -12,6 +14,7 @@ from starlette.types import Message, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 EXCHANGE = "btc_price_tracker.exchange"  # the key in scope["extensions"]
+_NO_LINGER = struct.pack("ii", 1, 0)  # closing sends a reset
 
 
 class Exchange:
@@ -70,6 +73,11 @@ class Exchange:
         """Let the server believe that the client hung up: its own clean-up runs, nothing of the request is left."""
         self._cycle.disconnected = True
         self._transport.abort()
+
+    def reset(self) -> None:
+        """End the connection by a reset: a body that goes on until it ends would look whole otherwise."""
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.let_go()
 
     def close(self) -> None:
         """End the connection once what was sent is written."""

@@ -40,7 +40,7 @@ class PagedResponse(Response):
                 log.warning("answer cut short", reason=str(error))
                 if exchange is None:
                     raise
-                exchange.let_go()  # without the end of the body, so that the client knows
+                exchange.reset()  # so that the client knows
                 return
         await asgi.finish(exchange, receive, send)
 

@@ -122,8 +122,8 @@ def _open_path(name: Path) -> SqliteStore:
         ) from error
     return SqliteStore(
         Lane(file.writer, path, "writer"),
-        Lane(file.reader, path, "reader"),
-        Lane(file.candle_reader, path, "candles"),
+        Lane(file.reader, path, "reader", only_reads=True),
+        Lane(file.candle_reader, path, "candles", only_reads=True),
         file.place,
         file.lock,
     )
