@@ -22,7 +22,7 @@ from btc_price_tracker.fanout.stream import Lag, Stream
 from btc_price_tracker.price.model import Judged, Status, Tick, Update
 
 SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
-PAGE = 256  # frames replayed in one write: about 50 KB
+PAGE = 128  # frames replayed in one write: about 25 KB, which a client that takes none of it holds of us
 STALL = 30.0  # seconds without progress before a laggard is closed
 
 log = structlog.get_logger(__name__)

@@ -1,19 +1,29 @@
-"""What is older than the ring: sent from the store, page by page, under ASGI's back-pressure."""
+"""What is older than the ring: sent from the store, page by page, under ASGI's back-pressure.
 
-from collections.abc import Iterable
+A few streams at a time read a page; the others wait their turn, page for page, and hear heartbeats meanwhile. So
+neither many fast clients nor many slow ones hold up the prices or fill the memory.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
 
 import structlog
 from starlette.types import Send
 
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.outbox import Hole
-from btc_price_tracker.store.paging import PAGE
 from btc_price_tracker.web import asgi
 from btc_price_tracker.web.exchange import Exchange
 from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.start import Start
+
+PAGE = 100  # ticks read and sent at once, some 20 KB: that is what a client that doesn't read holds of us
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -24,7 +34,7 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
     A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all. When
     this returns, every byte is with the kernel.
     """
-    hub, ring, store = shared.hub, shared.ring, shared.store
+    hub, ring = shared.hub, shared.ring
     if exchange is not None:
         exchange.hold_nothing_back()
     await _deliver(send, b"")
@@ -33,17 +43,47 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
         await _deliver(send, start.opening + start.told)
         start.opening = b""
     try:
-        while start.after < ring.floor and not (_is_closing(exchange) or hub.draining):
-            # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
-            page = await store.page(start.after, hub.head, PAGE)
-            if not page:
+        while start.after < ring.floor and not (is_closing(exchange) or hub.draining):
+            if not await _deliver(send, await with_heartbeats(_next_page(start, shared), hub, send)):
                 break  # the store has lost it too: the hub will say so
-            # Retention goes on while a client takes its time.
-            lost = Hole(start.after + 1, min((await store.span()).dropped, page[0].id - 1))
-            await _deliver(send, _frames(start.after, page, [lost, *shared.holes]))
-            start.after = page[-1].id
     except StoreError as error:
         log.warning("history cut short", reason=str(error))
+
+
+async def with_heartbeats(work: Coroutine[Any, Any, T], hub: Hub, send: Send) -> T:
+    """Await work on the store, or a turn for it, however long it takes; the client hears a heartbeat now and then."""
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=hub.heartbeat))[0]:
+            await send(asgi.bare(sse.heartbeat(hub.now() // 1000)))
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def is_closing(exchange: Exchange | None) -> bool:
+    """Whether the client is gone, as far as we know."""
+    return exchange is not None and exchange.closing
+
+
+async def _next_page(start: Start, shared: Streams) -> bytes:
+    """The frames that follow `start`, which moves on behind them; none where there are none, or it is the end.
+
+    Nothing else of the page stays in memory while the client takes its time. Raises StoreError.
+    """
+    hub, store = shared.hub, shared.store
+    async with shared.replays.turn_without_limit():
+        if hub.draining:
+            return b""
+        # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
+        page = await store.page(start.after, hub.head, PAGE)
+        if not page:
+            return b""
+        # Retention goes on while a client takes its time.
+        lost = Hole(start.after + 1, min((await store.span()).dropped, page[0].id - 1))
+        frames = _frames(start.after, page, [lost, *shared.holes])
+        start.after = page[-1].id
+        return frames
 
 
 def _frames(after: int, page: Iterable[Tick], holes: Iterable[Hole]) -> bytes:
@@ -56,12 +96,12 @@ def _frames(after: int, page: Iterable[Tick], holes: Iterable[Hole]) -> bytes:
     return b"".join(frames)
 
 
-async def _deliver(send: Send, frames: bytes) -> None:
-    """Send frames, and return when the kernel has them: the next `send` begins then (Exchange.hold_nothing_back)."""
+async def _deliver(send: Send, frames: bytes) -> bool:
+    """Send frames, and return when the kernel has them: the next `send` begins then (Exchange.hold_nothing_back).
+
+    Whether there were any.
+    """
     await send(asgi.bare(frames))
     if frames:
         await send(asgi.body(b""))
-
-
-def _is_closing(exchange: Exchange | None) -> bool:
-    return exchange is not None and exchange.closing
+    return bool(frames)

@@ -17,7 +17,7 @@ from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.web import asgi
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.mailbox import Mailbox
-from btc_price_tracker.web.replay import replay
+from btc_price_tracker.web.replay import replay, with_heartbeats
 from btc_price_tracker.web.resume import Position
 from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.start import Start, begin, is_recent, locate
@@ -66,7 +66,7 @@ class PriceStream:
             else:
                 exchange.write(head)
                 head = b""
-                start = await locate(self._position, shared)
+                start = await with_heartbeats(locate(self._position, shared), shared.hub, send)
                 await replay(start, shared, send, exchange)
             # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with
             # the kernel, so what the reactor writes comes after it.
@@ -81,13 +81,16 @@ class PriceStream:
         shared = self._streams
         with shared.admission:
             await send(asgi.start())
-            start = await locate(self._position, shared)
+            start = await with_heartbeats(locate(self._position, shared), shared.hub, send)
             await replay(start, shared, send, exchange)
         await self._follow(start, receive, send, exchange)
 
     async def _follow(self, start: Start, receive: Receive, send: Send, exchange: Exchange | None) -> None:
         """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
         hub = self._streams.hub
+        if exchange is not None and exchange.closing:
+            exchange.let_go()  # the client has left: the hub is spared a stream to nobody
+            return
         if hub.draining:  # the client comes back for the rest
             await send(asgi.bare(farewell()))
             await asgi.finish(exchange, receive, send)
@@ -100,7 +103,7 @@ class PriceStream:
 
         mailbox = Mailbox(hub, abort)
         async with asyncio.TaskGroup() as tasks:
-            forwarding = tasks.create_task(_forward(mailbox, send))
+            forwarding = tasks.create_task(_forward(mailbox, send, self._streams.catching_up))
             hang_up = tasks.create_task(asgi.hang_up(receive))
             hang_up.add_done_callback(lambda _: hub.leave(mailbox))
             try:
@@ -115,12 +118,17 @@ class PriceStream:
             await asgi.hang_up(receive)
 
 
-async def _forward(mailbox: Mailbox, send: Send) -> None:
-    """Take what the hub leaves in a mailbox on to the client, until the stream is over."""
+async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore) -> None:
+    """Take what the hub leaves in a mailbox on to the client, until the stream is over.
+
+    A crowd that catches up sends a few pages in each turn of the loop, so that the others get theirs.
+    """
     with contextlib.suppress(OSError):  # how some servers say that the client is gone
         while frames := await mailbox.take():
-            for event in sse.unchunk(frames):
-                await send(asgi.body(event))
+            await send(asgi.bare(frames))
+            if mailbox.lag is not None:
+                async with catching_up:
+                    await asyncio.sleep(0)
 
 
 def _can_leave(scope: Scope) -> bool:
