@@ -34,6 +34,7 @@ from btc_price_tracker.sources.upstream import connect
 from btc_price_tracker.store import Store, open_store, scheme_of
 from btc_price_tracker.store.late import LateStore
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.api import Parts, application
 from btc_price_tracker.web.server import listen, server
@@ -124,6 +125,7 @@ async def compose(
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         stack.push_async_callback(outbox.close)
         broker = LocalBroker()
+        watchdog = Watchdog(clock)
         app = application(
             Parts(
                 streams=Streams(
@@ -133,13 +135,19 @@ async def compose(
                 outbox=outbox,
                 clock=clock,
                 interval=settings.interval,
+                watchdog=watchdog,
                 cors_origins=settings.cors_origins,
                 origin=origin,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
             )
         )
         rounds = pipeline.every(settings.interval, clock)
-        serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch, outbox.recover]
+        serve: list[Loop] = [
+            partial(pipeline.deliver, broker, hub),
+            hub.watch,
+            outbox.recover,
+            watchdog.watch,
+        ]
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention))
         ask = partial(pipeline.produce, rounds, panel, policy, outbox, broker)

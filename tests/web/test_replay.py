@@ -245,5 +245,22 @@ async def test_replays_that_nobody_reads_hold_a_page_each(
         reader.close()
 
 
+async def test_the_end_of_the_server_cuts_replays_off_without_a_traceback(
+    server: Live, caplog: pytest.LogCaptureFixture
+) -> None:
+    readers = []
+    for _ in range(10):
+        readers.append(await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096))
+        readers[-1].pause()
+    await eventually(lambda: all(map(unsent, server.server.server_state.connections)))
+    server.server.config.timeout_graceful_shutdown = 0  # no time for those that don't read
+    await server.hub.drain(0)
+    server.server.stop()
+    await eventually(lambda: not server.server.server_state.tasks)
+    assert not [record for record in caplog.records if record.exc_info]
+    for reader in readers:
+        reader.close()
+
+
 def unsent(connection: Any) -> int:
     return int(connection.transport.get_write_buffer_size())

@@ -13,6 +13,7 @@ from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import history, metrics, problems, site
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.digits import DIGITS
@@ -49,6 +50,7 @@ class Parts:
     interval: float  # seconds between prices
     cors_origins: tuple[str, ...]
     origin: str | None = None  # where recorded prices come from; None where they are live
+    watchdog: Watchdog
     metrics_token: str | None = None  # that /metrics wants; None where it is open to all
     gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
@@ -122,7 +124,16 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
 
     history.install(app, parts.streams.store, parts.outbox, parts.gates, hub.now)
     recorded = parts.origin is not None
-    numbers = Metrics(hub, parts.streams.admission, parts.panel, parts.outbox, parts.clock, recorded)
+    numbers = Metrics(
+        hub,
+        parts.streams.admission,
+        parts.gates,
+        parts.panel,
+        parts.outbox,
+        parts.watchdog,
+        parts.clock,
+        recorded,
+    )
     metrics.install(app, numbers, parts.metrics_token)
 
     @get(
@@ -161,10 +172,12 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             )
         )
 
-    @get(app, "/healthz")
+    @get(app, "/healthz", responses={503: {"description": "The event loop was stuck until a moment ago."}})
     async def healthz() -> Response:
-        """The process lives."""
-        return reply(Liveness(alive=True, version=__version__))
+        """The process lives, and its event loop turns."""
+        watchdog = parts.watchdog
+        view = Liveness(alive=not watchdog.recovering, version=__version__, lag_ms=round(watchdog.lag * 1000))
+        return reply(view, 200 if view.alive else 503)
 
     @get(app, "/readyz", responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:

@@ -12,7 +12,9 @@ from btc_price_tracker.web.reply import get, reply
 from btc_price_tracker.web.schemas import components, schema, type_of
 
 BAD_PARAMETER = {"description": "A parameter makes no sense; the detail says which."}
-STORE_FAILS = {"description": "The store fails; `Retry-After` says when to come back."}
+STORE_FAILS = {
+    "description": "The store fails, or too many requests wait for it; `Retry-After` says when to come back."
+}
 _ANY_OTHER = {"description": "Any other fault."}
 
 

@@ -116,6 +116,7 @@ class Liveness(Struct):
 
     alive: bool
     version: str
+    lag_ms: int  # by which the event loop was late at worst in the last minute
 
 
 class Readiness(Struct):

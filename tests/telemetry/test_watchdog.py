@@ -1,0 +1,151 @@
+"""A stuck event loop is noticed, whoever holds it up; with stacks, once."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from btc_price_tracker.telemetry.watchdog import RECENT, RECOVERY, STUCK, Watchdog
+
+
+class Clock:
+    """A clock that the test sets."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> int:
+        return 0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        raise NotImplementedError
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def look_each_second(watchdog: Watchdog, clock: Clock, seconds: float) -> None:
+    for _ in range(round(seconds)):
+        clock.time += 1
+        watchdog.look()
+
+
+def test_a_stuck_loop_is_reported_once_with_every_stack(clock: Clock) -> None:
+    watchdog = Watchdog(clock)
+    with capture_logs() as lines:
+        look_each_second(watchdog, clock, STUCK - 1)
+        assert not lines
+        look_each_second(watchdog, clock, 30)
+    (line,) = lines
+    assert line["seconds"] == STUCK
+    assert "test_a_stuck_loop_is_reported_once_with_every_stack" in line["stacks"]
+    assert "MainThread" in line["stacks"]
+
+
+def test_a_loop_that_turns_again_is_unfit_for_a_moment_and_watched_anew(clock: Clock) -> None:
+    watchdog = Watchdog(clock)
+    unfit = [watchdog.recovering]
+    with capture_logs() as lines:
+        look_each_second(watchdog, clock, 12)
+        watchdog._turn(11.0)
+        assert [line["event"] for line in lines] == ["event loop is stuck", "event loop turns again"]
+        unfit.append(watchdog.recovering)
+        clock.time += RECOVERY
+        unfit.append(watchdog.recovering)
+        watchdog._turn(0.0)
+        look_each_second(watchdog, clock, STUCK)
+    assert unfit == [False, True, False]
+    assert (len(lines), watchdog.stalls) == (3, 1)
+
+
+def test_a_loop_that_is_late_at_times_is_not_stuck_but_told(clock: Clock) -> None:
+    watchdog = Watchdog(clock)
+    with capture_logs() as lines:
+        for lag in (0.1, 5.0, 0.2):
+            clock.time += 1 + lag
+            watchdog.look()
+            watchdog._turn(lag)
+    assert not lines
+    assert (watchdog.lag, watchdog.stalls, watchdog.recovering) == (5.0, 0, False)
+    for _ in range(RECENT):
+        watchdog._turn(0.0)
+    assert watchdog.lag == 0.0
+
+
+def test_a_thread_that_was_held_up_itself_does_not_blame_what_runs_now(clock: Clock) -> None:
+    watchdog = Watchdog(clock)
+    with capture_logs() as lines:
+        clock.time += 60  # a regular expression held the interpreter, or the process was stopped
+        watchdog.look()
+    assert not lines
+
+
+STALL = """
+import asyncio
+import re
+import sys
+import time
+from btc_price_tracker.clock import SystemClock
+from btc_price_tracker.telemetry import logs, watchdog
+
+watchdog.STUCK, watchdog.PERIOD = 0.5, 0.05
+
+def sleep_on_the_loop():
+    time.sleep(2)
+
+def match_on_the_loop():
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        re.fullmatch("(a|aa)+", "a" * int(sys.argv[2]) + "b")  # holds the interpreter's lock all the while
+
+async def main():
+    watching = asyncio.create_task(watchdog.Watchdog(SystemClock()).watch())
+    await asyncio.sleep(0.2)
+    globals()[sys.argv[1]]()
+    await asyncio.sleep(0.2)
+    watching.cancel()
+
+logs.configure("info", "json")
+asyncio.run(main())
+"""
+
+
+def stall(how: str, size: int = 0) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", STALL, how, str(size)], capture_output=True, text=True, timeout=120, check=True
+    )
+    return result.stderr
+
+
+def test_a_loop_that_waits_is_reported_by_the_thread() -> None:
+    stuck, again = map(json.loads, stall("sleep_on_the_loop").splitlines())
+    assert stuck["event"] == "event loop is stuck"
+    assert "sleep_on_the_loop" in stuck["stacks"]
+    assert (again["event"], again["level"]) == ("event loop turns again", "warning")
+
+
+def test_a_loop_that_holds_the_interpreter_is_reported_without_it() -> None:
+    said = stall("match_on_the_loop", size_that_takes_seconds())
+    assert "Timeout (0:00:00.5" in said
+    assert "in match_on_the_loop" in said
+    assert "event loop turns again" in said
+
+
+def size_that_takes_seconds() -> int:
+    """How long a text must be for a bad pattern to take about two seconds on this machine."""
+    size, took = 20, 0.0
+    while took < 0.2:
+        begun = time.perf_counter()
+        re.fullmatch("(a|aa)+", "a" * size + "b")
+        took = time.perf_counter() - begun
+        size += 1
+    return size + 4
