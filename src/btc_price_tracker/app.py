@@ -59,7 +59,7 @@ class Service:
     outbox: Outbox
     broker: Broker
     application: ASGIApp
-    detached: Callable[[], int]  # how many streams have left the HTTP server
+    detached: Callable[[], int]  # number of streams that have left the HTTP server
     ask: Loop  # on the one instance that asks the sources
     serve: tuple[Loop, ...]  # on every instance
 
@@ -200,7 +200,7 @@ def _policy(settings: Settings, last: Tick | None = None, floor: int = 0) -> Pol
 
 
 def _on_stop_signal() -> asyncio.Event:
-    """What the first SIGTERM, SIGINT or SIGHUP sets; a second one ends the process at once, whatever still waits."""
+    """Return an event that the first SIGTERM, SIGINT or SIGHUP sets; a second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 

@@ -199,7 +199,7 @@ async def _with_store(flags: dict[str, str], action: "Callable[[Store], Awaitabl
 
 
 def _load(flags: dict[str, str]) -> "Settings":
-    """The settings, with as many open files as this user may have, and logging on stderr as they say."""
+    """Load the settings, raise the limit of open files and set up logging on stderr."""
     from btc_price_tracker.open_files import raise_file_limit
     from btc_price_tracker.settings import load
     from btc_price_tracker.telemetry import logs

@@ -168,7 +168,7 @@ class Settings(BaseSettings):
         15, ge=1, le=86_400, allow_inf_nan=False, description="seconds of silence before a heartbeat"
     )
     keep_alive: float = Field(
-        75, ge=1, le=86_400, allow_inf_nan=False, description="seconds that an idle connection is kept"
+        75, ge=1, le=86_400, allow_inf_nan=False, description="seconds for which an idle connection is kept"
     )
     max_clients: int = Field(
         default_factory=_most_streams, ge=0, description="open streams at most; 0 for no limit"

@@ -18,7 +18,7 @@ from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import reactor as reactor_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.fanout.reactor import UNASKED, Reactor, Socket
+from btc_price_tracker.fanout.reactor import INPUT_LIMIT, Reactor, Socket
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.stream import Stream
 from btc_price_tracker.price.model import Status, Update
@@ -159,7 +159,7 @@ async def test_what_a_client_sends_is_dropped_and_the_stream_goes_on(
     fd, client = pair
     reactor.adopt(fd, 0, b"")
     for _ in range(2):
-        client.sendall(b"x" * (UNASKED // 2))
+        client.sendall(b"x" * (INPUT_LIMIT // 2))
         await eventually(lambda: not unread(fd))
     publish(hub, 1)
     await hub.drain(0)
@@ -173,7 +173,7 @@ async def test_a_client_that_goes_on_sending_is_closed_and_fills_no_buffer(
     other, silent = connected()
     reactor.adopt(fd, 0, b"")
     reactor.adopt(other, 0, b"")
-    client.sendall(b"x" * (UNASKED + 1))
+    client.sendall(b"x" * (INPUT_LIMIT + 1))
     await eventually(lambda: len(hub) == 1)
     assert not is_open(fd)
     assert is_open(other)

@@ -38,11 +38,11 @@ def written(limiter: Limiter, lines: int, event: object = "invalid HTTP request"
 def test_a_flood_is_cut_off_with_a_word_and_counted_later(limiter: Limiter, time: Time) -> None:
     assert written(limiter, BURST) == ["invalid HTTP request"] * BURST
     assert written(limiter, 1000) == [
-        "too many log lines like 'invalid HTTP request': the rest of 10 s is left out"
+        "too many log lines like 'invalid HTTP request': suppressed for up to 10 s"
     ]
     time.now += PERIOD
     assert written(limiter, 2) == [
-        "1000 log lines like 'invalid HTTP request' left out",
+        "1000 log lines like 'invalid HTTP request' suppressed",
         "invalid HTTP request",
         "invalid HTTP request",
     ]

@@ -33,18 +33,18 @@ def clock() -> Clock:
     return Clock()
 
 
-def look_each_second(watchdog: Watchdog, clock: Clock, seconds: float) -> None:
+def check_each_second(watchdog: Watchdog, clock: Clock, seconds: float) -> None:
     for _ in range(round(seconds)):
         clock.time += 1
-        watchdog.look()
+        watchdog.check()
 
 
 def test_a_stuck_loop_is_reported_once_with_every_stack(clock: Clock) -> None:
     watchdog = Watchdog(clock)
     with capture_logs() as lines:
-        look_each_second(watchdog, clock, STUCK - 1)
+        check_each_second(watchdog, clock, STUCK - 1)
         assert not lines
-        look_each_second(watchdog, clock, 30)
+        check_each_second(watchdog, clock, 30)
     (line,) = lines
     assert line["seconds"] == STUCK
     assert "test_a_stuck_loop_is_reported_once_with_every_stack" in line["stacks"]
@@ -55,14 +55,14 @@ def test_a_loop_that_turns_again_is_unfit_for_a_moment_and_watched_anew(clock: C
     watchdog = Watchdog(clock)
     unfit = [watchdog.recovering]
     with capture_logs() as lines:
-        look_each_second(watchdog, clock, 12)
+        check_each_second(watchdog, clock, 12)
         watchdog._turn(11.0)
-        assert [line["event"] for line in lines] == ["event loop is stuck", "event loop turns again"]
+        assert [line["event"] for line in lines] == ["event loop is stuck", "event loop recovered"]
         unfit.append(watchdog.recovering)
         clock.time += RECOVERY
         unfit.append(watchdog.recovering)
         watchdog._turn(0.0)
-        look_each_second(watchdog, clock, STUCK)
+        check_each_second(watchdog, clock, STUCK)
     assert unfit == [False, True, False]
     assert (len(lines), watchdog.stalls) == (3, 1)
 
@@ -72,7 +72,7 @@ def test_a_loop_that_is_late_at_times_is_not_stuck_but_told(clock: Clock) -> Non
     with capture_logs() as lines:
         for lag in (0.1, 5.0, 0.2):
             clock.time += 1 + lag
-            watchdog.look()
+            watchdog.check()
             watchdog._turn(lag)
     assert not lines
     assert (watchdog.lag, watchdog.stalls, watchdog.recovering) == (5.0, 0, False)
@@ -85,7 +85,7 @@ def test_a_thread_that_was_held_up_itself_does_not_blame_what_runs_now(clock: Cl
     watchdog = Watchdog(clock)
     with capture_logs() as lines:
         clock.time += 60  # a regular expression held the interpreter, or the process was stopped
-        watchdog.look()
+        watchdog.check()
     assert not lines
 
 
@@ -130,14 +130,14 @@ def test_a_loop_that_waits_is_reported_by_the_thread() -> None:
     stuck, again = map(json.loads, stall("sleep_on_the_loop").splitlines())
     assert stuck["event"] == "event loop is stuck"
     assert "sleep_on_the_loop" in stuck["stacks"]
-    assert (again["event"], again["level"]) == ("event loop turns again", "warning")
+    assert (again["event"], again["level"]) == ("event loop recovered", "warning")
 
 
 def test_a_loop_that_holds_the_interpreter_is_reported_without_it() -> None:
     said = stall("match_on_the_loop", size_that_takes_seconds())
     assert "Timeout (0:00:00.5" in said
     assert "in match_on_the_loop" in said
-    assert "event loop turns again" in said
+    assert "event loop recovered" in said
 
 
 def size_that_takes_seconds() -> int:

@@ -106,7 +106,7 @@ async def test_a_store_that_gives_no_answer_is_given_up(monkeypatch: pytest.Monk
     await asyncio.wait(work.tasks.values())
     for task in work.tasks.values():  # those that worked, and the one that waited
         assert isinstance(task.exception(), Problem)
-        assert "gave no answer within 0.02 s" in str(task.exception())
+        assert "did not answer within 0.02 s" in str(task.exception())
     await work.begin(4)
     assert work.working[-1] == 4
 

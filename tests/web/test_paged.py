@@ -191,7 +191,7 @@ async def test_an_answer_that_cannot_go_on_is_cut_short_so_that_the_client_knows
             with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
                 await client.body()
         await eventually(lambda: not server.server.server_state.tasks)
-    assert [line["event"] for line in lines] == ["answer cut short"]
+    assert [line["event"] for line in lines] == ["response truncated"]
 
 
 async def when_set(event: asyncio.Event, read: Callable[..., Awaitable[Any]], *args: Any) -> Any:

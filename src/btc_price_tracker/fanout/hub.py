@@ -22,7 +22,7 @@ from btc_price_tracker.fanout.stream import Lag, Stream
 from btc_price_tracker.price.model import Judged, Status, Tick, Update
 
 SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
-PAGE = 128  # frames replayed in one write: about 25 KB, which a client that takes none of it holds of us
+PAGE = 128  # frames replayed in one write: about 25 KB, the memory of one client that reads none of it
 STALL = 30.0  # seconds without progress before a laggard is closed
 
 log = structlog.get_logger(__name__)
@@ -51,7 +51,7 @@ class Hub:
         self._ring = ring
         self._clock = clock
         self.heartbeat = heartbeat  # seconds of silence before one
-        self._logged: set[type[Exception]] = set()  # bugs whose traceback is in the log already
+        self._logged: set[type[Exception]] = set()  # exception types whose traceback was logged
         self._live: dict[Stream, None] = {}  # a set that keeps its order
         self._lagging: dict[Stream, Lag] = {}
         self._outbox: list[bytes] = []
@@ -118,7 +118,7 @@ class Hub:
     def _begin_round(self) -> None:
         if self._broadcasting or not self._outbox:
             return
-        # What may fail comes first, and changes nothing.
+        # What may raise comes first and changes nothing.
         payload, live, now = b"".join(self._outbox), list(self._live), self._clock.monotonic()
         self._broadcasting = True
         self._outbox.clear()
@@ -142,7 +142,7 @@ class Hub:
                     self._fall_behind(stream, payload[sent:])
             except OSError:
                 self.leave(stream)
-            except Exception as error:  # noqa: BLE001 - one stream's bug is no other stream's end
+            except Exception as error:  # noqa: BLE001 - a bug in one stream must not affect the others
                 self._fail(stream, error)
         if self._reached < len(self._round):
             asyncio.get_running_loop().call_soon(self._write_slice)
@@ -197,17 +197,17 @@ class Hub:
         self._lagging.pop(stream, None)
         try:
             stream.close()
-        except Exception as error:  # noqa: BLE001 - it is forgotten all the same
+        except Exception as error:  # noqa: BLE001 - the hub has forgotten it already
             self._log_bug(error)
 
     def _fail(self, stream: Stream, error: Exception) -> None:
-        """Close a stream that ran into a bug: its client resumes by id, the others never notice."""
+        """Close a stream that raised an unexpected exception; its client resumes by id."""
         self.failed += 1
         self._log_bug(error)
         self.leave(stream)
 
     def _log_bug(self, error: Exception) -> None:
-        """Log the traceback of the first exception of each type; `failed` counts the rest."""
+        """Log the traceback of the first exception of each type; `failed` counts all."""
         if type(error) not in self._logged:
             self._logged.add(type(error))
             log.error("stream failed", exc_info=error)
@@ -280,6 +280,6 @@ class Hub:
         try:
             if stream in self._live:
                 stream.finish(last_words)
-        except Exception as error:  # noqa: BLE001 - the others are to have their end as well
+        except Exception as error:  # noqa: BLE001 - the other streams must end cleanly as well
             self._fail(stream, error)
         self.leave(stream)

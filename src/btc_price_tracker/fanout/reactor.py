@@ -1,8 +1,8 @@
-"""One epoll for all detached sockets: it tells of hang-ups, of room to write and of bytes that nobody asked for.
+"""One epoll for all detached sockets: it reports disconnects, room to write and unexpected input.
 
-A client that is silent, as it should be, costs nothing here. What one sends is read and dropped, lest the kernel keep
-it; one that goes on sending is closed. One that ends its side of the connection has left: RFC 9112, 9.5 wants such a
-signal heeded promptly, and a browser that leaves a page gives no other.
+A silent client, the normal case, costs nothing. Input is read and discarded, so that it doesn't fill kernel buffers; a
+client that keeps sending is closed. A half-closed stream counts as disconnected: RFC 9112, 9.5 asks servers to respond
+to closure signals promptly, and a browser that leaves a page sends nothing else.
 
 Linux only: `Reactor.available()` is False elsewhere and streams stay with the HTTP server (web/stream.py).
 """
@@ -18,7 +18,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.sse import LAST_CHUNK
 from btc_price_tracker.fanout.stream import Lag
 
-UNASKED = 8192  # bytes a client may send on its stream: the rest of a body, a request behind it
+INPUT_LIMIT = 8192  # bytes a client may send on its stream: the rest of a body, a pipelined request
 SLICE = 64  # sockets seen to before the loop gets a turn: who catches up may be sent as much as the kernel has room for
 
 
@@ -51,9 +51,9 @@ class Socket(socket.SocketType):  # socket.socket adds what files need, in Pytho
             finally:
                 super().close()
 
-    def drop_received(self) -> int:
-        """Read what the client sent, drop it, and say how much that was. Raises OSError."""
-        return len(self.recv(UNASKED))
+    def discard_input(self) -> int:
+        """Read and discard what the client has sent; returns its size in bytes. Raises OSError."""
+        return len(self.recv(INPUT_LIMIT))
 
 
 class Reactor:
@@ -63,12 +63,12 @@ class Reactor:
         self._hub = hub
         self._epoll = select.epoll()
         self._streams: dict[int, Socket] = {}
-        self._received: dict[int, int] = {}  # bytes, by the descriptors of the few that send any
-        self._always = select.EPOLLRDHUP | select.EPOLLIN  # what each descriptor is watched for
+        self._received: dict[int, int] = {}  # bytes of input, for the few descriptors that have any
+        self._always = select.EPOLLRDHUP | select.EPOLLIN  # events that every descriptor is watched for
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._poll)
 
     def __len__(self) -> int:
-        """How many sockets are detached."""
+        """The number of detached sockets."""
         return len(self._streams)
 
     @staticmethod
@@ -122,11 +122,11 @@ class Reactor:
                 self._hub.advance(stream)
 
     def _sends_too_much(self, fd: int, stream: Socket) -> bool:
-        """Read what has come; whether that is more than any client needs to send, or the connection is broken."""
+        """Discard input; whether it exceeds INPUT_LIMIT or the connection is broken."""
         try:
-            received = self._received[fd] = self._received.get(fd, 0) + stream.drop_received()
+            received = self._received[fd] = self._received.get(fd, 0) + stream.discard_input()
         except BlockingIOError:
             return False
         except OSError:
             return True
-        return received > UNASKED
+        return received > INPUT_LIMIT

@@ -29,7 +29,7 @@ _LOCAL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNO
 
 
 def local_fault(error: BaseException) -> str | None:
-    """What this machine lacks for a connection, in words; None where the fault isn't its own."""
+    """Why this machine can't open a connection, or None if the fault isn't local."""
     numbers = [cause.errno for cause in _causes(error) if isinstance(cause, OSError)]
     lacking = next((number for number in numbers if number in _LOCAL), None)
     return None if lacking is None else f"this machine can't open a connection ({os.strerror(lacking)})"

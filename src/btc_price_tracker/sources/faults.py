@@ -5,7 +5,7 @@ SourceFault
 ├── Refused          the source itself says no in its body or its status: error object, 4xx, 5xx
 │   ├── Throttled    … because we ask too often, or are banned; `retry_after` seconds if it said how long
 │   └── Unavailable  … because it is in trouble itself (5xx): worth asking again soon
-├── LocalFault       this machine couldn't ask: it has no descriptor, port or memory left for a connection
+├── LocalFault       no connection for want of a local descriptor, port or memory
 └── Unreachable      no whole answer: DNS, TLS, connection, deadline
     └── Dropped      … because a connection kept from before had ended: ask at once, on another
 """
@@ -36,7 +36,7 @@ class Unavailable(Refused):
 
 
 class LocalFault(SourceFault):
-    """This machine couldn't ask. It says nothing about the source."""
+    """This machine could not open a connection. Says nothing about the source."""
 
 
 class Unreachable(SourceFault):

@@ -176,7 +176,7 @@ class Upstream:
         now = self._clock.monotonic()
         before, self._error = self._error, None if fault is None else str(fault)
         was_closed = self._breaker.circuit is Circuit.CLOSED
-        if not isinstance(fault, LocalFault):  # which is no outcome of the source's
+        if not isinstance(fault, LocalFault):  # says nothing about the source
             self._breaker.record(ok=fault is None, now=now)
         if isinstance(fault, Throttled):
             self._governor.throttle(now, fault.retry_after)

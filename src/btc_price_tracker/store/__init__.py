@@ -63,9 +63,9 @@ class Store(Protocol):
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
 
     async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
-        """Of the ids with after < id (≤ until), oldest first, the `limit` that follow the first `skip`.
+        """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`.
 
-        It takes a fraction of what reading their ticks would.
+        Much cheaper than reading the ticks.
         """
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:

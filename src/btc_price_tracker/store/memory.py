@@ -57,7 +57,7 @@ class MemoryStore:
         return self._bare(start, min(stop, start + limit))
 
     async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
-        """Of the ids with after < id (≤ until), oldest first, the `limit` that follow the first `skip`."""
+        """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`."""
         self._check_open()
         start = bisect_right(self._ids, after) + skip
         stop = len(self._ids) if until is None else bisect_right(self._ids, until)
@@ -70,7 +70,7 @@ class MemoryStore:
         ids = self._ids[bisect_left(self._ids, start) : bisect_left(self._ids, end)]
         # In a thread, for the loop to go on meanwhile. A tick that leaves meanwhile is None, and left out.
         ticks = filter(None, map(self._ticks.get, ids))
-        wanted = True  # until the caller is cancelled
+        wanted = True  # False once the caller is cancelled
         try:
             return await asyncio.to_thread(
                 lambda: list(islice(roll_up(takewhile(lambda _: wanted, ticks), seconds), limit))

@@ -1,13 +1,13 @@
-"""How often the log says the same: whoever can provoke a line, with a request for one, must not fill a disk with it."""
+"""A rate limit per kind of log line: clients that can provoke one, say with a bad request, must not fill the disk."""
 
 import logging
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-BURST = 50  # lines of a kind …
-PERIOD = 10.0  # … in so many seconds
-MAX_KINDS = 1000  # that are remembered; what a client sends is no part of a kind
+BURST = 50  # lines of one kind in PERIOD
+PERIOD = 10.0  # seconds
+MAX_KINDS = 1000  # remembered kinds; a kind is a logger, a level and an event, without its values
 
 Kind = tuple[Hashable, ...]
 
@@ -19,14 +19,14 @@ class _Window:
 
 
 class Limiter:
-    """Passes the first BURST lines of a kind in each PERIOD, says that it leaves out the rest, and later how many."""
+    """Passes BURST lines of a kind per PERIOD, then one notice; the next period begins with the number suppressed."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._windows: dict[Kind, _Window] = {}
 
     def limit(self, record: logging.LogRecord) -> list[logging.LogRecord]:
-        """What to write for a record: itself or nothing, and a notice where the one turns into the other."""
+        """Return the records to write in place of `record`: itself, a notice, both or none."""
         now, event = self._monotonic(), _event(record)
         kind = (record.name, record.levelno, event)
         window = self._windows.get(kind)
@@ -34,19 +34,17 @@ class Limiter:
             if len(self._windows) >= MAX_KINDS:
                 self._windows.clear()
             self._windows[kind] = _Window(now)
-            left_out = window.lines - BURST if window else 0
-            return [
-                *([_notice(f"{left_out} log lines like {event!r} left out")] if left_out > 0 else ()),
-                record,
-            ]
+            suppressed = window.lines - BURST if window else 0
+            notice = [_notice(f"{suppressed} log lines like {event!r} suppressed")] if suppressed > 0 else []
+            return [*notice, record]
         window.lines += 1
         if window.lines == BURST + 1:
-            return [_notice(f"too many log lines like {event!r}: the rest of {PERIOD:g} s is left out")]
+            return [_notice(f"too many log lines like {event!r}: suppressed for up to {PERIOD:g} s")]
         return [record] if window.lines <= BURST else []
 
 
 def _event(record: logging.LogRecord) -> str:
-    """What a line says, without its values."""
+    """The event of a record, without its values."""
     return str(record.msg.get("event") if isinstance(record.msg, dict) else record.msg)
 
 

@@ -1,7 +1,7 @@
-"""Notices an event loop that doesn't turn, writes every stack to the log once, and remembers.
+"""Detects a stuck event loop and logs the stacks of all threads, once per stall.
 
-A thread does that. Code that holds the interpreter's lock, as a regular expression does, stops this thread as well;
-for that there is the one of faulthandler, which needs no lock, and writes the stacks to stderr as they are.
+A Python thread does the logging. Code that holds the GIL, such as a regular expression, blocks that thread as well; for
+this case faulthandler's own thread, which doesn't need the GIL, writes the stacks to stderr as plain text.
 """
 
 import faulthandler
@@ -14,41 +14,41 @@ import structlog
 
 from btc_price_tracker.clock import Clock
 
-STUCK = 9.0  # seconds without a turn: so that it is noticed within ten
-PERIOD = 1.0  # seconds between two looks
-RECENT = 60  # looks that are remembered
-RECOVERY = 10.0  # seconds for which a loop that was stuck counts as unfit: what gets stuck once does so again
+STUCK = 9.0  # seconds without an iteration; with the period, a stall is reported within 10 s
+PERIOD = 1.0  # seconds between checks
+RECENT = 60  # checks that are remembered
+RECOVERY = 10.0  # seconds after a stall for which /healthz fails, so that a prober notices repeated stalls
 STDERR = 2
 
 log = structlog.get_logger(__name__)
 
 
 class Watchdog:
-    """Measures how late the loop is, once a second."""
+    """Measures the delay of the event loop once a second."""
 
     def __init__(self, clock: Clock) -> None:
-        self.stalls = 0  # times that it was stuck
+        self.stalls = 0  # since the start
         self._clock = clock
-        self._turned = clock.monotonic()  # when the loop last turned
-        self._recovered = -RECOVERY  # when it last did after it had been stuck
-        self._looked = self._turned  # when the thread last looked
-        self._reported = False  # whether the log has the stacks already
+        self._turned = clock.monotonic()  # time of the last iteration that was seen
+        self._recovered = -RECOVERY  # time at which the last stall ended
+        self._checked = self._turned  # time of the thread's last check
+        self._reported = False  # whether this stall's stacks are in the log
         self._lags: deque[float] = deque([0.0], maxlen=RECENT)
 
     @property
     def lag(self) -> float:
-        """Seconds by which the loop was late at worst in the last minute."""
+        """The longest delay in the last minute, in seconds."""
         return max(self._lags)
 
     @property
     def recovering(self) -> bool:
-        """Whether the loop was stuck until a moment ago. (One that is stuck can't be asked.)"""
+        """Whether a stall ended within the last RECOVERY seconds."""
         return self._clock.monotonic() - self._recovered < RECOVERY
 
     async def watch(self) -> None:
-        """Turn with the loop, while a thread looks whether it does. Runs for as long as the service."""
+        """Measure the delay of the loop while a thread checks for stalls. Runs for as long as the service."""
         stop = threading.Event()
-        threading.Thread(target=self._keep_looking, args=(stop,), name="watchdog", daemon=True).start()
+        threading.Thread(target=self._keep_checking, args=(stop,), name="watchdog", daemon=True).start()
         try:
             while True:
                 due = self._clock.monotonic() + PERIOD
@@ -57,12 +57,12 @@ class Watchdog:
         finally:
             stop.set()
 
-    def look(self) -> None:
-        """Report the loop if it is stuck, once; not where this thread was held up with it, and the cause is over."""
+    def check(self) -> None:
+        """Log the stacks if the loop is stuck; not if this thread was blocked with it: then the cause is over."""
         now = self._clock.monotonic()
-        was_held_up = now - self._looked >= STUCK / 2
-        self._looked = now
-        if now - self._turned >= STUCK and not (self._reported or was_held_up):
+        was_blocked = now - self._checked >= STUCK / 2
+        self._checked = now
+        if now - self._turned >= STUCK and not (self._reported or was_blocked):
             self._reported = True
             log.error("event loop is stuck", seconds=round(now - self._turned, 1), stacks=_stacks())
 
@@ -70,22 +70,20 @@ class Watchdog:
         self._turned = self._clock.monotonic()
         self._lags.append(lag)
         self._reported = False
-        if lag >= STUCK - PERIOD:  # what look() may have seen
+        if lag >= STUCK - PERIOD:  # check() counts from the iteration before
             self.stalls += 1
             self._recovered = self._turned
-            log.warning("event loop turns again", stuck_for_seconds=round(lag, 1))
+            log.warning("event loop recovered", stuck_for_seconds=round(lag, 1))
 
-    def _keep_looking(self, stop: threading.Event) -> None:
+    def _keep_checking(self, stop: threading.Event) -> None:
         while not stop.wait(PERIOD):
-            faulthandler.dump_traceback_later(
-                STUCK, file=STDERR
-            )  # unless this thread comes here again before
-            self.look()
+            faulthandler.dump_traceback_later(STUCK, file=STDERR)  # unless re-armed before
+            self.check()
         faulthandler.cancel_dump_traceback_later()
 
 
 def _stacks() -> str:
-    """Where every thread is, the event loop's among them; without local variables, of which one may be a password."""
+    """The stacks of all threads, without local variables, which may hold secrets."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return "\n".join(
         f"{names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"

@@ -28,7 +28,7 @@ class Writer(logging.Handler):
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Leave a line to the thread, or count it as lost; unless there have been too many like it."""
+        """Queue a line for the thread, or count it as dropped; the limiter may suppress it."""
         try:
             for each in self._limiter.limit(record):
                 self._lines.put_nowait(self.format(each))

@@ -1,4 +1,4 @@
-"""The ASGI messages of an event stream, and the end of a body whose length isn't known."""
+"""ASGI messages for event streams, and the end of a body of unknown length."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ async def hang_up(receive: Receive) -> None:
 
 
 async def finish(exchange: Exchange | None, receive: Receive, send: Send) -> None:
-    """End the response as its framing asks for."""
+    """End the response according to its framing."""
     if exchange is not None and exchange.unframed:
         exchange.close()
         await hang_up(receive)

@@ -1,4 +1,4 @@
-"""One connection of uvicorn's: its deadlines, the work it is due, and an `Exchange` for each of its requests.
+"""One connection of uvicorn's: its deadlines, the task that answers it, and an `Exchange` for each request.
 
 `Incoming`, `Connection` and `Exchange` rely on private attributes of uvicorn's HttpToolsProtocol (hence the narrow pin;
 tests/web/test_server.py watches them): what connection_made sets, parser, scope, url, headers, pipeline, flow, cycle
@@ -18,19 +18,19 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.incoming import Incoming
 
-WRITE_TIMEOUT = 30.0  # seconds in which a client must take something of what it is sent
-HALF_CLOSED_TIMEOUT = 5.0  # seconds in which the answer to a client that has ended its side must begin
+WRITE_TIMEOUT = 30.0  # seconds without progress after which a connection with unsent data is aborted
+HALF_CLOSED_TIMEOUT = 5.0  # seconds within which the response to a half-closed client must begin
 
 
 class Connection(Incoming):
-    """One HTTP/1 connection. Work for a client that has left is cancelled."""
+    """One HTTP/1 connection. When it is lost, the task that answers it is cancelled."""
 
     idle_since = 0.0  # loop time at which the last response was complete, or the connection made
     _running: RequestResponseCycle | None = None
-    _task: asyncio.Task[Any] | None = None  # that answers it
-    _eof_at = math.inf  # loop time at which the client ended its side
-    _unsent = 0  # bytes that waited for the client when it was last looked at
-    _moved = 0.0  # loop time at which that was last seen to become less
+    _task: asyncio.Task[Any] | None = None  # that answers the running request
+    _eof_at = math.inf  # loop time at which the client closed its side
+    _unsent = 0  # bytes in the write buffer at the last check
+    _moved = 0.0  # loop time at which the write buffer was last seen to shrink
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
         """Do as uvicorn's, but leave out our own address, which nobody asks for; and await the first head."""
@@ -44,7 +44,7 @@ class Connection(Incoming):
         self._await_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leave no timer, no response and no work behind, as uvicorn would after a reset or with requests waiting."""
+        """Leave no timer, response or task behind, as uvicorn does after a reset or with pipelined requests."""
         self._unset_keepalive_if_required()
         super().connection_lost(exc)
         if self._running is not None:
@@ -54,15 +54,15 @@ class Connection(Incoming):
             self._task.cancel()
 
     def eof_received(self) -> bool:  # type: ignore[override] # of asyncio's own protocol it is one
-        """Whether to keep our side open: a client may end its own once it has asked (RFC 9112, 9.6).
+        """Whether to keep our side open: a client may half-close after its last request (RFC 9112, 9.6).
 
-        One that ends its side of a stream has left: see fanout/reactor.py.
+        A half-closed stream counts as disconnected: see fanout/reactor.py.
         """
         self._eof_at = min(self._eof_at, self.loop.time())
         return not (self._is_done() or self._is_streaming())
 
     def on_response_complete(self) -> None:
-        """The next request has its turn; none will come from a client that has ended its side."""
+        """Start the next request, or close if the client has closed its side and has every response."""
         super().on_response_complete()
         self.idle_since = self.loop.time()
         if self._eof_at < math.inf and self._is_done():
@@ -70,11 +70,11 @@ class Connection(Incoming):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it is kept for a request that hasn't begun."""
+        """Whether the connection is open and waits for the first byte of a request."""
         return self._is_idle() and not (self._in_head or self._is_ending or self.transport.is_closing())
 
     def check_deadlines(self, now: float) -> None:
-        """Close the connection if, at `now` (loop time), the client owes a head or takes nothing of what it is sent."""
+        """Close the connection if, at `now` (loop time), a head is overdue or the client reads nothing."""
         if self._is_stalled(now):
             self.transport.abort()
         elif now >= self._due and self._is_idle():
@@ -93,7 +93,7 @@ class Connection(Incoming):
     async def _answer(
         self, cycle: RequestResponseCycle, app: Any, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Run the application, for as long as the client is there and the server goes on."""
+        """Run the application; a cancellation by a disconnect or by the shutdown is no error."""
         if cycle.disconnected:
             return
         self._task = asyncio.current_task()
@@ -101,14 +101,14 @@ class Connection(Incoming):
             await app(scope, receive, send)
         except asyncio.CancelledError:
             if self._task is None or not self._task.cancelling():
-                raise  # a bug of the application's
+                raise  # a bug in the application
             cycle.disconnected = True
             self.transport.abort()
         finally:
             self._task = None
 
     def _is_stalled(self, now: float) -> bool:
-        """Whether the client has taken nothing for too long. The kernel holds some for it, so this sees it in leaps."""
+        """Whether there was no progress for too long. The kernel buffers data, so progress shows in steps."""
         unsent = self.transport.get_write_buffer_size()
         if not self._unsent or unsent < self._unsent:
             self._moved = now
@@ -123,5 +123,5 @@ class Connection(Incoming):
         return exchange.endless
 
     def _is_answering(self) -> bool:
-        """Whether a response that will end by itself is under way."""
+        """Whether a finite response has begun."""
         return self._running is not None and self._running.response_started and not self._is_streaming()

@@ -75,7 +75,7 @@ class Exchange:
         self._transport.abort()
 
     def reset(self) -> None:
-        """End the connection by a reset: a body that goes on until it ends would look whole otherwise."""
+        """Reset the connection: otherwise a body delimited by its end would look complete."""
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.let_go()
 

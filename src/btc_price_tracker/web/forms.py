@@ -1,4 +1,4 @@
-"""Rows as JSON or as CSV: the beginning, any number of pages, the end."""
+"""Rows as JSON or CSV, encoded page by page."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from btc_price_tracker.web.views import PriceView
 
 
 class Form(NamedTuple):
-    """How rows are written."""
+    """How rows are encoded."""
 
     media_type: str
     opening: bytes
@@ -20,17 +20,17 @@ class Form(NamedTuple):
 
 
 class Page(NamedTuple):
-    """Some rows, written, and the position of the page that follows; None where none does."""
+    """Encoded rows, and the position of the next page, None for the last."""
 
     rows: bytes
     following: int | None
 
 
-Read = Callable[[int], Awaitable[Page]]  # the page at a position
+Read = Callable[[int], Awaitable[Page]]  # reads the page at a position
 
 
 class Pages:
-    """An answer in a form, a page at a time. Of what was taken nothing is kept."""
+    """A body in a form, one page at a time; keeps nothing of the pages it has returned."""
 
     def __init__(self, form: Form, first: Page, read: Read) -> None:
         self._form = form
@@ -39,7 +39,7 @@ class Pages:
         self._read = read
 
     async def take(self) -> bytes:
-        """The next bytes; none at the end. Raises what reading them does."""
+        """Return the next bytes, empty at the end. Raises what reading a page raises."""
         if self._piece:
             piece, self._piece = self._piece, b""
             return piece

@@ -25,8 +25,8 @@ from btc_price_tracker.web.resume import GREATEST_ID, check_since
 from btc_price_tracker.web.views import CandleView, PriceView
 
 MOST = 10_000  # rows in one answer
-PAGE = 200  # rows read and sent at once, some 30 KB: that is what a slow client holds of us
-HELD = 0.5  # seconds that candles wait for a client
+PAGE = 200  # rows read and sent at once, about 30 KB: what one slow client costs
+HELD = 0.5  # seconds for which rolled-up candles are kept for a client
 END = 253_402_300_799  # the last second of the year 9999; now in milliseconds is far beyond
 SETTLED = "public, max-age=3600"  # for what changes no more, unless somebody imports older prices
 
@@ -73,7 +73,7 @@ class CandleQuery(Window):
 
 
 class Gates(NamedTuple):
-    """Who may read prices from the store, and who candles, which take it longer."""
+    """Admission to the store for prices and for candles, which take longer."""
 
     prices: Gate
     candles: Gate
@@ -87,10 +87,10 @@ def install(app: FastAPI, store: Store, outbox: Outbox, gates: Gates, now: Calla
         """Stored prices, oldest first."""
         wanted, settled_to = query.checked(now()), outbox.settled(now())
         start, limit = max(wanted.since * 1000 - 1, wanted.after), wanted.limit
-        until = min(wanted.until * 1000 + 999, now())  # what comes while we send is for the next request
+        until = min(wanted.until * 1000 + 999, now())  # newer prices are for the next request
         async with gates.prices.admit():
             ticks = await store.page(start, until, min(limit + 1, PAGE))
-            if len(ticks) == PAGE <= limit:  # the end lies beyond this page
+            if len(ticks) == PAGE <= limit:  # the answer is longer than this page
                 ends = await store.ids(start, until, limit - 1, 2)
             else:
                 ends = [tick.id for tick in ticks[limit - 1 : limit + 1]]
@@ -127,9 +127,9 @@ async def _read_prices(store: Store, gate: Gate, form: Form, until: int, after: 
 
 
 class Candles:
-    """The candles of an answer, for a client that takes them at once.
+    """The candles of an answer, kept for a client that reads them at once.
 
-    For one that doesn't they are rolled up once more, page by page, lest many of them hold all memory.
+    For a slower one they are rolled up again, page by page, to bound the memory of many slow clients.
     """
 
     def __init__(self, rolled: list[Candle], store: Store, gate: Gate, seconds: int, settled: int) -> None:
@@ -143,7 +143,7 @@ class Candles:
             asyncio.get_running_loop().call_later(HELD, rolled.clear)
 
     def page(self, position: int = 0) -> Page:
-        """What is still held of the page that begins at `position`."""
+        """The page that begins at `position`, from the candles that are kept."""
         start = bisect_left(self._rolled, position, key=attrgetter("timestamp"))
         return self._page(self._rolled[start : start + PAGE])
 
@@ -169,7 +169,7 @@ def _headers(request: Request, more: dict[str, int], *, settled: bool) -> dict[s
 
 
 def _answer(form: Form, first: Page, rest: Read, headers: dict[str, str]) -> Response:
-    """The rows in a form: at once where one page has all, else page by page."""
+    """Make a response of one page, or one that reads the others when they are due."""
     if first.following is None:
         return Response(form.opening + first.rows + form.closing, 200, headers, form.media_type)
     return PagedResponse(Pages(form, first, rest), headers, form.media_type)

@@ -1,4 +1,4 @@
-"""The requests on a connection: parsed one after the other, within bounds, and refused in the words of every error."""
+"""The receiving side of a connection: requests parsed one at a time, within limits, refused as problem+json."""
 
 import math
 from collections import deque
@@ -23,9 +23,9 @@ log = structlog.get_logger(__name__)
 
 
 class Incoming(HttpToolsProtocol):
-    """What a client sends. The head of a request must arrive within HEAD_DEADLINE and HEAD_LIMIT.
+    """Parses requests. The head of each must arrive within HEAD_DEADLINE and HEAD_LIMIT.
 
-    See connection.py for the private attributes of uvicorn's that this relies on.
+    See connection.py for the private attributes of uvicorn that this relies on.
     """
 
     _due = math.inf  # loop time by which the head that is awaited must be whole
@@ -34,7 +34,7 @@ class Incoming(HttpToolsProtocol):
     _received = 0  # bytes of a message that is not whole yet, less its first piece
     _head_ended = False  # in the piece of data that is being parsed
     _unparsed = b""  # what has come behind requests that wait for their turn
-    _declined = b""  # the head of a request that offered another protocol, without the offer
+    _declined = b""  # the head of a request whose upgrade is declined, without the Upgrade field
     _refusal: Problem | None = None  # to be said once the requests before it are answered
     _is_ending = False  # we have said our last words, and wait for the client
 
@@ -54,7 +54,7 @@ class Incoming(HttpToolsProtocol):
         self._await_head()
 
     def on_headers_complete(self) -> None:
-        """The request is here. Raises ValueError, which is bad HTTP to the parser, where its head is refused."""
+        """Check the head and start the request. Raises ValueError, an error to the parser, if the head is refused."""
         self._due = math.inf
         self._in_head = False
         self._head_ended = True
@@ -62,7 +62,7 @@ class Incoming(HttpToolsProtocol):
             self._refuse(problem)
             raise ValueError(str(problem))
         if self.parser.should_upgrade():
-            # The parser takes it for the last HTTP on this connection, and skips its body: so it is parsed again.
+            # The parser treats the body and all that follows as the other protocol: parse again without the offer.
             method, version = self.parser.get_method(), self.parser.get_http_version()
             self._declined = head.without_upgrade(method, self.url, version, self.headers)
             return
@@ -71,7 +71,7 @@ class Incoming(HttpToolsProtocol):
         self._on_request()
 
     def _on_request(self) -> None:
-        """A request is about to be answered."""
+        """Prepare what the response to a request needs."""
         raise NotImplementedError
 
     def on_message_complete(self) -> None:
@@ -115,21 +115,21 @@ class Incoming(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         try:
             while data:
-                data = self._feed_up_to_offer(data)
+                data = self._feed_up_to_upgrade(data)
         except httptools.HttpParserError:
             if self._refusal is None:
                 log.info("invalid HTTP request", client=self.client)
                 self._refuse(Problem(400, "Invalid HTTP request received."))
 
-    def _feed_up_to_offer(self, data: bytes) -> bytes:
-        """Feed the parser, and return what is to be parsed next: a request without its offer, and all behind it."""
+    def _feed_up_to_upgrade(self, data: bytes) -> bytes:
+        """Feed the parser; return what to parse next: a head whose upgrade is declined and the bytes after it."""
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
+        except httptools.HttpParserUpgrade as upgrade:
             again, self._declined = self._declined, b""
             self.parser = httptools.HttpRequestParser(self)
             self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-            return again + data[offer.args[0] :]
+            return again + data[upgrade.args[0] :]
         return b""
 
     def _fault_in_head(self) -> Problem | None:
@@ -137,7 +137,7 @@ class Incoming(HttpToolsProtocol):
         if self._received > HEAD_LIMIT - 2 * PIECE and head.size(self.url, self.headers) > HEAD_LIMIT:
             return _too_large()
         if self.parser.get_method() == b"CONNECT":
-            return Problem(405, "CONNECT is for proxies, and this is none.", {"Allow": "GET, HEAD, OPTIONS"})
+            return Problem(405, "CONNECT is for proxies; this is a server.", {"Allow": "GET, HEAD, OPTIONS"})
         fault = head.host_fault(self.parser.get_http_version(), self.headers)
         return Problem(400, fault) if fault else None
 
@@ -150,7 +150,7 @@ class Incoming(HttpToolsProtocol):
         return cycle is None or cycle.response_complete
 
     def _is_done(self) -> bool:
-        """Whether all that was asked for is answered."""
+        """Whether every request so far is answered."""
         return self._is_idle() and not (self.pipeline or self._unparsed or self._refusal)
 
     def _refuse(self, problem: Problem) -> None:

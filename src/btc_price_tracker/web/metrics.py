@@ -86,7 +86,7 @@ class Metrics(Collector):
         yield Counter(
             "btc_streams_stalled", "Streams closed because they took nothing for 30 s.", hub.stalled
         )
-        yield Counter("btc_streams_failed", "Streams closed because of a bug; the log has it.", hub.failed)
+        yield Counter("btc_streams_failed", "Streams closed because of a bug; see the log.", hub.failed)
         yield Counter("btc_streams_refused", "Clients told to come back later.", self.admission.refused)
         yield Counter("btc_stream_writes", "Broadcasts, times the streams of each.", hub.writes)
 
@@ -119,14 +119,16 @@ class Metrics(Collector):
 
     def _load(self) -> Iterator[Metric]:
         waiting = sum(gate.waiting for gate in self.gates)
-        yield Gauge("btc_history_waiting", "Requests for history that wait for their turn.", waiting)
+        yield Gauge("btc_history_waiting", "History requests that wait for the store.", waiting)
         refused = sum(gate.refused for gate in self.gates)
-        yield Counter("btc_history_refused", "Requests for history refused, as too many waited.", refused)
+        yield Counter("btc_history_refused", "History requests refused because the queue was full.", refused)
         yield Gauge(
-            "btc_event_loop_lag_seconds", "How late it was at worst in the last minute.", self.watchdog.lag
+            "btc_event_loop_lag_seconds",
+            "Longest delay of the event loop in the last minute.",
+            self.watchdog.lag,
         )
         yield Counter(
-            "btc_event_loop_stalls", "Times that it was stuck for 9 s or more.", self.watchdog.stalls
+            "btc_event_loop_stalls", "Times the event loop was stuck for 9 s or more.", self.watchdog.stalls
         )
 
 

@@ -1,4 +1,4 @@
-"""An answer of any length, which never stands in memory as a whole: the next page is read once the last one is sent."""
+"""A response of any length in bounded memory: the next page is read once the kernel has the last one."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 
 class PagedResponse(Response):
-    """A body that comes in pages, in chunks or up to the end of the connection."""
+    """A body sent page by page: chunked, or delimited by the end of the connection for HTTP/1.0."""
 
     def __init__(self, pages: Pages, headers: Mapping[str, str], media_type: str) -> None:
         self.status_code = 200
@@ -26,7 +26,7 @@ class PagedResponse(Response):
         self.init_headers(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the pages as fast as the client takes them."""
+        """Send the pages as fast as the client reads them."""
         exchange: Exchange | None = scope.get("extensions", {}).get(EXCHANGE)
         if exchange is not None:
             exchange.hold_nothing_back()
@@ -37,15 +37,15 @@ class PagedResponse(Response):
             try:
                 await self._send_pages(send)
             except (StoreError, Problem) as error:
-                log.warning("answer cut short", reason=str(error))
+                log.warning("response truncated", reason=str(error))
                 if exchange is None:
                     raise
-                exchange.reset()  # so that the client knows
+                exchange.reset()  # so that the client sees that the body is incomplete
                 return
         await asgi.finish(exchange, receive, send)
 
     async def _send_pages(self, send: Send) -> None:
         while piece := await self._pages.take():
             await send(asgi.body(piece))
-            del piece  # for what the client hasn't taken is in the server's buffer
-            await send(asgi.body(b""))  # returns when the kernel has it all
+            del piece  # the write buffer has what the client hasn't read
+            await send(asgi.body(b""))  # returns when the kernel has all of it

@@ -1,7 +1,7 @@
 """What is older than the ring: sent from the store, page by page, under ASGI's back-pressure.
 
-A few streams at a time read a page; the others wait their turn, page for page, and hear heartbeats meanwhile. So
-neither many fast clients nor many slow ones hold up the prices or fill the memory.
+A few streams at a time read a page; the others wait in order, for each page anew, and get heartbeats meanwhile. So
+neither many fast clients nor many slow ones delay the live prices or exhaust the memory.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from btc_price_tracker.web.exchange import Exchange
 from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.start import Start
 
-PAGE = 100  # ticks read and sent at once, some 20 KB: that is what a client that doesn't read holds of us
+PAGE = 100  # ticks read and sent at once, about 20 KB: what one client that doesn't read costs
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange |
 
 
 async def with_heartbeats(work: Coroutine[Any, Any, T], hub: Hub, send: Send) -> T:
-    """Await work on the store, or a turn for it, however long it takes; the client hears a heartbeat now and then."""
+    """Await a read of the store and send a heartbeat for each `hub.heartbeat` seconds that it takes."""
     task = asyncio.create_task(work)
     try:
         while not (await asyncio.wait({task}, timeout=hub.heartbeat))[0]:
@@ -62,17 +62,17 @@ async def with_heartbeats(work: Coroutine[Any, Any, T], hub: Hub, send: Send) ->
 
 
 def is_closing(exchange: Exchange | None) -> bool:
-    """Whether the client is gone, as far as we know."""
+    """Whether the connection is about to end."""
     return exchange is not None and exchange.closing
 
 
 async def _next_page(start: Start, shared: Streams) -> bytes:
-    """The frames that follow `start`, which moves on behind them; none where there are none, or it is the end.
+    """Read the frames that follow `start` and move it behind them; empty if there are none, or at the shutdown.
 
-    Nothing else of the page stays in memory while the client takes its time. Raises StoreError.
+    Nothing else of the page stays in memory while a slow client reads. Raises StoreError.
     """
     hub, store = shared.hub, shared.store
-    async with shared.replays.turn_without_limit():
+    async with shared.replays.turn_without_timeout():
         if hub.draining:
             return b""
         # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send.
@@ -99,7 +99,7 @@ def _frames(after: int, page: Iterable[Tick], holes: Iterable[Hole]) -> bytes:
 async def _deliver(send: Send, frames: bytes) -> bool:
     """Send frames, and return when the kernel has them: the next `send` begins then (Exchange.hold_nothing_back).
 
-    Whether there were any.
+    Returns whether there were any.
     """
     await send(asgi.bare(frames))
     if frames:

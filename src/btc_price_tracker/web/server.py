@@ -46,9 +46,9 @@ class Server(uvicorn.Server):
         self.started = True
 
     async def _accept(self) -> None:
-        """Listen on each socket by several descriptors: uvloop takes in one connection for each and turn of the loop.
+        """Listen on each socket through several descriptors: uvloop accepts one connection for each per iteration.
 
-        In a crowd, connections then share the cost of a turn. A lone one pays for looking in vain.
+        In a crowd, connections then share the cost of an iteration. A lone one pays for the polls that find nothing.
         """
         loop = asyncio.get_running_loop()
         for each in self._sockets:
@@ -57,14 +57,14 @@ class Server(uvicorn.Server):
                 self.servers.append(listening)
 
     def _connection(self) -> asyncio.Protocol:
-        """The protocol of a connection that is about to be accepted."""
+        """Make the protocol of a connection that is about to be accepted."""
         loop = asyncio.get_running_loop()
         if self._capacity.full and not self._capacity.make_room(loop.time()):
-            loop.call_soon(self._pause)  # not now: the one that is being accepted would be lost
+            loop.call_soon(self._pause)  # later: the connection that is being accepted would be lost
         return Connection(self.config, self.server_state, self.lifespan.state)
 
     def _pause(self) -> None:
-        """Accept no more; who connects now waits in the kernel."""
+        """Stop accepting; new clients wait in the kernel's backlog."""
         for listening in self.servers:
             listening.close()
         self.servers.clear()
@@ -89,11 +89,12 @@ class Server(uvicorn.Server):
             connection.check_deadlines(now)  # type: ignore[union-attr] # all are ours
 
     async def _resume(self) -> None:
-        """Accept again, if there is room by now."""
+        """Accept connections again, if there is room by now."""
         if self._capacity.full:
             self._capacity.make_room(asyncio.get_running_loop().time())
         else:
-            await self._accept()
+            with contextlib.suppress(OSError):  # no descriptor left: the next check tries again
+                await self._accept()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -104,7 +105,7 @@ class Server(uvicorn.Server):
 def server(app: Any, keep_alive: float, detached: Callable[[], int]) -> Server:
     """A server for an ASGI application, to be run with `serve(sockets=listen(…))`.
 
-    A connection rests `keep_alive` seconds between two requests; `detached` says how many streams have left it.
+    An idle connection is kept for `keep_alive` seconds; `detached` returns how many streams have left the server.
     """
     return Server(
         uvicorn.Config(

@@ -23,6 +23,6 @@ class Streams:
     holes: Sequence[Hole]  # what the store was never given
     admission: Admission
     reactor: Reactor | None = None  # None: every stream stays with the server
-    # Who reads a page that the ring hasn't got; who sends one of the ring through the server in a turn of the loop.
+    # Limits: reads of pages older than the ring, and pages of the ring sent through the server per loop iteration.
     replays: Gate = field(default_factory=lambda: Gate(at_once=2))
     catching_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))

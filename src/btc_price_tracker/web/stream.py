@@ -89,7 +89,7 @@ class PriceStream:
         """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
         hub = self._streams.hub
         if exchange is not None and exchange.closing:
-            exchange.let_go()  # the client has left: the hub is spared a stream to nobody
+            exchange.let_go()  # disconnected during the replay: don't join the hub
             return
         if hub.draining:  # the client comes back for the rest
             await send(asgi.bare(farewell()))
@@ -119,9 +119,9 @@ class PriceStream:
 
 
 async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore) -> None:
-    """Take what the hub leaves in a mailbox on to the client, until the stream is over.
+    """Send what the hub puts into a mailbox until the stream is over.
 
-    A crowd that catches up sends a few pages in each turn of the loop, so that the others get theirs.
+    Streams that catch up share a few pages per iteration of the event loop, so that many of them don't block it.
     """
     with contextlib.suppress(OSError):  # how some servers say that the client is gone
         while frames := await mailbox.take():

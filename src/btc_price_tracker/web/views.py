@@ -112,11 +112,11 @@ class SourcesView(Struct):
 
 
 class Liveness(Struct):
-    """That the process lives."""
+    """Whether the process is alive."""
 
     alive: bool
     version: str
-    lag_ms: int  # by which the event loop was late at worst in the last minute
+    lag_ms: int  # the longest delay of the event loop in the last minute
 
 
 class Readiness(Struct):

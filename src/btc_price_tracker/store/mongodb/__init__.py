@@ -74,7 +74,7 @@ class MongoStore:
             return await self._ticks.page(after, until, limit)
 
     async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
-        """Of the ids with after < id (≤ until), oldest first, the `limit` that follow the first `skip`."""
+        """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`."""
         with self._attempt():
             return await self._ticks.ids(after, until, skip, limit)
 

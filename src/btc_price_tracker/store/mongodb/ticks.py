@@ -51,7 +51,7 @@ class Ticks:
         return [tick(document) for document in await cursor.to_list()]
 
     async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
-        """Of the ids with after < id (≤ until), the `limit` that follow the first `skip`."""
+        """At most `limit` ids with after < id (≤ until), after skipping `skip`."""
         cursor = self._collection.find(_between(after, until), {"_id": True}).sort("_id", 1)
         return [int(found["_id"]) for found in await cursor.skip(skip).limit(limit).to_list()]
 

@@ -55,7 +55,7 @@ class SqliteStore:
         return await self._reader.run(rows.page, after, until, limit)
 
     async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
-        """Of the ids with after < id (≤ until), oldest first, the `limit` that follow the first `skip`."""
+        """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`."""
         return await self._reader.run(rows.ids, after, until, skip, limit)
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:

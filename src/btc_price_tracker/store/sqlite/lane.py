@@ -10,16 +10,14 @@ from typing import TypeVar, TypeVarTuple
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.sqlite.faults import is_damage, store_error
 
-LOOK = (
-    100_000  # instructions of SQLite's machine, a millisecond or so, between looks at whether work is wanted
-)
+CHECK_EVERY = 100_000  # instructions of SQLite's virtual machine, about a millisecond, between checks
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
 class _Job:
-    """Whether a piece of work is wanted still."""
+    """One call of `Lane.run`."""
 
     abandoned = False
 
@@ -27,17 +25,17 @@ class _Job:
 class Lane:
     """Work on a connection, in the order in which it was asked for, off the event loop.
 
-    Work whose caller is cancelled is left undone; if it has begun, it is broken off where it `only_reads`, and
-    finished where it doesn't.
+    Work whose caller is cancelled is not begun; if it has begun, a lane that `only_reads` interrupts it, any other
+    finishes it.
     """
 
     def __init__(
         self, connection: sqlite3.Connection, path: Path, role: str, *, only_reads: bool = False
     ) -> None:
         self.connection = connection
-        self._job = _Job()  # that the thread is at
+        self._job = _Job()  # that the thread runs
         if only_reads:
-            connection.set_progress_handler(lambda: self._job.abandoned, LOOK)
+            connection.set_progress_handler(lambda: self._job.abandoned, CHECK_EVERY)
         self.met_damage = False
         self._path = path
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{role}")

@@ -67,7 +67,7 @@ def page(connection: sqlite3.Connection, after: int, until: int | None, limit: i
 
 
 def ids(connection: sqlite3.Connection, after: int, until: int | None, skip: int, limit: int) -> list[int]:
-    """Of the ids with after < id (≤ until), the `limit` that follow the first `skip`."""
+    """At most `limit` ids with after < id (≤ until), after skipping `skip`."""
     last = MAX_INTEGER if until is None else clamped(until)
     return [tick_id for (tick_id,) in connection.execute(_IDS, (clamped(after), last, limit, skip))]
 
