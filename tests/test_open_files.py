@@ -1,4 +1,4 @@
-"""The limit of open files is the hard one, however low the shell has set the soft one."""
+"""The soft limit of open files is raised to the hard one."""
 
 import resource
 import subprocess
@@ -11,7 +11,7 @@ from btc_price_tracker import open_files
 CHECK = [sys.executable, "-m", "btc_price_tracker", "check", "--store-url", "memory://"]
 
 
-def test_a_command_raises_its_limit_and_max_clients_follows() -> None:
+def test_commands_raise_the_limit_and_max_clients_follows() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = min(hard, 4096) if hard != resource.RLIM_INFINITY else 4096
     result = subprocess.run(
@@ -25,7 +25,7 @@ def test_a_command_raises_its_limit_and_max_clients_follows() -> None:
     assert f"MAX_CLIENTS={most - 512}\n" in result.stdout
 
 
-def test_where_it_cannot_be_raised_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limit_that_cannot_be_raised_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise ValueError("not allowed to raise maximum limit")
 
@@ -35,6 +35,6 @@ def test_where_it_cannot_be_raised_it_stays(monkeypatch: pytest.MonkeyPatch) -> 
     assert open_files.file_limit() == before
 
 
-def test_no_limit_is_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unlimited_is_a_large_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert open_files.file_limit() == open_files.UNLIMITED

@@ -110,7 +110,7 @@ async def test_since_gives_what_lies_after_the_first_id_up_to_and_with_the_last(
     assert await read(store, -1) == [1, 2, 3, 4, 5]
 
 
-async def test_ids_can_be_skipped_to_see_where_a_page_ends(store: Store) -> None:
+async def test_ids_skips_and_limits(store: Store) -> None:
     await store.append(ticks(1, 2, 3, 5, 8))
     assert await store.ids(0, None, 0, 10) == [1, 2, 3, 5, 8]
     assert await store.ids(1, None, 1, 2) == [3, 5]

@@ -136,7 +136,7 @@ async def test_a_stream_that_fails_while_joining_is_closed(hub: Hub) -> None:
 
 @pytest.mark.parametrize("bug", [RuntimeError("bug"), KeyError(7), MemoryError(), ValueError()], ids=repr)
 @pytest.mark.parametrize("method", ["send", "want_room", "close"])
-async def test_a_bug_in_one_stream_closes_it_and_the_broadcast_goes_on(
+async def test_unexpected_exception_closes_one_stream_and_broadcast_continues(
     hub: Hub, method: str, bug: Exception
 ) -> None:
     streams = joined(hub, SLICE + 3)
@@ -156,7 +156,7 @@ async def test_a_bug_in_one_stream_closes_it_and_the_broadcast_goes_on(
     assert hub.failed == (0 if method == "close" else 2)
 
 
-async def test_a_bug_while_a_laggard_catches_up_closes_only_that(hub: Hub) -> None:
+async def test_unexpected_exception_while_catching_up_closes_only_that_stream(hub: Hub) -> None:
     buggy, fine = joined(hub, 2)
     for stream in buggy, fine:
         stream.room = 10
@@ -169,7 +169,7 @@ async def test_a_bug_while_a_laggard_catches_up_closes_only_that(hub: Hub) -> No
     assert (len(hub), hub.failed, len(lines)) == (1, 1, 1)
 
 
-async def test_a_bug_at_the_end_of_one_stream_leaves_the_others_theirs(hub: Hub) -> None:
+async def test_unexpected_exception_in_drain_does_not_affect_other_streams(hub: Hub) -> None:
     first, buggy, last = joined(hub, 3)
     buggy.bugs["finish"] = RuntimeError("bug")
     with capture_logs() as lines:
@@ -180,9 +180,7 @@ async def test_a_bug_at_the_end_of_one_stream_leaves_the_others_theirs(hub: Hub)
     assert len(lines) == 1
 
 
-async def test_a_round_that_cannot_begin_leaves_the_hub_able_to_begin_the_next(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_failure_to_begin_a_round_loses_nothing(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     (stream,) = joined(hub)
     with monkeypatch.context() as patch:
         patch.setattr(hub._clock, "monotonic", lambda: 1 / 0)

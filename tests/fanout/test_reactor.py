@@ -113,7 +113,7 @@ async def test_what_the_kernel_cannot_watch_is_refused_and_closed(
     assert len(hub) == 0
 
 
-async def test_a_crowd_that_catches_up_leaves_the_loop_its_turns(
+async def test_many_replays_do_not_block_the_loop(
     hub: Hub, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reactor_module, "SLICE", 3)
@@ -153,7 +153,7 @@ async def test_a_client_that_sent_more_than_it_asked_still_gets_a_clean_end(
     assert read_all(client).endswith(b"0\r\n\r\n")
 
 
-async def test_what_a_client_sends_is_dropped_and_the_stream_goes_on(
+async def test_input_below_the_limit_is_discarded(
     hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
 ) -> None:
     fd, client = pair
@@ -166,7 +166,7 @@ async def test_what_a_client_sends_is_dropped_and_the_stream_goes_on(
     assert sse.price(a_tick(1)) in read_all(client)
 
 
-async def test_a_client_that_goes_on_sending_is_closed_and_fills_no_buffer(
+async def test_input_above_the_limit_closes_the_stream(
     hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
 ) -> None:
     fd, client = pair
@@ -187,7 +187,7 @@ def unread(fd: int) -> int:
     return int.from_bytes(size, sys.byteorder)
 
 
-async def test_a_stream_that_cannot_join_is_closed_and_not_watched(
+async def test_failed_join_closes_the_socket(
     hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fd, _ = pair

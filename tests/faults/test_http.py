@@ -287,7 +287,7 @@ async def test_we_say_who_we_are(playback: Playback, client: Client) -> None:
     assert headers["accept-encoding"] == "gzip"
 
 
-async def test_a_machine_without_descriptors_blames_itself(playback: Playback, client: Client) -> None:
+async def test_missing_descriptors_are_a_local_fault(playback: Playback, client: Client) -> None:
     with no_descriptor_left():
         answer, _ = await ask(playback.url("kraken"), client)
     assert answer.fault == f"this machine can't open a connection ({os.strerror(errno.EMFILE)})"

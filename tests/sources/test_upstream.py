@@ -99,7 +99,7 @@ async def test_between_two_calls_the_last_quote_is_offered_as_old_as_it_is(clock
     assert len(venue.asked) == 2
 
 
-async def test_a_local_fault_is_told_and_not_held_against_the_source(clock: ManualClock) -> None:
+async def test_local_faults_affect_neither_breaker_nor_spacing(clock: ManualClock) -> None:
     fault = LocalFault("this machine can't open a connection (Too many open files)")
     venue = Venue(clock, fault)
     upstream = upstream_of(venue)

@@ -1,4 +1,4 @@
-"""A lane of SQLite does no work that nobody waits for any more."""
+"""A lane drops or interrupts reads whose caller is cancelled."""
 
 import asyncio
 import sqlite3
@@ -35,7 +35,7 @@ def answer(connection: sqlite3.Connection) -> int:
     return int(value)
 
 
-async def test_a_cancelled_read_is_broken_off_and_the_next_one_runs(lane: Lane) -> None:
+async def test_cancelled_read_is_interrupted_and_the_next_one_runs(lane: Lane) -> None:
     for _ in range(20):  # whether it is amid a statement by then or about to begin one
         begun = threading.Event()
         reading = asyncio.create_task(lane.run(endless, begun))
@@ -46,7 +46,7 @@ async def test_a_cancelled_read_is_broken_off_and_the_next_one_runs(lane: Lane) 
         assert await asyncio.wait_for(waiting, 30) == 42
 
 
-async def test_cancelled_reads_that_have_not_begun_never_begin(lane: Lane) -> None:
+async def test_cancelled_reads_in_the_queue_never_begin(lane: Lane) -> None:
     begun, never = threading.Event(), threading.Event()
     reading = asyncio.create_task(lane.run(endless, begun))
     await eventually(begun.is_set)
@@ -58,7 +58,7 @@ async def test_cancelled_reads_that_have_not_begun_never_begin(lane: Lane) -> No
     assert not never.is_set()
 
 
-async def test_a_write_that_has_begun_is_finished() -> None:
+async def test_cancelled_write_is_finished() -> None:
     lane = Lane(connection(), Path("prices.db"), "writer")
     begun, go_on, finished = threading.Event(), threading.Event(), threading.Event()
 

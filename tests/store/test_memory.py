@@ -59,7 +59,7 @@ async def test_the_event_loop_goes_on_while_candles_are_rolled_up(monkeypatch: p
     assert candle.count == 2  # 1 made room meanwhile
 
 
-async def test_candles_that_nobody_waits_for_are_rolled_up_no_further(
+async def test_cancelled_candles_stop_rolling_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()

@@ -1,4 +1,4 @@
-"""A stuck event loop is noticed, whoever holds it up; with stacks, once."""
+"""A stuck event loop is reported once with all stacks, even while the GIL is held."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def check_each_second(watchdog: Watchdog, clock: Clock, seconds: float) -> None:
         watchdog.check()
 
 
-def test_a_stuck_loop_is_reported_once_with_every_stack(clock: Clock) -> None:
+def test_stuck_loop_is_logged_once_with_all_stacks(clock: Clock) -> None:
     watchdog = Watchdog(clock)
     with capture_logs() as lines:
         check_each_second(watchdog, clock, STUCK - 1)
@@ -47,11 +47,11 @@ def test_a_stuck_loop_is_reported_once_with_every_stack(clock: Clock) -> None:
         check_each_second(watchdog, clock, 30)
     (line,) = lines
     assert line["seconds"] == STUCK
-    assert "test_a_stuck_loop_is_reported_once_with_every_stack" in line["stacks"]
+    assert "test_stuck_loop_is_logged_once_with_all_stacks" in line["stacks"]
     assert "MainThread" in line["stacks"]
 
 
-def test_a_loop_that_turns_again_is_unfit_for_a_moment_and_watched_anew(clock: Clock) -> None:
+def test_recovered_loop_is_unhealthy_briefly_and_watched_again(clock: Clock) -> None:
     watchdog = Watchdog(clock)
     unfit = [watchdog.recovering]
     with capture_logs() as lines:
@@ -67,7 +67,7 @@ def test_a_loop_that_turns_again_is_unfit_for_a_moment_and_watched_anew(clock: C
     assert (len(lines), watchdog.stalls) == (3, 1)
 
 
-def test_a_loop_that_is_late_at_times_is_not_stuck_but_told(clock: Clock) -> None:
+def test_short_delays_show_as_lag_only(clock: Clock) -> None:
     watchdog = Watchdog(clock)
     with capture_logs() as lines:
         for lag in (0.1, 5.0, 0.2):
@@ -81,7 +81,7 @@ def test_a_loop_that_is_late_at_times_is_not_stuck_but_told(clock: Clock) -> Non
     assert watchdog.lag == 0.0
 
 
-def test_a_thread_that_was_held_up_itself_does_not_blame_what_runs_now(clock: Clock) -> None:
+def test_blocked_watchdog_thread_logs_no_stale_stacks(clock: Clock) -> None:
     watchdog = Watchdog(clock)
     with capture_logs() as lines:
         clock.time += 60  # a regular expression held the interpreter, or the process was stopped
@@ -126,14 +126,14 @@ def stall(how: str, size: int = 0) -> str:
     return result.stderr
 
 
-def test_a_loop_that_waits_is_reported_by_the_thread() -> None:
+def test_blocking_call_is_logged_as_json() -> None:
     stuck, again = map(json.loads, stall("sleep_on_the_loop").splitlines())
     assert stuck["event"] == "event loop is stuck"
     assert "sleep_on_the_loop" in stuck["stacks"]
     assert (again["event"], again["level"]) == ("event loop recovered", "warning")
 
 
-def test_a_loop_that_holds_the_interpreter_is_reported_without_it() -> None:
+def test_stacks_are_written_even_while_the_gil_is_held() -> None:
     said = stall("match_on_the_loop", size_that_takes_seconds())
     assert "Timeout (0:00:00.5" in said
     assert "in match_on_the_loop" in said

@@ -101,7 +101,7 @@ async def test_healthz_says_that_the_process_lives_whatever_else_fails(
     assert response.json() == {"alive": True, "version": __version__, "lag_ms": 0}
 
 
-async def test_healthz_fails_for_a_moment_after_the_event_loop_was_stuck(
+async def test_healthz_fails_briefly_after_a_stall(
     client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Watchdog, "recovering", True)

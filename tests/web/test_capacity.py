@@ -1,4 +1,4 @@
-"""Connections never take the descriptors that the sources and the store need; what is idle gives way first."""
+"""Connections never use the descriptors reserved for sources and store; idle ones are evicted first."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ def close(clients: list[Client]) -> None:
         client.close()
 
 
-async def test_idle_connections_make_room_and_streams_stay(server: Live) -> None:
+async def test_idle_connections_are_evicted_and_streams_stay(server: Live) -> None:
     await server.publish()
     streams = [await Client.get(server.port, "/prices/stream") for _ in range(5)]
     for stream in streams:
@@ -55,7 +55,7 @@ async def test_idle_connections_make_room_and_streams_stay(server: Live) -> None
     close(silent + streams)
 
 
-async def test_where_none_is_idle_newcomers_wait_until_there_is_room(server: Live) -> None:
+async def test_accepting_pauses_without_idle_connections_and_resumes(server: Live) -> None:
     busy = [await connect(server, b"GET / HTTP/1.1\r\n") for _ in range(MOST)]
     await eventually(lambda: len(server.server.server_state.connections) == MOST)
     newcomers = [
@@ -72,7 +72,7 @@ async def test_where_none_is_idle_newcomers_wait_until_there_is_room(server: Liv
     close(newcomers)
 
 
-async def test_a_server_that_accepts_no_more_still_ends(server: Live) -> None:
+async def test_paused_server_shuts_down(server: Live) -> None:
     busy = [await connect(server, b"GET / HTTP/1.1\r\n") for _ in range(MOST + 1)]
     await eventually(lambda: not server.server.servers)
     close(busy)
@@ -89,7 +89,7 @@ class Idle:
         self.close = lambda: closed.append(idle_since)
 
 
-def test_the_oldest_go_first_and_the_limit_is_told_once_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oldest_idle_go_first_and_the_limit_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity_module, "file_limit", lambda: 130)
     closed: list[float] = []
     capacity = Capacity(
@@ -107,7 +107,7 @@ def test_the_oldest_go_first_and_the_limit_is_told_once_a_while(monkeypatch: pyt
 
 
 @pytest.mark.parametrize(("files", "most"), [(40, 30), (1024, 896), (1_048_576, 1_048_448)])
-def test_a_reserve_is_kept_back(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reserve_of_descriptors(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity_module, "file_limit", lambda: files)
     assert Capacity([], lambda: 0).most == most
     assert Capacity([], lambda: most).full

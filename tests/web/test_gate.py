@@ -1,4 +1,4 @@
-"""A few at a time, the others in order, too many refused, none without end."""
+"""Bounded concurrency, a bounded FIFO queue, a timeout for each turn."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from btc_price_tracker.web.problems import Problem
 
 
 class Work:
-    """Requests at a gate, each of which works until it is told to end."""
+    """Requests at a gate, each of which works until `end`."""
 
     def __init__(self, gate: Gate) -> None:
         self.gate = gate
@@ -52,7 +52,7 @@ async def work() -> AsyncIterator[Work]:
     await asyncio.gather(*work.tasks.values(), return_exceptions=True)
 
 
-async def test_so_many_work_at_a_time_and_the_others_follow_in_order(work: Work) -> None:
+async def test_turns_are_bounded_and_fifo(work: Work) -> None:
     await work.begin(1, 2, 3, 4, 5)
     assert (work.working, work.gate.waiting) == ([1, 2], 3)
     await work.end(2)
@@ -64,7 +64,7 @@ async def test_so_many_work_at_a_time_and_the_others_follow_in_order(work: Work)
     assert work.gate.waiting == 0
 
 
-async def test_who_comes_when_too_many_wait_is_told_when_to_come_back(work: Work) -> None:
+async def test_full_queue_is_503_with_retry_after(work: Work) -> None:
     await work.begin(1, 2, 3, 4, 5, 6)
     problem = work.tasks[6].exception()
     assert isinstance(problem, Problem)
@@ -77,7 +77,7 @@ async def test_who_comes_when_too_many_wait_is_told_when_to_come_back(work: Work
     assert not work.tasks[7].done()
 
 
-async def test_who_is_being_answered_waits_for_its_next_turn_however_many_wait(work: Work) -> None:
+async def test_next_turn_of_an_admitted_request_is_never_refused(work: Work) -> None:
     await work.begin(1, 2, 3, 4, 5)
 
     async def next_page() -> None:
@@ -92,7 +92,7 @@ async def test_who_is_being_answered_waits_for_its_next_turn_however_many_wait(w
     assert work.working[-1] == 0
 
 
-async def test_who_leaves_makes_room_whether_it_works_or_waits(work: Work) -> None:
+async def test_cancellation_frees_the_turn_and_the_place_in_the_queue(work: Work) -> None:
     await work.begin(1, 2, 3, 4, 5)
     for number in (1, 3):
         work.tasks[number].cancel()
@@ -100,7 +100,7 @@ async def test_who_leaves_makes_room_whether_it_works_or_waits(work: Work) -> No
     assert (work.working, work.gate.waiting) == ([1, 2, 4], 1)
 
 
-async def test_a_store_that_gives_no_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, work: Work) -> None:
+async def test_turn_times_out(monkeypatch: pytest.MonkeyPatch, work: Work) -> None:
     monkeypatch.setattr(gate_module, "TIMEOUT", 0.02)
     await work.begin(1, 2, 3)
     await asyncio.wait(work.tasks.values())
@@ -111,7 +111,7 @@ async def test_a_store_that_gives_no_answer_is_given_up(monkeypatch: pytest.Monk
     assert work.working[-1] == 4
 
 
-async def test_a_timeout_of_the_work_itself_is_its_own(work: Work) -> None:
+async def test_timeout_error_of_the_work_passes(work: Work) -> None:
     with pytest.raises(TimeoutError):
         async with work.gate.admit():
             raise TimeoutError

@@ -1,4 +1,4 @@
-"""Long answers leave page by page: the same bytes as ever, whatever the client does, and little in memory."""
+"""Long responses are sent page by page: the same bytes in bounded memory, whatever the client does."""
 
 import asyncio
 import socket
@@ -48,7 +48,7 @@ WRITTEN = {"json": as_json, "csv": as_csv}
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
-async def test_however_rows_and_pages_fall_the_bytes_are_those_of_one_answer(
+async def test_pages_give_the_bytes_of_one_answer(
     server: Live, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
     monkeypatch.setattr(history, "PAGE", 3)
@@ -67,7 +67,7 @@ async def test_however_rows_and_pages_fall_the_bytes_are_those_of_one_answer(
                     assert headed.headers.get(name) == answer.headers.get(name)
 
 
-async def test_candles_in_pages_are_the_bytes_of_one_answer(
+async def test_candle_pages_give_the_bytes_of_one_answer(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(history, "PAGE", 3)
@@ -84,7 +84,7 @@ async def test_candles_in_pages_are_the_bytes_of_one_answer(
 
 
 @pytest.mark.parametrize("form", ["json", "csv"])
-async def test_http_1_0_gets_the_same_up_to_the_end_of_the_connection(server: Live, form: str) -> None:
+async def test_http_1_0_gets_an_unchunked_body(server: Live, form: str) -> None:
     await server.service.store.append(HISTORY)
     path = f"/prices?limit={MANY}&format={form}"
     async with await Client.get(server.port, path, version="1.0") as client:
@@ -94,7 +94,7 @@ async def test_http_1_0_gets_the_same_up_to_the_end_of_the_connection(server: Li
         assert client.ended
 
 
-async def test_a_connection_is_kept_after_a_long_answer(server: Live) -> None:
+async def test_connection_is_kept_alive_after_a_paged_response(server: Live) -> None:
     await server.service.store.append(HISTORY)
     async with await Client.get(server.port, f"/prices?limit={MANY}") as client:
         assert await client.body() == as_json(HISTORY)
@@ -104,7 +104,7 @@ async def test_a_connection_is_kept_after_a_long_answer(server: Live) -> None:
 
 
 class Reads:
-    """What is read of a store, and for how many rows that is asked."""
+    """Records the limits of page reads."""
 
     def __init__(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         self.pages: list[int] = []
@@ -125,7 +125,7 @@ def reads(server: Live, monkeypatch: pytest.MonkeyPatch) -> Reads:
 
 
 async def slow_reader(server: Live, path: str) -> Client:
-    """A client that has read the head of an answer and no more; the kernel holds little for it."""
+    """A client that has read only the head of a response, with a small receive buffer."""
     sock = socket.socket()
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     sock.connect(("127.0.0.1", server.port))
@@ -141,14 +141,14 @@ def unsent(connection: Any) -> int:
     return int(connection.transport.get_write_buffer_size())
 
 
-async def test_a_client_that_does_not_read_holds_a_page_and_no_turn(server: Live, reads: Reads) -> None:
+async def test_client_that_does_not_read_holds_one_page_and_no_turn(server: Live, reads: Reads) -> None:
     await server.service.store.append(HISTORY)
     clients = [await slow_reader(server, f"/prices?limit={MANY}") for _ in range(10)]
     (most,) = {max(map(unsent, server.server.server_state.connections))}
     assert 0 < most < 64 * 1024
     assert sum(reads.pages) < len(clients) * MANY / 2
     assert max(reads.pages) == history.PAGE
-    async with await Client.get(server.port, "/prices?limit=1") as client:  # nobody keeps the gate
+    async with await Client.get(server.port, "/prices?limit=1") as client:  # the gate is free
         assert client.status == 200
     clients[0].reader._transport.resume_reading()  # type: ignore[attr-defined]
     assert await clients[0].body() == as_json(HISTORY)
@@ -156,9 +156,7 @@ async def test_a_client_that_does_not_read_holds_a_page_and_no_turn(server: Live
         slow.close()
 
 
-async def test_candles_for_a_client_that_does_not_read_are_not_kept(
-    server: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_candles_are_not_kept_for_a_slow_client(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: list[list[Candle]] = []
     roll = server.service.store.candles
 
@@ -180,9 +178,7 @@ async def test_candles_for_a_client_that_does_not_read_are_not_kept(
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-async def test_an_answer_that_cannot_go_on_is_cut_short_so_that_the_client_knows(
-    server: Live, reads: Reads, version: str
-) -> None:
+async def test_failure_amid_a_body_is_visible_to_the_client(server: Live, reads: Reads, version: str) -> None:
     await server.service.store.append(HISTORY)
     with capture_logs() as lines:
         path = f"/prices?limit={MANY}&format=csv"
@@ -199,7 +195,7 @@ async def when_set(event: asyncio.Event, read: Callable[..., Awaitable[Any]], *a
     return await read(*args)
 
 
-async def test_too_many_are_refused_and_what_needs_no_store_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_overload_refuses_history_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Gate.__init__, "__defaults__", (3,))  # waiting
     async with live() as server:
         newest = await server.publish()

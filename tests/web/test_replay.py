@@ -1,4 +1,4 @@
-"""Streams that begin in the past: bounded in number, memory and time, in the server or in any other ASGI server."""
+"""Replays are bounded in concurrency, memory and loop time, on our server and on any ASGI server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -89,7 +89,7 @@ async def clients(shared: Streams, number: int) -> AsyncIterator[list[Asgi]]:
 
 
 @pytest.mark.parametrize("ring_size", [10_000, RING], ids=["ring", "store"])
-async def test_past_prices_leave_in_pages_with_the_same_bytes(ring_size: int) -> None:
+async def test_replay_is_sent_in_pages_with_the_same_bytes(ring_size: int) -> None:
     shared = await shared_streams(3000, ring_size)
     async with clients(shared, 1) as (client,):
         await eventually(lambda: client.body.endswith(events(3000)[-200:]))
@@ -97,7 +97,7 @@ async def test_past_prices_leave_in_pages_with_the_same_bytes(ring_size: int) ->
         assert len(client.sent) <= 3000 / replay_module.PAGE + 5
 
 
-async def test_a_crowd_that_catches_up_leaves_the_loop_its_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_replays_do_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_module, "PAGE", 10)
     shared = await shared_streams(1000, 10_000)
     async with clients(shared, 100) as crowd:
@@ -112,13 +112,13 @@ async def test_a_crowd_that_catches_up_leaves_the_loop_its_turns(monkeypatch: py
 
 @dataclass
 class Pages:
-    """Of a store, what reads a page."""
+    """The part of a store that reads pages."""
 
     page: Callable[[int, int | None, int], Awaitable[list[Tick]]]
 
 
 class SlowStore:
-    """A store whose pages wait until they may come; it counts how many do at a time."""
+    """A store whose page reads wait for `go_on`; counts the concurrent ones."""
 
     def __init__(self, store: Store | Pages) -> None:
         self.go_on = asyncio.Event()
@@ -145,7 +145,7 @@ def with_store(shared: Streams, store: Any) -> Streams:
     return Streams(shared.hub, shared.ring, store, [], shared.admission, replays=Gate(at_once=2))
 
 
-async def test_a_few_read_the_store_at_a_time_and_the_others_hear_heartbeats() -> None:
+async def test_deep_replays_are_bounded_and_waiting_ones_get_heartbeats() -> None:
     shared = await shared_streams(500, RING)
     store = SlowStore(shared.store)
     async with clients(with_store(shared, store), 10) as waiting:
@@ -161,7 +161,7 @@ async def test_a_few_read_the_store_at_a_time_and_the_others_hear_heartbeats() -
     assert store.most == 2
 
 
-async def test_who_waits_for_a_turn_is_sent_away_cleanly_at_the_end() -> None:
+async def test_waiting_replays_end_cleanly_at_shutdown() -> None:
     shared = await shared_streams(500, RING)
     store = SlowStore(shared.store)
     async with clients(with_store(shared, store), 5) as waiting:
@@ -174,7 +174,7 @@ async def test_who_waits_for_a_turn_is_sent_away_cleanly_at_the_end() -> None:
 
 
 class Exchange:
-    """What a response does beyond ASGI, for a client that leaves when `closing` is set."""
+    """A stand-in for web.exchange.Exchange; `closing` means that the client has disconnected."""
 
     closing = False
     drained = True
@@ -188,7 +188,7 @@ class Exchange:
         self.left = True
 
 
-async def test_a_client_that_leaves_during_its_replay_never_joins_the_hub() -> None:
+async def test_disconnect_during_replay_never_joins_the_hub() -> None:
     shared = await shared_streams(500, RING)
     store, exchange = SlowStore(shared.store), Exchange()
     client = Asgi(with_store(shared, store), exchange=exchange)
@@ -202,14 +202,14 @@ async def test_a_client_that_leaves_during_its_replay_never_joins_the_hub() -> N
 
 @pytest.fixture(params=[True, False], ids=["detached", "fallback"])
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Live]:
-    """A server whose store has 3,000 prices of long ago."""
+    """A server whose store has 3,000 prices older than the ring."""
     async with live(detach=request.param, store_url=f"sqlite:///{tmp_path}/prices.db") as server:
         await server.publish()
         await server.service.store.append([a_tick(1000 * number) for number in range(1, 3001)])
         yield server
 
 
-async def test_clients_that_leave_during_their_replays_cost_the_others_nothing(
+async def test_disconnects_during_replays_cancel_their_work(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = SlowStore(Pages(server.service.store.page))
@@ -223,9 +223,7 @@ async def test_clients_that_leave_during_their_replays_cost_the_others_nothing(
     assert store.reading == 0
 
 
-async def test_replays_that_nobody_reads_hold_a_page_each(
-    server: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unread_replays_hold_one_page_each(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SlowStore(Pages(server.service.store.page))
     store.go_on.set()
     monkeypatch.setattr(server.service.store, "page", store.page)
@@ -245,7 +243,7 @@ async def test_replays_that_nobody_reads_hold_a_page_each(
         reader.close()
 
 
-async def test_the_end_of_the_server_cuts_replays_off_without_a_traceback(
+async def test_shutdown_aborts_unread_replays_without_tracebacks(
     server: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
     readers = []

@@ -412,7 +412,7 @@ HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
     ids=["no body", "a body", "chunks"],
 )
 @pytest.mark.parametrize("pieces", [1, 5])
-async def test_a_declined_upgrade_hides_no_request_and_loses_none(
+async def test_declined_upgrade_smuggles_and_loses_no_request(
     server: Live, request_: bytes, status: int, pieces: int
 ) -> None:
     async with await connect(server) as client:
@@ -423,7 +423,7 @@ async def test_a_declined_upgrade_hides_no_request_and_loses_none(
         assert (await answer(client))[0] == 200
 
 
-async def test_connect_is_refused_in_the_words_of_every_other_error(server: Live) -> None:
+async def test_connect_is_a_405_problem(server: Live) -> None:
     async with await connect(server) as client:
         client.writer.write(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n" + REQUEST)
         _, body = await answer(client)
@@ -446,7 +446,7 @@ async def test_connect_is_refused_in_the_words_of_every_other_error(server: Live
         ("1.0", b"", 200),
     ],
 )
-async def test_a_request_needs_one_host_that_can_be_one(
+async def test_request_needs_exactly_one_valid_host(
     server: Live, version: str, fields: bytes, status: int
 ) -> None:
     async with await connect(server) as client:
@@ -458,9 +458,7 @@ async def test_a_request_needs_one_host_that_can_be_one(
         assert client.status == status
 
 
-async def test_who_ends_its_side_after_asking_gets_every_answer(
-    server: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_half_closed_client_gets_every_response(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     await server.publish()
     asked, go_on = asyncio.Event(), asyncio.Event()
     page = server.service.store.page
@@ -482,7 +480,7 @@ async def test_who_ends_its_side_after_asking_gets_every_answer(
     await eventually(lambda: not open_connections(server))
 
 
-async def test_who_ends_its_side_is_not_waited_for_without_end(
+async def test_half_closed_client_times_out_without_a_response(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cancelled = await endless_work(server, monkeypatch)
@@ -496,7 +494,7 @@ async def test_who_ends_its_side_is_not_waited_for_without_end(
 
 
 @pytest.mark.parametrize("way", ["reset", "close after the answer began"])
-async def test_work_for_a_client_that_has_left_is_cancelled(
+async def test_disconnect_cancels_the_request(
     server: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
 ) -> None:
     cancelled = await endless_work(server, monkeypatch)
@@ -530,7 +528,7 @@ async def endless_work(server: Live, monkeypatch: pytest.MonkeyPatch) -> asyncio
     return cancelled
 
 
-async def test_who_takes_nothing_of_its_answers_is_closed(server: Live) -> None:
+async def test_client_that_reads_nothing_is_closed(server: Live) -> None:
     async with await connect(server, receive_buffer=4096) as client:
         client.writer.write(DOCUMENT * 200)
         await eventually(lambda: any(map(is_full, open_connections(server))))
@@ -544,7 +542,7 @@ async def test_who_takes_nothing_of_its_answers_is_closed(server: Live) -> None:
                 await asyncio.sleep(0.1)
 
 
-async def test_who_takes_a_little_now_and_then_is_not_closed(server: Live) -> None:
+async def test_slow_client_is_not_closed(server: Live) -> None:
     async with await connect(server, receive_buffer=4096) as client:
         client.writer.write(DOCUMENT * 200)
         await eventually(lambda: any(map(is_full, open_connections(server))))
