@@ -64,8 +64,9 @@ async def live(clock: Clock | None = None, *, detach: bool = True, **settings: A
     clock = clock or SystemClock()
     sockets = listen("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
-    async with compose(Settings(**{"store_url": "memory://", **settings}), clock, detach=detach) as service:
-        serving = server(service.application)
+    chosen = Settings(**{"store_url": "memory://", **settings})
+    async with compose(chosen, clock, detach=detach) as service:
+        serving = server(service.application, chosen.keep_alive, service.detached)
         running = [asyncio.create_task(loop()) for loop in service.serve]
         ended = asyncio.create_task(serving.serve(sockets=sockets))
         try:

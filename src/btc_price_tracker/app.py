@@ -37,6 +37,7 @@ from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.store import Store, open_store, scheme_of
 from btc_price_tracker.store.late import LateStore
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.admission import Admission
 from btc_price_tracker.web.api import Parts, application
 from btc_price_tracker.web.server import listen, server
@@ -61,19 +62,20 @@ class Service:
     outbox: Outbox
     broker: Broker
     application: ASGIApp
+    detached: Callable[[], int]  # number of streams that have left the HTTP server
     ask: Loop  # on the one instance that asks the sources
     serve: tuple[Loop, ...]  # on every instance
 
 
 async def run(settings: Settings, origin: str | None = None) -> None:
-    """Serve until SIGTERM or SIGINT; `origin` says where the prices were recorded, if they were.
+    """Serve until SIGTERM, SIGINT or SIGHUP; `origin` says where the prices were recorded, if they were.
 
     Raises UnusableUrl, StoreError or OSError where the store can't be opened or the address can't be had.
     """
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
-        serving = server(service.application)
+        serving = server(service.application, settings.keep_alive, service.detached)
         ended = tasks.create_task(serving.serve(sockets=sockets))
         running = [tasks.create_task(loop()) for loop in (service.ask, *service.serve)]
         gc.freeze()  # what lives as long as the process need not be looked through again and again
@@ -133,6 +135,7 @@ async def compose(
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         stack.push_async_callback(outbox.close)
         broker = LocalBroker()
+        watchdog = Watchdog(clock)
         app = application(
             Parts(
                 streams=Streams(
@@ -142,18 +145,25 @@ async def compose(
                 outbox=outbox,
                 clock=clock,
                 interval=settings.interval,
+                watchdog=watchdog,
                 cors_origins=settings.cors_origins,
                 origin=origin,
                 metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
             )
         )
         rounds = pipeline.every(settings.interval, clock)
-        serve: list[Loop] = [partial(pipeline.deliver, broker, hub), hub.watch, outbox.recover]
+        serve: list[Loop] = [
+            partial(pipeline.deliver, broker, hub),
+            hub.watch,
+            outbox.recover,
+            watchdog.watch,
+        ]
         check = ClockCheck(clock, recorded=origin is not None)
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention, check.time))
         ask = partial(pipeline.produce, rounds, panel, check, policy, outbox, broker)
-        yield Service(hub, store, outbox, broker, app, ask, tuple(serve))
+        detached = reactor.__len__ if reactor is not None else lambda: 0
+        yield Service(hub, store, outbox, broker, app, detached, ask, tuple(serve))
 
 
 def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:
@@ -209,7 +219,7 @@ def _policy(settings: Settings, last: Tick | None, floor: int = 0, *, recorded: 
 
 
 def _on_stop_signal() -> asyncio.Event:
-    """What the first SIGTERM or SIGINT sets; a second one ends the process at once, whatever waits for the store."""
+    """Return an event that the first SIGTERM, SIGINT or SIGHUP sets; a second one ends the process at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -218,7 +228,7 @@ def _on_stop_signal() -> asyncio.Event:
             os._exit(128 + number)
         stop.set()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, on_signal, number)
     return stop
 

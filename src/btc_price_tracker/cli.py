@@ -218,10 +218,12 @@ async def _with_store(settings: "Settings", action: "Callable[[Store], Awaitable
 
 
 def _load(flags: Mapping[str, str | None]) -> "Settings":
-    """The settings, and logging on stderr as they say."""
+    """Load the settings, raise the limit of open files and set up logging on stderr."""
+    from btc_price_tracker.open_files import raise_file_limit
     from btc_price_tracker.settings import load
     from btc_price_tracker.telemetry import logs
 
+    raise_file_limit()  # first: MAX_CLIENTS follows from it
     settings = load(flags)
     logs.configure(settings.log_level, settings.log_format)
     return settings

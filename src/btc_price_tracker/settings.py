@@ -1,7 +1,6 @@
 """Every setting, documented once: an environment variable of this name, or a flag (`STORE_URL` is `--store-url`)."""
 
 import re
-import resource
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Annotated, Any, Literal, get_args
@@ -14,6 +13,7 @@ from yarl import URL
 
 from btc_price_tracker import secret_files
 from btc_price_tracker.masking import masked
+from btc_price_tracker.open_files import file_limit
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import StoreError, scheme_of
 from btc_price_tracker.validation import complaint, remedy
@@ -115,7 +115,7 @@ def _own_store() -> str:
 
 def _most_streams() -> int:
     """The open files this process may have, less a reserve."""
-    return max(resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _RESERVED_FILES, 1)
+    return max(file_limit() - _RESERVED_FILES, 1)
 
 
 Secret = Annotated[SecretStr, AfterValidator(_sendable)]
@@ -181,6 +181,9 @@ class Settings(Address):
     )
     heartbeat: float = Field(
         15, ge=1, le=86_400, allow_inf_nan=False, description="seconds of silence before a heartbeat"
+    )
+    keep_alive: float = Field(
+        75, ge=1, le=86_400, allow_inf_nan=False, description="seconds for which an idle connection is kept"
     )
     max_clients: int = Field(
         default_factory=_most_streams, ge=0, description="open streams at most; 0 for no limit"

@@ -127,6 +127,17 @@ async def test_since_gives_what_lies_after_the_first_id_up_to_and_with_the_last(
     assert await read(store, -1) == [1, 2, 3, 4, 5]
 
 
+async def test_ids_skips_and_limits(store: Store) -> None:
+    await store.append(ticks(1, 2, 3, 5, 8))
+    assert await store.ids(0, None, 0, 10) == [1, 2, 3, 5, 8]
+    assert await store.ids(1, None, 1, 2) == [3, 5]
+    assert await store.ids(1, 5, 1, 10) == [3, 5]
+    assert await store.ids(-(10**30), 10**30, 4, 2) == [8]
+    assert await store.ids(0, None, 5, 2) == []
+    assert await store.ids(8, None, 0, 2) == []
+    assert await store.ids(5, 3, 0, 2) == []
+
+
 async def test_numbers_that_are_no_ids_find_nothing(store: Store) -> None:
     await store.append(ticks(1))
     assert await store.get(10**30) is None

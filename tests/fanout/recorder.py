@@ -19,11 +19,13 @@ class Recorder:
         self.room = room
         self.taken = b""
         self.broken = False
+        self.bugs: dict[str, Exception] = {}  # what a method raises instead of doing its work, by its name
         self.closed = False
         self.farewell = b""
         self.waits = False
 
     def send(self, data: bytes, /) -> int:
+        self._raise("send")
         if self.broken or self.closed:
             raise BrokenPipeError
         if self.room is None:
@@ -37,13 +39,20 @@ class Recorder:
         return len(part)
 
     def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see stream.Stream
+        self._raise("want_room")
         self.waits = wanted
 
     def finish(self, farewell: bytes) -> None:
+        self._raise("finish")
         self.farewell = farewell
 
     def close(self) -> None:
         self.closed = True
+        self._raise("close")
+
+    def _raise(self, method: str) -> None:
+        if method in self.bugs:
+            raise self.bugs[method]
 
     def make_room(self, hub: Hub, room: int | None = None) -> None:
         """Let the kernel have room again: it tells whoever waits for it."""

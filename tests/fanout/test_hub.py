@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
+from structlog.testing import capture_logs
 
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import PAGE, SLICE, STALL, Hub
@@ -131,6 +132,52 @@ async def test_a_stream_that_fails_while_joining_is_closed(hub: Hub) -> None:
     hub.join(stream, 0)
     assert stream.closed
     assert len(hub) == 0
+
+
+@pytest.mark.parametrize("bug", [RuntimeError("bug"), KeyError(7), MemoryError(), ValueError()], ids=repr)
+@pytest.mark.parametrize("method", ["send", "want_room", "close"])
+async def test_unexpected_exception_closes_one_stream_and_broadcast_continues(
+    hub: Hub, method: str, bug: Exception
+) -> None:
+    streams = joined(hub, SLICE + 3)
+    for buggy in streams[1], streams[SLICE + 1]:
+        buggy.bugs[method] = bug
+        buggy.room = 10  # so that it needs more room
+        buggy.broken = method == "close"
+    with capture_logs() as lines:
+        publish(hub, 1)
+        await settle()
+        publish(hub, 2)
+        await settle()
+    assert [stream.ids for stream in streams if not stream.bugs] == [[1, 2]] * (SLICE + 1)
+    assert len(hub) == SLICE + 1
+    assert all(stream.closed for stream in streams if stream.bugs)
+    assert [(line["event"], line["exc_info"]) for line in lines] == [("stream failed", bug)]
+    assert hub.failed == (0 if method == "close" else 2)
+
+
+async def test_unexpected_exception_while_catching_up_closes_only_that_stream(hub: Hub) -> None:
+    buggy, fine = joined(hub, 2)
+    for stream in buggy, fine:
+        stream.room = 10
+    publish(hub, 1)
+    buggy.bugs["want_room"] = RuntimeError("bug")
+    with capture_logs() as lines:
+        buggy.make_room(hub)
+        fine.make_room(hub)
+    assert (buggy.closed, fine.closed, fine.ids) == (True, False, [1])
+    assert (len(hub), hub.failed, len(lines)) == (1, 1, 1)
+
+
+async def test_unexpected_exception_in_drain_does_not_affect_other_streams(hub: Hub) -> None:
+    first, buggy, last = joined(hub, 3)
+    buggy.bugs["finish"] = RuntimeError("bug")
+    with capture_logs() as lines:
+        await hub.drain(0)
+    assert first.farewell
+    assert last.farewell
+    assert len(hub) == 0
+    assert len(lines) == 1
 
 
 async def test_leaving_twice_does_no_harm(hub: Hub) -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import collections
+import fcntl
 import itertools
 import os
 import socket
 import struct
+import sys
+import termios
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import reactor as reactor_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.fanout.reactor import Reactor, Socket
+from btc_price_tracker.fanout.reactor import INPUT_LIMIT, Reactor, Socket
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.stream import Stream
 from btc_price_tracker.price.model import Status, Update
@@ -110,7 +113,7 @@ async def test_what_the_kernel_cannot_watch_is_refused_and_closed(
     assert len(hub) == 0
 
 
-async def test_a_crowd_that_catches_up_leaves_the_loop_its_turns(
+async def test_many_replays_do_not_block_the_loop(
     hub: Hub, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reactor_module, "SLICE", 3)
@@ -148,6 +151,52 @@ async def test_a_client_that_sent_more_than_it_asked_still_gets_a_clean_end(
     client.sendall(b"GET / HTTP/1.1\r\n\r\n")
     await hub.drain(0)
     assert read_all(client).endswith(b"0\r\n\r\n")
+
+
+async def test_input_below_the_limit_is_discarded(
+    hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
+) -> None:
+    fd, client = pair
+    reactor.adopt(fd, 0, b"")
+    for _ in range(2):
+        client.sendall(b"x" * (INPUT_LIMIT // 2))
+        await eventually(lambda: not unread(fd))
+    publish(hub, 1)
+    await hub.drain(0)
+    assert sse.price(a_tick(1)) in read_all(client)
+
+
+async def test_input_above_the_limit_closes_the_stream(
+    hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
+) -> None:
+    fd, client = pair
+    other, silent = connected()
+    reactor.adopt(fd, 0, b"")
+    reactor.adopt(other, 0, b"")
+    client.sendall(b"x" * (INPUT_LIMIT + 1))
+    await eventually(lambda: len(hub) == 1)
+    assert not is_open(fd)
+    assert is_open(other)
+    assert not reactor._received
+    silent.close()
+
+
+def unread(fd: int) -> int:
+    """Bytes that the kernel holds for us."""
+    size = fcntl.ioctl(fd, termios.FIONREAD, b"\0" * 4)
+    return int.from_bytes(size, sys.byteorder)
+
+
+async def test_failed_join_closes_the_socket(
+    hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fd, _ = pair
+    monkeypatch.setattr(hub, "_replay", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        reactor.adopt(fd, 0, b"")
+    assert not is_open(fd)
+    assert not reactor._streams
+    assert len(hub) == 0
 
 
 @pytest.mark.parametrize("adopted", [False, True], ids=["by-a-stranger", "by-a-new-stream"])

@@ -1,13 +1,16 @@
 """Each thing that can go wrong with an HTTP answer, alone, on a real socket: which fault it becomes, and how soon."""
 
 import asyncio
+import errno
 import gzip
 import json
+import os
+import resource
 import time
 import tracemalloc
 from base64 import b64encode
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -347,6 +350,26 @@ async def test_we_say_who_we_are(playback: Playback, client: Client) -> None:
     headers = playback.calls["kraken"][0].headers
     assert headers["user-agent"] == f"btc-price-tracker/{__version__}"
     assert headers["accept-encoding"] == "gzip"
+
+
+async def test_missing_descriptors_are_a_local_fault(playback: Playback, client: Client) -> None:
+    with no_descriptor_left():
+        answer, _ = await ask(playback.url("kraken"), client)
+    assert answer.fault == f"this machine can't open a connection ({os.strerror(errno.EMFILE)})"
+    answer, _ = await ask(playback.url("kraken"), client)
+    assert answer.quote
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    free = os.dup(0)
+    os.close(free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 async def test_a_proxy_stands_before_all_but_this_machine_and_those_it_is_not_for(

@@ -77,9 +77,10 @@ async def test_a_second_signal_ends_it_at_once() -> None:
         assert loop.time() - asked < 4  # seconds: less than a store has at the end to take what waits
 
 
-async def test_without_streams_it_ends_at_once_on_either_signal() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+async def test_without_streams_sigint_and_sighup_end_it_at_once(number: signal.Signals) -> None:
     async with command("demo") as (process, _):
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert await asyncio.wait_for(process.wait(), 30) == 0
 
 

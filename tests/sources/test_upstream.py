@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Answer, Kind, Quote
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import Dropped, NotAQuote, SourceFault, Unreachable
+from btc_price_tracker.sources.faults import Dropped, LocalFault, NotAQuote, SourceFault, Unreachable
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import State
@@ -97,6 +97,18 @@ async def test_between_two_calls_the_last_quote_is_offered_as_old_as_it_is(clock
     await clock.advance(30)
     assert (await ask(upstream, clock)).heard == first.heard + 60_000
     assert len(venue.asked) == 2
+
+
+async def test_local_faults_affect_neither_breaker_nor_spacing(clock: ManualClock) -> None:
+    fault = LocalFault("this machine can't open a connection (Too many open files)")
+    venue = Venue(clock, fault)
+    upstream = upstream_of(venue)
+    for _ in range(20):
+        assert (await ask(upstream, clock)).fault == str(fault)
+        await clock.advance(1)
+    assert len(venue.asked) == 20  # neither a breaker nor a longer spacing came between
+    venue.script = [GOOD]
+    assert (await ask(upstream, clock)).quote == Quote(PRICE)
 
 
 async def test_a_round_a_moment_too_early_waits_rather_than_skip(clock: ManualClock) -> None:

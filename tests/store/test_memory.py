@@ -10,6 +10,7 @@ import pytest
 from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store import Span, memory, open_store
+from btc_price_tracker.testing import eventually
 
 
 def ticks(*tick_ids: int) -> list[Tick]:
@@ -56,3 +57,29 @@ async def test_the_event_loop_goes_on_while_candles_are_rolled_up(monkeypatch: p
     goes_on.set()
     (candle,) = await charting
     assert candle.count == 2  # 1 made room meanwhile
+
+
+async def test_cancelled_candles_stop_rolling_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    rest: list[Tick] = []
+
+    def slowly(ticks: Iterator[Tick], _: int) -> list[Candle]:
+        next(ticks)
+        begun.set()
+        go_on.wait(30)
+        rest.extend(ticks)
+        ended.set()
+        return []
+
+    monkeypatch.setattr(memory, "roll_up", slowly)
+    store = await open_store("memory://", capacity=10)
+    await store.append(ticks(*range(1, 10)))
+    asking = asyncio.create_task(store.candles(60, 0, 1000, 10))
+    await eventually(begun.is_set)
+    asking.cancel()
+    await asyncio.wait({asking})
+    go_on.set()
+    await eventually(ended.is_set)
+    assert not rest

@@ -100,7 +100,7 @@ from btc_price_tracker.telemetry import logs
 
 logs.configure("info", "json")
 for number in range(3 * int(sys.argv[1])):
-    structlog.get_logger("app").warning("line", number=number)
+    structlog.get_logger("app").warning(f"line {number}", number=number)
 print("written", flush=True)
 sys.stdin.read()
 structlog.get_logger("app").warning("the last")

@@ -11,6 +11,7 @@ import pytest
 from btc_price_tracker import __version__
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.store import StoreError
+from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.testing import ManualClock, eventually
 from btc_price_tracker.web import api
 from btc_price_tracker.web.site import folder
@@ -98,7 +99,18 @@ async def test_healthz_says_that_the_process_lives_whatever_else_fails(
 ) -> None:
     server.service.outbox.fault = "disk full"
     response = await client.get("/healthz")
-    assert (response.status_code, response.json()) == (200, {"alive": True, "version": __version__})
+    assert response.status_code == 200
+    assert response.json() == {"alive": True, "version": __version__, "lag_ms": 0}
+
+
+async def test_healthz_fails_briefly_after_a_stall(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Watchdog, "recovering", True)
+    monkeypatch.setattr(Watchdog, "lag", 11.7)
+    response = await client.get("/healthz")
+    assert response.status_code == 503
+    assert response.json() == {"alive": False, "version": __version__, "lag_ms": 11_700}
 
 
 async def ready(client: httpx2.AsyncClient) -> list[str]:

@@ -43,12 +43,9 @@ async def test_a_long_answer_is_compressed_for_clients_that_accept_it(path: str)
         assert headers["content-encoding"] == "gzip"
         assert "accept-encoding" in plain_headers["vary"].lower()
         assert "accept-encoding" in headers["vary"].lower()
-        assert headers["content-length"] == str(len(packed))
         assert len(packed) < len(plain) / 2
         if path != "/metrics":  # which differs from one moment to the next
             assert gzip.decompress(packed) == plain
-        head = await client.head(path, headers={"Accept-Encoding": "gzip"})
-        assert head.headers["content-encoding"] == "gzip"
 
 
 async def test_a_short_answer_and_a_stream_are_not_compressed() -> None:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from btc_price_tracker.price.model import Judged, Kind, Status, Update
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.store import StoreError
+from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.testing import ManualClock
 from btc_price_tracker.web import api
 from btc_price_tracker.web.resume import PARAMETERS
@@ -136,6 +137,8 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     def bug(*_: object) -> None:
         raise RuntimeError
 
+    monkeypatch.setattr(Watchdog, "recovering", True)
+    await ask("/healthz")
     monkeypatch.setattr(api, "reply", bug)
     await ask("/prices/latest")
 

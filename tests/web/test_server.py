@@ -6,6 +6,7 @@ import errno
 import gc
 import json
 import logging
+import math
 import os
 import socket
 import struct
@@ -21,12 +22,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from btc_price_tracker.store import Span
 from btc_price_tracker.testing import eventually
-from btc_price_tracker.web import connection as connection_module
+from btc_price_tracker.web import incoming as incoming_module
 from btc_price_tracker.web import server as server_module
-from btc_price_tracker.web.connection import HEAD_LIMIT, Connection
+from btc_price_tracker.web.connection import HALF_CLOSED_TIMEOUT, WRITE_TIMEOUT, Connection
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
+from btc_price_tracker.web.incoming import HEAD_LIMIT, Incoming
 from btc_price_tracker.web.server import listen
 from live import Client, Live, live
+from timeouts import leap
 
 DEADLINE = 0.4  # seconds, in place of ten
 AGES = 20.0  # seconds: who is closed before them was closed by a deadline, however busy the machine
@@ -38,9 +41,8 @@ STREAM = b"GET /prices/stream HTTP/1.1\r\nHost: x\r\n\r\n"
 @pytest.fixture
 async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
     """A server that gives every client more time than a busy machine takes."""
-    monkeypatch.setattr(connection_module, "HEAD_DEADLINE", 60)
+    monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", 60)
     monkeypatch.setattr(server_module, "LOOK", 0.05)
-    monkeypatch.setattr(server_module, "IDLE", 60)
     async with live() as server:
         yield server
 
@@ -48,10 +50,9 @@ async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
 @pytest.fixture
 async def hasty(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
     """A server whose deadlines pass while a test waits for them."""
-    monkeypatch.setattr(connection_module, "HEAD_DEADLINE", DEADLINE)
+    monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", DEADLINE)
     monkeypatch.setattr(server_module, "LOOK", 0.05)
-    monkeypatch.setattr(server_module, "IDLE", 1)
-    async with live() as server:
+    async with live(keep_alive=1) as server:
         yield server
 
 
@@ -218,7 +219,7 @@ async def readable(sock: socket.socket) -> None:
 async def test_who_is_refused_and_sends_without_end_is_cut_off(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "HEAD_DEADLINE", 3600)
+    monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", 3600)
     async with await connect(server) as client:
         client.writer.write(b"hello\r\n\r\n")
         assert (await answer(client))[0] == 400
@@ -320,7 +321,7 @@ async def test_pipelined_requests_are_answered_in_order_however_many_come_at_onc
 
 async def test_a_flood_of_pipelined_requests_waits_as_bytes(server: Live) -> None:
     async with await connect(server) as client:
-        request = b"GET /x HTTP/1.1\r\n\r\n"
+        request = b"GET /x HTTP/1.1\r\nHost:\r\n\r\n"
         client.writer.write(request * 10_000)
         await eventually(lambda: any(its.pipeline for its in open_connections(server)))
         most = 0
@@ -338,7 +339,7 @@ def open_connections(server: Live) -> list[Connection]:
 async def test_what_trails_a_body_is_neither_kept_nor_endless(
     server: Live, trailer: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection_module, "HEAD_DEADLINE", 60)
+    monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", 60)
     async with await connect(server) as client:
         client.writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
         assert (await answer(client))[0] == 405
@@ -388,6 +389,169 @@ async def test_who_offers_another_protocol_is_answered_without_a_word_in_the_log
         client.writer.write(REQUEST.replace(b"\r\n\r\n", offer))
         assert (await answer(client))[0] == 200
     assert not caplog.records
+
+
+OFFER = b"Host: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /healthz HTTP/1.1\r\n" + OFFER + b"\r\n", 200),
+        (b"POST /healthz HTTP/1.1\r\n" + OFFER + b"Content-Length: %d\r\n\r\n" % len(HIDDEN) + HIDDEN, 405),
+        (
+            b"POST /healthz HTTP/1.1\r\n"
+            + OFFER
+            + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(HIDDEN)
+            + HIDDEN
+            + b"\r\n0\r\n\r\n",
+            405,
+        ),
+    ],
+    ids=["no body", "a body", "chunks"],
+)
+@pytest.mark.parametrize("pieces", [1, 5])
+async def test_declined_upgrade_smuggles_and_loses_no_request(
+    server: Live, request_: bytes, status: int, pieces: int
+) -> None:
+    async with await connect(server) as client:
+        await write_in_pieces(client, request_ + request_ + DOCUMENT, pieces)
+        for expected in (status, status, 200):
+            assert (await answer(client))[0] == expected
+        client.writer.write(REQUEST)
+        assert (await answer(client))[0] == 200
+
+
+async def test_connect_is_a_405_problem(server: Live) -> None:
+    async with await connect(server) as client:
+        client.writer.write(b"CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n" + REQUEST)
+        _, body = await answer(client)
+        assert_is_problem(client, body, 405)
+        assert await client.reader.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("version", "fields", "status"),
+    [
+        ("1.1", b"", 400),
+        ("1.1", b"Host: a\r\nHost: a\r\n", 400),
+        ("1.0", b"Host: a\r\nHost: b\r\n", 400),
+        ("1.1", b"Host: a b\r\n", 400),
+        ("1.1", b"Host: a/b\r\n", 400),
+        ("1.1", b"Host: \xc3\xa4\r\n", 400),
+        ("1.1", b"Host:\r\n", 200),
+        ("1.1", b"Host: \t a:80 \t\r\n", 200),
+        ("1.1", b"Host: [::1]:8082\r\n", 200),
+        ("1.0", b"", 200),
+    ],
+)
+async def test_request_needs_exactly_one_valid_host(
+    server: Live, version: str, fields: bytes, status: int
+) -> None:
+    async with await connect(server) as client:
+        client.writer.write(b"GET /healthz HTTP/%b\r\n%b\r\n" % (version.encode(), fields))
+        _, body = await answer(client)
+        if status == 400:
+            assert_is_problem(client, body, 400)
+            assert "Host" in json.loads(body)["detail"]
+        assert client.status == status
+
+
+async def test_half_closed_client_gets_every_response(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    await server.publish()
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    page = server.service.store.page
+
+    async def slow(*args: Any) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await page(*args)
+
+    monkeypatch.setattr(server.service.store, "page", slow)
+    async with await connect(server) as client:
+        client.writer.write(DOCUMENT + REQUEST.replace(b"/healthz", b"/prices") + DOCUMENT + REQUEST[:9])
+        client.writer.write_eof()
+        await asked.wait()
+        go_on.set()
+        for _ in range(3):
+            assert (await answer(client))[0] == 200
+        assert await client.reader.read() == b""
+    await eventually(lambda: not open_connections(server))
+
+
+async def test_half_closed_client_times_out_without_a_response(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled = await endless_work(server, monkeypatch)
+    async with await connect(server) as client:
+        client.writer.write(REQUEST.replace(b"/healthz", b"/prices"))
+        client.writer.write_eof()
+        await eventually(lambda: any(its._eof_at < math.inf for its in open_connections(server)))
+        leap(HALF_CLOSED_TIMEOUT)
+        await cancelled.wait()
+        await eventually(lambda: not open_connections(server))
+
+
+@pytest.mark.parametrize("way", ["reset", "close after the answer began"])
+async def test_disconnect_cancels_the_request(
+    server: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    cancelled = await endless_work(server, monkeypatch)
+    client = await connect(server)
+    path = b"/prices" if way == "reset" else b"/prices/stream?since=1"
+    client.writer.write(REQUEST.replace(b"/healthz", path))
+    await eventually(lambda: any(its._task for its in open_connections(server)))
+    if way == "reset":
+        reset(client)
+    else:
+        await client.head()
+        client.close()
+    await cancelled.wait()
+    await eventually(lambda: not server.server.server_state.tasks)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def endless_work(server: Live, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Make the store never answer, and tell when it needs to no more."""
+    await server.publish()
+    cancelled = asyncio.Event()
+
+    async def never(*_: Any) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    for name in ("page", "span"):
+        monkeypatch.setattr(server.service.store, name, never)
+    return cancelled
+
+
+async def test_client_that_reads_nothing_is_closed(server: Live) -> None:
+    async with await connect(server, receive_buffer=4096) as client:
+        client.writer.write(DOCUMENT * 200)
+        await eventually(lambda: any(map(is_full, open_connections(server))))
+        leap(WRITE_TIMEOUT - 5)
+        for connection in open_connections(server):
+            connection.check_deadlines(now())
+            assert not connection.transport.is_closing()
+        async with asyncio.timeout(AGES):  # the kernel would give it up after 30 s (TCP_USER_TIMEOUT)
+            while open_connections(server):
+                leap(WRITE_TIMEOUT / 2)  # twice, unless the kernel took some more meanwhile
+                await asyncio.sleep(0.1)
+
+
+async def test_slow_client_is_not_closed(server: Live) -> None:
+    async with await connect(server, receive_buffer=4096) as client:
+        client.writer.write(DOCUMENT * 200)
+        await eventually(lambda: any(map(is_full, open_connections(server))))
+        for _ in range(5):
+            leap(WRITE_TIMEOUT / 2)
+            unsent = open_connections(server)[0].transport.get_write_buffer_size()
+            while open_connections(server)[0].transport.get_write_buffer_size() == unsent:
+                await client.reader.read(4096)
+        assert open_connections(server)
 
 
 async def test_the_start_of_a_next_request_waits_for_the_answer_to_the_last(
@@ -511,8 +675,7 @@ async def dated(client: Client) -> datetime:
 
 async def test_a_reset_leaves_no_keep_alive_timer_and_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     before = connections()
-    monkeypatch.setattr(server_module, "IDLE", 3600)  # a timer that is left would hold its connection
-    async with live() as server:
+    async with live(keep_alive=3600) as server:  # a timer that is left would hold its connection
         for _ in range(20):
             client = await Client.get(server.port, "/healthz")
             await client.body()
@@ -591,6 +754,9 @@ def test_what_one_client_may_hold_is_bounded_in_memory_and_time() -> None:
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * server_module.SEND_BUFFER
+            assert (
+                accepted.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * server_module.RECEIVE_BUFFER
+            )
             assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
 
@@ -598,18 +764,18 @@ def test_what_one_client_may_hold_is_bounded_in_memory_and_time() -> None:
 async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(server: Live) -> None:
     """If this fails after an upgrade of uvicorn, read web/connection.py anew before anything else."""
     assert isinstance(asyncio.get_running_loop(), uvloop.Loop)
-    overridden = [name for name in vars(Connection) if name in vars(HttpToolsProtocol)]
-    assert set(overridden) >= {
+    ours = {*vars(Connection), *vars(Incoming)}
+    overridden = ours & set(vars(HttpToolsProtocol))
+    assert overridden >= {
         "connection_made",
         "connection_lost",
         "data_received",
+        "eof_received",
         "on_headers_complete",
         "on_message_begin",
         "on_message_complete",
         "on_response_complete",
-        "send_400_response",
         "_start_asgi_task",
-        "_unsupported_upgrade_warning",
     }
     assert callable(HttpToolsProtocol._unset_keepalive_if_required)
     async with await Client.get(server.port, "/healthz") as client:
@@ -621,6 +787,7 @@ async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(s
         assert {
             "transport",
             "disconnected",
+            "response_started",
             "chunked_encoding",
             "expected_content_length",
         } <= set(vars(connection.cycle))

@@ -17,6 +17,8 @@ import asyncio
 import random
 from collections.abc import Callable
 
+import structlog
+
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
@@ -24,8 +26,10 @@ from btc_price_tracker.fanout.stream import Lag, Stream
 from btc_price_tracker.price.model import Judged, Status, Tick, Update
 
 SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
-PAGE = 256  # frames replayed in one write: about 50 KB
+PAGE = 128  # frames replayed in one write: about 25 KB, the memory of one client that reads none of it
 STALL = 30.0  # seconds without progress before a laggard is closed
+
+log = structlog.get_logger(__name__)
 
 
 class Hub:
@@ -46,10 +50,12 @@ class Hub:
         self.published = 0  # prices
         self.joined = 0  # streams
         self.stalled = 0  # streams that were closed because they took nothing
+        self.failed = 0  # streams that were closed because of a bug
         self.writes = 0  # broadcasts, times the streams of each
         self._ring = ring
         self._clock = clock
         self.heartbeat = heartbeat  # seconds of silence before one
+        self._logged: set[type[Exception]] = set()  # exception types whose traceback was logged
         self._live: dict[Stream, None] = {}  # a set that keeps its order
         self._live_with_sources: dict[Stream, None] = {}  # those that asked for them; they are not in _live
         self._lagging: dict[Stream, Lag] = {}
@@ -87,7 +93,10 @@ class Hub:
     def sources(self) -> bytes:
         """The `sources` frame of the last round: encoded when the first stream needs it, for all of them."""
         if not self._sources_frame:
-            self._sources_frame = sse.sources(self.describe_sources())
+            try:
+                self._sources_frame = sse.sources(self.describe_sources())
+            except Exception as error:  # noqa: BLE001 - a bug there costs the sources, not the price
+                self._log_bug(error)
         return self._sources_frame
 
     def now(self) -> int:
@@ -129,11 +138,11 @@ class Hub:
             self._status_frame = self._frame_of_status()
             self._outbox.append(self._status_frame)
         if update.tick is not None:
-            self._latest, self._published_at = update.tick, self._clock.monotonic()
-            self.published += 1
             frame = sse.price(update.tick)
             self._ring.append(update.tick.id, frame)
             self._outbox.append(frame)
+            self.published += 1
+            self._latest, self._published_at = update.tick, self._clock.monotonic()
         self._updated = True
         self._begin_round()
 
@@ -143,16 +152,18 @@ class Hub:
     def _begin_round(self) -> None:
         if self._broadcasting or not (self._outbox or self._updated):
             return
+        # What may raise comes first and changes nothing.
+        payload, now = b"".join(self._outbox), self._clock.monotonic()
+        live = list(self._live) if payload else []
         self._broadcasting = True
-        self._payload = b"".join(self._outbox)
         self._outbox.clear()
+        self._payload, self._round, self._reached = payload, live, 0
         self._head = self._ring.last
         self._said = self._status_frame
-        if self._payload:  # else only sources go out, which not every stream gets
-            self._spoke = self._clock.monotonic()
-        self._round = list(self._live) if self._payload else []
-        self._plain, self._reached = len(self._round), 0
+        self._plain = len(live)
         self._add_sources()
+        if payload:  # else only sources go out, which not every stream gets
+            self._spoke = now
         self.writes += len(self._round)
         self._write_slice()
 
@@ -174,14 +185,16 @@ class Hub:
         self._reached = min(begin + SLICE, self._plain if is_plain else len(self._round))
         for stream in self._round[begin : self._reached]:
             try:
-                sent = stream.send(payload)
-            except BlockingIOError:
-                sent = 0
+                try:
+                    sent = stream.send(payload)
+                except BlockingIOError:
+                    sent = 0
+                if sent < size:
+                    self._fall_behind(stream, sent, with_sources=not is_plain)
             except OSError:
                 self.leave(stream)
-                continue
-            if sent < size:
-                self._fall_behind(stream, sent, with_sources=not is_plain)
+            except Exception as error:  # noqa: BLE001 - a bug in one stream must not affect the others
+                self._fail(stream, error)
         if self._reached < len(self._round):
             asyncio.get_running_loop().call_soon(self._write_slice)
         else:
@@ -217,30 +230,51 @@ class Hub:
 
     def advance(self, stream: Stream) -> None:
         """Write on where a laggard stopped; make it live once it has everything."""
-        lag = stream.lag
+        lag = self._lagging.get(stream)
         if lag is None:
             return
         try:
-            while self._load(lag):
-                sent = stream.send(lag.pending)
-                lag.pending = lag.pending[sent:]
-                lag.moved = self._clock.monotonic()
-                if lag.pending:
-                    self._wait_for_room(stream, lag)
-                    return
-        except BlockingIOError:
-            self._wait_for_room(stream, lag)
+            self._write_on(stream, lag)
         except OSError:
             self.leave(stream)
-        else:
-            self._catch_up(stream, lag)
+        except Exception as error:  # noqa: BLE001 - as in _write_slice
+            self._fail(stream, error)
+
+    def _write_on(self, stream: Stream, lag: Lag) -> None:
+        while self._load(lag):
+            try:
+                sent = stream.send(lag.pending)
+            except BlockingIOError:
+                sent = 0
+            if sent:
+                lag.pending = lag.pending[sent:]
+                lag.moved = self._clock.monotonic()
+            if lag.pending:
+                self._wait_for_room(stream, lag)
+                return
+        self._catch_up(stream, lag)
 
     def leave(self, stream: Stream) -> None:
-        """Close a stream and forget it. Idempotent."""
+        """Close a stream and forget it. Idempotent; never raises."""
         self._live.pop(stream, None)
         self._live_with_sources.pop(stream, None)
         self._lagging.pop(stream, None)
-        stream.close()
+        try:
+            stream.close()
+        except Exception as error:  # noqa: BLE001 - the hub has forgotten it already
+            self._log_bug(error)
+
+    def _fail(self, stream: Stream, error: Exception) -> None:
+        """Close a stream that raised an unexpected exception; its client resumes by id."""
+        self.failed += 1
+        self._log_bug(error)
+        self.leave(stream)
+
+    def _log_bug(self, error: Exception) -> None:
+        """Log the traceback of the first exception of each type; `failed` counts all."""
+        if type(error) not in self._logged:
+            self._logged.add(type(error))
+            log.error("stream failed", exc_info=error)
 
     def _fall_behind(self, stream: Stream, sent: int, *, with_sources: bool) -> None:
         pending, sources = self._payload[sent:], b"" if with_sources else None
@@ -326,6 +360,9 @@ class Hub:
         return sse.heartbeat(self._clock.now() // 1000)
 
     def _end(self, stream: Stream, last_words: bytes) -> None:
-        if stream in self._live or stream in self._live_with_sources:
-            stream.finish(last_words)
+        try:
+            if stream in self._live or stream in self._live_with_sources:
+                stream.finish(last_words)
+        except Exception as error:  # noqa: BLE001 - the other streams must end cleanly as well
+            self._fail(stream, error)
         self.leave(stream)

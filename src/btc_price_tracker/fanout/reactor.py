@@ -1,4 +1,8 @@
-"""One epoll for all detached sockets: it tells of hang-ups and of room to write, and costs nothing else.
+"""One epoll for all detached sockets: it reports disconnects, room to write and unexpected input.
+
+A silent client, the normal case, costs nothing. Input is read and discarded, so that it doesn't fill kernel buffers; a
+client that keeps sending is closed. A half-closed stream counts as disconnected: RFC 9112, 9.5 asks servers to respond
+to closure signals promptly, and a browser that leaves a page sends nothing else.
 
 Linux only: `Reactor.available()` is False elsewhere and streams stay with the HTTP server (web/stream.py).
 """
@@ -14,6 +18,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.sse import LAST_CHUNK
 from btc_price_tracker.fanout.stream import Lag
 
+INPUT_LIMIT = 8192  # bytes a client may send on its stream: the rest of a body, a pipelined request
 SLICE = 64  # sockets seen to before the loop gets a turn: who catches up may be sent as much as the kernel has room for
 
 
@@ -41,8 +46,14 @@ class Socket(socket.SocketType):  # socket.socket adds what files need, in Pytho
     def close(self) -> None:
         """Let go of the socket. Idempotent."""
         if self.fileno() >= 0:
-            self._reactor.forget(self.fileno())
-            super().close()
+            try:
+                self._reactor.forget(self.fileno())
+            finally:
+                super().close()
+
+    def discard_input(self) -> int:
+        """Read and discard what the client has sent; returns its size in bytes. Raises OSError."""
+        return len(self.recv(INPUT_LIMIT))
 
 
 class Reactor:
@@ -52,7 +63,13 @@ class Reactor:
         self._hub = hub
         self._epoll = select.epoll()
         self._streams: dict[int, Socket] = {}
+        self._received: dict[int, int] = {}  # bytes of input, for the few descriptors that have any
+        self._always = select.EPOLLRDHUP | select.EPOLLIN  # events that every descriptor is watched for
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._poll)
+
+    def __len__(self) -> int:
+        """The number of detached sockets."""
+        return len(self._streams)
 
     @staticmethod
     def available() -> bool:
@@ -67,21 +84,26 @@ class Reactor:
         Raises OSError, and has closed the descriptor, where the kernel can't watch one more.
         """
         try:
-            self._epoll.register(fd, select.EPOLLRDHUP)
+            self._epoll.register(fd, self._always)
         except OSError:
             os.close(fd)
             raise
         stream = self._streams[fd] = Socket(fd, self)
-        self._hub.join(stream, after, opening, told, sources)
+        try:
+            self._hub.join(stream, after, opening, told, sources)
+        except BaseException:
+            self._hub.leave(stream)
+            raise
 
     def listen(self, fd: int, *, for_room: bool) -> None:
-        """Choose what the descriptor is watched for: always hang-ups, room to write on request."""
-        self._epoll.modify(fd, select.EPOLLRDHUP | (select.EPOLLOUT if for_room else 0))
+        """Choose what the descriptor is watched for: room to write only on request."""
+        self._epoll.modify(fd, self._always | (select.EPOLLOUT if for_room else 0))
 
     def forget(self, fd: int) -> None:
         """Stop watching a descriptor that is about to be closed."""
-        self._epoll.unregister(fd)
         del self._streams[fd]
+        self._received.pop(fd, None)
+        self._epoll.unregister(fd)
 
     def close(self) -> None:
         """Stop watching altogether and close every socket."""
@@ -95,7 +117,18 @@ class Reactor:
             stream = self._streams.get(fd)
             if stream is None:
                 continue
-            if events & ~select.EPOLLOUT:  # hung up, reset, or broken
+            is_over = events & ~(select.EPOLLIN | select.EPOLLOUT)  # hung up, reset, or broken
+            if is_over or (events & select.EPOLLIN and self._sends_too_much(fd, stream)):
                 self._hub.leave(stream)
-            else:
+            elif events & select.EPOLLOUT:
                 self._hub.advance(stream)
+
+    def _sends_too_much(self, fd: int, stream: Socket) -> bool:
+        """Discard input; whether it exceeds INPUT_LIMIT or the connection is broken."""
+        try:
+            received = self._received[fd] = self._received.get(fd, 0) + stream.discard_input()
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return received > INPUT_LIMIT

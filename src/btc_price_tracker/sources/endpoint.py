@@ -12,9 +12,9 @@ from yarl import URL
 from btc_price_tracker import __version__
 from btc_price_tracker.outgoing.body import TooLarge, whole
 from btc_price_tracker.outgoing.client import Client, ConnectionEnded
-from btc_price_tracker.outgoing.words import in_words
+from btc_price_tracker.outgoing.words import in_words, local_fault
 from btc_price_tracker.sources.body import MAX_BYTES
-from btc_price_tracker.sources.faults import Dropped, NotAQuote, Unreachable
+from btc_price_tracker.sources.faults import Dropped, LocalFault, NotAQuote, Unreachable
 
 CONNECT_SECONDS = 2.0  # of the deadline at most, so that a lost SYN leaves time for a second try
 KEEP_ALIVE_SECONDS = 30.0  # a connection serves several rounds: fewer handshakes for both sides
@@ -51,7 +51,7 @@ class Endpoint:
         self._headers = {key_header: key} if key else {}
 
     async def get(self) -> Reply:
-        """Ask once. Raises Unreachable where no whole reply comes, NotAQuote on one too large or garbled.
+        """Ask once. Raises Unreachable where no whole reply comes, NotAQuote on one too large or garbled, LocalFault.
 
         Of the Unreachable, Dropped is worth asking again at once.
         """
@@ -63,7 +63,7 @@ class Endpoint:
         except ConnectionEnded as error:
             raise Dropped(in_words(error)) from None  # the cause may quote our headers
         except aiohttp.ClientError as error:  # of which a bad certificate is a ValueError, too
-            raise Unreachable(in_words(error)) from None
+            raise (LocalFault if local_fault(error) else Unreachable)(in_words(error)) from None
         except ValueError:
             raise Unreachable("the request can't be sent: check the API key") from None
         return reply._replace(body=_gunzipped(reply))

@@ -6,6 +6,7 @@ SourceFault
 │   ├── Throttled    … because we ask too often; `retry_after` seconds if it said how long
 │   │   └── Banned   … because it, or a network in front of it, blocks us
 │   └── Unavailable  … because it is in trouble itself (5xx): worth asking again soon
+├── LocalFault       no connection for want of a local descriptor, port or memory
 └── Unreachable      no whole answer: DNS, TLS, connection, deadline
     └── Dropped      … because a connection kept from before had ended: ask at once, on another
 """
@@ -37,6 +38,10 @@ class Banned(Throttled):
 
 class Unavailable(Refused):
     """The source said: I am in trouble."""
+
+
+class LocalFault(SourceFault):
+    """This machine could not open a connection. Says nothing about the source."""
 
 
 class Unreachable(SourceFault):

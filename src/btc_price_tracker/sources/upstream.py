@@ -20,7 +20,7 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.clocks import Clocks, Reception
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import Dropped, SourceFault, Unavailable, Unreachable
+from btc_price_tracker.sources.faults import Dropped, LocalFault, SourceFault, Unavailable, Unreachable
 from btc_price_tracker.sources.quota import Governor
 from btc_price_tracker.sources.reply import read
 from btc_price_tracker.sources.secrets import Secrets
@@ -201,8 +201,9 @@ class Upstream:
         now = self._clock.monotonic()
         before, self._error = self._error, None if fault is None else self._secrets.hide(str(fault))
         was_closed = self._breaker.circuit is Circuit.CLOSED
-        self._breaker.record(ok=fault is None, now=now)
-        self._governor.record(fault, now)
+        if not isinstance(fault, LocalFault):  # says nothing about the source
+            self._breaker.record(ok=fault is None, now=now)
+            self._governor.record(fault, now)
         self._log_change(before, was_closed=was_closed)
 
     def _log_change(self, before: str | None, *, was_closed: bool) -> None:

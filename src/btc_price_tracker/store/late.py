@@ -50,6 +50,10 @@ class LateStore:
         """See Store."""
         return await (await self._opened()).page_with_quotes(after, until, limit)
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """See Store."""
+        return await (await self._opened()).ids(after, until, skip, limit)
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """See Store."""
         return await (await self._opened()).candles(seconds, first, last, limit)

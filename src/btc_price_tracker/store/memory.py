@@ -2,7 +2,7 @@
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
-from itertools import islice
+from itertools import islice, takewhile
 
 from msgspec.structs import replace
 
@@ -60,6 +60,13 @@ class MemoryStore:
         """The same with the quotes of each tick."""
         return [self._ticks[tick_id] for tick_id in self._page(after, until, limit)]
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`."""
+        self._check_open()
+        start = bisect_right(self._ids, after) + skip
+        stop = len(self._ids) if until is None else bisect_right(self._ids, until)
+        return self._ids[start : min(stop, start + limit)]
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
         self._check_open()
@@ -67,7 +74,13 @@ class MemoryStore:
         ids = self._ids[bisect_left(self._ids, start) : bisect_left(self._ids, end)]
         # In a thread, for the loop to go on meanwhile. A tick that leaves meanwhile is None, and left out.
         ticks = filter(None, map(self._ticks.get, ids))
-        return await asyncio.to_thread(lambda: list(islice(roll_up(ticks, seconds), limit)))
+        wanted = True  # False once the caller is cancelled
+        try:
+            return await asyncio.to_thread(
+                lambda: list(islice(roll_up(takewhile(lambda _: wanted, ticks), seconds), limit))
+            )
+        finally:
+            wanted = False
 
     async def prune(self, before: int) -> int:
         """Drop ticks with id < before."""

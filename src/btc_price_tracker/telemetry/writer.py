@@ -10,6 +10,8 @@ import threading
 from contextlib import suppress
 from queue import Full, Queue
 
+from btc_price_tracker.telemetry.limiter import Limiter
+
 STDERR = 2  # the descriptor: the lock of sys.stderr would be held for ever, and the interpreter needs it at its end
 ROOM = 1000  # lines that wait; what comes then is lost
 PATIENCE = 1.0  # seconds, at the end of the process, for those that wait
@@ -22,12 +24,14 @@ class Writer(logging.Handler):
         super().__init__()
         self._lines: Queue[str] = Queue(ROOM)
         self._lost = 0  # only ever grows
+        self._limiter = Limiter()
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Leave a line to the thread, or count it as lost."""
+        """Queue a line for the thread, or count it as dropped; the limiter may suppress it."""
         try:
-            self._lines.put_nowait(self.format(record))
+            for each in self._limiter.limit(record):
+                self._lines.put_nowait(self.format(each))
         except Full:
             self._lost += 1
         except Exception:  # noqa: BLE001 - as every handler: a line that can't be made is no fault of who says it

@@ -1,7 +1,7 @@
 """The routes: what users ask, answered from the parts. No logic of the price or of the fan-out is here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated
 
@@ -13,16 +13,20 @@ from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import history, metrics, problems, site
 from btc_price_tracker.web.browser import is_browser
 from btc_price_tracker.web.compression import Compression
 from btc_price_tracker.web.cors import Cors
 from btc_price_tracker.web.digits import DIGITS
+from btc_price_tracker.web.gate import Gate
+from btc_price_tracker.web.head import BLANKS
+from btc_price_tracker.web.history import Gates
 from btc_price_tracker.web.metrics import Metrics
 from btc_price_tracker.web.openapi import BAD_PARAMETER, PRICES, STATE, STORE_FAILS, Api
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import encoder, get, reply
-from btc_price_tracker.web.request_id import BLANKS, RequestId
+from btc_price_tracker.web.request_id import RequestId
 from btc_price_tracker.web.resume import GREATEST_ID, position, with_sources
 from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.stream import PriceStream
@@ -50,7 +54,9 @@ class Parts:
     interval: float  # seconds between prices
     cors_origins: tuple[str, ...]
     origin: str | None = None  # where recorded prices come from; None where they are live
+    watchdog: Watchdog
     metrics_token: str | None = None  # that /metrics wants; None where it is open to all
+    gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
 
 def application(parts: Parts) -> ASGIApp:
@@ -144,9 +150,18 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
             raise Problem(503, hub.reason, {"Retry-After": str(round(parts.interval))})
         return reply(PriceView.of(newest))
 
-    history.install(app, parts.streams.store, parts.outbox, hub.now)
+    history.install(app, parts.streams.store, parts.outbox, parts.gates, hub.now)
     recorded = parts.origin is not None
-    numbers = Metrics(hub, parts.streams.admission, parts.panel, parts.outbox, parts.clock, recorded)
+    numbers = Metrics(
+        hub,
+        parts.streams.admission,
+        parts.gates,
+        parts.panel,
+        parts.outbox,
+        parts.watchdog,
+        parts.clock,
+        recorded,
+    )
     metrics.install(app, numbers, parts.metrics_token)
 
     @get(
@@ -162,7 +177,10 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     ) -> Response:
         """One price and every source's part in it: enough to compute it again."""
         # In this order: what leaves the outbox while we look is in the store.
-        tick = parts.outbox.get(tick_id) or await parts.streams.store.get(tick_id)
+        tick = parts.outbox.get(tick_id)
+        if tick is None:
+            async with parts.gates.prices.admit():
+                tick = await parts.streams.store.get(tick_id)
         if tick is None:
             raise Problem(404, f"There is no price with the id {tick_id}.")
         return reply(Provenance.of(tick), cache="public, max-age=86400, immutable")
@@ -172,10 +190,17 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         """How every source is doing: its price, age, deviation and state, and why; and whether prices are kept."""
         return reply(_sources_view(parts))
 
-    @get(app, "/healthz", tags=[STATE])
+    @get(
+        app,
+        "/healthz",
+        tags=[STATE],
+        responses={503: {"description": "The event loop was stuck until a moment ago."}},
+    )
     async def healthz() -> Response:
-        """The process lives."""
-        return reply(Liveness(alive=True, version=__version__))
+        """The process lives, and its event loop turns."""
+        watchdog = parts.watchdog
+        view = Liveness(alive=not watchdog.recovering, version=__version__, lag_ms=round(watchdog.lag * 1000))
+        return reply(view, 200 if view.alive else 503)
 
     @get(app, "/readyz", tags=[STATE], responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:

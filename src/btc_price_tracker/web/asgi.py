@@ -1,10 +1,11 @@
-"""The ASGI messages of an event stream."""
+"""ASGI messages for event streams, and the end of a body of unknown length."""
 
 from typing import Any
 
-from starlette.types import Receive
+from starlette.types import Receive, Send
 
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.web.exchange import Exchange
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -37,3 +38,12 @@ async def hang_up(receive: Receive) -> None:
     """Return when the client is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+async def finish(exchange: Exchange | None, receive: Receive, send: Send) -> None:
+    """End the response according to its framing."""
+    if exchange is not None and exchange.unframed:
+        exchange.close()
+        await hang_up(receive)
+    else:
+        await send(end())

@@ -63,7 +63,8 @@ EXAMPLES: dict[tuple[str, str], dict[str, object]] = {
     ("/prices/candles", "200"): {"application/json": [_CANDLE]},
     ("/prices/{id}", "200"): {"application/json": Provenance.of(_TICK)},
     ("/sources", "200"): {"application/json": _SOURCES},
-    ("/healthz", "200"): {"application/json": Liveness(alive=True, version=__version__)},
+    ("/healthz", "200"): {"application/json": Liveness(alive=True, version=__version__, lag_ms=2)},
+    ("/healthz", "503"): {"application/json": Liveness(alive=False, version=__version__, lag_ms=11_700)},
     ("/readyz", "200"): {"application/json": Readiness(ready=True, status=Status.OK, reasons=[])},
     ("/readyz", "503"): {
         "application/json": Readiness(ready=False, status=Status.STALE, reasons=["Nobody answers."])

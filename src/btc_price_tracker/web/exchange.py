@@ -4,6 +4,8 @@ Relies on private attributes of uvicorn's RequestResponseCycle (see web/connecti
 """
 
 import os
+import socket
+import struct
 import sys
 import weakref
 from asyncio import Transport
@@ -12,14 +14,16 @@ from starlette.types import Message, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 EXCHANGE = "btc_price_tracker.exchange"  # the key in scope["extensions"]
+_NO_LINGER = struct.pack("ii", 1, 0)  # closing sends a reset
 
 
 class Exchange:
     """What a response may do beyond ASGI."""
 
-    __slots__ = ("_cycle", "_transport", "unframed")
+    __slots__ = ("_cycle", "_transport", "endless", "unframed")
 
     def __init__(self, transport: Transport, cycle: RequestResponseCycle) -> None:
+        self.endless = False  # whether the response is a stream
         self.unframed = False
         self._transport = transport
         # A proxy, for the cycle has the scope, which has this: every request would wait for the garbage collector.
@@ -69,6 +73,11 @@ class Exchange:
         """Let the server believe that the client hung up: its own clean-up runs, nothing of the request is left."""
         self._cycle.disconnected = True
         self._transport.abort()
+
+    def reset(self) -> None:
+        """Reset the connection: otherwise a body delimited by its end would look complete."""
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.let_go()
 
     def close(self) -> None:
         """End the connection once what was sent is written."""

@@ -47,11 +47,11 @@ class Mailbox:
             self._abort()
 
     async def take(self) -> bytes:
-        """The next bytes; none once the stream is over."""
+        """Return the next bytes, empty once the stream is over. Only now does the hub learn that there is room."""
+        if self._room_wanted and not self._content:
+            self._hub.advance(self)
         while not self._content and not self._ended:
             self._ready.clear()
             await self._ready.wait()
         content, self._content = self._content, b""
-        if self._room_wanted:
-            self._hub.advance(self)
         return content

@@ -22,8 +22,10 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.sources.panel import Panel
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.accept import accepted
 from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.history import Gates
 from btc_price_tracker.web.openapi import STATE
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.reply import get
@@ -36,8 +38,10 @@ class Metrics(Collector):
 
     hub: Hub
     admission: Admission
+    gates: Gates
     panel: Panel
     outbox: Outbox
+    watchdog: Watchdog
     clock: Clock
     recorded: bool  # whether the prices are played back
 
@@ -60,6 +64,7 @@ class Metrics(Collector):
         yield from self._streams()
         yield from self._sources()
         yield from self._store()
+        yield from self._load()
 
     def _price(self) -> Iterator[Metric]:
         hub = self.hub
@@ -87,6 +92,7 @@ class Metrics(Collector):
         yield Counter(
             "btc_streams_stalled", "Streams closed because they took nothing for 30 s.", hub.stalled
         )
+        yield Counter("btc_streams_failed", "Streams closed because of a bug; see the log.", hub.failed)
         yield Counter("btc_streams_refused", "Clients told to come back later.", self.admission.refused)
         yield Counter("btc_stream_writes", "Broadcasts, times the streams of each.", hub.writes)
 
@@ -116,6 +122,20 @@ class Metrics(Collector):
         yield Gauge("btc_store_up", "1 while the store takes prices.", outbox.fault is None)
         yield Gauge("btc_store_waiting", "Prices that wait for the store.", len(outbox))
         yield Counter("btc_store_lost", "Prices that overflowed while the store failed.", outbox.lost)
+
+    def _load(self) -> Iterator[Metric]:
+        waiting = sum(gate.waiting for gate in self.gates)
+        yield Gauge("btc_history_waiting", "History requests that wait for the store.", waiting)
+        refused = sum(gate.refused for gate in self.gates)
+        yield Counter("btc_history_refused", "History requests refused because the queue was full.", refused)
+        yield Gauge(
+            "btc_event_loop_lag_seconds",
+            "Longest delay of the event loop in the last minute.",
+            self.watchdog.lag,
+        )
+        yield Counter(
+            "btc_event_loop_stalls", "Times the event loop was stuck for 9 s or more.", self.watchdog.stalls
+        )
 
 
 def install(app: FastAPI, numbers: Metrics, token: str | None) -> None:

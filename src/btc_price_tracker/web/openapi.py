@@ -17,7 +17,9 @@ from btc_price_tracker.web.views import SourcesView
 PRICES = "prices"
 STATE = "state"
 BAD_PARAMETER = {"description": "A parameter makes no sense; the detail says which."}
-STORE_FAILS = {"description": "The store fails; `Retry-After` says when to come back."}
+STORE_FAILS = {
+    "description": "The store fails, or too many requests wait for it; `Retry-After` says when to come back."
+}
 _ANY_OTHER = {"description": "Any other fault."}
 _TAGS = [
     {"name": PRICES, "description": "The price, live and past."},

@@ -6,8 +6,8 @@ import re
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from btc_price_tracker.telemetry.logs import REQUEST_ID
+from btc_price_tracker.web.head import BLANKS
 
-BLANKS = b" \t"  # around the value of a field they are no part of it (RFC 9110, 5.5), though the parser leaves some
 _SANE = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
 
 

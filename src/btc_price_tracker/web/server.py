@@ -5,17 +5,20 @@ import contextlib
 import errno
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import uvicorn
 
+from btc_price_tracker.web.capacity import Capacity
 from btc_price_tracker.web.connection import Connection
 
 LOOK = 0.5  # seconds between looks at who is late
-IDLE = 15  # seconds a kept-alive connection may rest
 BACKLOG = 4096
 SEND_BUFFER = 64 * 1024  # bytes (Linux doubles it): what the kernel holds for one slow client
+RECEIVE_BUFFER = (
+    16 * 1024
+)  # bytes (doubled as well): what it takes from one that sends and isn't read; a head fits
 LISTENERS = 4  # descriptors for each socket that listens
 UNREACHABLE = 30  # seconds until a peer that acknowledges nothing is given up; TCP itself takes 15 minutes
 
@@ -23,9 +26,11 @@ UNREACHABLE = 30  # seconds until a peer that acknowledges nothing is given up; 
 class Server(uvicorn.Server):
     """uvicorn's server without its signal handlers: the end of a stream is ours to arrange (app.py)."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, detached: Callable[[], int]) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
+        self._capacity = Capacity(self.server_state.connections, detached)
+        self._sockets: list[socket.socket] = []
 
     def stop(self) -> None:
         """Take no more connections, finish the requests at hand, and let `serve` return."""
@@ -33,11 +38,36 @@ class Server(uvicorn.Server):
         self._stopping.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen on each socket by several descriptors: uvloop takes in one connection for each and turn of the loop.
+        """Accept connections on these sockets."""
+        await self.lifespan.startup()
+        self._sockets = sockets or []
+        self.servers = []
+        await self._accept()
+        self.started = True
 
-        In a crowd, connections then share the cost of a turn. A lone one pays for looking in vain.
+    async def _accept(self) -> None:
+        """Listen on each socket through several descriptors: uvloop accepts one connection for each per iteration.
+
+        In a crowd, connections then share the cost of an iteration. A lone one pays for the polls that find nothing.
         """
-        await super().startup([each.dup() for each in sockets or () for _ in range(LISTENERS)])
+        loop = asyncio.get_running_loop()
+        for each in self._sockets:
+            for _ in range(LISTENERS):
+                listening = await loop.create_server(self._connection, sock=each.dup(), backlog=BACKLOG)
+                self.servers.append(listening)
+
+    def _connection(self) -> asyncio.Protocol:
+        """Make the protocol of a connection that is about to be accepted."""
+        loop = asyncio.get_running_loop()
+        if self._capacity.full and not self._capacity.make_room(loop.time()):
+            loop.call_soon(self._pause)  # later: the connection that is being accepted would be lost
+        return Connection(self.config, self.server_state, self.lifespan.state)
+
+    def _pause(self) -> None:
+        """Stop accepting; new clients wait in the kernel's backlog."""
+        for listening in self.servers:
+            listening.close()
+        self.servers.clear()
 
     async def main_loop(self) -> None:
         """Keep the Date of responses right and close who is late.
@@ -49,12 +79,22 @@ class Server(uvicorn.Server):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LOOK):
                     await self._stopping.wait()
-            self._end_who_is_late()
+            self._check_deadlines()
+            if not self.servers:
+                await self._resume()
 
-    def _end_who_is_late(self) -> None:
+    def _check_deadlines(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            connection.end_if_late(now)  # type: ignore[union-attr] # all are ours
+            connection.check_deadlines(now)  # type: ignore[union-attr] # all are ours
+
+    async def _resume(self) -> None:
+        """Accept connections again, if there is room by now."""
+        if self._capacity.full:
+            self._capacity.make_room(asyncio.get_running_loop().time())
+        else:
+            with contextlib.suppress(OSError):  # no descriptor left: the next check tries again
+                await self._accept()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -62,8 +102,11 @@ class Server(uvicorn.Server):
         yield
 
 
-def server(app: Any) -> Server:
-    """A server for an ASGI application, to be run with `serve(sockets=listen(…))`."""
+def server(app: Any, keep_alive: float, detached: Callable[[], int]) -> Server:
+    """A server for an ASGI application, to be run with `serve(sockets=listen(…))`.
+
+    An idle connection is kept for `keep_alive` seconds; `detached` returns how many streams have left the server.
+    """
     return Server(
         uvicorn.Config(
             app,
@@ -74,10 +117,10 @@ def server(app: Any) -> Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            backlog=BACKLOG,
-            timeout_keep_alive=IDLE,
+            timeout_keep_alive=keep_alive,  # type: ignore[arg-type] # a fraction does as well
             timeout_graceful_shutdown=3,
-        )
+        ),
+        detached,
     )
 
 
@@ -136,6 +179,7 @@ def _listener(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.
 def _bound_each_client(listener: socket.socket) -> None:
     """What one slow or dead client may cost: in kernel memory, and in time until it is found out."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     if sys.platform == "linux":
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)

@@ -1,7 +1,8 @@
 """What all streams of this instance share."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
@@ -9,6 +10,7 @@ from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Hole
 from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +23,6 @@ class Streams:
     holes: Sequence[Hole]  # what the store was never given
     admission: Admission
     reactor: Reactor | None = None  # None: every stream stays with the server
+    # Limits: reads of pages older than the ring, and pages of the ring sent through the server per loop iteration.
+    replays: Gate = field(default_factory=lambda: Gate(at_once=2))
+    catching_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))

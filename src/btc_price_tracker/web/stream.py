@@ -16,7 +16,7 @@ from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.web import asgi
 from btc_price_tracker.web.exchange import EXCHANGE, Exchange
 from btc_price_tracker.web.mailbox import Mailbox
-from btc_price_tracker.web.replay import replay
+from btc_price_tracker.web.replay import replay, with_heartbeats
 from btc_price_tracker.web.resume import Position
 from btc_price_tracker.web.shared import Streams
 from btc_price_tracker.web.start import Start, begin, is_recent, locate
@@ -39,15 +39,17 @@ class PriceStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then whatever the client is to have."""
         exchange: Exchange | None = scope.get("extensions", {}).get(EXCHANGE)
-        if exchange is not None and scope["http_version"] == "1.0":
-            exchange.leave_unframed()
+        if exchange is not None:
+            exchange.endless = True
+            if scope["http_version"] == "1.0":
+                exchange.leave_unframed()
         if scope["method"] == "HEAD":
             await send(asgi.start())
             await send(asgi.end())
         elif self._wait is not None:
             await send(asgi.start())
             await send(asgi.bare(sse.retry(self._wait)))
-            await _end(exchange, receive, send)
+            await asgi.finish(exchange, receive, send)
         elif self._streams.reactor is not None and exchange is not None and _can_leave(scope):
             await self._leave(self._streams.reactor, receive, send, exchange)
         else:
@@ -67,7 +69,7 @@ class PriceStream:
             else:
                 exchange.write(head)
                 head = b""
-                start = await self._locate()
+                start = await with_heartbeats(self._locate(), shared.hub, send)
                 await replay(start, shared, send, exchange)
             # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with
             # the kernel, so what the reactor writes comes after it.
@@ -82,7 +84,7 @@ class PriceStream:
         shared = self._streams
         with shared.admission:
             await send(asgi.start())
-            start = await self._locate()
+            start = await with_heartbeats(self._locate(), shared.hub, send)
             await replay(start, shared, send, exchange)
         await self._follow(start, receive, send, exchange)
 
@@ -94,9 +96,12 @@ class PriceStream:
     async def _follow(self, start: Start, receive: Receive, send: Send, exchange: Exchange | None) -> None:
         """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
         hub = self._streams.hub
+        if exchange is not None and exchange.closing:
+            exchange.let_go()  # disconnected during the replay: don't join the hub
+            return
         if hub.draining:  # the client comes back for the rest
             await send(asgi.bare(hub.farewell()))
-            await _end(exchange, receive, send)
+            await asgi.finish(exchange, receive, send)
             return
 
         def abort() -> None:
@@ -106,7 +111,7 @@ class PriceStream:
 
         mailbox = Mailbox(hub, abort)
         async with asyncio.TaskGroup() as tasks:
-            forwarding = tasks.create_task(_forward(mailbox, send))
+            forwarding = tasks.create_task(_forward(mailbox, send, self._streams.catching_up))
             hang_up = tasks.create_task(asgi.hang_up(receive))
             hang_up.add_done_callback(lambda _: hub.leave(mailbox))
             try:
@@ -116,17 +121,22 @@ class PriceStream:
                 hub.leave(mailbox)
                 hang_up.cancel()
         if not forwarding.cancelled():
-            await _end(exchange, receive, send)
+            await asgi.finish(exchange, receive, send)
         elif exchange is not None:
             await asgi.hang_up(receive)
 
 
-async def _forward(mailbox: Mailbox, send: Send) -> None:
-    """Take what the hub leaves in a mailbox on to the client, until the stream is over."""
+async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore) -> None:
+    """Send what the hub puts into a mailbox until the stream is over.
+
+    Streams that catch up share a few pages per iteration of the event loop, so that many of them don't block it.
+    """
     with contextlib.suppress(OSError):  # how some servers say that the client is gone
         while frames := await mailbox.take():
-            for event in sse.unchunk(frames):
-                await send(asgi.body(event))
+            await send(asgi.bare(frames))
+            if mailbox.lag is not None:
+                async with catching_up:
+                    await asyncio.sleep(0)
 
 
 def _can_leave(scope: Scope) -> bool:
@@ -145,12 +155,3 @@ def _move(exchange: Exchange, reactor: Reactor, start: Start, head: bytes) -> bo
         return False
     exchange.let_go()
     return True
-
-
-async def _end(exchange: Exchange | None, receive: Receive, send: Send) -> None:
-    """End the response as its framing asks for."""
-    if exchange is not None and exchange.unframed:
-        exchange.close()
-        await asgi.hang_up(receive)
-    else:
-        await send(asgi.end())

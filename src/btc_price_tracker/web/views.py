@@ -198,10 +198,11 @@ class SourcesView(Struct):
 
 
 class Liveness(Struct):
-    """That the process lives."""
+    """Whether the process is alive."""
 
     alive: bool
     version: str
+    lag_ms: int  # the longest delay of the event loop in the last minute
 
 
 class Readiness(Struct):

@@ -81,6 +81,11 @@ class MongoStore:
             lambda: list(map(whole_tick, found))
         )  # quotes take their time to decode
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`."""
+        with self._attempt():
+            return await self._ticks.ids(after, until, skip, limit)
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
         with self._attempt():

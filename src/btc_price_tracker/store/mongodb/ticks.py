@@ -56,8 +56,13 @@ class Ticks:
     async def _page(
         self, after: int, until: int | None, limit: int, fields: dict[str, bool]
     ) -> list[Document]:
-        between = {"$gt": clamped(after)} | ({} if until is None else {"$lte": clamped(until)})
-        return await self._collection.find({"_id": between}, fields).sort("_id", 1).limit(limit).to_list()
+        cursor = self._collection.find(_between(after, until), fields).sort("_id", 1)
+        return await cursor.limit(limit).to_list()
+
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """At most `limit` ids with after < id (≤ until), after skipping `skip`."""
+        cursor = self._collection.find(_between(after, until), {"_id": True}).sort("_id", 1)
+        return [int(found["_id"]) for found in await cursor.skip(skip).limit(limit).to_list()]
 
     async def oldest(self, before: int, limit: int) -> list[int]:
         """At most `limit` of the lowest ids < before."""
@@ -72,3 +77,8 @@ class Ticks:
         """What a pipeline gives."""
         cursor = await self._collection.aggregate(list(stages))
         return await cursor.to_list()
+
+
+def _between(after: int, until: int | None) -> Document:
+    """The filter for after < id (≤ until)."""
+    return {"_id": {"$gt": clamped(after)} | ({} if until is None else {"$lte": clamped(until)})}

@@ -58,6 +58,10 @@ class PostgresStore:
         found = await self._readers.run(rows.page_with_quotes, after, until, limit)
         return await asyncio.to_thread(lambda: list(map(rows.whole_tick, found)))  # takes its time as well
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`."""
+        return await self._readers.run(rows.ids, after, until, skip, limit)
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
         return await self._readers.run(candles.candles, seconds, first, last, limit)

@@ -28,6 +28,7 @@ _TICKS = """
     SELECT id, price, status, sources, spread, coalesce(quote_age, age * 1000::bigint), method, recorded
     FROM ticks"""
 _PAGE = f"{_TICKS} WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3"
+_IDS = "SELECT id FROM ticks WHERE id > $1 AND id <= $2 ORDER BY id LIMIT $3 OFFSET $4"
 _NEWEST = f"{_TICKS} ORDER BY id DESC LIMIT $1"
 _WITH_QUOTES = """
     SELECT id, price, status, sources, spread, coalesce(quote_age, age * 1000::bigint), method, recorded, quotes
@@ -83,6 +84,12 @@ async def page_with_quotes(
 ) -> list[asyncpg.Record]:
     """The rows of the same ticks with their quotes, for whole_tick()."""
     return await connection.fetch(_PAGE_WITH_QUOTES, *_bounds(after, until, limit))
+
+
+async def ids(connection: Connection, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+    """At most `limit` ids with after < id (≤ until), after skipping `skip`."""
+    last = MAX_INTEGER if until is None else clamped(until)
+    return [tick_id for (tick_id,) in await connection.fetch(_IDS, clamped(after), last, limit, skip)]
 
 
 async def newest(connection: Connection, limit: int) -> list[Tick]:

@@ -55,6 +55,10 @@ class SqliteStore:
         """The same with the quotes of each tick."""
         return await self._reader.run(rows.page_with_quotes, after, until, limit)
 
+    async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+        """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`."""
+        return await self._reader.run(rows.ids, after, until, skip, limit)
+
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
         """At most `limit` candles of `seconds` that begin in [first, last] seconds."""
         return await self._candle_reader.run(candles.candles, seconds, first, last, limit)
@@ -123,8 +127,8 @@ def _open_path(name: Path) -> SqliteStore:
         ) from error
     return SqliteStore(
         Lane(file.writer, path, "writer"),
-        Lane(file.reader, path, "reader"),
-        Lane(file.candle_reader, path, "candles"),
+        Lane(file.reader, path, "reader", only_reads=True),
+        Lane(file.candle_reader, path, "candles", only_reads=True),
         file.place,
         file.lock,
     )

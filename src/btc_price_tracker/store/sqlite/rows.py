@@ -28,6 +28,7 @@ _TICKS = """
     SELECT ticks.id, price, status, sources, spread, coalesce(quote_age, age * 1000), name, recorded
     FROM ticks JOIN methods ON methods.id = method"""
 _PAGE = f"{_TICKS} WHERE ticks.id > ? AND ticks.id <= ? ORDER BY ticks.id LIMIT ?"
+_IDS = "SELECT id FROM ticks WHERE id > ? AND id <= ? ORDER BY id LIMIT ? OFFSET ?"
 _NEWEST = f"{_TICKS} ORDER BY ticks.id DESC LIMIT ?"
 _WITH_QUOTES = """
     SELECT ticks.id, price, status, sources, spread, coalesce(quote_age, age * 1000), name, recorded, body
@@ -68,6 +69,12 @@ def page(connection: sqlite3.Connection, after: int, until: int | None, limit: i
 def page_with_quotes(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Tick]:
     """The same with the quotes of each tick. Raises StoreError where some can't be read."""
     return list(map(_whole_tick, connection.execute(_PAGE_WITH_QUOTES, _bounds(after, until, limit))))
+
+
+def ids(connection: sqlite3.Connection, after: int, until: int | None, skip: int, limit: int) -> list[int]:
+    """At most `limit` ids with after < id (≤ until), after skipping `skip`."""
+    last = MAX_INTEGER if until is None else clamped(until)
+    return [tick_id for (tick_id,) in connection.execute(_IDS, (clamped(after), last, limit, skip))]
 
 
 def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
