@@ -229,7 +229,8 @@ def _on_stop_signal() -> asyncio.Event:
         stop.set()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        loop.add_signal_handler(number, on_signal, number)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
+            loop.add_signal_handler(number, on_signal, number)
     return stop
 
 

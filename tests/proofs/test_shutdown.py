@@ -84,6 +84,14 @@ async def test_without_streams_sigint_and_sighup_end_it_at_once(number: signal.S
         assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
+async def test_sighup_that_nohup_ignores_stays_ignored() -> None:
+    async with command("demo", under="nohup") as (process, port), client_of(port) as client:
+        process.send_signal(signal.SIGHUP)
+        assert await why_not_ready(client) == []
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
 LIVES = 3
 CLIENTS = 50
 
