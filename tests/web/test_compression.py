@@ -119,18 +119,3 @@ async def test_http_1_0_gets_an_answer_as_it_is() -> None:
     )
     assert headers["content-length"] == "400000"
     assert b"".join(body) == BODY
-
-
-async def test_other_work_gets_its_turn_while_an_answer_is_compressed() -> None:
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    await answered([BODY], content_type="application/json")
-    counting.cancel()
-    assert turns >= len(BODY) // (64 * 1024)

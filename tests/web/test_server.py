@@ -605,7 +605,7 @@ async def test_what_is_asked_for_after_a_stream_does_not_disturb_it(
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-async def test_while_the_store_takes_its_time_the_head_is_there_and_who_goes_leaves_nothing(
+async def test_while_the_store_takes_its_time_the_status_is_there_and_who_goes_leaves_nothing(
     server: Live, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     await server.publish()
@@ -624,6 +624,8 @@ async def test_while_the_store_takes_its_time_the_head_is_there_and_who_goes_lea
     client.writer.write(b"GET /prices/stream?since=1 HTTP/1.1\r\nHost: x\r\n\r\n")
     await looked.wait()
     assert (await client.head())["content-type"].startswith("text/event-stream")
+    status = await client.event()
+    assert (status.name, bool(status.retry)) == ("status", True)
     reset(client)
     await eventually(lambda: not server.server.server_state.connections)
     go_on.set()

@@ -19,9 +19,17 @@ class Start:
     """
 
     after: int
-    opening: bytes
-    told: bytes
+    opening: bytes = b""
+    told: bytes = b""
     sources: bytes | None = None
+
+
+def greeting(hub: Hub) -> bytes:
+    """The first frame of every stream: the status, with the wait before reconnecting.
+
+    That is jittered, since a native EventSource doesn't jitter by itself.
+    """
+    return sse.with_retry(int(random.uniform(2000, 5000)), hub.said)
 
 
 def is_recent(position: Position, ring: Ring) -> bool:
@@ -45,18 +53,12 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
             end = start if hub.head else max(start, hub.now())
             gap = sse.gap(after + 1 if is_strange and after < end else 0, end)
         if outdated := hub.outdated():
-            return _start(hub, hub.head, gap, outdated)
-        return _start(hub, start, gap)
+            return Start(hub.head, gap + outdated)
+        return Start(start, gap)
     start = max(after, known_from)
     if lost or start > after:
         gap = sse.gap(0 if lost else after + 1, start)
-    return _start(hub, start, gap)
-
-
-def _start(hub: Hub, after: int, gap: bytes, price: bytes = b"") -> Start:
-    """The wait before reconnecting is jittered, since a native EventSource doesn't jitter by itself."""
-    wait = int(random.uniform(2000, 5000))  # ms
-    return Start(after, sse.with_retry(wait, gap + hub.said + price), hub.said)
+    return Start(start, gap)
 
 
 async def locate(position: Position, shared: Streams) -> Start:

@@ -19,7 +19,7 @@ from btc_price_tracker.web.mailbox import Mailbox
 from btc_price_tracker.web.replay import replay, with_heartbeats
 from btc_price_tracker.web.resume import Position
 from btc_price_tracker.web.shared import Streams
-from btc_price_tracker.web.start import Start, begin, is_recent, locate
+from btc_price_tracker.web.start import Start, begin, greeting, is_recent, locate
 
 log = structlog.get_logger(__name__)
 
@@ -58,18 +58,19 @@ class PriceStream:
     async def _leave(self, reactor: Reactor, receive: Receive, send: Send, exchange: Exchange) -> None:
         """Stream on a descriptor of our own. What most clients need goes out with the head, in one packet.
 
-        Where the store has to be asked, the head leaves at once: that may take its time.
+        Where the store has to be asked, the head and the status leave at once: that may take its time.
         """
         shared = self._streams
         with shared.admission:
             head = await exchange.head(send, asgi.start())
+            head, told = head + greeting(shared.hub), shared.hub.said
             if is_recent(self._position, shared.ring) and exchange.drained:
                 start = begin(self._position, shared)
-                start.sources = self._sources
+                start.told, start.sources = told, self._sources
             else:
                 exchange.write(head)
                 head = b""
-                start = await with_heartbeats(self._locate(), shared.hub, send)
+                start = await with_heartbeats(self._locate(told), shared.hub, send)
                 await replay(start, shared, send, exchange)
             # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with
             # the kernel, so what the reactor writes comes after it.
@@ -84,13 +85,15 @@ class PriceStream:
         shared = self._streams
         with shared.admission:
             await send(asgi.start())
-            start = await with_heartbeats(self._locate(), shared.hub, send)
+            first, told = greeting(shared.hub), shared.hub.said
+            await send(asgi.bare(first))
+            start = await with_heartbeats(self._locate(told), shared.hub, send)
             await replay(start, shared, send, exchange)
         await self._follow(start, receive, send, exchange)
 
-    async def _locate(self) -> Start:
+    async def _locate(self, told: bytes) -> Start:
         start = await locate(self._position, self._streams)
-        start.sources = self._sources
+        start.told, start.sources = told, self._sources
         return start
 
     async def _follow(self, start: Start, receive: Receive, send: Send, exchange: Exchange | None) -> None:
