@@ -26,7 +26,7 @@ EVERYWHERE = """async ([ranges, widths]) => {
     const labels = timeLabels(from, from + range, width);
     const at = ({ time }) => ((time - from) / range) * width;
     const overlap = labels.some((label, i) => i && at(label) - at(labels[i - 1]) < 0.47 * label.text.length + 0.5);
-    const outside = labels.some((label) => at(label) < 0.47 * 2.5 || at(label) > width);
+    const outside = labels.some((label) => at(label) < 0.235 * label.text.length || at(label) > width);
     if (labels.length < 2 || overlap || outside) bad.push([range, width, phase, labels.map(({ text }) => text)]);
   }
   return bad;

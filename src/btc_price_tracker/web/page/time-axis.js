@@ -20,12 +20,12 @@ const room = (step) => CHARACTER * label(step)(0).length + AIR;
 /** The times (s) to label between `from` and `to` (s), on an axis that is `width` rem long, and their labels. */
 export function timeLabels(from, to, width) {
   const perRem = (to - from) / width;
-  const start = from + (perRem * CHARACTER * label(MINUTE)(0).length) / 2; // a label before would be cut off
+  const start = (step) => from + (perRem * CHARACTER * label(step)(0).length) / 2; // a label before would be cut off
   let step = STEPS.find((each) => each >= perRem * room(each)) ?? STEPS.at(-1);
-  let times = timesOf(step, start, to);
+  let times = timesOf(step, start(step), to);
   while (times.length < 2 && step > STEPS[0]) {
     step = STEPS[STEPS.indexOf(step) - 1];
-    times = timesOf(step, start, to);
+    times = timesOf(step, start(step), to);
   }
   return times.map((time) => ({ time, text: label(step)(1_000 * time) }));
 }
