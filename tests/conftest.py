@@ -39,7 +39,7 @@ def new_store_url(
             server: PostgresServer = request.getfixturevalue("postgres_server")
             return await server.new_schema()
         if kind == "mongodb":
-            monkeypatch.setattr("btc_price_tracker.store.mongodb.faults.PATIENCE", 60.0)  # mongoeco is slow
+            monkeypatch.setattr("btc_price_tracker.store.mongodb.errors.PATIENCE", 60.0)  # mongoeco is slow
             stand_in: MongoServer = request.getfixturevalue("mongo_server")
             return stand_in.url(stand_in.new_database())
         return {

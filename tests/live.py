@@ -15,7 +15,7 @@ from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status, Tick, Update
 from btc_price_tracker.settings import Settings
-from btc_price_tracker.web.server import Server, listen, server
+from btc_price_tracker.web.server.server import Server, listen, server
 
 
 @dataclass(frozen=True, slots=True)

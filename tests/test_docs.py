@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from btc_price_tracker.cli import _COMMANDS
+from btc_price_tracker.cli.main import _COMMANDS
 from btc_price_tracker.settings import Settings
 
 ROOT = Path(__file__).parent.parent

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from btc_price_tracker import outgoing, sources
+from btc_price_tracker import http_client as outgoing
+from btc_price_tracker import sources
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.body import MAX_BYTES
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import SourceFault
-from btc_price_tracker.sources.reply import read
+from btc_price_tracker.sources.errors import SourceFault
+from btc_price_tracker.sources.parsing import MAX_BYTES
+from btc_price_tracker.sources.response import read
 
 MIB = 1 << 20
 SIZES = (1 << 16, MIB)  # what is quadratic fails at the first; the second would take it minutes
@@ -26,14 +27,21 @@ SECONDS = 1.0  # of CPU; a linear pattern takes a few hundredths for each text
 
 # Of each pattern: pieces of text that make it look again and again, repeated alone or after one of the others.
 WORST = {
-    "body._TOO_OFTEN": ["too ", "rate", "rate ", "too many ", "lockou"],
+    "parsing._TOO_OFTEN": ["too ", "rate", "rate ", "too many ", "lockou"],
     "headers._DIGITS": ["0"],
     "quoting._NUMBER": ["1", "1.1", "1e", "-"],
     "quoting._RFC3339": ["0", "2017-10-03T04:00:31.1"],
-    "reply._BANNED_UNTIL": ["banned until ", "banned until 1", "1"],
-    "reply._CLOUDFLARE_BAN": ["error", "error: ", " ", "error <span ", "error<span>", "error </span>: <span"],
-    "reply._DATE_OR_NUMBER": ["Mon", "Mon,", "a", ",", "Mon, 24 Nov", "Monday"],
-    "reply._SECONDS": ["1", "1."],
+    "response._BANNED_UNTIL": ["banned until ", "banned until 1", "1"],
+    "response._CLOUDFLARE_BAN": [
+        "error",
+        "error: ",
+        " ",
+        "error <span ",
+        "error<span>",
+        "error </span>: <span",
+    ],
+    "response._DATE_OR_NUMBER": ["Mon", "Mon,", "a", ",", "Mon, 24 Nov", "Monday"],
+    "response._SECONDS": ["1", "1."],
 }
 
 

@@ -12,7 +12,7 @@ from btc_price_tracker import pipeline
 from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer, Kind, Quote, Status, Tick, Update
-from btc_price_tracker.sources.panel import Panel
+from btc_price_tracker.sources.poller import Panel
 from btc_price_tracker.store import Span
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.outbox import Outbox

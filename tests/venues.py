@@ -10,15 +10,15 @@ from functools import partial
 from random import Random
 from typing import NamedTuple
 
-from btc_price_tracker.outgoing.client import Client
+from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.playback import Playback, Script
 from btc_price_tracker.playback.market import ticker
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.model import CENT, Judged, Quote, Status, Update
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import Endpoint, Reply
-from btc_price_tracker.sources.panel import Panel
-from btc_price_tracker.sources.quota import Governor
+from btc_price_tracker.sources.poller import Panel
+from btc_price_tracker.sources.ratelimit import Governor
 from btc_price_tracker.sources.state import SourceState
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import LeapingClock, eventually

@@ -17,32 +17,34 @@ from btc_price_tracker import pipeline
 from btc_price_tracker.broker import Broker
 from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.clock import Clock, SystemClock
+from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.freshness import is_fresh
 from btc_price_tracker.price.model import Tick, Update
 from btc_price_tracker.price.policy import Policy
-from btc_price_tracker.recall import recall
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import LONGEST_DEADLINE, Enough, Panel, deadline
+from btc_price_tracker.sources.poller import LONGEST_DEADLINE, Enough, Panel, deadline
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.store import Store, open_store, scheme_of
-from btc_price_tracker.store.late import LateStore
+from btc_price_tracker.store.lazy import LateStore
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.store.restore import restore
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.admission import Admission
-from btc_price_tracker.web.api import Parts, application
-from btc_price_tracker.web.server import listen, server
-from btc_price_tracker.web.shared import Streams
-from btc_price_tracker.web.views import SourceView, source_views
+from btc_price_tracker.web.api.routes import Parts, application
+from btc_price_tracker.web.api.views import SourceView, source_views
+from btc_price_tracker.web.server.server import listen, server
+from btc_price_tracker.web.stream.shared import Streams
 
 A_DAY = 86400  # seconds
 ENDED_PER_SECOND = 1000  # streams at shutdown: slowly enough that those who come back don't come as a storm
@@ -122,7 +124,8 @@ async def compose(
     async with AsyncExitStack() as stack:
         store = await _patient_store(settings)
         stack.push_async_callback(store.close)
-        ring, last = await recall(store, settings.store_size, clock.now())
+        restored = await restore(store, settings.store_size, clock.now(), sse.price)
+        ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         hub = Hub(ring, clock, settings.heartbeat, last)
         reactor = None
         if detach and Reactor.available():

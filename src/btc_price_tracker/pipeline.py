@@ -15,7 +15,7 @@ from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.freshness import silence
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.price.policy import Policy
-from btc_price_tracker.sources.panel import Panel
+from btc_price_tracker.sources.poller import Panel
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.outbox import Outbox

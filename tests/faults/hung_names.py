@@ -17,13 +17,13 @@ from random import Random
 import uvloop
 
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.outgoing.resolver import Resolver
+from btc_price_tracker.http_client.resolver import Resolver
 from btc_price_tracker.playback import Playback, Script
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.panel import Panel
+from btc_price_tracker.sources.poller import Panel
 
 QUESTION = 12  # where it begins in a DNS message (RFC 1035 4.1)
 HUNG = ("coinbase", "bitstamp", "gemini", "binanceus", "bitfinex", "coingecko")

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from btc_price_tracker.outgoing.client import Client
+from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.price.model import Judged, Kind, Status
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources.endpoint import open_client

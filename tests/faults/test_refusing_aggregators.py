@@ -16,7 +16,7 @@ from btc_price_tracker.price.model import Quote, Status
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.testing import ManualClock, eventually
-from btc_price_tracker.web.views import readiness
+from btc_price_tracker.web.api.views import readiness
 
 ROUNDS = 15
 AGGREGATORS = {"coingecko", "coinpaprika"}

@@ -8,7 +8,7 @@ from btc_price_tracker.playback import VENUES, Ticker
 from btc_price_tracker.playback.venues import Response
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.faults import Refused
+from btc_price_tracker.sources.errors import Refused
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.tether import TETHERS
 

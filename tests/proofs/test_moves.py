@@ -10,8 +10,8 @@ import pytest
 from btc_price_tracker.price.candles import INTERVALS, roll_up
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Store, open_store
+from btc_price_tracker.store.export import export, import_ticks
 from btc_price_tracker.store.memory import MemoryStore
-from btc_price_tracker.transfer import export, import_ticks
 
 STORES = {
     "memory": 70,

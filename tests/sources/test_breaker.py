@@ -6,14 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btc_price_tracker.sources.breaker import (
-    FIRST_OPEN,
-    HORIZON,
-    JITTER,
-    LONGEST_OPEN,
-    Breaker,
-    Circuit,
-)
+from btc_price_tracker.sources.breaker import FIRST_OPEN, HORIZON, JITTER, LONGEST_OPEN, Breaker, Circuit
 
 
 def breaker_after(outcomes: str, *, every: float = 1.0) -> Breaker:

@@ -9,8 +9,8 @@ from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import SourceFault, Unreachable
-from btc_price_tracker.sources.quota import Governor
+from btc_price_tracker.sources.errors import SourceFault, Unreachable
+from btc_price_tracker.sources.ratelimit import Governor
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock

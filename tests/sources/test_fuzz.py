@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.faults import SourceFault
+from btc_price_tracker.sources.errors import SourceFault
 from btc_price_tracker.sources.quoting import BITCOIN, GENESIS, HORIZON, Band
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.tether import TETHERS

@@ -16,9 +16,9 @@ from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import NotAQuote, Unreachable
-from btc_price_tracker.sources.panel import deadline
-from btc_price_tracker.sources.quota import Governor, spacing
+from btc_price_tracker.sources.errors import NotAQuote, Unreachable
+from btc_price_tracker.sources.poller import deadline
+from btc_price_tracker.sources.ratelimit import Governor, spacing
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import PATIENCE, Upstream
 

@@ -6,8 +6,8 @@ import pytest
 
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.body import Part
-from btc_price_tracker.sources.faults import NotAQuote
+from btc_price_tracker.sources.errors import NotAQuote
+from btc_price_tracker.sources.parsing import Part
 from btc_price_tracker.sources.quoting import BITCOIN, milliseconds, price, quote, rfc3339, seconds
 
 

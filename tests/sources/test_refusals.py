@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.faults import NotAQuote, Refused, SourceFault, Throttled
+from btc_price_tracker.sources.errors import NotAQuote, Refused, SourceFault, Throttled
 from btc_price_tracker.sources.tether import TETHERS
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"

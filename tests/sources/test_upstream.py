@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Answer, Kind, Quote
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import Dropped, LocalFault, NotAQuote, SourceFault, Unreachable
-from btc_price_tracker.sources.quota import Governor
+from btc_price_tracker.sources.errors import Dropped, LocalFault, NotAQuote, SourceFault, Unreachable
+from btc_price_tracker.sources.ratelimit import Governor
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.upstream import Upstream

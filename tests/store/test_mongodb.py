@@ -16,7 +16,8 @@ from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Judged, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
-from btc_price_tracker.store.mongodb import MongoStore, faults
+from btc_price_tracker.store.mongodb import MongoStore
+from btc_price_tracker.store.mongodb import errors as faults
 from btc_price_tracker.store.mongodb.expiry import Expiry, Indexes
 from btc_price_tracker.store.mongodb.history import History
 from btc_price_tracker.store.paging import pages

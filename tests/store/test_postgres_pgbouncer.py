@@ -11,7 +11,8 @@ import pytest
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store import Span, Store, StoreError, UnusableUrl, open_store
 from btc_price_tracker.store.paging import pages
-from btc_price_tracker.store.postgres import connections, faults
+from btc_price_tracker.store.postgres import connections
+from btc_price_tracker.store.postgres import errors as faults
 from btc_price_tracker.store.postgres.window import WINDOW
 from databases import pgbouncer
 from databases.pgbouncer import PgBouncer

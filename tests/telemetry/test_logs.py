@@ -13,7 +13,7 @@ REQUEST = """
 import asyncio
 import structlog
 from btc_price_tracker.telemetry import logs
-from btc_price_tracker.web.request_id import RequestId
+from btc_price_tracker.web.middleware.request_id import RequestId
 
 async def app(scope, receive, send):
     structlog.get_logger("app").warning("inside")

@@ -4,7 +4,7 @@ A silent client, the normal case, costs nothing. Input is read and discarded, so
 client that keeps sending is closed. A half-closed stream counts as disconnected: RFC 9112, 9.5 asks servers to respond
 to closure signals promptly, and a browser that leaves a page sends nothing else.
 
-Linux only: `Reactor.available()` is False elsewhere and streams stay with the HTTP server (web/stream.py).
+Linux only: `Reactor.available()` is False elsewhere and streams stay with the HTTP server (web/stream/response.py).
 """
 
 import asyncio

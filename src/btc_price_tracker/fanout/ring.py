@@ -1,6 +1,7 @@
 """The recent ticks in memory, as frames, found by id."""
 
 from bisect import bisect_right
+from collections.abc import Iterable
 
 
 class Ring:
@@ -9,13 +10,17 @@ class Ring:
     Every frame ever appended with an id above `floor` is held.
     """
 
-    def __init__(self, size: int, floor: int = 0) -> None:
+    def __init__(self, size: int, floor: int = 0, frames: Iterable[tuple[int, bytes]] = ()) -> None:
+        """Hold these frames, at most `size` of them, by id and oldest first."""
         self.floor = floor
         self._size = size
         self._origin = floor
         self._has_evicted = False
         self._ids: list[int] = []
         self._frames: list[bytes] = []
+        for tick_id, frame in frames:
+            self._ids.append(tick_id)
+            self._frames.append(frame)
 
     @property
     def first(self) -> int:

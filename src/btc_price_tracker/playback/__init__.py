@@ -10,7 +10,7 @@ minute of history before. Volumes, sizes, trade ids and 24-hour figures are left
 leaves no choice.
 """
 
-from btc_price_tracker.playback.faults import Fault
+from btc_price_tracker.playback.fault_injection import Fault
 from btc_price_tracker.playback.market import Market, Script, Ticker
 from btc_price_tracker.playback.recording import COLUMNS, Closes, Recording, load, packaged
 from btc_price_tracker.playback.server import Call, Playback

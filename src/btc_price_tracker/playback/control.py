@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 import msgspec
 
-from btc_price_tracker.playback.faults import BadFault, Fault, parse, to_json
+from btc_price_tracker.playback.fault_injection import BadFault, Fault, parse, to_json
 from btc_price_tracker.playback.venues import JSON, Response
 from btc_price_tracker.playback.wire import Request
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.playback import wire
-from btc_price_tracker.playback.faults import Fault
+from btc_price_tracker.playback.fault_injection import Fault
 from btc_price_tracker.playback.venues import Response
 
 BLOCK = 1 << 16  # bytes made and written at a time

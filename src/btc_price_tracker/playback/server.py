@@ -12,7 +12,7 @@ from msgspec import Struct
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.playback import control
 from btc_price_tracker.playback.delivery import Delivery
-from btc_price_tracker.playback.faults import NO_FAULT, Fault
+from btc_price_tracker.playback.fault_injection import NO_FAULT, Fault
 from btc_price_tracker.playback.market import Market, Ticker
 from btc_price_tracker.playback.venues import VENUES, Response
 from btc_price_tracker.playback.wire import BadRequest, Request, read_request

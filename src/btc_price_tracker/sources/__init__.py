@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from btc_price_tracker.sources.binance import BINANCE
-from btc_price_tracker.sources.binanceus import BINANCEUS
-from btc_price_tracker.sources.bitfinex import BITFINEX
-from btc_price_tracker.sources.bitstamp import BITSTAMP
-from btc_price_tracker.sources.blockchain_info import BLOCKCHAIN_INFO
-from btc_price_tracker.sources.coinbase import COINBASE
-from btc_price_tracker.sources.coingecko import COINGECKO
-from btc_price_tracker.sources.coinpaprika import COINPAPRIKA
-from btc_price_tracker.sources.gemini import GEMINI
-from btc_price_tracker.sources.kraken import KRAKEN
-from btc_price_tracker.sources.okx import OKX
+from btc_price_tracker.sources.aggregators.blockchain_info import BLOCKCHAIN_INFO
+from btc_price_tracker.sources.aggregators.coingecko import COINGECKO
+from btc_price_tracker.sources.aggregators.coinpaprika import COINPAPRIKA
+from btc_price_tracker.sources.exchanges.binance import BINANCE
+from btc_price_tracker.sources.exchanges.binanceus import BINANCEUS
+from btc_price_tracker.sources.exchanges.bitfinex import BITFINEX
+from btc_price_tracker.sources.exchanges.bitstamp import BITSTAMP
+from btc_price_tracker.sources.exchanges.coinbase import COINBASE
+from btc_price_tracker.sources.exchanges.gemini import GEMINI
+from btc_price_tracker.sources.exchanges.kraken import KRAKEN
+from btc_price_tracker.sources.exchanges.okx import OKX
 from btc_price_tracker.sources.source import Source
 
 _ALL = (

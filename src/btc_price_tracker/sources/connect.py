@@ -3,9 +3,9 @@
 from random import Random
 
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.outgoing.client import Client
+from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.sources.endpoint import Endpoint
-from btc_price_tracker.sources.quota import Governor, is_pro, spacing, spacing_after_fault
+from btc_price_tracker.sources.ratelimit import Governor, is_pro, spacing, spacing_after_fault
 from btc_price_tracker.sources.secrets import secrets_of
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream

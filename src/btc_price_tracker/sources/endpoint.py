@@ -10,11 +10,11 @@ import aiohttp
 from yarl import URL
 
 from btc_price_tracker import __version__
-from btc_price_tracker.outgoing.body import TooLarge, whole
-from btc_price_tracker.outgoing.client import Client, ConnectionEnded
-from btc_price_tracker.outgoing.words import in_words, local_fault
-from btc_price_tracker.sources.body import MAX_BYTES
-from btc_price_tracker.sources.faults import Dropped, LocalFault, NotAQuote, Unreachable
+from btc_price_tracker.http_client.body import TooLarge, whole
+from btc_price_tracker.http_client.client import Client, ConnectionEnded
+from btc_price_tracker.http_client.words import in_words, local_fault
+from btc_price_tracker.sources.errors import Dropped, LocalFault, NotAQuote, Unreachable
+from btc_price_tracker.sources.parsing import MAX_BYTES
 
 CONNECT_SECONDS = 2.0  # of the deadline at most, so that a lost SYN leaves time for a second try
 KEEP_ALIVE_SECONDS = 30.0  # a connection serves several rounds: fewer handshakes for both sides

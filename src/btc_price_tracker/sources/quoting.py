@@ -10,8 +10,8 @@ from decimal import Context, Decimal
 from typing import NamedTuple
 
 from btc_price_tracker.price.model import Quote
-from btc_price_tracker.sources.body import Part
-from btc_price_tracker.sources.faults import NotAQuote
+from btc_price_tracker.sources.errors import NotAQuote
+from btc_price_tracker.sources.parsing import Part
 
 
 class Band(NamedTuple):

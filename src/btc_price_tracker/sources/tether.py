@@ -5,7 +5,7 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources import coinbase, kraken
+from btc_price_tracker.sources.exchanges import coinbase, kraken
 from btc_price_tracker.sources.quoting import Band
 from btc_price_tracker.sources.source import Source
 

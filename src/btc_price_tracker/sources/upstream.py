@@ -20,9 +20,9 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.clocks import Clocks, Reception
 from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.faults import Dropped, LocalFault, SourceFault, Unavailable, Unreachable
-from btc_price_tracker.sources.quota import Governor
-from btc_price_tracker.sources.reply import read
+from btc_price_tracker.sources.errors import Dropped, LocalFault, SourceFault, Unavailable, Unreachable
+from btc_price_tracker.sources.ratelimit import Governor
+from btc_price_tracker.sources.response import read
 from btc_price_tracker.sources.secrets import Secrets
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import SourceState, State

@@ -14,8 +14,8 @@ from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError, UnusableUrl
 from btc_price_tracker.store.mongodb.candles import candles
 from btc_price_tracker.store.mongodb.documents import Document, document, whole_tick
+from btc_price_tracker.store.mongodb.errors import attempt, unreadable_url
 from btc_price_tracker.store.mongodb.expiry import Expiry
-from btc_price_tracker.store.mongodb.faults import attempt, unreadable_url
 from btc_price_tracker.store.mongodb.history import History
 from btc_price_tracker.store.mongodb.schema import migrate
 from btc_price_tracker.store.mongodb.ticks import Ticks

@@ -10,7 +10,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from btc_price_tracker.store import StoreError
-from btc_price_tracker.store.postgres.faults import FAULTS, OF_THE_CONNECTION, store_error, unreadable_url
+from btc_price_tracker.store.postgres.errors import FAULTS, OF_THE_CONNECTION, store_error, unreadable_url
 
 READERS = 8  # at most; reads that find none free wait for one
 WRITERS = 2  # for appending and pruning, which so wait neither for readers nor for one another

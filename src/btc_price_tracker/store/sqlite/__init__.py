@@ -10,10 +10,10 @@ from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError
 from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.sqlite import candles, rows
-from btc_price_tracker.store.sqlite.faults import store_error
+from btc_price_tracker.store.sqlite.connection_thread import Lane
+from btc_price_tracker.store.sqlite.errors import store_error
 from btc_price_tracker.store.sqlite.file import open_file
-from btc_price_tracker.store.sqlite.lane import Lane
-from btc_price_tracker.store.sqlite.place import Place
+from btc_price_tracker.store.sqlite.file_identity import Place
 
 PREFIX = "sqlite:///"
 

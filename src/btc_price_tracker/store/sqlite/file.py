@@ -25,8 +25,8 @@ from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.atomic import PRIVATE
 from btc_price_tracker.store.files import SQLITE_HEADER
 from btc_price_tracker.store.lock import Lock, lock_of
-from btc_price_tracker.store.sqlite.faults import is_damage
-from btc_price_tracker.store.sqlite.place import Place
+from btc_price_tracker.store.sqlite.errors import is_damage
+from btc_price_tracker.store.sqlite.file_identity import Place
 from btc_price_tracker.store.sqlite.schema import migrate, refuse_foreign
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for another program, such as a backup, to let go

@@ -1,0 +1,143 @@
+"""The flags of each command: those that it uses, in groups. Imports stay inside, so that `--help` is quick."""
+
+import argparse
+from collections.abc import Iterable
+from contextlib import suppress
+
+from btc_price_tracker.cli.parser import Parser
+
+# Only these sources were recorded, and recorded prices are never mixed with a real history: the SOURCES and STORE_URL
+# of the environment don't count. A price a second is a minute of history each at the default speed.
+DEMO = {"sources": "coinbase,kraken,binanceus,coingecko", "store_url": "memory://", "interval": "1"}
+DEMO_ONLY_FLAGS = ("sources", "store_url")
+
+SERVER, SOURCES, STORE, LOG = "server", "sources", "store", "log"
+_USES = {
+    "serve": (SERVER, SOURCES, STORE, LOG),
+    "demo": (SERVER, SOURCES, STORE, LOG),
+    "check": (SERVER, SOURCES, STORE, LOG),
+    "sources": (SOURCES,),
+    "export": (STORE, LOG),
+    "import": (STORE, LOG),
+}
+_OF_SOURCES = {"sources", "policy", "interval", "coingecko_api_key"}  # and the URL of each
+_OF_THE_STORE = {"store_url", "store_size", "retention"}
+_TIMES = "seconds since the epoch, a time like 2026-11-22T09:30 (UTC), or how long ago, like -1h"
+
+
+def add_flags(parser: Parser, name: str) -> None:
+    """Give the parser of a command its flags."""
+    from btc_price_tracker.settings import SECRETS, Settings
+
+    parser.usage = f"{parser.prog} [flags]"
+    parser.secrets, parser.settings = SECRETS, tuple(Settings.model_fields)
+    if name == "history":
+        _add_history_flags(parser)
+        return
+    if name == "demo":
+        parser.add_argument(
+            "--speed", type=_speed, default="60", help="how many times as fast as it was (default: 60)"
+        )
+    if name in ("export", "import"):
+        parser.usage += " [file]"
+        parser.add_argument("file", nargs="?", default="-", help="path; - for the standard stream (default)")
+        parser.add_argument(
+            "--format",
+            choices=("csv", "jsonl"),
+            help="jsonl has every quote, too (default: jsonl for files called .jsonl or .ndjson, else csv)",
+        )
+    _add_settings(parser, name)
+
+
+def _add_history_flags(parser: Parser) -> None:
+    from btc_price_tracker.price.candles import INTERVALS
+    from btc_price_tracker.settings import Settings
+
+    parser.usage = f"{parser.usage} [URL]"
+    server = parser.add_argument_group(SERVER)
+    server.add_argument("url", nargs="?", metavar="URL", help="of the server (default: by HOST and PORT)")
+    server.add_argument("--url", dest="url_flag", metavar="URL", help="the same as a flag")
+    for field, words in (("host", "address that it listens on"), ("port", "port that it listens on")):
+        default = Settings.model_fields[field].default
+        server.add_argument(f"--{field}", help=f"{words} ({field.upper()}; default: {default})")
+    which = parser.add_argument_group("prices")
+    which.add_argument("--since", type=_moment, metavar="TIME", help=f"from this moment on: {_TIMES}")
+    which.add_argument("--until", type=_moment, metavar="TIME", help="up to and including this moment")
+    which.add_argument("--interval", choices=INTERVALS, help="candles of this width")
+    output = parser.add_argument_group("output").add_mutually_exclusive_group()
+    output.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    output.add_argument(
+        "--plot", dest="format", action="store_const", const="plot", help="a chart in place of the table"
+    )
+
+
+def _add_settings(parser: Parser, name: str) -> None:
+    """A flag for every setting that a command uses, unless it is a secret."""
+    from btc_price_tracker.settings import SECRETS, Settings
+
+    used = [field for field in Settings.model_fields if _is_used(field, name)]
+    for group in _USES[name]:
+        fields = [field for field in used if _group(field) == group and field not in SECRETS]
+        _add_fields(parser.add_argument_group(group), fields, name)
+    secrets = [field for field in used if field in SECRETS]
+    if secrets:
+        lines = [f"  {field.upper()}: {Settings.model_fields[field].description}" for field in secrets]
+        parser.epilog = "\n".join(["secrets, from the environment or a file that …_FILE names:", *lines])
+
+
+def _add_fields(group: "argparse._ArgumentGroup", fields: Iterable[str], name: str) -> None:
+    for field in fields:
+        metavar = "URL" if field.endswith("_url") else field.split("_")[-1].upper()
+        group.add_argument(f"--{field.replace('_', '-')}", metavar=metavar, help=_help(field, name))
+
+
+def _help(field: str, name: str) -> str:
+    """What a setting is for, its name in the environment, and its default."""
+    from btc_price_tracker.settings import FROM_FILES, Settings, setting_text
+
+    info = Settings.model_fields[field]
+    usual = info.get_default(call_default_factory=True)
+    default = "" if usual is None else setting_text(field, usual)
+    if name == "demo":
+        default = DEMO.get(field, default)
+    variables = f"{field.upper()} or {field.upper()}_FILE" if field in FROM_FILES else field.upper()
+    known = [] if name == "demo" and field in DEMO_ONLY_FLAGS else [variables]
+    words = "; ".join([*known, *([f"default: {default}"] if default else [])])
+    return f"{info.description} ({words})".replace("%", "%%")
+
+
+def _is_used(field: str, name: str) -> bool:
+    if name == "demo" and (_is_url_of_a_source(field) or field == "coingecko_api_key"):
+        return False  # it asks the recorded ones
+    return _group(field) in _USES[name]
+
+
+def _group(field: str) -> str:
+    if field in _OF_SOURCES or _is_url_of_a_source(field):
+        return SOURCES
+    if field in _OF_THE_STORE:
+        return STORE
+    return LOG if field.startswith("log_") else SERVER
+
+
+def _is_url_of_a_source(field: str) -> bool:
+    from btc_price_tracker import sources
+
+    return field.endswith("_url") and field.removesuffix("_url") in sources.SOURCES
+
+
+def _speed(text: str) -> str:
+    with suppress(ValueError):
+        if 0 < float(text) <= 3600:
+            return text
+    raise argparse.ArgumentTypeError(f"give a number above 0 and up to 3600, not {text!r}")
+
+
+def _moment(text: str) -> str:
+    from btc_price_tracker.cli.history import moment
+    from btc_price_tracker.clock import SystemClock
+
+    try:
+        return str(moment(text, SystemClock().now() // 1000))
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"give {_TIMES}; not {text!r}") from None

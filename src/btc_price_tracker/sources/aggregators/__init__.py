@@ -1,0 +1,1 @@
+"""Aggregators: sources that re-report the markets of others, one small file each."""

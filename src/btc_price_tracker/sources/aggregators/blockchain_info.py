@@ -1,0 +1,28 @@
+"""blockchain.info: an aggregator. `buy` and `sell` always equal `last`, so they are no book. No time."""
+
+from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.parsing import read, refusal
+from btc_price_tracker.sources.quoting import quote
+from btc_price_tracker.sources.source import Source
+
+
+def parse(body: bytes) -> Quote:
+    """Read `{"USD": {"last": 63410.18, "symbol": "USD", …}, "EUR": …}`; large numbers come as 9.083198811E7.
+
+    Errors are taken to be `{"error": "…"}`; none is on record. Raises SourceFault.
+    """
+    answer = read(body)
+    if not answer["error"].absent:
+        raise refusal(answer["error"], answer["message"])
+    dollars = answer["USD"]
+    dollars["symbol"].must_be("USD")
+    return quote(dollars["last"])
+
+
+BLOCKCHAIN_INFO = Source(
+    name="blockchain_info",
+    kind=Kind.AGGREGATOR,
+    url="https://blockchain.info",
+    path="/ticker",
+    parse=parse,
+)

@@ -1,0 +1,45 @@
+"""CoinGecko: an aggregator, the average of many markets, 20 to 60 s old. Keyless calls are few."""
+
+from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.parsing import Part, read, refusal
+from btc_price_tracker.sources.quoting import quote, seconds
+from btc_price_tracker.sources.source import Source
+
+
+def parse(body: bytes) -> Quote:
+    """Read `{"bitcoin": {"usd": 76975, "last_updated_at": 1779092258, …}}`.
+
+    The time is there only if asked for. The answer to an unknown currency is an empty object.
+    Raises SourceFault.
+    """
+    answer = read(body)
+    _refuse(answer)
+    bitcoin = answer["bitcoin"]
+    return quote(bitcoin["usd"], time=seconds(bitcoin["last_updated_at"]))
+
+
+def _refuse(answer: Part) -> None:
+    """Raise what the source's four error shapes say.
+
+    `{"status": {"error_code": 429, "error_message": "…"}}`, the same inside `error`, `{"error": "…"}`, and
+    `{"status": 500, "error": "…"}`.
+    """
+    error = answer["error"]
+    status = error["status"] if isinstance(error.value, dict) else answer["status"]
+    if isinstance(status.value, dict):
+        code = status["error_code"]
+        raise refusal(code, status["error_message"], throttled=code.value == "429")
+    if not (error.absent and status.absent):
+        raise refusal(status, error, throttled=status.value == "429")
+
+
+COINGECKO = Source(
+    name="coingecko",
+    kind=Kind.AGGREGATOR,
+    url="https://api.coingecko.com",
+    path=(
+        "/api/v3/simple/price?ids=bitcoin&vs_currencies=usd&include_24hr_vol=true&include_24hr_change=true"
+        "&include_market_cap=true&include_last_updated_at=true&precision=2"
+    ),
+    parse=parse,
+)

@@ -1,0 +1,1 @@
+"""Exchanges: markets whose own price each gives, one small file each."""

@@ -1,0 +1,37 @@
+"""Binance, by its mirror for market data, which needs no key. Its prices are in tethers."""
+
+from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.parsing import read, refusal
+from btc_price_tracker.sources.quoting import milliseconds, quote
+from btc_price_tracker.sources.source import Source
+
+_TOO_OFTEN = "-1003"
+
+
+def parse(body: bytes) -> Quote:
+    """Read Bitcoin in tethers. Raises SourceFault."""
+    return ticker(body, "BTCUSDT")
+
+
+def ticker(body: bytes, symbol: str) -> Quote:
+    """Read the 24 h ticker `{"symbol": …, "lastPrice": …, "bidPrice": …, "askPrice": …, "closeTime": ms, …}`.
+
+    Errors are `{"code": -1121, "msg": "Invalid symbol."}`; a geo-block has code 0. Raises SourceFault.
+    """
+    answer = read(body)
+    code = answer["code"]
+    if not code.absent:
+        raise refusal(code, answer["msg"], throttled=code.value == _TOO_OFTEN)
+    answer["symbol"].must_be(symbol)
+    time = milliseconds(answer["closeTime"])
+    return quote(answer["lastPrice"], answer["bidPrice"], answer["askPrice"], time=time)
+
+
+BINANCE = Source(
+    name="binance",
+    kind=Kind.EXCHANGE,
+    url="https://data-api.binance.vision",
+    path="/api/v3/ticker/24hr?symbol=BTCUSDT",
+    parse=parse,
+    currency="USDT",
+)

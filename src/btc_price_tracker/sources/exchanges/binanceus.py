@@ -1,0 +1,19 @@
+"""Binance.US: Binance's format, prices in US dollars. A side without orders is 0.00."""
+
+from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.exchanges import binance
+from btc_price_tracker.sources.source import Source
+
+
+def parse(body: bytes) -> Quote:
+    """Read Bitcoin in US dollars. Raises SourceFault."""
+    return binance.ticker(body, "BTCUSD")
+
+
+BINANCEUS = Source(
+    name="binanceus",
+    kind=Kind.EXCHANGE,
+    url="https://api.binance.us",
+    path="/api/v3/ticker/24hr?symbol=BTCUSD",
+    parse=parse,
+)

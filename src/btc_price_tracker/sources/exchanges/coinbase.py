@@ -1,0 +1,31 @@
+"""Coinbase Exchange. Its `time` is that of the last trade. The body doesn't name the pair."""
+
+from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.parsing import read, refusal
+from btc_price_tracker.sources.quoting import BITCOIN, Band, quote, rfc3339
+from btc_price_tracker.sources.source import Source
+
+
+def parse(body: bytes) -> Quote:
+    """Read Bitcoin in US dollars. Raises SourceFault."""
+    return ticker(body, BITCOIN)
+
+
+def ticker(body: bytes, band: Band) -> Quote:
+    """Read `{"price": "4417.01000000", "bid": "4417", "ask": "4417.01", "time": "2017-10-03T04:00:31.887Z"}`.
+
+    Errors are `{"message": "…"}`. Raises SourceFault.
+    """
+    answer = read(body)
+    if not answer["message"].absent:
+        raise refusal(answer["message"])
+    return quote(answer["price"], answer["bid"], answer["ask"], time=rfc3339(answer["time"]), band=band)
+
+
+COINBASE = Source(
+    name="coinbase",
+    kind=Kind.EXCHANGE,
+    url="https://api.exchange.coinbase.com",
+    path="/products/BTC-USD/ticker",
+    parse=parse,
+)

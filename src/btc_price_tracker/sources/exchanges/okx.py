@@ -1,0 +1,33 @@
+"""OKX. Its prices are in tethers; errors are objects with a code other than "0", whatever the status."""
+
+from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.parsing import read, refusal
+from btc_price_tracker.sources.quoting import milliseconds, quote
+from btc_price_tracker.sources.source import Source
+
+_GOOD = "0"
+_TOO_OFTEN = "50011"
+
+
+def parse(body: bytes) -> Quote:
+    """Read `{"code": "0", "data": [{"instId": "BTC-USDT", "last": …, "bidPx": …, "askPx": …, "ts": ms, …}]}`.
+
+    Raises SourceFault.
+    """
+    answer = read(body)
+    code = answer["code"]
+    if not code.absent and code.value != _GOOD:
+        raise refusal(code, answer["msg"], throttled=code.value == _TOO_OFTEN)
+    market = answer["data"][0]
+    market["instId"].must_be("BTC-USDT")
+    return quote(market["last"], market["bidPx"], market["askPx"], time=milliseconds(market["ts"]))
+
+
+OKX = Source(
+    name="okx",
+    kind=Kind.EXCHANGE,
+    url="https://www.okx.com",
+    path="/api/v5/market/ticker?instId=BTC-USDT",
+    parse=parse,
+    currency="USDT",
+)

@@ -1,0 +1,140 @@
+"""How often each source may be asked: its documented limit, spread evenly over its period, and the governor.
+
+Every request counts, failed ones and retries too: CoinGecko says so, and the others can hardly do otherwise.
+A tenth of each limit is kept in reserve for restarts: a new process asks at once.
+"""
+
+from random import Random
+from urllib.parse import urlsplit
+
+from btc_price_tracker.sources.errors import Banned, SourceFault, Throttled
+
+MONTH = 31 * 86_400.0  # seconds
+LONGEST_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer
+BANS = (
+    60.0,
+    120.0,
+    300.0,
+    900.0,
+    3600.0,
+)  # seconds, where a ban gives no end: of the first in a row, the second, …
+PROBE = 60.0  # seconds after a call that the next one is made in spite of a pause, while no source is usable
+
+_SHARE = 0.9  # of a documented limit that is used
+
+# Seconds. Kraken and Gemini want no more than one call a second; Coinbase bears 10 a second, OKX 20 in two,
+# Bitstamp 10,000 in ten minutes, Binance 3,000 of our calls a minute, Binance.US 600.
+_USUAL = 1.0
+_SPACING = {
+    "bitfinex": 60 / (10 * _SHARE),  # 10 to 90 a minute, depending on load; then the address is blocked
+    "blockchain_info": 10.0,  # "one query per 10 s"; the body itself is cached for up to 60
+    "coingecko": 60.0,  # keyless: the body is cached for 60 s, so nothing new comes sooner
+    "coinpaprika": MONTH / (20_000 * _SHARE),  # 20,000 a month
+    "tether": 30.0,  # ours: USDT/USD moves slowly, and Kraken is asked for its own price as well
+    "tether_coinbase": 30.0,
+}
+_COINGECKO_KEYLESS = 60 / 5  # 5 to 15 a minute for all behind the address
+_COINGECKO_ELSEWHERE = 60 / 15  # a mirror or a stand-in, which has no such cache
+_COINGECKO_DEMO = MONTH / (10_000 * _SHARE)  # 10,000 a month (and 100 a minute, which this is far below)
+_COINGECKO_PRO = MONTH / (100_000 * _SHARE)  # the smallest paid plan: 100,000 a month (and 250 a minute)
+
+
+def spacing(name: str, base_url: str, *, keyed: bool) -> float:
+    """Seconds between two calls to a source; where a key is sent along, the base URL tells of which plan."""
+    if name == "coingecko" and keyed:
+        return _COINGECKO_PRO if is_pro(base_url) else _COINGECKO_DEMO
+    if name == "coingecko" and not _is_coingecko(base_url):
+        return _COINGECKO_ELSEWHERE
+    return _SPACING.get(name, _USUAL)
+
+
+def spacing_after_fault(name: str, usual: float, *, keyed: bool) -> float:
+    """Seconds until another call where one brought nothing: sooner than usual where the limit leaves room."""
+    return min(usual, _COINGECKO_KEYLESS) if name == "coingecko" and not keyed else usual
+
+
+def _is_coingecko(base_url: str) -> bool:
+    return (urlsplit(base_url).hostname or "").endswith("coingecko.com")
+
+
+def is_pro(base_url: str) -> bool:
+    """Whether this is CoinGecko's API for paid plans, which has a host of its own."""
+    return (urlsplit(base_url).hostname or "").startswith("pro-api")
+
+
+class Governor:
+    """Holds back the calls to one source. Pure: `now` is an argument, in seconds on a monotonic clock."""
+
+    def __init__(self, spacing: float, random: Random, after_fault: float | None = None) -> None:
+        self.spacing = spacing
+        self._after_fault = spacing if after_fault is None else after_fault
+        # That of another source at the same API, which counts these calls, too.
+        self.within: Governor | None = None
+        self._random = random
+        self._next = float("-inf")  # the first call may go at once
+        self._called = float("-inf")
+        self._pause_ends = float("-inf")
+        self._strikes = 0  # throttled answers in a row
+        self._bans = 0  # of these, the ones that gave no end
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next call is allowed; 0 means now."""
+        shared = self.within.wait(now) if self.within else 0.0
+        return max(self._next - now, self._pause_ends - now, shared)
+
+    def pausing(self, now: float) -> bool:
+        """Whether the source itself told us to wait."""
+        return self._pause_ends > now
+
+    def spend(self, now: float) -> None:
+        """Count a call that is about to be made."""
+        self._called = now
+        self._next = now + self.spacing
+        if self.within:
+            self.within.spend(now)
+
+    def falter(self, now: float) -> None:
+        """Allow the next call sooner: this one brought nothing."""
+        self._next = min(self._next, now + self._after_fault)
+
+    def record(self, fault: SourceFault | None, now: float) -> None:
+        """Take note of how a call turned out."""
+        match fault:
+            case None:
+                self.relent()
+            case Banned():
+                self.ban(now, fault.retry_after)
+            case Throttled():
+                self.throttle(now, fault.retry_after)
+            case _:
+                self.falter(now)
+
+    def throttle(self, now: float, retry_after: float | None) -> None:
+        """Pause as long as the source said, or twice as long with each refusal in a row if that is longer."""
+        self._strikes += 1
+        own = min(self.spacing * 2.0 ** min(self._strikes, 16), max(LONGEST_PAUSE, self.spacing))
+        self._pause(now, max(retry_after or 0.0, own))
+
+    def ban(self, now: float, retry_after: float | None) -> None:
+        """Pause as long as the source said; where it didn't, longer with each ban in a row.
+
+        A network that blocks all its clients for some seconds must not cost an hour.
+        """
+        if retry_after is not None:
+            self.throttle(now, retry_after)
+            return
+        self._bans += 1
+        self._pause(now, max(BANS[min(self._bans, len(BANS)) - 1], self.spacing))
+
+    def shorten(self) -> None:
+        """End a pause a minute after the last call, whatever was stated: no source is usable."""
+        self._pause_ends = min(self._pause_ends, self._called + PROBE)
+
+    def _pause(self, now: float, seconds: float) -> None:
+        self._pause_ends = now + seconds * self._random.uniform(1.0, 1.1)
+        if self.within:
+            self.within._pause_ends = max(self.within._pause_ends, self._pause_ends)  # noqa: SLF001 - our own kind
+
+    def relent(self) -> None:
+        """Forget earlier refusals: the source has answered."""
+        self._strikes = self._bans = 0

@@ -1,0 +1,1 @@
+"""The routes besides the stream, and the description of all of them."""

@@ -1,0 +1,168 @@
+"""The API's own description: what FastAPI can't know of the routes."""
+
+from itertools import chain
+from operator import attrgetter
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+from btc_price_tracker import __version__
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.web.api.examples import EXAMPLES
+from btc_price_tracker.web.api.reply import get, reply
+from btc_price_tracker.web.api.schemas import components, schema, type_of
+from btc_price_tracker.web.api.views import SourcesView
+from btc_price_tracker.web.problems import ProblemDetails
+
+PRICES = "prices"
+STATE = "state"
+BAD_PARAMETER = {"description": "A parameter makes no sense; the detail says which."}
+STORE_FAILS = {
+    "description": "The store fails, or too many requests wait for it; `Retry-After` says when to come back."
+}
+_ANY_OTHER = {"description": "Any other fault."}
+_TAGS = [
+    {"name": PRICES, "description": "The price, live and past."},
+    {"name": STATE, "description": "How the service and its sources are doing."},
+]
+_HEADERS = {
+    "X-Request-ID": {
+        "description": "The request's id: the caller's, if it sent a sane one.",
+        "schema": {"type": "string"},
+    },
+    "Link": {
+        "description": 'Where the next answer begins, if there is more: `<?…>; rel="next"`, relative to this one.',
+        "schema": {"type": "string"},
+    },
+    "Retry-After": {"description": "Seconds until it is worth asking again.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
+}
+_HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
+_PAGED = ("/prices", "/prices/candles")
+# By the name that each has in the stream; `message` is what an unnamed one is dispatched as.
+_EVENTS = {
+    "message": sse.Price,
+    "status": sse.StatusChange,
+    "sources": SourcesView,
+    "gap": sse.Gap,
+    "heartbeat": sse.Heartbeat,
+}
+
+
+def _query(name: str, meaning: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0}, "description": meaning}
+
+
+_STREAM = {
+    "get": {
+        "summary": "Stream",
+        "description": (
+            "Server-Sent Events: the current price, or all since a moment, then each new one as it is published.\n\n"
+            "Prices are unnamed events with an `id`. `event: status` says how sure the price is and why, at the start "
+            "and on each change; `event: gap` says which ids can't be replayed; `event: heartbeat` breaks a silence; "
+            "`event: sources`, for those who ask `with=sources`, says at the start and once a round what `/sources` "
+            "says. Precedence: the `Last-Event-ID` header, `last_event_id`, `since`."
+        ),
+        "operationId": "stream",
+        "tags": [PRICES],
+        "parameters": [
+            _query("since", "Every stored price from this second (since the epoch) on, then live."),
+            _query(
+                "last_event_id", "Every price after this id, then live; for a first request without headers."
+            ),
+            {
+                "name": "with",
+                "in": "query",
+                "schema": {"type": "string", "enum": ["sources"]},
+                "description": "`sources` for `event: sources` once a round.",
+            },
+            {
+                "name": "Last-Event-ID",
+                "in": "header",
+                "schema": {"type": "string"},
+                "description": "Every price after this id, then live; an EventSource sends it by itself.",
+            },
+        ],
+        "responses": {
+            "200": {"description": "The stream; it does not end by itself."},
+            "400": {
+                "description": "`since` or `last_event_id` is not a number in range, or `with` not `sources`."
+            },
+            "503": {"description": "Every place is taken; `Retry-After` says when to come back."},
+            "default": _ANY_OTHER,
+        },
+    }
+}
+
+
+class Api(FastAPI):
+    """The application, whose description knows the stream, and what each route answers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            title="btc-price-tracker",
+            version=__version__,
+            description="The BTC/USD price, live and past.",
+            openapi_url=None,  # FastAPI's answer would have amounts as floats; and its page, scripts from elsewhere
+            responses={"default": _ANY_OTHER},  # in place of FastAPI's 422
+            generate_unique_id_function=attrgetter("name"),
+            openapi_tags=_TAGS,
+            redirect_slashes=False,  # to an absolute URL, with the Host that the caller has named
+        )
+        get(self, "/openapi.json", include_in_schema=False)(self._describe)
+
+    async def _describe(self) -> Response:
+        return reply(self.openapi())
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, with examples for `reply` to encode. It is made once: that takes its time."""
+        if self.openapi_schema is None:
+            self.openapi_schema = _completed(super().openapi())
+        return self.openapi_schema
+
+
+def _completed(document: dict[str, Any]) -> dict[str, Any]:
+    """FastAPI's document with the stream, and with what each answer holds."""
+    paths = {"/prices/stream": _STREAM} | document["paths"]
+    shown = chain.from_iterable(examples.values() for examples in EXAMPLES.values())
+    return document | {
+        "paths": {path: _described(path, operations["get"]) for path, operations in paths.items()},
+        "components": {
+            "schemas": components([ProblemDetails, *_EVENTS.values(), *map(type_of, shown)]),
+            "headers": _HEADERS,
+        },
+    }
+
+
+def _described(path: str, operation: dict[str, Any]) -> dict[str, Any]:
+    responses = {
+        status: response | {"headers": _headers(path, status), "content": _content(path, status)}
+        for status, response in operation["responses"].items()
+    }
+    return {"get": operation | {"responses": responses}}
+
+
+def _headers(path: str, status: str) -> dict[str, Any]:
+    """The headers of an answer that a client may act on."""
+    names = ["X-Request-ID", *_HEADERS_OF.get(status, ())]
+    if path in _PAGED and status == "200":
+        names.append("Link")
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _content(path: str, status: str) -> dict[str, Any]:
+    """What an answer holds, by media type: a problem, where there is no example."""
+    examples = EXAMPLES.get((path, status))
+    if examples is None:
+        return {"application/problem+json": {"schema": schema(ProblemDetails)}}
+    return {
+        media: {"schema": schema(type_of(example)), "example": example} | _events(media)
+        for media, example in examples.items()
+    }
+
+
+def _events(media: str) -> dict[str, Any]:
+    """The data of each event of a stream, which OpenAPI 3.1 has no words for."""
+    if media != "text/event-stream":
+        return {}
+    return {"x-events": {name: schema(kind) for name, kind in _EVENTS.items()}}

@@ -1,0 +1,1 @@
+"""What every response passes: request ids, CORS, compression."""

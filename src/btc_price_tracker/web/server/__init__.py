@@ -1,0 +1,1 @@
+"""uvicorn with connections of ours: deadlines, sizes, and responses that take their socket along."""

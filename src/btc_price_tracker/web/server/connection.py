@@ -1,0 +1,127 @@
+"""One connection of uvicorn's: its deadlines, the task that answers it, and an `Exchange` for each request.
+
+`Incoming`, `Connection` and `Exchange` rely on private attributes of uvicorn's HttpToolsProtocol (hence the narrow pin;
+tests/web/server/test_server.py watches them): what connection_made sets, parser, scope, url, headers, pipeline, flow, cycle
+and its `response_started`, `response_complete`, `disconnected`, `message_event`, `transport`, `chunked_encoding`,
+`expected_content_length`.
+"""
+
+import asyncio
+import math
+from functools import partial
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+from btc_price_tracker.web.server.detach import EXCHANGE, Exchange
+from btc_price_tracker.web.server.incoming import Incoming
+
+WRITE_TIMEOUT = 30.0  # seconds without progress after which a connection with unsent data is aborted
+HALF_CLOSED_TIMEOUT = 5.0  # seconds within which the response to a half-closed client must begin
+
+
+class Connection(Incoming):
+    """One HTTP/1 connection. When it is lost, the task that answers it is cancelled."""
+
+    idle_since = 0.0  # loop time at which the last response was complete, or the connection made
+    _running: RequestResponseCycle | None = None
+    _task: asyncio.Task[Any] | None = None  # that answers the running request
+    _eof_at = math.inf  # loop time at which the client closed its side
+    _unsent = 0  # bytes in the write buffer at the last check
+    _moved = 0.0  # loop time at which the write buffer was last seen to shrink
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
+        """Do as uvicorn's, but leave out our own address, which nobody asks for; and await the first head."""
+        self.connections.add(self)
+        self.transport = transport
+        self.flow = FlowControl(transport)
+        self.scheme = "http"
+        peer = transport.get_extra_info("peername")  # None where the client is gone already
+        self.client = None if peer is None else peer[:2]  # without what else IPv6 has
+        self.idle_since = self.loop.time()
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave no timer, response or task behind, as uvicorn does after a reset or with pipelined requests."""
+        self._unset_keepalive_if_required()
+        super().connection_lost(exc)
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
+        if self._task is not None:
+            self._task.cancel()
+
+    def eof_received(self) -> bool:  # type: ignore[override] # of asyncio's own protocol it is one
+        """Whether to keep our side open: a client may half-close after its last request (RFC 9112, 9.6).
+
+        A half-closed stream counts as disconnected: see fanout/reactor.py.
+        """
+        self._eof_at = min(self._eof_at, self.loop.time())
+        return not (self._is_done() or self._is_streaming())
+
+    def on_response_complete(self) -> None:
+        """Start the next request, or close if the client has closed its side and has every response."""
+        super().on_response_complete()
+        self.idle_since = self.loop.time()
+        if self._eof_at < math.inf and self._is_done():
+            self.transport.close()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether the connection is open and waits for the first byte of a request."""
+        return self._is_idle() and not (self._in_head or self._is_ending or self.transport.is_closing())
+
+    def check_deadlines(self, now: float) -> None:
+        """Close the connection if, at `now` (loop time), a head is overdue or the client reads nothing."""
+        if self._is_stalled(now):
+            self.transport.abort()
+        elif now >= self._due and self._is_idle():
+            self.transport.close()
+        elif now >= self._eof_at + HALF_CLOSED_TIMEOUT and not self._is_answering():
+            self.transport.abort()
+
+    def _on_request(self) -> None:
+        extensions: Any = {EXCHANGE: Exchange(self.transport, self.cycle)}
+        self.scope["extensions"] = extensions
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, partial(self._answer, cycle, app))
+
+    async def _answer(
+        self, cycle: RequestResponseCycle, app: Any, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Run the application; a cancellation by a disconnect or by the shutdown is no error."""
+        if cycle.disconnected:
+            return
+        self._task = asyncio.current_task()
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            if self._task is None or not self._task.cancelling():
+                raise  # a bug in the application
+            cycle.disconnected = True
+            self.transport.abort()
+        finally:
+            self._task = None
+
+    def _is_stalled(self, now: float) -> bool:
+        """Whether there was no progress for too long. The kernel buffers data, so progress shows in steps."""
+        unsent = self.transport.get_write_buffer_size()
+        if not self._unsent or unsent < self._unsent:
+            self._moved = now
+        self._unsent = unsent
+        return unsent > 0 and now - self._moved >= WRITE_TIMEOUT
+
+    def _is_streaming(self) -> bool:
+        if self._running is None or self._running.response_complete:
+            return False
+        scope: Any = self._running.scope
+        exchange: Exchange = scope["extensions"][EXCHANGE]
+        return exchange.endless
+
+    def _is_answering(self) -> bool:
+        """Whether a finite response has begun."""
+        return self._running is not None and self._running.response_started and not self._is_streaming()

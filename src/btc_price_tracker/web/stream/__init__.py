@@ -1,0 +1,1 @@
+"""The response of /prices/stream, from a position to a live stream."""

@@ -1,0 +1,49 @@
+"""ASGI messages for event streams, and the end of a body of unknown length."""
+
+from typing import Any
+
+from starlette.types import Receive, Send
+
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.web.server.detach import Exchange
+
+HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-store, no-transform"),
+    (b"x-accel-buffering", b"no"),  # else nginx holds events back
+]
+
+
+def start() -> dict[str, Any]:
+    """The head of the response."""
+    return {"type": "http.response.start", "status": 200, "headers": HEADERS}
+
+
+def body(data: bytes) -> dict[str, Any]:
+    """Some of the body."""
+    return {"type": "http.response.body", "body": data, "more_body": True}
+
+
+def bare(frames: bytes) -> dict[str, Any]:
+    """Whole frames as some of the body: the server puts it into chunks of its own."""
+    return body(b"".join(sse.unchunk(frames)))
+
+
+def end() -> dict[str, Any]:
+    """The end of the body."""
+    return {"type": "http.response.body", "body": b"", "more_body": False}
+
+
+async def hang_up(receive: Receive) -> None:
+    """Return when the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def finish(exchange: Exchange | None, receive: Receive, send: Send) -> None:
+    """End the response according to its framing."""
+    if exchange is not None and exchange.unframed:
+        exchange.close()
+        await hang_up(receive)
+    else:
+        await send(end())

@@ -1,0 +1,109 @@
+"""What is older than the ring: sent from the store, page by page, under ASGI's back-pressure.
+
+A few streams at a time read a page; the others wait in order, for each page anew, and get heartbeats meanwhile. So
+neither many fast clients nor many slow ones delay the live prices or exhaust the memory.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+import structlog
+from starlette.types import Send
+
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.price.model import Tick
+from btc_price_tracker.store import StoreError
+from btc_price_tracker.store.outbox import Hole
+from btc_price_tracker.web.server.detach import Exchange
+from btc_price_tracker.web.stream import messages as asgi
+from btc_price_tracker.web.stream.shared import Streams
+from btc_price_tracker.web.stream.start import Start
+
+PAGE = 100  # ticks read and sent at once, about 20 KB: what one client that doesn't read costs
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange | None) -> None:
+    """Send what is older than the ring as fast as the client takes it, and move `start` on to what is left.
+
+    A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all. When
+    this returns, every byte is with the kernel.
+    """
+    hub, ring = shared.hub, shared.ring
+    if exchange is not None:
+        exchange.hold_nothing_back()
+    await _deliver(send, b"")
+    if start.after < ring.floor:
+        start.sources = None if start.sources is None else hub.sources()
+        await _deliver(send, start.opening + (start.sources or b""))
+        start.opening = b""
+    try:
+        while start.after < ring.floor and not (is_closing(exchange) or hub.draining):
+            frames = await with_heartbeats(_next_page(start, shared), hub, send)
+            if frames is None:
+                break  # the store has lost it too: the hub will say so
+            await _deliver(send, frames)
+    except StoreError as error:
+        log.warning("history cut short", reason=str(error))
+
+
+async def with_heartbeats(work: Coroutine[Any, Any, T], hub: Hub, send: Send) -> T:
+    """Await a read of the store and send a heartbeat for each `hub.heartbeat` seconds that it takes."""
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=hub.heartbeat))[0]:
+            await send(asgi.bare(sse.heartbeat(hub.now() // 1000)))
+        return task.result()
+    finally:
+        task.cancel()
+
+
+def is_closing(exchange: Exchange | None) -> bool:
+    """Whether the connection is about to end."""
+    return exchange is not None and exchange.closing
+
+
+async def _next_page(start: Start, shared: Streams) -> bytes | None:
+    """Read the frames that follow `start` and move it behind them; None if there are none, or at the shutdown.
+
+    Nothing else of the page stays in memory while a slow client reads. Raises StoreError.
+    """
+    hub, ring, store = shared.hub, shared.ring, shared.store
+    async with shared.replays.turn_without_timeout():
+        if hub.draining:
+            return None
+        # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send. Before the first
+        # price, all up to the floor is history.
+        page = await store.page(start.after, max(hub.head, ring.floor), PAGE)
+        dropped = (await store.span()).dropped  # retention goes on while a client takes its time
+        if page:
+            lost = Hole(start.after + 1, min(dropped, page[0].id - 1))
+            frames = _frames(start.after, page, [lost, *shared.holes])
+            start.after = page[-1].id
+            return frames
+        if dropped <= start.after < ring.store_only:
+            start.after = ring.store_only
+            return b""
+        return None
+
+
+def _frames(after: int, page: Iterable[Tick], holes: Iterable[Hole]) -> bytes:
+    """A page of the store that follows the id `after`, with a gap where a hole is crossed."""
+    frames = []
+    for tick in page:
+        frames += [sse.gap(*hole) for hole in holes if after < hole.last < tick.id]
+        frames.append(sse.price(tick))
+        after = tick.id
+    return b"".join(frames)
+
+
+async def _deliver(send: Send, frames: bytes) -> None:
+    """Send frames, and return when the kernel has them: the next `send` begins then (Exchange.hold_nothing_back)."""
+    await send(asgi.bare(frames))
+    if frames:
+        await send(asgi.body(b""))

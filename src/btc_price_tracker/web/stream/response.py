@@ -1,0 +1,160 @@
+"""The response of /prices/stream: history first (replay.py), then the socket leaves the server.
+
+Where it can't leave (no epoll, no plain TCP socket of ours, HTTP/1.0, no descriptor left) the same hub writes into a
+mailbox that this response empties through ASGI, and the client gets the same events. Why it leaves:
+docs/decisions/detached-sockets.md.
+"""
+
+import asyncio
+import contextlib
+
+import structlog
+from starlette.types import Receive, Scope, Send
+
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.web.server.detach import EXCHANGE, Exchange
+from btc_price_tracker.web.stream import messages as asgi
+from btc_price_tracker.web.stream.fallback import Mailbox
+from btc_price_tracker.web.stream.position import Position
+from btc_price_tracker.web.stream.replay import replay, with_heartbeats
+from btc_price_tracker.web.stream.shared import Streams
+from btc_price_tracker.web.stream.start import Start, begin, greeting, is_recent, locate
+
+log = structlog.get_logger(__name__)
+
+
+class PriceStream:
+    """The response to one client, as an ASGI application."""
+
+    def __init__(
+        self, streams: Streams, position: Position, *, browser: bool, with_sources: bool = False
+    ) -> None:
+        """Raises Problem (503) when the house is full and the client is no browser."""
+        self._streams = streams
+        self._position = position
+        self._sources = b"" if with_sources else None
+        self._wait = streams.admission.turn_away(browser=browser) if streams.admission.full else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the head, then whatever the client is to have."""
+        exchange: Exchange | None = scope.get("extensions", {}).get(EXCHANGE)
+        if exchange is not None:
+            exchange.endless = True
+            if scope["http_version"] == "1.0":
+                exchange.leave_unframed()
+        if scope["method"] == "HEAD":
+            await send(asgi.start())
+            await send(asgi.end())
+        elif self._wait is not None:
+            await send(asgi.start())
+            await send(asgi.bare(sse.retry(self._wait)))
+            await asgi.finish(exchange, receive, send)
+        elif self._streams.reactor is not None and exchange is not None and _can_leave(scope):
+            await self._leave(self._streams.reactor, receive, send, exchange)
+        else:
+            await self._stay(receive, send, exchange)
+
+    async def _leave(self, reactor: Reactor, receive: Receive, send: Send, exchange: Exchange) -> None:
+        """Stream on a descriptor of our own. What most clients need goes out with the head, in one packet.
+
+        Where the store has to be asked, the head and the status leave at once: that may take its time.
+        """
+        shared = self._streams
+        with shared.admission:
+            head = await exchange.head(send, asgi.start())
+            head, told = head + greeting(shared.hub), shared.hub.said
+            if is_recent(self._position, shared.ring) and exchange.drained:
+                start = begin(self._position, shared)
+                start.told, start.sources = told, self._sources
+            else:
+                exchange.write(head)
+                head = b""
+                start = await with_heartbeats(self._locate(told), shared.hub, send)
+                await replay(start, shared, send, exchange)
+            # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with
+            # the kernel, so what the reactor writes comes after it.
+            has_left = not shared.hub.draining and _move(exchange, reactor, start, head)
+        if not has_left:
+            exchange.write(head)
+            exchange.hold_nothing_back()
+            await self._follow(start, receive, send, exchange)
+
+    async def _stay(self, receive: Receive, send: Send, exchange: Exchange | None) -> None:
+        """Stream through the server."""
+        shared = self._streams
+        with shared.admission:
+            await send(asgi.start())
+            first, told = greeting(shared.hub), shared.hub.said
+            await send(asgi.bare(first))
+            start = await with_heartbeats(self._locate(told), shared.hub, send)
+            await replay(start, shared, send, exchange)
+        await self._follow(start, receive, send, exchange)
+
+    async def _locate(self, told: bytes) -> Start:
+        start = await locate(self._position, self._streams)
+        start.told, start.sources = told, self._sources
+        return start
+
+    async def _follow(self, start: Start, receive: Receive, send: Send, exchange: Exchange | None) -> None:
+        """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
+        hub = self._streams.hub
+        if exchange is not None and exchange.closing:
+            exchange.let_go()  # disconnected during the replay: don't join the hub
+            return
+        if hub.draining:  # the client comes back for the rest
+            await send(asgi.bare(hub.farewell()))
+            await asgi.finish(exchange, receive, send)
+            return
+
+        def abort() -> None:
+            forwarding.cancel()
+            if exchange is not None:
+                exchange.abort()
+
+        mailbox = Mailbox(hub, abort)
+        async with asyncio.TaskGroup() as tasks:
+            forwarding = tasks.create_task(_forward(mailbox, send, self._streams.catching_up))
+            hang_up = tasks.create_task(asgi.hang_up(receive))
+            hang_up.add_done_callback(lambda _: hub.leave(mailbox))
+            try:
+                hub.join(mailbox, start.after, start.opening, start.told, start.sources)
+                await asyncio.wait({forwarding})
+            finally:
+                hub.leave(mailbox)
+                hang_up.cancel()
+        if not forwarding.cancelled():
+            await asgi.finish(exchange, receive, send)
+        elif exchange is not None:
+            await asgi.hang_up(receive)
+
+
+async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore) -> None:
+    """Send what the hub puts into a mailbox until the stream is over.
+
+    Streams that catch up share a few pages per iteration of the event loop, so that many of them don't block it.
+    """
+    with contextlib.suppress(OSError):  # how some servers say that the client is gone
+        while frames := await mailbox.take():
+            await send(asgi.bare(frames))
+            if mailbox.lag is not None:
+                async with catching_up:
+                    await asyncio.sleep(0)
+
+
+def _can_leave(scope: Scope) -> bool:
+    """Whether the bytes on the socket are ours to write: chunks, and no TLS in this process."""
+    return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")
+
+
+def _move(exchange: Exchange, reactor: Reactor, start: Start, head: bytes) -> bool:
+    """Take the socket out of the server and into the reactor, unless that can't be done and the stream must stay."""
+    if exchange.closing:
+        return False
+    try:
+        reactor.adopt(exchange.duplicate(), start.after, head + start.opening, start.told, start.sources)
+    except OSError as error:
+        log.warning("stream stays with the server", reason=str(error))
+        return False
+    exchange.let_go()
+    return True

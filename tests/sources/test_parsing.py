@@ -1,0 +1,76 @@
+import sys
+
+import pytest
+
+from btc_price_tracker.sources.errors import NotAQuote
+from btc_price_tracker.sources.parsing import MAX_BYTES, Part, read
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "not JSON"),
+        (b"null1", "not JSON"),
+        (b'{"price": 1', "not JSON"),
+        (b'{"price": 01}', "not JSON"),
+        (b'{"price": 1,}', "not JSON"),
+        (b'{"price": 1} {"price": 2}', "not JSON"),
+        (b"error code: 1015", "not JSON"),
+        (b" \n<html>", "HTML"),
+        (b'\xef\xbb\xbf{"price": 1}', "not JSON"),
+        ('{"price": 1}'.encode("utf-16"), "not JSON"),
+        (b'{"price": "\xff"}', "not JSON"),
+        (b'{"price": "a\x00b"}', "not JSON"),
+        (b'{"price": NaN}', "NaN"),
+        (b'{"price": -Infinity}', "-Infinity"),
+        (b'{"price": 1, "price": 2}', "twice"),
+        (b"[" * 50_000, "nested"),
+        (b'{"a":' * 50_000, "nested"),
+        (b"[" + b" " * MAX_BYTES + b"]", "larger than 524288 bytes"),
+    ],
+)
+def test_a_body_that_is_no_strict_json_is_no_quote(body: bytes, words: str) -> None:
+    with pytest.raises(NotAQuote, match=words):
+        read(body)
+
+
+def test_a_body_of_the_largest_size_is_read() -> None:
+    assert read(b"[" + b" " * (MAX_BYTES - 2) + b"]").items() == []
+
+
+@pytest.mark.parametrize("number", ["0", "-0", "1e999999999", "9.083198811E7", "1" * 10_000, "0.10"])
+def test_a_number_stays_its_own_text(number: str) -> None:
+    assert read(f"[{number}]".encode())[0].value == number
+
+
+def test_the_parts_of_a_body_know_their_place() -> None:
+    body = read(b'{"result": {"c": ["1.5", null]}}')
+    assert body["result"]["c"][0] == Part("1.5", "result.c.0")
+    assert str(body["result"]["c"][0]) == "result.c.0 is '1.5'"
+    assert str(body) == "the body is an object"
+
+
+def test_what_is_not_there_reads_as_null() -> None:
+    body = read(b'{"c": [null]}')
+    assert body["c"][0].absent
+    assert body["c"][7].absent
+    assert body["d"].absent
+    assert body["d"]["e"][0] == Part(None, "d.e.0")
+
+
+@pytest.mark.parametrize("body", [b"[]", b"true", b"7", b'"text"'])
+def test_a_field_of_what_is_no_object_is_no_quote(body: bytes) -> None:
+    with pytest.raises(NotAQuote, match="not an object"):
+        read(body)["price"]
+
+
+@pytest.mark.parametrize("body", [b"{}", b"false", b"7", b'"text"'])
+def test_an_item_of_what_is_no_array_is_no_quote(body: bytes) -> None:
+    with pytest.raises(NotAQuote, match="not an array"):
+        read(body)[0]
+
+
+def test_a_body_at_the_edge_of_the_stack_is_no_crash() -> None:
+    """Deep bodies must be refused however deep in the program we stand ourselves."""
+    with pytest.raises(NotAQuote, match="nested"):
+        read(b"[" * sys.getrecursionlimit() + b"]" * sys.getrecursionlimit())

@@ -1,0 +1,195 @@
+"""What a reply amounts to: each status, each header, the words of each fault."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from btc_price_tracker.price.model import Quote
+from btc_price_tracker.sources.endpoint import Reply
+from btc_price_tracker.sources.errors import Banned, NotAQuote, Refused, SourceFault, Throttled, Unavailable
+from btc_price_tracker.sources.response import LONGEST_BAN, LONGEST_PAUSE, read
+
+HEARD = 1_764_000_000_000  # Mon, 24 Nov 2025 16:00:00 GMT
+PRICE = Decimal(90_000)
+
+
+def parse(body: bytes) -> Quote:
+    """The parser of a made-up source: `price`, `price at TIME`, `no: REASON`, `too often`; else no quote."""
+    match body.split(b" "):
+        case [b"price"]:
+            return Quote(PRICE)
+        case [b"price", b"at", time]:
+            return Quote(PRICE, time=int(time))
+        case [b"no:", *_]:
+            raise Refused(body.decode())
+        case [b"too", b"often", b"for", seconds]:
+            raise Throttled("too often", float(seconds))
+        case [b"too", b"often", *_]:
+            raise Throttled("too often")
+    raise NotAQuote("the body is not JSON")
+
+
+def fault_of(status: int, body: bytes = b"<html>", **headers: str) -> SourceFault:
+    reply = Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    with pytest.raises(SourceFault) as caught:
+        read(reply, parse, HEARD)
+    return caught.value
+
+
+def retry_after(status: int = 429, body: bytes = b"", **headers: str) -> float | None:
+    fault = fault_of(status, body, **headers)
+    assert isinstance(fault, Throttled)
+    return fault.retry_after
+
+
+def test_status_200_is_what_the_parser_makes_of_it() -> None:
+    assert read(Reply(200, {}, b"price"), parse, HEARD) == Quote(PRICE)
+    assert type(fault_of(200)) is NotAQuote
+    assert str(fault_of(200, b"no: maintenance")) == "no: maintenance"
+    assert isinstance(fault_of(200, b"too often"), Throttled)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words"),
+    [
+        (204, Refused, "HTTP 204"),
+        (301, Refused, "HTTP 301: it redirects, which we don't follow"),
+        (304, Refused, "HTTP 304"),
+        (307, Refused, "HTTP 307: it redirects, which we don't follow"),
+        (400, Refused, "HTTP 400"),
+        (401, Refused, "HTTP 401"),
+        (402, Banned, "HTTP 402: its free quota is used up"),
+        (403, Banned, "HTTP 403: we are blocked"),
+        (404, Refused, "HTTP 404"),
+        (418, Banned, "HTTP 418: banned for asking too often"),
+        (429, Throttled, "HTTP 429: asked too often"),
+        (451, Banned, "HTTP 451: not offered where we are"),
+        (500, Unavailable, "HTTP 500"),
+        (502, Unavailable, "HTTP 502"),
+        (503, Unavailable, "HTTP 503"),
+        (520, Unavailable, "HTTP 520"),
+        (999, Unavailable, "HTTP 999"),
+    ],
+)
+def test_every_other_status_is_a_refusal_with_its_own_words(status: int, kind: type, words: str) -> None:
+    fault = fault_of(status)
+    assert type(fault) is kind
+    assert str(fault) == words
+
+
+def test_a_price_under_an_error_status_is_no_price() -> None:
+    assert type(fault_of(404, b"price")) is Refused
+
+
+def test_the_source_may_say_why_in_its_body() -> None:
+    assert str(fault_of(400, b"no: invalid symbol")) == "HTTP 400: no: invalid symbol"
+    assert isinstance(fault_of(500, b"too often"), Throttled)
+    assert type(fault_of(503, b"no: busy")) is Unavailable
+
+
+@pytest.mark.parametrize("status", [402, 403, 418, 451])
+def test_a_ban_lasts_as_long_as_it_says(status: int) -> None:
+    assert retry_after(status) is None
+    assert retry_after(status, retry_after="90") == 90
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"error code: 1015",
+        b"<title>Access denied</title> <h2>Error 1020</h2>",
+        b"<span>Error</span>\n<span class='code'>1015</span>",
+    ],
+)
+def test_a_block_page_of_cloudflare_is_a_ban(body: bytes) -> None:
+    assert type(fault_of(429, body)) is type(fault_of(503, body)) is Banned
+
+
+def test_binance_says_in_its_message_when_the_ban_ends() -> None:
+    body = b'{"code":-1003,"msg":"Way too much request weight used; IP banned until 1764000120000. Please"}'
+    assert retry_after(418, body) == 120
+    assert retry_after(418, body, date="Mon, 24 Nov 2025 16:01:00 GMT") == 60
+    assert retry_after(418, b"banned until 1764172800000") == 2 * 86_400
+    assert retry_after(418, b"banned until 9999999999999") == LONGEST_BAN
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("119", 119),
+        ("0", 0),
+        (" 7 ", 7),
+        ("Mon, 24 Nov 2025 16:02:00 GMT", 120),
+        ("Mon, 24 Nov 2025 16:02:00 -0000", 120),
+        ("Mon, 24 Nov 2025 15:00:00 GMT", 0),  # past
+        ("3600", 3600),
+        ("86400", LONGEST_PAUSE),
+        ("99999999999", LONGEST_PAUSE),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_PAUSE),
+        ("-5", None),
+        ("1e3", None),
+        ("soon", None),
+        ("", None),
+        ("٣", None),
+        ("9" * 5000, None),
+        ("Mon, 99 Nov 2025 16:00:00 GMT", None),
+    ],
+)
+def test_retry_after_in_seconds_or_as_a_date_and_never_nonsense(header: str, seconds: float | None) -> None:
+    assert retry_after(retry_after=header) == seconds
+
+
+def test_a_date_is_read_by_the_clock_of_the_source_when_it_shows_one() -> None:
+    later = "Mon, 24 Nov 2025 16:10:30 GMT"
+    assert retry_after(retry_after=later, date="Mon, 24 Nov 2025 16:10:00 GMT") == 30
+    assert retry_after(retry_after=later, date="nonsense") == 630
+
+
+def test_the_body_may_say_for_how_long_and_the_header_knows_better() -> None:
+    assert retry_after(429, b"too often for 40") == 40
+    assert retry_after(429, b"too often for 40", retry_after="9") == 9
+
+
+def test_retry_after_is_obeyed_under_any_status() -> None:
+    assert retry_after(503, retry_after="20") == 20
+
+
+@given(
+    status=st.integers(200, 999),
+    body=st.binary(max_size=60) | st.just(b"banned until 9999999999999"),
+    header=st.text(max_size=40),
+)
+def test_no_reply_is_anything_but_a_quote_or_a_fault(status: int, body: bytes, header: str) -> None:
+    reply = Reply(status, {"retry-after": header, "date": header, "age": header}, body)
+    try:
+        said: Quote | SourceFault = read(reply, parse, HEARD)
+    except SourceFault as fault:
+        said = fault
+    assert str(said)
+    if isinstance(said, Throttled):
+        assert said.retry_after is None or 0 <= said.retry_after <= LONGEST_BAN
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("30.5", 30.5),
+        ("30, 60", 60),
+        ("60, 30", 60),
+        ("Mon, 24 Nov 2025 16:00:30 GMT, 20", 30),
+        ("nonsense, 20", 20),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
+    ],
+)
+def test_of_several_waits_the_longest_counts_and_none_does_harm(header: str, seconds: float | None) -> None:
+    assert retry_after(retry_after=header) == seconds
+
+
+def test_a_date_that_cannot_be_is_no_date() -> None:
+    assert retry_after(date="Mon, 01 Jan 99999999999 00:00:00 GMT", retry_after="30") == 30
+
+
+def test_a_body_that_is_no_json_is_said_with_how_it_was_packed() -> None:
+    assert str(fault_of(200, b"\x8b", content_encoding="br")) == "the body is not JSON (Content-Encoding: br)"

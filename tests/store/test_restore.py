@@ -1,0 +1,116 @@
+"""A start has what it could read of history, without a hole, and says where that begins."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.price.model import Tick
+from btc_price_tracker.settings import SettingsError, load
+from btc_price_tracker.store import Span, Store, StoreError
+from btc_price_tracker.store.memory import MemoryStore
+from btc_price_tracker.store.paging import PAGE
+from btc_price_tracker.store.restore import restore
+from live import a_tick
+
+NOW = 1_764_000_000_000
+IDS = [NOW - 10_000 * number for number in range(3 * PAGE, 0, -1)]
+
+
+class Failing(MemoryStore):
+    """A store that fails at what it is told to."""
+
+    def __init__(self, *fails: str) -> None:
+        super().__init__(10_000)
+        self.fails = fails
+        self.error: Exception = StoreError("no answer in time")
+
+    def _try(self, what: str) -> None:
+        if what in self.fails:
+            raise self.error
+
+    async def span(self) -> Span:
+        self._try("span")
+        return await super().span()
+
+    async def newest(self, limit: int) -> list[Tick]:
+        self._try("newest")
+        return await super().newest(limit)
+
+    async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        self._try("page")
+        return await super().page(after, until, limit)
+
+
+async def restored_ring(store: Store, size: int) -> tuple[Ring, Tick | None]:
+    restored = await restore(store, size, NOW, sse.price)
+    return Ring(size, restored.floor, restored.frames), restored.last
+
+
+async def filled(*fails: str) -> Failing:
+    store = Failing(*fails)
+    await store.append([a_tick(tick_id) for tick_id in IDS])
+    return store
+
+
+@pytest.mark.parametrize(
+    ("size", "first", "floor"),
+    [(3 * PAGE, IDS[0], 0), (3 * PAGE + 1, IDS[0], 0), (PAGE + 7, IDS[-PAGE - 7], IDS[-PAGE - 7] - 1)],
+)
+async def test_the_ring_has_the_newest_and_knows_what_it_has(size: int, first: int, floor: int) -> None:
+    ring, last = await restored_ring(await filled(), size)
+    assert last == a_tick(IDS[-1])
+    assert (ring.first, ring.last, ring.floor) == (first, IDS[-1], floor)
+    assert ring.page(0, NOW, 10_000)[1].count(b"id:") == min(size, len(IDS))
+
+
+async def test_what_retention_dropped_is_below_the_floor() -> None:
+    store = await filled()
+    await store.prune(IDS[2])
+    ring, _ = await restored_ring(store, 10_000)
+    assert (ring.first, ring.floor) == (IDS[2], IDS[1])
+
+
+async def test_an_empty_store_has_no_last_price_and_hides_nothing() -> None:
+    ring, last = await restored_ring(Failing(), 10)
+    assert (ring.first, ring.last, ring.floor, last) == (0, 0, 0, None)
+
+
+@pytest.mark.parametrize("error", [StoreError("no answer in time"), KeyError("price")], ids=repr)
+@pytest.mark.parametrize(
+    ("fails", "held", "floor"),
+    [("page", IDS[-PAGE:], IDS[-PAGE] - 1), ("newest", [], IDS[-1]), ("span", [], NOW - 1)],
+)
+async def test_where_the_store_fails_it_has_what_was_read_by_then(
+    fails: str, held: list[int], floor: int, error: Exception
+) -> None:
+    store = await filled(fails)
+    store.error = error
+    with capture_logs() as logs:
+        ring, last = await restored_ring(store, 10_000)
+    assert (last and last.id, ring.first) == ((held[-1], held[0]) if held else (None, 0))
+    assert ring.floor == floor
+    assert [entry["read"] for entry in logs] == [len(held)]
+
+
+async def test_the_loop_takes_turns_meanwhile() -> None:
+    turns = 0
+
+    async def beat() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    beating = asyncio.create_task(beat())
+    await restored_ring(await filled(), 10_000)
+    assert turns >= len(IDS) / PAGE - 1
+    beating.cancel()
+
+
+def test_the_ring_may_hold_a_million() -> None:
+    assert load({"store_size": "1000000"}).store_size == 1_000_000
+    with pytest.raises(SettingsError, match="give 1000000 or less"):
+        load({"store_size": "1000001"})

@@ -1,0 +1,187 @@
+"""What Prometheus is told, read with its own parser."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from btc_price_tracker.price.model import Status
+from btc_price_tracker.store import StoreError
+from btc_price_tracker.testing import ManualClock, eventually
+from live import Client, Live, live
+
+OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
+
+Samples = dict[str, float]
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+async def server(clock: ManualClock) -> AsyncIterator[Live]:
+    async with live(clock, max_clients=1, sources=("kraken", "coinbase")) as server:
+        yield server
+
+
+async def scrape(server: Live, **headers: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(
+        base_url=server.url, trust_env=False, headers=headers, timeout=30
+    ) as client:
+        return await client.get("/metrics")
+
+
+async def samples(server: Live) -> Samples:
+    """Every sample of ours, like `btc_price_status{status="ok"}`."""
+    response = await scrape(server)
+    assert response.status_code == 200
+    assert response.headers["cache-control"] == "no-store"
+    return {
+        name(sample.name, sample.labels): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+        if sample.name.startswith("btc_")
+    }
+
+
+def name(of: str, labels: dict[str, str]) -> str:
+    inside = ",".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"{of}{{{inside}}}" if inside else of
+
+
+async def test_before_the_first_price_there_is_none_and_the_status_says_so(server: Live) -> None:
+    told = await samples(server)
+    assert "btc_price_dollars" not in told
+    assert told['btc_price_status{status="stale"}'] == 1
+    assert told["btc_prices_published_total"] == 0
+
+
+async def test_a_price_is_told_with_its_status(server: Live) -> None:
+    await server.publish("69420.25", status=Status.DEGRADED)
+    told = await samples(server)
+    assert told["btc_price_dollars"] == 69420.25
+    assert told["btc_price_spread_dollars"] == 3.10
+    assert told["btc_price_sources"] == 3
+    assert [told[f'btc_price_status{{status="{status}"}}'] for status in Status] == [
+        status is Status.DEGRADED for status in Status
+    ]
+    assert told["btc_prices_published_total"] == 1
+
+
+async def test_the_age_of_a_stale_price_grows(server: Live, clock: ManualClock) -> None:
+    await server.publish()
+    assert (await samples(server))["btc_price_age_seconds"] == 0
+    await server.announce(Status.STALE, "nobody answers")
+    await clock.advance(70)
+    assert (await samples(server))["btc_price_age_seconds"] == 70
+
+
+async def test_streams_are_counted_while_they_are_open_and_ever_after(server: Live) -> None:
+    async with await Client.get(server.port, "/prices/stream") as client:
+        await eventually(lambda: len(server.hub) == 1)
+        await server.publish()
+        await client.prices(1)
+        told = await samples(server)
+        assert (told["btc_streams"], told["btc_streams_joined_total"]) == (1, 1)
+        assert told["btc_stream_writes_total"] == 1
+        assert told["btc_streams_refused_total"] == 0
+        async with await Client.get(server.port, "/prices/stream") as refused:
+            assert refused.status == 503
+        assert (await samples(server))["btc_streams_refused_total"] == 1
+    await eventually(lambda: len(server.hub) == 0)
+    told = await samples(server)
+    assert (told["btc_streams"], told["btc_streams_joined_total"]) == (0, 1)
+
+
+async def test_a_store_that_fails_shows_with_what_waits_for_it(
+    server: Live, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(server.service.store, "append", fail)
+    await server.publish()
+    await server.publish()
+    told = await samples(server)
+    assert (told["btc_store_up"], told["btc_store_waiting"], told["btc_store_lost_total"]) == (0, 2, 0)
+    monkeypatch.undo()
+    await clock.advance(2)
+    told = await samples(server)
+    assert (told["btc_store_up"], told["btc_store_waiting"]) == (1, 0)
+
+
+async def test_every_source_has_a_state(server: Live) -> None:
+    told = await samples(server)
+    for source in ("kraken", "coinbase"):
+        assert told[f'btc_source_state{{source="{source}",state="waiting"}}'] == 1
+        assert told[f'btc_source_state{{source="{source}",state="ok"}}'] == 0
+        assert told[f'btc_source_calls_total{{source="{source}"}}'] == 0
+
+
+TEXT = "text/plain; version=0.0.4"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
+    "application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
+    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+)
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", TEXT),
+        ("*/*", TEXT),
+        ("text/html", TEXT),
+        ("application/openmetrics-text", OPENMETRICS),
+        ("application/openmetrics-text; version=1.0.0", OPENMETRICS),
+        ('application/openmetrics-text; version="1.0.0"', OPENMETRICS),
+        ("Application/OpenMetrics-Text;Version=1.0.0", OPENMETRICS),
+        ("application/openmetrics-text; version=0.0.1", TEXT),
+        ("application/openmetrics-text; version=2.0.0", TEXT),
+        ("application/openmetrics-text; version=x.y", TEXT),
+        ("application/openmetrics-text; version=", TEXT),
+        ('application/openmetrics-text; version="1.0.0', TEXT),
+        ("text/plain; version=1.0.0; escaping=allow-utf-8", TEXT),
+        ("text/plain; version=not.a.number", TEXT),
+        ("application/openmetrics-text;q=0", TEXT),
+        ("application/openmetrics-text;q=0.1, text/plain;q=0.9", TEXT),
+        ("text/plain;q=0.5, application/openmetrics-text;q=0.6", OPENMETRICS),
+        ("application/openmetrics-text;q=high", TEXT),
+        ("application/openmetrics-text;q=nan", TEXT),
+        (",;=,;q=;", TEXT),
+        (PROMETHEUS_3, OPENMETRICS),
+    ],
+)
+async def test_format_is_negotiated_and_never_fails(server: Live, accept: str, expected: str) -> None:
+    response = await scrape(server, Accept=accept)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith(expected)
+    assert response.text.endswith("# EOF\n") is (expected is OPENMETRICS)
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer wrong", "Basic geheim", "geheim", "Bearer", "Bearer gehei"]
+)
+async def test_with_a_token_only_who_bears_it_is_told(authorization: str) -> None:
+    async with live(metrics_token="geheim") as server:
+        refused = await scrape(server, Authorization=authorization)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"] == "Bearer"
+        assert "geheim" not in refused.text
+        for scheme in ("Bearer", "bearer", "BEARER", "Bearer "):  # RFC 9110, 11.1 and 11.4
+            assert (await scrape(server, Authorization=f"{scheme} geheim")).status_code == 200
+
+
+async def test_every_metric_is_documented_and_every_documented_one_exists(server: Live) -> None:
+    await server.publish()
+    text = (await scrape(server)).text
+    metrics = set(re.findall(r"^# HELP (btc_\w+)", text, re.MULTILINE))
+    table = OPERATIONS.read_text().partition("## Metrics")[2].partition("\n## ")[0]
+    assert metrics
+    assert set(re.findall(r"^\| `(btc_\w+)", table, re.MULTILINE)) == metrics

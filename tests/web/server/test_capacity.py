@@ -1,0 +1,114 @@
+"""Connections never use the descriptors reserved for sources and store; idle ones are evicted first."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from structlog.testing import capture_logs
+
+from btc_price_tracker.testing import eventually
+from btc_price_tracker.web.server import capacity as capacity_module
+from btc_price_tracker.web.server import server as server_module
+from btc_price_tracker.web.server.capacity import QUIET, Capacity
+from live import Client, Live, live
+
+FILES = 40
+MOST = 30  # connections, a quarter of the files being kept back
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
+    monkeypatch.setattr(capacity_module, "file_limit", lambda: FILES)
+    monkeypatch.setattr(server_module, "LOOK", 0.05)
+    async with live() as server:
+        yield server
+
+
+async def connect(server: Live, data: bytes = b"") -> Client:
+    client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
+    client.writer.write(data)
+    return client
+
+
+def close(clients: list[Client]) -> None:
+    for client in clients:
+        client.close()
+
+
+async def test_idle_connections_are_evicted_and_streams_stay(server: Live) -> None:
+    await server.publish()
+    streams = [await Client.get(server.port, "/prices/stream") for _ in range(5)]
+    for stream in streams:
+        await stream.prices(1)
+    with capture_logs() as lines:
+        silent = [await connect(server) for _ in range(2 * MOST)]
+        for _ in range(3):
+            async with await Client.get(server.port, "/healthz") as client:
+                assert client.status == 200
+    fresh = await server.publish()
+    for stream in streams:
+        assert await stream.prices(1) == [fresh]
+    assert len(server.server.server_state.connections) + len(server.hub) <= MOST + 4  # accepted in one turn
+    (line,) = lines
+    assert line["open_file_limit"] == FILES
+    assert "ulimit -n" in line["remedy"]
+    close(silent + streams)
+
+
+async def test_accepting_pauses_without_idle_connections_and_resumes(server: Live) -> None:
+    busy = [await connect(server, b"GET / HTTP/1.1\r\n") for _ in range(MOST)]
+    await eventually(lambda: len(server.server.server_state.connections) == MOST)
+    newcomers = [
+        await connect(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")  # the kernel takes them in
+        for _ in range(20)
+    ]
+    await eventually(lambda: not server.server.servers)
+    served = [asyncio.create_task(client.head()) for client in newcomers]
+    await asyncio.sleep(0)
+    close(busy)
+    await asyncio.gather(*served)
+    assert all(client.status == 200 for client in newcomers)
+    assert server.server.servers
+    close(newcomers)
+
+
+async def test_paused_server_shuts_down(server: Live) -> None:
+    busy = [await connect(server, b"GET / HTTP/1.1\r\n") for _ in range(MOST + 1)]
+    await eventually(lambda: not server.server.servers)
+    close(busy)
+
+
+class Idle:
+    """A connection as far as its capacity looks at it."""
+
+    is_idle = True
+
+    def __init__(self, idle_since: float, closed: list[float]) -> None:
+        self.idle_since = idle_since
+        self.transport = self
+        self.close = lambda: closed.append(idle_since)
+
+
+def test_oldest_idle_go_first_and_the_limit_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity_module, "file_limit", lambda: 130)
+    closed: list[float] = []
+    capacity = Capacity(
+        [Idle(since, closed) for since in (3.0, 1.0, 9.0, 2.0, 8.0, 7.0, 6.0, 5.0)], lambda: 90
+    )
+    assert capacity.full
+    with capture_logs() as lines:
+        assert capacity.make_room(100)
+        assert closed == [1.0, 2.0, 3.0, 5.0, 6.0, 7.0]
+        for now in (100 + QUIET - 1, 100 + 2 * QUIET - 2):
+            capacity.make_room(now)
+        assert len(lines) == 1
+        capacity.make_room(100 + 4 * QUIET)
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize(("files", "most"), [(40, 30), (1024, 896), (1_048_576, 1_048_448)])
+def test_reserve_of_descriptors(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity_module, "file_limit", lambda: files)
+    assert Capacity([], lambda: 0).most == most
+    assert Capacity([], lambda: most).full
+    assert not Capacity([], lambda: most - 1).full
