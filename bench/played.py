@@ -21,7 +21,7 @@ from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import Panel, deadline
+from btc_price_tracker.sources.poller import Poller, deadline
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.testing import LeapingClock
@@ -114,24 +114,24 @@ async def play(days: Days, interval: int, minutes: range | None = None) -> Async
     policy = Consensus(interval)
     async with (
         Playback(days, clock) as playback,
-        ask(days.sources, playback, clock, policy, interval) as panel,
+        ask(days.sources, playback, clock, policy, interval) as poller,
     ):
         for due in range(0, len(chosen) * 60, interval):
             await clock.sleep(due - clock.monotonic())
             now = clock.now()
-            update = policy.decide(await panel.ask(), clock.now())
+            update = policy.decide(await poller.ask(), clock.now())
             yield judged(now, days.closes(now), update)
 
 
 @asynccontextmanager
 async def ask(
     sources: Collection[str], playback: Playback, clock: Clock, policy: Policy, interval: float
-) -> AsyncIterator[Panel]:
+) -> AsyncIterator[Poller]:
     """The sources at the playback, over one HTTP client, as the service has them."""
     async with open_client() as client:
         at = partial(connect, client=client, clock=clock, random=Random(1))
         rates = {name: at(replace(source, url=playback.url(name))) for name, source in TETHERS.items()}
-        yield Panel(
+        yield Poller(
             upstreams=[at(replace(SOURCES[name], url=playback.url(name))) for name in sources],
             clock=clock,
             seconds=deadline(interval),

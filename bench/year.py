@@ -7,7 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 
 STEP = 10  # seconds between prices
 DAY = 86_400 // STEP  # prices
@@ -53,7 +53,7 @@ def with_quotes(count: int, first: int) -> Iterator[Tick]:
         cents += round(chance.gauss(0, 800))
         tick_id = first + number * STEP * 1000 + chance.randrange(100)
         quotes = [_exchange(chance, tick_id, cents, venue) for venue in VENUES]
-        aggregate = Judged(
+        aggregate = AssessedQuote(
             "coingecko",
             Kind.AGGREGATOR,
             last=Decimal(cents // 100),
@@ -74,7 +74,7 @@ def with_quotes(count: int, first: int) -> Iterator[Tick]:
         )
 
 
-def _exchange(chance: random.Random, tick_id: int, cents: int, venue: Venue) -> Judged:
+def _exchange(chance: random.Random, tick_id: int, cents: int, venue: Venue) -> AssessedQuote:
     last = cents + round(chance.gauss(0, 1500))
     half = chance.randrange(1, 800)
 
@@ -82,7 +82,7 @@ def _exchange(chance: random.Random, tick_id: int, cents: int, venue: Venue) -> 
         return Decimal(cents * 10 ** (venue.places - 2)).scaleb(-venue.places)
 
     age = chance.randrange(3000)
-    return Judged(
+    return AssessedQuote(
         venue.name,
         Kind.EXCHANGE,
         last=amount(last),
@@ -91,6 +91,6 @@ def _exchange(chance: random.Random, tick_id: int, cents: int, venue: Venue) -> 
         time=tick_id - age if venue.timed else None,
         age=age,
         price=Decimal(last).scaleb(-2),
-        interval=Decimal(half).scaleb(-2),
+        confidence=Decimal(half).scaleb(-2),
         used=True,
     )

@@ -16,8 +16,8 @@ import pytest
 from btc_price_tracker import http_client as outgoing
 from btc_price_tracker import sources
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.errors import SourceFault
+from btc_price_tracker.sources.endpoint import SourceResponse
+from btc_price_tracker.sources.errors import SourceError
 from btc_price_tracker.sources.parsing import MAX_BYTES
 from btc_price_tracker.sources.response import read
 
@@ -105,6 +105,10 @@ def test_a_reply_of_such_pieces_is_a_fault_at_once(status: int, piece: str) -> N
     body = (piece * (MAX_BYTES // len(piece))).encode()
     fields = ("retry-after", "date", "age", "content-encoding")
     started = time.thread_time()
-    with pytest.raises(SourceFault):
-        read(Reply(status, dict.fromkeys(fields, header), body), SOURCES["kraken"].parse, 1_764_000_000_000)
+    with pytest.raises(SourceError):
+        read(
+            SourceResponse(status, dict.fromkeys(fields, header), body),
+            SOURCES["kraken"].parse,
+            1_764_000_000_000,
+        )
     assert time.thread_time() - started < SECONDS

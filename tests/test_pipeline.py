@@ -12,7 +12,7 @@ from btc_price_tracker import pipeline
 from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer, Kind, Quote, Status, Tick, Update
-from btc_price_tracker.sources.poller import Panel
+from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store import Span
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.outbox import Outbox
@@ -129,8 +129,8 @@ class Ahead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scripted(Panel):
-    """A panel whose sources always answer the same."""
+class Scripted(Poller):
+    """A poller whose sources always answer the same."""
 
     answers: Sequence[Answer]
 
@@ -145,11 +145,11 @@ async def produced(
     """What is published, round by round, with a policy whose last price is an hour ahead."""
     policy, outbox = Ahead(clock.now() + 3_600_000), Outbox(MemoryStore(10), clock, size=10)
     broker, rounds = LocalBroker(), pipeline.every(10, clock)
-    panel = Scripted(
+    poller = Scripted(
         upstreams=[], clock=clock, seconds=1, fresh=lambda *_: True, enough=policy.enough, answers=answers
     )
     producing = asyncio.create_task(
-        pipeline.produce(rounds, panel, ClockCheck(clock), policy, outbox, broker)
+        pipeline.produce(rounds, poller, ClockCheck(clock), policy, outbox, broker)
     )
     yield broker.follow()
     producing.cancel()

@@ -14,11 +14,11 @@ from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.playback import Playback, Script
 from btc_price_tracker.playback.market import ticker
 from btc_price_tracker.price.consensus import Consensus
-from btc_price_tracker.price.model import CENT, Judged, Quote, Status, Update
+from btc_price_tracker.price.model import CENT, AssessedQuote, Quote, Status, Update
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.endpoint import Endpoint, Reply
-from btc_price_tracker.sources.poller import Panel
-from btc_price_tracker.sources.ratelimit import Governor
+from btc_price_tracker.sources.endpoint import Endpoint, SourceResponse
+from btc_price_tracker.sources.poller import Poller
+from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.state import SourceState
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import LeapingClock, eventually
@@ -54,15 +54,15 @@ class Round(NamedTuple):
         return None if tick is None or tick.status is Status.STALE else tick.price
 
     @property
-    def fresh(self) -> list[Judged]:
+    def fresh(self) -> list[AssessedQuote]:
         return [said for said in self.update.quotes if said.fresh]
 
     @property
-    def honest(self) -> list[Judged]:
+    def honest(self) -> list[AssessedQuote]:
         """All whose word counts and is true, or was in the last rounds."""
         return [said for said in self.fresh if self._is_true(said)]
 
-    def _is_true(self, said: Judged) -> bool:
+    def _is_true(self, said: AssessedQuote) -> bool:
         """An honest book, or an honest last trade where the book is missing."""
         return any(
             said.last == true.last and said.bid in (None, true.bid) and said.ask in (None, true.ask)
@@ -102,7 +102,7 @@ class Venues:
         self.policy = Consensus(INTERVAL)
         self.script = Script()
         self.playback = Playback(self.script, RealSleep(self.clock))
-        self.panel = Panel(
+        self.poller = Poller(
             upstreams=[self._upstream(name, client) for name in ALL],
             clock=self.clock,
             seconds=DEADLINE,
@@ -115,16 +115,16 @@ class Venues:
 
     def _upstream(self, name: str, client: Client) -> Upstream:
         fetch = partial(self._fetch, name, client)
-        return Upstream(SOURCES[name], fetch, Governor(1, Random(1)), self.clock, Random(1))
+        return Upstream(SOURCES[name], fetch, RateLimiter(1, Random(1)), self.clock, Random(1))
 
-    async def _fetch(self, name: str, client: Client) -> Reply:
+    async def _fetch(self, name: str, client: Client) -> SourceResponse:
         trouble = self.troubles.get(name)
         elsewhere = trouble and trouble.url.format(stranger=self.stranger)
         base = elsewhere or self.playback.url(name)
         reply = Endpoint(client, base + SOURCES[name].path).get()
         return await (self._cut_short(name, reply) if trouble and trouble.takes_all_time else reply)
 
-    async def _cut_short(self, name: str, reply: Coroutine[None, None, Reply]) -> Reply:
+    async def _cut_short(self, name: str, reply: Coroutine[None, None, SourceResponse]) -> SourceResponse:
         """Wait, once the question has arrived, for a little instead of until the deadline."""
         asked = len(self.playback.calls[name])
         waiting = asyncio.create_task(reply)
@@ -139,8 +139,8 @@ class Venues:
             true = self._true(name)
             self._recent[name].append(true)
             self._speak(name, true)
-        update = self.policy.decide(await self.panel.ask(), self.clock.now())
-        return Round(update, self.panel.states(), {name: tuple(self._recent[name]) for name in ALL})
+        update = self.policy.decide(await self.poller.ask(), self.clock.now())
+        return Round(update, self.poller.states(), {name: tuple(self._recent[name]) for name in ALL})
 
     async def rounds(self, number: int) -> list[Round]:
         return [await self.round() for _ in range(number)]

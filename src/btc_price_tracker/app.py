@@ -32,15 +32,15 @@ from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import LONGEST_DEADLINE, Enough, Panel, deadline
+from btc_price_tracker.sources.poller import LONGEST_DEADLINE, Enough, Poller, deadline
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.store import Store, open_store, scheme_of
-from btc_price_tracker.store.lazy import LateStore
+from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.store.restore import restore
 from btc_price_tracker.telemetry.watchdog import Watchdog
-from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
 from btc_price_tracker.web.server.server import listen, server
@@ -72,7 +72,7 @@ class Service:
 async def run(settings: Settings, origin: str | None = None) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; `origin` says where the prices were recorded, if they were.
 
-    Raises UnusableUrl, StoreError or OSError where the store can't be opened or the address can't be had.
+    Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had.
     """
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port)
@@ -94,9 +94,9 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
-    async with _open_panel(settings, clock, LONGEST_DEADLINE, enough=lambda *_: False) as panel:
-        update = _policy(settings, None).decide(await panel.ask(), clock.now())
-        return update, source_views(panel.states(), update.quotes, update.tick, clock.now())
+    async with _open_poller(settings, clock, LONGEST_DEADLINE, enough=lambda *_: False) as poller:
+        update = _policy(settings, None).decide(await poller.ask(), clock.now())
+        return update, source_views(poller.states(), update.quotes, update.tick, clock.now())
 
 
 def asked_urls(settings: Settings) -> list[str]:
@@ -133,8 +133,8 @@ async def compose(
             stack.callback(reactor.close)
         policy = _policy(settings, last, ring.floor, recorded=origin is not None)
         seconds = deadline(settings.interval)
-        opening = _open_panel(settings, clock, seconds, policy.enough, recorded=origin is not None)
-        panel = await stack.enter_async_context(opening)
+        opening = _open_poller(settings, clock, seconds, policy.enough, recorded=origin is not None)
+        poller = await stack.enter_async_context(opening)
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         stack.push_async_callback(outbox.close)
         broker = LocalBroker()
@@ -142,9 +142,9 @@ async def compose(
         app = application(
             Parts(
                 streams=Streams(
-                    hub, ring, store, outbox.holes, Admission(hub, settings.max_clients), reactor
+                    hub, ring, store, outbox.holes, StreamLimit(hub, settings.max_clients), reactor
                 ),
-                panel=panel,
+                poller=poller,
                 outbox=outbox,
                 clock=clock,
                 interval=settings.interval,
@@ -164,7 +164,7 @@ async def compose(
         check = ClockCheck(clock, recorded=origin is not None)
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention, check.time))
-        ask = partial(pipeline.produce, rounds, panel, check, policy, outbox, broker)
+        ask = partial(pipeline.produce, rounds, poller, check, policy, outbox, broker)
         detached = reactor.__len__ if reactor is not None else lambda: 0
         yield Service(hub, store, outbox, broker, app, detached, ask, tuple(serve))
 
@@ -178,13 +178,13 @@ def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:
 async def _patient_store(settings: Settings) -> Store:
     """The store; one in a database elsewhere may be out of reach now and come later."""
     opening = _opening(settings)
-    return LateStore(opening) if scheme_of(settings.store_url).remote else await opening()
+    return LazyStore(opening) if scheme_of(settings.store_url).remote else await opening()
 
 
 @asynccontextmanager
-async def _open_panel(
+async def _open_poller(
     settings: Settings, clock: Clock, seconds: float, enough: Enough, *, recorded: bool = False
-) -> AsyncIterator[Panel]:
+) -> AsyncIterator[Poller]:
     """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
     key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
     async with open_client(trust_env=not recorded) as client:
@@ -200,7 +200,7 @@ async def _open_panel(
         clocks = Clocks(clock)
         for upstream in (*upstreams, *rates.values()):
             upstream.share_clocks(clocks)
-        panel = Panel(
+        poller = Poller(
             upstreams=upstreams,
             clock=clock,
             seconds=seconds,
@@ -209,8 +209,8 @@ async def _open_panel(
             fallback=settings.policy == "fallback",
             rates=Rates(rates, clock) if in_tethers else None,
         )
-        async with aclosing(panel):
-            yield panel
+        async with aclosing(poller):
+            yield poller
 
 
 def _policy(settings: Settings, last: Tick | None, floor: int = 0, *, recorded: bool = False) -> Policy:

@@ -15,7 +15,7 @@ from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.freshness import silence
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.price.policy import Policy
-from btc_price_tracker.sources.poller import Panel
+from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.outbox import Outbox
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 async def produce(
     rounds: AsyncIterator[None],
-    panel: Panel,
+    poller: Poller,
     check: ClockCheck,
     policy: Policy,
     outbox: Outbox,
@@ -37,8 +37,8 @@ async def produce(
     """Ask, conclude, keep, publish: on the one instance that asks."""
     is_behind = False
     async for _ in rounds:
-        answers = await panel.ask()
-        now = panel.clock.now()
+        answers = await poller.ask()
+        now = poller.clock.now()
         contradiction = check.review(answers)
         update = Update(Status.STALE, contradiction) if contradiction else policy.decide(answers, now)
         if update.tick is not None:

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from btc_price_tracker.http_client.check import check_outgoing
-from btc_price_tracker.http_client.errors import OutgoingError
+from btc_price_tracker.http_client.check import check_connectivity
+from btc_price_tracker.http_client.errors import HttpClientError
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Quote
 from command import run
@@ -78,9 +78,9 @@ async def test_a_proxy_that_never_answers_is_given_up(monkeypatch: pytest.Monkey
         silent = rf"127\.0\.0\.1:{port} doesn't answer \(no connection within"
         with (
             socket.create_connection(("127.0.0.1", port)),  # fills the backlog
-            pytest.raises(OutgoingError, match=silent),
+            pytest.raises(HttpClientError, match=silent),
         ):
-            await check_outgoing(["https://example.com"], 0.2)
+            await check_connectivity(["https://example.com"], 0.2)
 
 
 def test_check_tells_of_a_host_that_is_not_ours() -> None:

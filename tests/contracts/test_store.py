@@ -7,7 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from btc_price_tracker.price.candles import Candle
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Span, Store, StoreError, mongodb, open_store
 from btc_price_tracker.store.paging import pages
 
@@ -15,7 +15,7 @@ DURABLE = ("snapshot", "sqlite", "postgresql", "mongodb")
 STORES = ("memory", *DURABLE)
 
 QUOTES = (
-    Judged(
+    AssessedQuote(
         source="kraken",
         kind=Kind.EXCHANGE,
         last=Decimal("69420.10000"),
@@ -24,14 +24,14 @@ QUOTES = (
         time=1_764_000_000_001,
         age=1234,
         price=Decimal("69420.100"),
-        interval=Decimal("34.7"),
+        confidence=Decimal("34.7"),
         used=True,
     ),
-    Judged(source="okx", kind=Kind.EXCHANGE, rate=Decimal("0.9990"), reason="no answer within 5 s"),
+    AssessedQuote(source="okx", kind=Kind.EXCHANGE, rate=Decimal("0.9990"), reason="no answer within 5 s"),
 )
 
 
-def tick(tick_id: int, price: str = "69420.25", quotes: tuple[Judged, ...] = ()) -> Tick:
+def tick(tick_id: int, price: str = "69420.25", quotes: tuple[AssessedQuote, ...] = ()) -> Tick:
     """A tick like any other."""
     return Tick(tick_id, Decimal(price), Status.OK, 3, Decimal("3.10"), 0, "vote3/1", quotes)
 

@@ -21,7 +21,7 @@ class Recorder:
         self.broken = False
         self.bugs: dict[str, Exception] = {}  # what a method raises instead of doing its work, by its name
         self.closed = False
-        self.farewell = b""
+        self.final_retry = b""
         self.waits = False
 
     def send(self, data: bytes, /) -> int:
@@ -42,9 +42,9 @@ class Recorder:
         self._raise("want_room")
         self.waits = wanted
 
-    def finish(self, farewell: bytes) -> None:
+    def finish(self, final_retry: bytes) -> None:
         self._raise("finish")
-        self.farewell = farewell
+        self.final_retry = final_retry
 
     def close(self) -> None:
         self.closed = True

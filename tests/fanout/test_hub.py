@@ -174,8 +174,8 @@ async def test_unexpected_exception_in_drain_does_not_affect_other_streams(hub: 
     buggy.bugs["finish"] = RuntimeError("bug")
     with capture_logs() as lines:
         await hub.drain(0)
-    assert first.farewell
-    assert last.farewell
+    assert first.final_retry
+    assert last.final_retry
     assert len(hub) == 0
     assert len(lines) == 1
 
@@ -290,7 +290,7 @@ async def test_the_end_is_spread_over_the_window_and_the_returns_over_seconds(
     await drain
     assert ended[-1] == 1000
     assert all(50 <= later - earlier <= 150 for earlier, later in pairwise(ended))
-    waits = [int(stream.farewell.split()[2]) for stream in streams]
+    waits = [int(stream.final_retry.split()[2]) for stream in streams]
     assert len(set(waits)) > 500
     assert min(waits) >= 1000
     assert max(waits) <= 5000
@@ -302,7 +302,7 @@ async def test_the_end_of_a_stream_follows_all_that_it_was_sent(hub: Hub) -> Non
     lagging.room = 10
     publish(hub, 1)
     await hub.drain(0)
-    assert live.farewell
+    assert live.final_retry
     # Its bytes would land in the middle of a frame: it is cut off and resumes by id.
-    assert not lagging.farewell
+    assert not lagging.final_retry
     assert lagging.closed

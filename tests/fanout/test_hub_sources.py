@@ -184,5 +184,5 @@ async def test_streams_with_sources_count_leave_and_end_like_others(described: D
     described.hub.leave(first)
     assert len(described.hub) == 1
     await described.hub.drain(0)
-    assert b"retry:" in second.farewell
+    assert b"retry:" in second.final_retry
     assert len(described.hub) == 0

@@ -23,7 +23,7 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import Panel
+from btc_price_tracker.sources.poller import Poller
 
 QUESTION = 12  # where it begins in a DNS message (RFC 1035 4.1)
 HUNG = ("coinbase", "bitstamp", "gemini", "binanceus", "bitfinex", "coingecko")
@@ -69,10 +69,10 @@ async def round_of_sources() -> dict[str, str | None]:
             host = f"{name}.{'hung' if name in HUNG else 'well'}.test"
             source = replace(SOURCES[name], url=playback.url(name).replace("127.0.0.1", host))
             upstreams.append(connect(source, client, clock, Random(1)))
-        panel = Panel(
+        poller = Poller(
             upstreams=upstreams, clock=clock, seconds=SECONDS, fresh=lambda *_: True, enough=_have_answered
         )
-        return {answer.source: answer.fault for answer in await panel.ask()}
+        return {answer.source: answer.fault for answer in await poller.ask()}
 
 
 async def names_while_the_server_is_down(server: NameServer) -> list[str]:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from btc_price_tracker.http_client.client import Client
-from btc_price_tracker.price.model import Judged, Kind, Status
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.state import State
@@ -59,11 +59,11 @@ def check(this: Round) -> None:
         assert len(this.honest) < 2 or distance(this.price, this.honest) <= SURE
 
 
-def among_exchanges(quotes: Sequence[Judged]) -> list[Judged]:
+def among_exchanges(quotes: Sequence[AssessedQuote]) -> list[AssessedQuote]:
     return [said for said in quotes if said.kind is Kind.EXCHANGE]
 
 
-def distance(price: Decimal, quotes: Sequence[Judged]) -> Decimal:
+def distance(price: Decimal, quotes: Sequence[AssessedQuote]) -> Decimal:
     """How far a price is below the lowest bid or above the highest ask, as a part of itself; 0 between them."""
     lowest = min(said.bid if said.bid and said.ask else said.last or price for said in quotes)
     highest = max(said.ask if said.bid and said.ask else said.last or price for said in quotes)
@@ -85,7 +85,7 @@ async def endured(
 async def recover(its: Venues) -> None:
     """Without troubles everybody votes again before long: bans are waited for, circuits within the bound."""
     its.troubles = {}
-    if (ban := max(state.next_try for state in its.panel.states())) > RECOVERED_IN * INTERVAL:
+    if (ban := max(state.next_try for state in its.poller.states())) > RECOVERED_IN * INTERVAL:
         await its.leap(ban)
     for _ in range(RECOVERED_IN):
         this = await its.round()

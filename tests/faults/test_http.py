@@ -29,9 +29,9 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import Endpoint, open_client
-from btc_price_tracker.sources.errors import Dropped, Unreachable
+from btc_price_tracker.sources.errors import ConnectionDropped, SourceUnreachable
 from btc_price_tracker.sources.parsing import MAX_BYTES
-from btc_price_tracker.sources.ratelimit import Governor
+from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.upstream import Upstream
 
@@ -215,7 +215,7 @@ async def test_after_a_fault_the_last_quote_stays_with_its_age(playback: Playbac
     upstream = Upstream(
         SOURCES["kraken"],
         Endpoint(client, playback.url("kraken") + SOURCES["kraken"].path).get,
-        Governor(0.001, Random(1)),
+        RateLimiter(0.001, Random(1)),
         SystemClock(),
         Random(1),
     )
@@ -258,7 +258,7 @@ EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
 )
 async def test_head_without_end_is_given_up_at_once(client: Client, start: bytes, piece: bytes) -> None:
     async with server_without_end(start, piece) as port:
-        with pytest.raises(Unreachable, match="the head of the answer has no end"):
+        with pytest.raises(SourceUnreachable, match="the head of the answer has no end"):
             await Endpoint(client, f"http://127.0.0.1:{port}").get()
 
 
@@ -296,13 +296,13 @@ async def test_a_kept_connection_that_ends_as_we_ask_is_told_from_a_source_that_
     async with server_of_one_answer() as port:
         endpoint = Endpoint(client, f"http://127.0.0.1:{port}")
         await endpoint.get()
-        with pytest.raises(Dropped):
+        with pytest.raises(ConnectionDropped):
             await endpoint.get()
         assert (await endpoint.get()).body == TICKER
     async with server_saying(b"") as port:
-        with pytest.raises(Unreachable) as raised:
+        with pytest.raises(SourceUnreachable) as raised:
             await Endpoint(client, f"http://127.0.0.1:{port}").get()
-    assert raised.type is Unreachable
+    assert raised.type is SourceUnreachable
 
 
 async def test_every_request_is_counted(playback: Playback, client: Client) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from yarl import URL
 
-from btc_price_tracker.http_client.errors import OutgoingError
+from btc_price_tracker.http_client.errors import HttpClientError
 from btc_price_tracker.http_client.proxies import Proxies
 
 PROXY = "http://user:word@proxy:3128"
@@ -110,5 +110,5 @@ def test_a_proxy_that_cannot_be_used_is_a_fault_where_it_is_needed(
     monkeypatch.setenv("NO_PROXY", "example.org")
     assert proxy_of("http://example.com") == PROXY
     assert proxy_of("https://example.org") is proxy_of("https://localhost") is None
-    with pytest.raises(OutgoingError, match=f"^{variable} can't be used: {BAD}$"):
+    with pytest.raises(HttpClientError, match=f"^{variable} can't be used: {BAD}$"):
         proxy_of("https://example.com")

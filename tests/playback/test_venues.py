@@ -8,7 +8,7 @@ from btc_price_tracker.playback import VENUES, Ticker
 from btc_price_tracker.playback.venues import Response
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.errors import Refused
+from btc_price_tracker.sources.errors import SourceRefused
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.tether import TETHERS
 
@@ -78,7 +78,7 @@ def test_two_venues_also_give_the_rate_of_tether(venue: str, time: int | None) -
 def test_a_silent_venue_answers_503_in_words_that_the_source_understands(name: str) -> None:
     response = answer(SOURCES[name], said=None)
     assert response.status == 503
-    with pytest.raises(Refused):
+    with pytest.raises(SourceRefused):
         SOURCES[name].parse(response.body)
 
 
@@ -86,7 +86,7 @@ def test_a_silent_venue_answers_503_in_words_that_the_source_understands(name: s
 def test_a_path_that_the_venue_does_not_have_is_404_in_its_own_words(name: str) -> None:
     response = VENUES[name].answer("/no/such/path", lambda _: SAID, NOW)
     assert response.status == 404
-    with pytest.raises(Refused):
+    with pytest.raises(SourceRefused):
         SOURCES[name].parse(response.body)
 
 

@@ -105,7 +105,7 @@ def test_a_crossed_book_leaves_the_last_trade(play: Play) -> None:
     )
     update = play({**FOUR, "kraken": crossed})
     kraken = update.quotes[1]
-    assert (kraken.price, kraken.interval, kraken.used) == (Decimal("50010.0000"), Decimal("50.0100"), True)
+    assert (kraken.price, kraken.confidence, kraken.used) == (Decimal("50010.0000"), Decimal("50.0100"), True)
 
 
 def test_an_empty_side_leaves_the_last_trade(play: Play) -> None:
@@ -268,7 +268,7 @@ def test_a_source_ahead_that_repeats_itself_grows_stale_by_when_we_heard_it(play
 def test_doubt_doubles_by_the_age_limit(play: Play) -> None:
     now = START + STEP
     update = play({"kraken": timed("kraken", now, now), "gemini": timed("gemini", now, now - 30_000)})
-    assert [judged.interval for judged in update.quotes] == [Decimal("50.0000"), Decimal("100.0000")]
+    assert [judged.confidence for judged in update.quotes] == [Decimal("50.0000"), Decimal("100.0000")]
 
 
 # Frozen
@@ -481,7 +481,7 @@ def test_tethers_without_a_live_rate_have_no_vote(play: Play, rate: str | None) 
 def test_converted_tethers_count_with_more_doubt(play: Play) -> None:
     update = play(coinbase=49000, kraken=49000, okx=tether(START + STEP, "0.98"))
     assert update.status is Status.OK
-    assert (update.quotes[2].price, update.quotes[2].interval) == (Decimal("49000.0000"), Decimal("98.0000"))
+    assert (update.quotes[2].price, update.quotes[2].confidence) == (Decimal("49000.0000"), Decimal("98.0000"))
 
 
 def test_a_rate_is_ignored_where_prices_are_in_dollars(play: Play) -> None:
@@ -509,7 +509,7 @@ def test_what_is_shown_of_a_vote_is_not_what_is_computed_with(play: Play) -> Non
     update = play({**FOUR, "coingecko": 50000})
     assert update.tick is not None
     shown = tuple(
-        replace(judged, price=Decimal(1), interval=None if judged.interval is None else Decimal(1))
+        replace(judged, price=Decimal(1), confidence=None if judged.confidence is None else Decimal(1))
         for judged in update.tick.quotes
     )
     assert recompute(replace(update.tick, quotes=shown)) == (update.tick.price, update.tick.spread)

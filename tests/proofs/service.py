@@ -17,7 +17,7 @@ from btc_price_tracker.store import outbox
 from btc_price_tracker.telemetry import logs
 from live import Live, live
 
-OURS = ("Socket", "Mailbox", "Lag", "PriceStream", "Exchange", "Connection")
+OURS = ("Socket", "Mailbox", "Lag", "PriceStream", "DetachableResponse", "Connection")
 UVICORNS = ("RequestResponseCycle", "TimerHandle", "Task", "TCPTransport")
 
 

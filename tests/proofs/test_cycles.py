@@ -94,7 +94,15 @@ async def test_nothing_is_left(detach: bool, cycles: int) -> None:  # noqa: FBT0
         before = await cycles_under_way(server, 150)
         warm = await cycles_under_way(server, cycles // 5)
         after = await cycles_under_way(server, cycles - cycles // 5)
-    for name in ("Socket", "Mailbox", "Lag", "PriceStream", "Exchange", "Connection", "RequestResponseCycle"):
+    for name in (
+        "Socket",
+        "Mailbox",
+        "Lag",
+        "PriceStream",
+        "DetachableResponse",
+        "Connection",
+        "RequestResponseCycle",
+    ):
         assert after[name] == 0, name
     assert after["files"] == before["files"]
     for name in ("TimerHandle", "Task"):  # of the server's own loops, some of which are between two sleeps

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from btc_price_tracker.price.candles import INTERVALS, roll_up
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Store, open_store
 from btc_price_tracker.store.export import export, import_ticks
 from btc_price_tracker.store.memory import MemoryStore
@@ -42,7 +42,9 @@ def history(spells: int) -> list[Tick]:
 def a_price(chance: random.Random, tick_id: int, cents: int) -> Tick:
     price = Decimal(cents).scaleb(-2)
     status = chance.choice([*Status, Status.OK, Status.OK])
-    quote = Judged("kraken", Kind.EXCHANGE, last=price, time=tick_id - chance.randrange(9000), used=True)
+    quote = AssessedQuote(
+        "kraken", Kind.EXCHANGE, last=price, time=tick_id - chance.randrange(9000), used=True
+    )
     quotes = (quote,) if chance.random() < 0.1 else ()
     spread = Decimal(chance.randrange(2000)).scaleb(-2)
     return Tick(

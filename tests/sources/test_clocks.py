@@ -8,9 +8,9 @@ import pytest
 from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.clocks import Clocks
-from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.errors import SourceFault, Unreachable
-from btc_price_tracker.sources.ratelimit import Governor
+from btc_price_tracker.sources.endpoint import SourceResponse
+from btc_price_tracker.sources.errors import SourceError, SourceUnreachable
+from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock
@@ -30,26 +30,26 @@ def parse(body: bytes) -> Quote:
     return Quote(Decimal(price), time=int(time) if time else None)
 
 
-async def heard(clock: ManualClock, *replies: Reply | SourceFault) -> list[Upstream]:
+async def heard(clock: ManualClock, *replies: SourceResponse | SourceError) -> list[Upstream]:
     """Sources that have each given one of these replies."""
     clocks = Clocks(clock)
     upstreams = []
     for number, reply in enumerate(replies):
         source = Source(f"venue{number}", Kind.EXCHANGE, "http://venue", "", parse)
 
-        async def fetch(reply: Reply | SourceFault = reply) -> Reply:
-            if isinstance(reply, SourceFault):
+        async def fetch(reply: SourceResponse | SourceError = reply) -> SourceResponse:
+            if isinstance(reply, SourceError):
                 raise reply
             return reply
 
-        upstreams.append(Upstream(source, fetch, Governor(1.0, Random(1)), clock, Random(1)))
+        upstreams.append(Upstream(source, fetch, RateLimiter(1.0, Random(1)), clock, Random(1)))
         upstreams[-1].share_clocks(clocks)
         await upstreams[-1].ask(0.1)
     return upstreams
 
 
-def good(date: str = "", age: str = "", body: bytes = b"90000") -> Reply:
-    return Reply(200, {name: text for name, text in (("date", date), ("age", age)) if text}, body)
+def good(date: str = "", age: str = "", body: bytes = b"90000") -> SourceResponse:
+    return SourceResponse(200, {name: text for name, text in (("date", date), ("age", age)) if text}, body)
 
 
 def at(time: str) -> str:
@@ -162,12 +162,12 @@ async def test_a_step_of_our_clock_does_not_make_old_replies_of_those_that_were_
 async def test_every_reply_tells_how_far_our_clock_is_ahead(
     clock: ManualClock, status: int, body: bytes, headers: dict[str, str], offset: int | None
 ) -> None:
-    (upstream,) = await heard(clock, Reply(status, headers, body))
+    (upstream,) = await heard(clock, SourceResponse(status, headers, body))
     assert upstream.answer().clock_offset == offset
 
 
 async def test_the_clock_offset_follows_our_clock_between_two_replies(clock: ManualClock) -> None:
-    upstreams = await heard(clock, good(STARTED), Unreachable("gone"))
+    upstreams = await heard(clock, good(STARTED), SourceUnreachable("gone"))
     await clock.advance(600)
     assert [upstream.answer().clock_offset for upstream in upstreams] == [0, None]
     clock.step(400 * 86400)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.errors import SourceFault
+from btc_price_tracker.sources.errors import SourceError
 from btc_price_tracker.sources.quoting import BITCOIN, GENESIS, HORIZON, Band
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.tether import TETHERS
@@ -92,7 +92,7 @@ def bodies(source: Source) -> list[bytes]:
 def assert_quote_or_fault(source: Source, body: bytes) -> None:
     try:
         quote = source.parse(body)
-    except SourceFault as fault:
+    except SourceError as fault:
         said = str(fault)
     else:
         said = "a quote"
@@ -153,7 +153,7 @@ def test_every_nasty_value_in_every_place_is_a_quote_or_a_fault(source: Source) 
 def test_a_body_cut_anywhere_is_never_a_quote(source: Source) -> None:
     for body in map(bytes.rstrip, bodies(source)):
         for end in range(0, len(body), 1 + len(body) // 200):
-            with pytest.raises(SourceFault):
+            with pytest.raises(SourceError):
                 source.parse(body[:end])
 
 

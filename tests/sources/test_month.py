@@ -15,10 +15,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.errors import NotAQuote, Unreachable
+from btc_price_tracker.sources.endpoint import SourceResponse
+from btc_price_tracker.sources.errors import InvalidQuote, SourceUnreachable
 from btc_price_tracker.sources.poller import deadline
-from btc_price_tracker.sources.ratelimit import Governor, spacing
+from btc_price_tracker.sources.ratelimit import RateLimiter, spacing
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import PATIENCE, Upstream
 
@@ -44,29 +44,29 @@ LIMITS: dict[tuple[str, str, bool], list[tuple[int, float]]] = {
     ("binanceus", "", False): [(600, 60)],
 }
 
-GOOD = Reply(200, {}, b"90000")
-DOWN = Reply(503, {}, b"")
-TOO_OFTEN = Reply(429, {}, b"")
-TOO_OFTEN_FOR_A_SECOND = Reply(429, {"retry-after": "1"}, b"")
+GOOD = SourceResponse(200, {}, b"90000")
+DOWN = SourceResponse(503, {}, b"")
+TOO_OFTEN = SourceResponse(429, {}, b"")
+TOO_OFTEN_FOR_A_SECOND = SourceResponse(429, {"retry-after": "1"}, b"")
 
 
-def good() -> Iterator[Reply | None]:
+def good() -> Iterator[SourceResponse | None]:
     return cycle([GOOD])
 
 
-def always_429() -> Iterator[Reply | None]:
+def always_429() -> Iterator[SourceResponse | None]:
     return cycle([TOO_OFTEN])
 
 
-def always_429_with_a_short_retry_after() -> Iterator[Reply | None]:
+def always_429_with_a_short_retry_after() -> Iterator[SourceResponse | None]:
     return cycle([TOO_OFTEN_FOR_A_SECOND])
 
 
-def down() -> Iterator[Reply | None]:
+def down() -> Iterator[SourceResponse | None]:
     return cycle([DOWN])
 
 
-def anything() -> Iterator[Reply | None]:
+def anything() -> Iterator[SourceResponse | None]:
     random = Random(7)
     while True:
         yield random.choice([GOOD, GOOD, GOOD, DOWN, TOO_OFTEN, None])
@@ -93,31 +93,31 @@ class Venue:
     """Notes when it was asked and says what comes next; None is a connection that breaks."""
 
     clock: JumpingClock
-    replies: Iterator[Reply | None]
+    replies: Iterator[SourceResponse | None]
     asked: list[float] = field(default_factory=list)
 
-    async def fetch(self) -> Reply:
+    async def fetch(self) -> SourceResponse:
         self.asked.append(self.clock.time)
         self.clock.time += 0.05  # on the way
         if (reply := next(self.replies)) is None:
-            raise Unreachable("the connection broke")
+            raise SourceUnreachable("the connection broke")
         return reply
 
 
 def parse(body: bytes) -> Quote:
     if not body:
-        raise NotAQuote("the body is empty")
+        raise InvalidQuote("the body is empty")
     return Quote(Decimal(body.decode()))
 
 
 async def asked_for(
-    seconds: float, interval: float, gap: float, replies: Iterator[Reply | None]
+    seconds: float, interval: float, gap: float, replies: Iterator[SourceResponse | None]
 ) -> list[float]:
     """When a source was asked while a service ran for so long."""
     clock = JumpingClock()
     venue = Venue(clock, replies)
     source = Source("venue", Kind.EXCHANGE, "", "", parse)
-    upstream = Upstream(source, venue.fetch, Governor(gap, Random(1)), clock, Random(1))
+    upstream = Upstream(source, venue.fetch, RateLimiter(gap, Random(1)), clock, Random(1))
     most = deadline(interval)
     due = 0.0
     while due < seconds:
@@ -164,7 +164,7 @@ METERED = [
 
 @pytest.mark.parametrize(("key", "behave"), METERED)
 async def test_a_month_of_a_metered_source_stays_within_its_quota(
-    key: tuple[str, str, bool], behave: Callable[[], Iterator[Reply | None]]
+    key: tuple[str, str, bool], behave: Callable[[], Iterator[SourceResponse | None]]
 ) -> None:
     name, url, keyed = key
     check(await asked_for(MONTH, 10, spacing(name, url, keyed=keyed), behave()), LIMITS[key])
@@ -173,7 +173,7 @@ async def test_a_month_of_a_metered_source_stays_within_its_quota(
 @pytest.mark.parametrize("behave", [always_429, always_429_with_a_short_retry_after])
 @pytest.mark.parametrize("key", LIMITS)
 async def test_a_month_of_429_stays_within_every_limit_and_dies_down(
-    key: tuple[str, str, bool], behave: Callable[[], Iterator[Reply | None]]
+    key: tuple[str, str, bool], behave: Callable[[], Iterator[SourceResponse | None]]
 ) -> None:
     name, url, keyed = key
     asked = await asked_for(MONTH, 10, spacing(name, url, keyed=keyed), behave())
@@ -184,7 +184,7 @@ async def test_a_month_of_429_stays_within_every_limit_and_dies_down(
 @pytest.mark.parametrize("behave", BEHAVIOURS)
 @pytest.mark.parametrize("key", LIMITS)
 async def test_the_shortest_interval_stays_within_every_limit(
-    key: tuple[str, str, bool], behave: Callable[[], Iterator[Reply | None]]
+    key: tuple[str, str, bool], behave: Callable[[], Iterator[SourceResponse | None]]
 ) -> None:
     name, url, keyed = key
     check(await asked_for(1800, 1, spacing(name, url, keyed=keyed), behave()), LIMITS[key])

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from btc_price_tracker.sources.errors import NotAQuote
-from btc_price_tracker.sources.parsing import MAX_BYTES, Part, read
+from btc_price_tracker.sources.errors import InvalidQuote
+from btc_price_tracker.sources.parsing import MAX_BYTES, JsonNode, read
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from btc_price_tracker.sources.parsing import MAX_BYTES, Part, read
     ],
 )
 def test_a_body_that_is_no_strict_json_is_no_quote(body: bytes, words: str) -> None:
-    with pytest.raises(NotAQuote, match=words):
+    with pytest.raises(InvalidQuote, match=words):
         read(body)
 
 
@@ -45,7 +45,7 @@ def test_a_number_stays_its_own_text(number: str) -> None:
 
 def test_the_parts_of_a_body_know_their_place() -> None:
     body = read(b'{"result": {"c": ["1.5", null]}}')
-    assert body["result"]["c"][0] == Part("1.5", "result.c.0")
+    assert body["result"]["c"][0] == JsonNode("1.5", "result.c.0")
     assert str(body["result"]["c"][0]) == "result.c.0 is '1.5'"
     assert str(body) == "the body is an object"
 
@@ -55,22 +55,22 @@ def test_what_is_not_there_reads_as_null() -> None:
     assert body["c"][0].absent
     assert body["c"][7].absent
     assert body["d"].absent
-    assert body["d"]["e"][0] == Part(None, "d.e.0")
+    assert body["d"]["e"][0] == JsonNode(None, "d.e.0")
 
 
 @pytest.mark.parametrize("body", [b"[]", b"true", b"7", b'"text"'])
 def test_a_field_of_what_is_no_object_is_no_quote(body: bytes) -> None:
-    with pytest.raises(NotAQuote, match="not an object"):
+    with pytest.raises(InvalidQuote, match="not an object"):
         read(body)["price"]
 
 
 @pytest.mark.parametrize("body", [b"{}", b"false", b"7", b'"text"'])
 def test_an_item_of_what_is_no_array_is_no_quote(body: bytes) -> None:
-    with pytest.raises(NotAQuote, match="not an array"):
+    with pytest.raises(InvalidQuote, match="not an array"):
         read(body)[0]
 
 
 def test_a_body_at_the_edge_of_the_stack_is_no_crash() -> None:
     """Deep bodies must be refused however deep in the program we stand ourselves."""
-    with pytest.raises(NotAQuote, match="nested"):
+    with pytest.raises(InvalidQuote, match="nested"):
         read(b"[" * sys.getrecursionlimit() + b"]" * sys.getrecursionlimit())

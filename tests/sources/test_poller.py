@@ -20,7 +20,7 @@ from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import LATE, TURNS, Enough, Panel, deadline
+from btc_price_tracker.sources.poller import LATE, TURNS, Enough, Poller, deadline
 from btc_price_tracker.sources.rates import LASTS, Rates
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.tether import TETHERS
@@ -70,7 +70,7 @@ def upstreams(playback: Playback, client: Client, names: Sequence[str], clock: C
     ]
 
 
-def panel_of(
+def poller_of(
     playback: Playback,
     client: Client,
     names: Sequence[str] = NAMES,
@@ -79,7 +79,7 @@ def panel_of(
     clock: Clock | None = None,
     enough: Enough = fit,
     seconds: float = SECONDS,
-) -> Panel:
+) -> Poller:
     clock = clock or SystemClock()
     asked = upstreams(playback, client, names, clock)
     rates = {
@@ -88,7 +88,7 @@ def panel_of(
     }
     for kraken in (upstream for upstream in asked if upstream.source.name == "kraken"):
         rates["kraken"].share_api(kraken)
-    return Panel(
+    return Poller(
         upstreams=asked,
         clock=clock,
         seconds=seconds,
@@ -106,7 +106,7 @@ def test_a_round_ends_well_before_the_next(interval: float, seconds: float) -> N
 
 async def test_all_are_asked_and_answer_in_the_configured_order(playback: Playback, client: Client) -> None:
     playback.faults["coinbase"] = Fault(delay=0.1)
-    answers = await panel_of(playback, client, enough=never).ask()
+    answers = await poller_of(playback, client, enough=never).ask()
     assert [(answer.source, answer.fault) for answer in answers] == [(name, None) for name in NAMES]
     assert all(answer.quote and answer.quote.last == 90_000 for answer in answers)
 
@@ -115,9 +115,9 @@ async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
     playback: Playback, client: Client
 ) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(drip=0.1))
-    panel = panel_of(playback, client, enough=never, seconds=60)
-    asking = asyncio.create_task(panel.ask())
-    await eventually(lambda: panel.states()[2].quote)
+    poller = poller_of(playback, client, enough=never, seconds=60)
+    asking = asyncio.create_task(poller.ask())
+    await eventually(lambda: poller.states()[2].quote)
     assert not asking.done()
     leap(60)
     async with asyncio.timeout(30):
@@ -130,17 +130,17 @@ async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_n
 ) -> None:
     playback.faults["gemini"] = Fault(hang=True)
     names = (*NAMES, "gemini")
-    panel = panel_of(playback, client, names, enough=Consensus(10).enough, seconds=60)
-    async with aclosing(panel), asyncio.timeout(30):
+    poller = poller_of(playback, client, names, enough=Consensus(10).enough, seconds=60)
+    async with aclosing(poller), asyncio.timeout(30):
         for _ in range(2):
-            answers = await panel.ask()
+            answers = await poller.ask()
             assert [answer.fault for answer in answers] == [None, None, None, LATE]
     assert len(playback.calls["gemini"]) == 1
 
 
 async def test_while_it_is_not_enough_all_are_waited_for(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(delay=1.5)
-    answers = await panel_of(playback, client, enough=Consensus(10).enough, seconds=60).ask()
+    answers = await poller_of(playback, client, enough=Consensus(10).enough, seconds=60).ask()
     assert [answer.fault for answer in answers] == [None, None, None]
 
 
@@ -148,28 +148,28 @@ async def test_a_late_answer_serves_the_next_round(script: Script, client: Clien
     here, there = ManualClock(), ManualClock()  # here it stands still: the quotas allow no second call
     async with Playback(script, there) as playback:
         playback.faults["gemini"] = Fault(delay=1.5)
-        panel = panel_of(playback, client, (*NAMES, "gemini"), clock=here, seconds=3.9)
-        assert (await panel.ask())[-1].fault == LATE
+        poller = poller_of(playback, client, (*NAMES, "gemini"), clock=here, seconds=3.9)
+        assert (await poller.ask())[-1].fault == LATE
         await there.sleeping()
         await there.advance(1.5)
-        await eventually(lambda: panel.states()[-1].quote)
-        late = (await panel.ask())[-1]
+        await eventually(lambda: poller.states()[-1].quote)
+        late = (await poller.ask())[-1]
     assert late.fault is None
     assert late.quote
 
 
 async def test_in_order_the_first_that_is_fit_ends_the_questions(playback: Playback, client: Client) -> None:
-    panel = panel_of(playback, client, fallback=True)
-    assert [answer.source for answer in await panel.ask()] == ["coinbase"]
+    poller = poller_of(playback, client, fallback=True)
+    assert [answer.source for answer in await poller.ask()] == ["coinbase"]
     assert not playback.calls["kraken"]
-    assert [state.state for state in panel.states()] == [State.OK, State.WAITING, State.WAITING]
+    assert [state.state for state in poller.states()] == [State.OK, State.WAITING, State.WAITING]
 
 
 async def test_in_order_those_that_failed_are_told_with_their_fault(
     playback: Playback, client: Client
 ) -> None:
     playback.faults["coinbase"] = Fault(status=404)  # which is not tried again
-    answers = await panel_of(playback, client, fallback=True).ask()
+    answers = await poller_of(playback, client, fallback=True).ask()
     assert [(answer.source, answer.fault) for answer in answers] == [
         ("coinbase", "HTTP 404"),
         ("kraken", None),
@@ -180,11 +180,11 @@ async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
     playback: Playback, client: Client
 ) -> None:
     clock = ManualClock()
-    panel = panel_of(playback, client, fallback=True, clock=clock)
-    await panel.ask()
+    poller = poller_of(playback, client, fallback=True, clock=clock)
+    await poller.ask()
     playback.faults["coinbase"] = Fault(status=404)
     await clock.advance(10)
-    answers = await panel.ask()
+    answers = await poller.ask()
     assert [(answer.source, answer.fault) for answer in answers] == [
         ("coinbase", "HTTP 404"),
         ("kraken", None),
@@ -197,7 +197,7 @@ async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
 ) -> None:
     script.quotes["coinbase"] = Quote(Decimal(90_000), time=SystemClock().now() + 90_000)  # a clock ahead
     policy = Fallback(10)
-    answers = await panel_of(playback, client, fallback=True, enough=policy.enough).ask()
+    answers = await poller_of(playback, client, fallback=True, enough=policy.enough).ask()
     assert [answer.source for answer in answers] == ["coinbase", "kraken"]
     assert policy.decide(answers, SystemClock().now()).tick
 
@@ -207,7 +207,7 @@ async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_q
 ) -> None:
     del script.quotes["tether"]
     names = ("okx", "gemini")
-    answers = await panel_of(playback, client, names, fallback=True, enough=Fallback(10).enough).ask()
+    answers = await poller_of(playback, client, names, fallback=True, enough=Fallback(10).enough).ask()
     assert [(answer.source, answer.fault) for answer in answers] == [("okx", None), ("gemini", None)]
 
 
@@ -217,7 +217,7 @@ async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
     playback.faults["kraken"] = Fault(hang=True)
     names = ("coinbase", "okx")
     async with asyncio.timeout(30):
-        answers = await panel_of(playback, client, names, fallback=True, seconds=600).ask()
+        answers = await poller_of(playback, client, names, fallback=True, seconds=600).ask()
     assert [answer.source for answer in answers] == ["coinbase"]
     assert not playback.calls["kraken"]
 
@@ -226,9 +226,9 @@ async def test_in_order_slow_sources_get_the_time_that_they_need(script: Script,
     names, clock = (*NAMES, "gemini", "binanceus"), ManualClock()
     async with Playback(script, clock) as playback:
         playback.faults.update(dict.fromkeys(names, Fault(delay=24)))
-        panel = panel_of(playback, client, names, fallback=True, clock=clock, seconds=60)
-        async with aclosing(panel), asyncio.timeout(60):
-            asking = asyncio.create_task(panel.ask())
+        poller = poller_of(playback, client, names, fallback=True, clock=clock, seconds=60)
+        async with aclosing(poller), asyncio.timeout(60):
+            asking = asyncio.create_task(poller.ask())
             await clock.sleeping()
             await go_on(clock, 60 / TURNS - 1)
             await asyncio.sleep(0.05)  # enough for a question
@@ -243,9 +243,9 @@ async def test_in_order_slow_sources_get_the_time_that_they_need(script: Script,
 async def test_in_order_sources_that_hang_leave_time_for_the_next(playback: Playback, client: Client) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(hang=True))
     clock = ManualClock()
-    panel = panel_of(playback, client, fallback=True, clock=clock, seconds=60)
-    async with aclosing(panel):
-        asking = asyncio.create_task(panel.ask())
+    poller = poller_of(playback, client, fallback=True, clock=clock, seconds=60)
+    async with aclosing(poller):
+        asking = asyncio.create_task(poller.ask())
         for name in ("coinbase", "kraken"):
             await eventually(partial(len, playback.calls[name]))
             assert not playback.calls["bitstamp"]
@@ -267,21 +267,21 @@ async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
     body = b'{"id":"btc-bitcoin","quotes":{"USD":{"price":90000.01}}}'  # without a time of its own
     playback.faults["coinpaprika"] = Fault(status=200, body=body)
     clock = ManualClock()
-    panel = panel_of(playback, client, ("coinpaprika", "kraken"), fallback=True, clock=clock)
+    poller = poller_of(playback, client, ("coinpaprika", "kraken"), fallback=True, clock=clock)
     seen = []
     for _ in range(16):
-        answers = await panel.ask()
+        answers = await poller.ask()
         seen.append(answers[-1].source)
         await clock.advance(10)
     assert seen == ["coinpaprika"] * 4 + ["kraken"] * 11 + ["coinpaprika"]
     assert len(playback.calls["coinpaprika"]) == 2
 
 
-async def rounds(panel: Panel, clock: ManualClock, number: int) -> list[Sequence[Answer]]:
+async def rounds(poller: Poller, clock: ManualClock, number: int) -> list[Sequence[Answer]]:
     """So many rounds, ten seconds apart."""
     answers: list[Sequence[Answer]] = []
     for _ in range(number):
-        answers.append(await panel.ask())
+        answers.append(await poller.ask())
         await clock.advance(10)
     return answers
 
@@ -302,11 +302,11 @@ async def test_a_moment_of_refusals_by_all_costs_little_more_than_a_minute(
     playback: Playback, client: Client, fault: Fault
 ) -> None:
     clock = ManualClock()
-    panel = panel_of(playback, client, clock=clock, enough=never)
+    poller = poller_of(playback, client, clock=clock, enough=never)
     playback.faults.update(dict.fromkeys(NAMES, fault))
-    await rounds(panel, clock, 1)
+    await rounds(poller, clock, 1)
     playback.faults.clear()
-    assert [answer.fault for answer in (await rounds(panel, clock, 8))[-1]] == [None] * 3
+    assert [answer.fault for answer in (await rounds(poller, clock, 8))[-1]] == [None] * 3
 
 
 @pytest.mark.parametrize("fault", REFUSALS)
@@ -314,12 +314,12 @@ async def test_while_all_refuse_each_is_asked_once_a_minute(
     playback: Playback, client: Client, fault: Fault
 ) -> None:
     clock = ManualClock()
-    panel = panel_of(playback, client, ("okx",), clock=clock, enough=never)
+    poller = poller_of(playback, client, ("okx",), clock=clock, enough=never)
     playback.faults.update({"okx": fault, "kraken": fault})  # the price and the rate
     for name in ("okx", "kraken"):
         asked = [len(playback.calls[name])]
         for _ in range(120):
-            await rounds(panel, clock, 1)
+            await rounds(poller, clock, 1)
             asked.append(len(playback.calls[name]))
         moments = [10 * round_ for round_, (before, after) in enumerate(pairwise(asked)) if after > before]
         assert asked[-1] - asked[0] == len(moments) >= 13
@@ -328,16 +328,16 @@ async def test_while_all_refuse_each_is_asked_once_a_minute(
 
 async def test_a_refusal_is_obeyed_while_another_source_is_usable(playback: Playback, client: Client) -> None:
     clock = ManualClock()
-    panel = panel_of(playback, client, clock=clock, enough=never)
+    poller = poller_of(playback, client, clock=clock, enough=never)
     playback.faults["kraken"] = Fault(status=503, headers={"Retry-After": "3000"})
-    await rounds(panel, clock, 290)
+    await rounds(poller, clock, 290)
     assert len(playback.calls["kraken"]) == 1
 
 
 async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(
     playback: Playback, client: Client
 ) -> None:
-    answers = await panel_of(playback, client, ("coinbase", "okx"), enough=never).ask()
+    answers = await poller_of(playback, client, ("coinbase", "okx"), enough=never).ask()
     assert [(answer.currency, answer.rate) for answer in answers] == [
         ("USD", None),
         ("USDT", Decimal("0.99")),
@@ -348,12 +348,12 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
     playback: Playback, client: Client
 ) -> None:
     clock = ManualClock()
-    panel = panel_of(playback, client, ("okx",), clock=clock)
+    poller = poller_of(playback, client, ("okx",), clock=clock)
     rates = []
     for round_ in range(20):
         if round_ == 4:
             playback.faults["kraken"] = Fault(body=b"{}")
-        rates.append((await panel.ask())[0].rate)
+        rates.append((await poller.ask())[0].rate)
         await clock.advance(10)
     last = LASTS // 10_000 + 3  # heard in round 3
     assert rates == [Decimal("0.99")] * (last + 1) + [None] * (19 - last)
@@ -376,7 +376,7 @@ async def test_a_second_source_confirms_the_rate_where_the_two_agree(
 ) -> None:
     if second is not None:
         script.quotes["tether_coinbase"] = Quote(Decimal(second))
-    (answer,) = await panel_of(playback, client, ("okx",), enough=never).ask()
+    (answer,) = await poller_of(playback, client, ("okx",), enough=never).ask()
     assert (answer.rate, answer.rate_from) == (Decimal(rate), rate_from)
 
 
@@ -385,21 +385,21 @@ async def test_the_second_source_gives_the_rate_where_the_first_is_silent(
 ) -> None:
     script.quotes["tether_coinbase"] = Quote(Decimal("0.98"))
     playback.faults["kraken"] = Fault(status=404)
-    (answer,) = await panel_of(playback, client, ("okx",), enough=never).ask()
+    (answer,) = await poller_of(playback, client, ("okx",), enough=never).ask()
     assert (answer.rate, answer.rate_from) == (Decimal("0.98"), "coinbase")
 
 
 async def test_a_rate_out_of_a_cache_is_as_old_as_it_says(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(headers={"Age": str(LASTS // 1000 + 1)})
-    (answer,) = await panel_of(playback, client, ("okx",), enough=never).ask()
+    (answer,) = await poller_of(playback, client, ("okx",), enough=never).ask()
     assert (answer.fault, answer.rate) == (None, None)
 
 
 async def test_krakens_price_and_the_rate_are_a_second_apart(playback: Playback, client: Client) -> None:
     clock = ManualClock()
-    panel = panel_of(playback, client, ("kraken", "okx"), clock=clock, enough=never)
-    asking = asyncio.create_task(panel.ask())
-    await eventually(lambda: panel.states()[1].quote and playback.calls["kraken"])
+    poller = poller_of(playback, client, ("kraken", "okx"), clock=clock, enough=never)
+    asking = asyncio.create_task(poller.ask())
+    await eventually(lambda: poller.states()[1].quote and playback.calls["kraken"])
     await clock.advance(0.9)
     (rate,) = playback.calls["kraken"]
     assert "USDT" in rate.target  # or it would never get its turn in short intervals
@@ -411,19 +411,19 @@ async def test_krakens_price_and_the_rate_are_a_second_apart(playback: Playback,
 async def test_the_rate_is_not_asked_for_where_nobody_quotes_tethers(
     playback: Playback, client: Client
 ) -> None:
-    await panel_of(playback, client).ask()
+    await poller_of(playback, client).ask()
     assert all("USDT" not in call.target for call in playback.calls["kraken"])
 
 
 async def test_a_cancelled_round_leaves_no_task_behind(playback: Playback, client: Client) -> None:
     playback.faults.update(dict.fromkeys(NAMES, Fault(hang=True)))
-    panel = panel_of(playback, client)
+    poller = poller_of(playback, client)
     before = asyncio.all_tasks()
-    asking = asyncio.ensure_future(panel.ask())
+    asking = asyncio.ensure_future(poller.ask())
     await eventually(lambda: all(playback.calls[name] for name in NAMES))  # the questions are out, and hang
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-    await panel.aclose()
+    await poller.aclose()
     started = asyncio.all_tasks() - before
     assert not [task for task in started if "Playback" not in repr(task.get_coro())]

@@ -6,13 +6,13 @@ import pytest
 
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.errors import NotAQuote
-from btc_price_tracker.sources.parsing import Part
+from btc_price_tracker.sources.errors import InvalidQuote
+from btc_price_tracker.sources.parsing import JsonNode
 from btc_price_tracker.sources.quoting import BITCOIN, milliseconds, price, quote, rfc3339, seconds
 
 
-def at(value: object) -> Part:
-    return Part(value, "field")
+def at(value: object) -> JsonNode:
+    return JsonNode(value, "field")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_absent_blank_and_zero_are_no_price(nothing: str | None) -> None:
     ],
 )
 def test_what_is_no_plain_positive_number_is_no_quote(value: object) -> None:
-    with pytest.raises(NotAQuote, match="not a plain positive number"):
+    with pytest.raises(InvalidQuote, match="not a plain positive number"):
         price(at(value), BITCOIN)
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_plain_positive_number_is_no_quote(value: object) -> None:
     "absurd", ["0.99", "0.000000000000000001", "100000000.01", "999999999", "9E8", "1e-1", "1e999", "9e-999"]
 )
 def test_a_price_outside_the_band_is_no_quote(absurd: str) -> None:
-    with pytest.raises(NotAQuote, match="outside 1 to 100000000"):
+    with pytest.raises(InvalidQuote, match="outside 1 to 100000000"):
         price(at(absurd), BITCOIN)
 
 
@@ -114,7 +114,7 @@ def test_a_book_is_absurd_from_a_tenth_on() -> None:
 
 
 def test_the_middle_of_an_absurd_book_stands_in_for_nothing() -> None:
-    with pytest.raises(NotAQuote, match="there is no sound book"):
+    with pytest.raises(InvalidQuote, match="there is no sound book"):
         made(None, "2", "90000000")
 
 
@@ -137,16 +137,16 @@ def test_the_middle_is_exact_even_for_the_longest_prices(digits: int) -> None:
 
 @pytest.mark.parametrize(("bid", "ask"), [(None, None), ("100", None), (None, "100"), ("101", "100")])
 def test_without_last_and_without_a_sound_book_there_is_no_quote(bid: str | None, ask: str | None) -> None:
-    with pytest.raises(NotAQuote, match="field is missing, and there is no sound book"):
+    with pytest.raises(InvalidQuote, match="field is missing, and there is no sound book"):
         made(None, bid, ask)
 
 
 @pytest.mark.parametrize("bad", ["-1", "NaN", "abc", "1e9", True, {}, "0.5"])
 def test_a_malformed_side_spoils_the_quote(bad: object) -> None:
     """Nothing there is an empty book; nonsense there means that we don't understand the answer."""
-    with pytest.raises(NotAQuote):
+    with pytest.raises(InvalidQuote):
         made("100", bad, "101")
-    with pytest.raises(NotAQuote):
+    with pytest.raises(InvalidQuote):
         made("100", "99", bad)
 
 
@@ -206,12 +206,12 @@ def test_a_count_that_cannot_be_read_is_no_time(unreadable: object) -> None:
     ],
 )
 def test_an_absurd_count_of_seconds_is_no_quote(absurd: object) -> None:
-    with pytest.raises(NotAQuote, match="a time that can't be"):
+    with pytest.raises(InvalidQuote, match="a time that can't be"):
         seconds(at(absurd))
 
 
 def test_seconds_in_place_of_milliseconds_are_no_quote() -> None:
-    with pytest.raises(NotAQuote, match="a time that can't be"):
+    with pytest.raises(InvalidQuote, match="a time that can't be"):
         milliseconds(at("1507003445"))
 
 
@@ -241,7 +241,7 @@ def test_an_rfc3339_time_that_cannot_be_read_is_no_time(unreadable: object) -> N
     ],
 )
 def test_an_absurd_rfc3339_time_is_no_quote(absurd: object) -> None:
-    with pytest.raises(NotAQuote, match="a time that can't be"):
+    with pytest.raises(InvalidQuote, match="a time that can't be"):
         rfc3339(at(absurd))
 
 

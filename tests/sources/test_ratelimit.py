@@ -1,4 +1,4 @@
-"""How often a source is asked: the governor, with time as an argument."""
+"""How often a source is asked: the rate_limiter, with time as an argument."""
 
 from random import Random
 
@@ -11,7 +11,7 @@ from btc_price_tracker.sources.ratelimit import (
     LONGEST_PAUSE,
     MONTH,
     PROBE,
-    Governor,
+    RateLimiter,
     is_pro,
     spacing,
     spacing_after_fault,
@@ -61,69 +61,69 @@ def test_the_host_tells_a_pro_key_from_a_demo_key(url: str, *, pro: bool) -> Non
 
 
 def test_the_first_call_goes_at_once_and_the_next_after_the_spacing() -> None:
-    governor = Governor(60.0, Random(1))
-    assert governor.wait(-5.0) == 0
-    governor.spend(0.0)
-    assert governor.wait(0.0) == 60
-    assert governor.wait(59.0) == 1
-    assert governor.wait(61.0) == 0
+    rate_limiter = RateLimiter(60.0, Random(1))
+    assert rate_limiter.wait(-5.0) == 0
+    rate_limiter.spend(0.0)
+    assert rate_limiter.wait(0.0) == 60
+    assert rate_limiter.wait(59.0) == 1
+    assert rate_limiter.wait(61.0) == 0
 
 
 @pytest.mark.parametrize("retry_after", [5.0, 119.0, 86_400.0])
 def test_it_waits_at_least_as_long_as_the_source_says(retry_after: float) -> None:
-    governor = Governor(1.0, Random(1))
-    governor.throttle(0.0, retry_after)
-    assert retry_after <= governor.wait(0.0) <= retry_after * 1.1
-    assert governor.pausing(retry_after - 0.1)
-    assert not governor.pausing(retry_after * 1.1)
+    rate_limiter = RateLimiter(1.0, Random(1))
+    rate_limiter.throttle(0.0, retry_after)
+    assert retry_after <= rate_limiter.wait(0.0) <= retry_after * 1.1
+    assert rate_limiter.pausing(retry_after - 0.1)
+    assert not rate_limiter.pausing(retry_after * 1.1)
 
 
 def test_refusals_without_a_time_double_the_pause_up_to_a_quarter_of_an_hour() -> None:
-    governor, pauses = Governor(1.0, Random(1)), []
+    rate_limiter, pauses = RateLimiter(1.0, Random(1)), []
     for _ in range(20):
-        governor.throttle(0.0, None)
-        pauses.append(governor.wait(0.0))
+        rate_limiter.throttle(0.0, None)
+        pauses.append(rate_limiter.wait(0.0))
     for strike, pause in enumerate(pauses, 1):
         nominal = min(2.0**strike, LONGEST_PAUSE)
         assert nominal <= pause <= nominal * 1.1
 
 
 def test_an_answer_ends_the_doubling() -> None:
-    governor = Governor(1.0, Random(1))
+    rate_limiter = RateLimiter(1.0, Random(1))
     for _ in range(5):
-        governor.throttle(0.0, None)
-    governor.relent()
-    governor.throttle(100.0, None)
-    assert governor.wait(100.0) < 2.3
+        rate_limiter.throttle(0.0, None)
+    rate_limiter.relent()
+    rate_limiter.throttle(100.0, None)
+    assert rate_limiter.wait(100.0) < 2.3
 
 
 def test_bans_without_an_end_last_longer_each_time_until_an_answer_comes() -> None:
-    governor, pauses = Governor(1.0, Random(1)), []
+    rate_limiter, pauses = RateLimiter(1.0, Random(1)), []
     for _ in range(7):
-        governor.ban(0.0, None)
-        pauses.append(governor.wait(0.0))
+        rate_limiter.ban(0.0, None)
+        pauses.append(rate_limiter.wait(0.0))
     for nominal, pause in zip((*BANS, BANS[-1], BANS[-1]), pauses, strict=True):
         assert nominal <= pause <= nominal * 1.1
-    governor.relent()
-    governor.ban(0.0, None)
-    assert governor.wait(0.0) <= BANS[0] * 1.1
+    rate_limiter.relent()
+    rate_limiter.ban(0.0, None)
+    assert rate_limiter.wait(0.0) <= BANS[0] * 1.1
 
 
 def test_a_ban_with_an_end_lasts_until_then() -> None:
-    governor = Governor(1.0, Random(1))
-    governor.ban(0.0, 7200)
-    assert 7200 <= governor.wait(0.0) <= 7200 * 1.1
+    rate_limiter = RateLimiter(1.0, Random(1))
+    rate_limiter.ban(0.0, 7200)
+    assert 7200 <= rate_limiter.wait(0.0) <= 7200 * 1.1
 
 
 def test_a_pause_that_is_shortened_ends_a_minute_after_the_call_and_no_quota_is_broken() -> None:
     for gap, wait in ((1.0, PROBE), (149.0, 149.0)):
-        governor = Governor(gap, Random(1))
-        governor.shorten()
-        assert governor.wait(0.0) == 0
-        governor.spend(100.0)
-        governor.ban(101.0, 86_400)
-        governor.shorten()
-        assert governor.wait(100.0) == wait
+        rate_limiter = RateLimiter(gap, Random(1))
+        rate_limiter.shorten()
+        assert rate_limiter.wait(0.0) == 0
+        rate_limiter.spend(100.0)
+        rate_limiter.ban(101.0, 86_400)
+        rate_limiter.shorten()
+        assert rate_limiter.wait(100.0) == wait
 
 
 @given(
@@ -133,33 +133,33 @@ def test_a_pause_that_is_shortened_ends_a_minute_after_the_call_and_no_quota_is_
 def test_calls_are_never_closer_than_the_spacing_whatever_comes_back(
     gap: float, steps: list[tuple[float, str]]
 ) -> None:
-    governor, now, calls = Governor(gap, Random(1)), 0.0, [float("-inf")]
+    rate_limiter, now, calls = RateLimiter(gap, Random(1)), 0.0, [float("-inf")]
     for pause, answer in steps:
         now += pause
-        if governor.wait(now) > 0:
+        if rate_limiter.wait(now) > 0:
             continue
         assert now - calls[-1] >= gap * 0.999_999
-        governor.spend(now)
+        rate_limiter.spend(now)
         calls.append(now)
         if answer:
-            governor.throttle(now, 300.0 if answer == "429+" else None)
+            rate_limiter.throttle(now, 300.0 if answer == "429+" else None)
         else:
-            governor.relent()
+            rate_limiter.relent()
 
 
 def test_after_a_fault_keyless_coingecko_may_be_asked_sooner_but_within_its_limit() -> None:
     usual = spacing("coingecko", PUBLIC, keyed=False)
-    governor = Governor(usual, Random(1), spacing_after_fault("coingecko", usual, keyed=False))
-    governor.spend(0.0)
-    governor.falter(1.0)
-    assert governor.wait(1.0) == 12
+    rate_limiter = RateLimiter(usual, Random(1), spacing_after_fault("coingecko", usual, keyed=False))
+    rate_limiter.spend(0.0)
+    rate_limiter.falter(1.0)
+    assert rate_limiter.wait(1.0) == 12
     assert spacing_after_fault("coinpaprika", 149.0, keyed=False) == 149
     assert spacing_after_fault("coingecko", 298.0, keyed=True) == 298
 
 
 def test_two_sources_of_one_api_share_its_limit_and_its_pauses() -> None:
-    price = Governor(1.0, Random(1))
-    rate = Governor(30.0, Random(1))
+    price = RateLimiter(1.0, Random(1))
+    rate = RateLimiter(30.0, Random(1))
     rate.within = price
     rate.spend(100)
     assert (rate.wait(100), price.wait(100)) == (30, 1)

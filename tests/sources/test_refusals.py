@@ -5,94 +5,104 @@ from pathlib import Path
 import pytest
 
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.errors import NotAQuote, Refused, SourceFault, Throttled
+from btc_price_tracker.sources.errors import InvalidQuote, RateLimited, SourceError, SourceRefused
 from btc_price_tracker.sources.tether import TETHERS
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 PARSERS = {**SOURCES, "tether": TETHERS["kraken"]}
 
 RECORDED = [
-    ("binance/geo_block_451.json", Refused, "restricted location"),
-    ("bitfinex/rate_limit_v2_429.json", Throttled, "ratelimit: error"),
-    ("bitfinex/tickers_v2_2019.json", NotAQuote, "not an array of 10"),
-    ("binanceus/ticker_24hr_all_200.json", NotAQuote, "not an object"),
-    ("coingecko/rate_limit_429.json", Throttled, "exceeded the Rate Limit"),
-    ("coingecko/simple_price_missing_ids_422.json", Refused, "Missing parameter ids"),
-    ("kraken/error_service_unavailable_200.json", Refused, "EService:Unavailable"),
-    ("kraken/error_too_many_requests_200.json", Throttled, "Too many requests"),
-    ("kraken/error_unknown_asset_pair_200.json", Refused, "Unknown asset pair"),
-    ("kraken/ticker_xbtusdt_built.json", NotAQuote, "XXBTZUSD"),
-    ("kraken/ticker_xxbtzeur_2014.json", NotAQuote, "XXBTZUSD"),
-    ("okx/rate_limit_50011_built.json", Throttled, "Too Many Requests"),
+    ("binance/geo_block_451.json", SourceRefused, "restricted location"),
+    ("bitfinex/rate_limit_v2_429.json", RateLimited, "ratelimit: error"),
+    ("bitfinex/tickers_v2_2019.json", InvalidQuote, "not an array of 10"),
+    ("binanceus/ticker_24hr_all_200.json", InvalidQuote, "not an object"),
+    ("coingecko/rate_limit_429.json", RateLimited, "exceeded the Rate Limit"),
+    ("coingecko/simple_price_missing_ids_422.json", SourceRefused, "Missing parameter ids"),
+    ("kraken/error_service_unavailable_200.json", SourceRefused, "EService:Unavailable"),
+    ("kraken/error_too_many_requests_200.json", RateLimited, "Too many requests"),
+    ("kraken/error_unknown_asset_pair_200.json", SourceRefused, "Unknown asset pair"),
+    ("kraken/ticker_xbtusdt_built.json", InvalidQuote, "XXBTZUSD"),
+    ("kraken/ticker_xxbtzeur_2014.json", InvalidQuote, "XXBTZUSD"),
+    ("okx/rate_limit_50011_built.json", RateLimited, "Too Many Requests"),
 ]
 
 SAID = [
-    ("binance", '{"code":-1003,"msg":"Way too much request weight used; IP banned."}', Throttled, "-1003"),
-    ("binance", '{"code":-1121,"msg":"Invalid symbol."}', Refused, "Invalid symbol"),
-    ("binance", '{"symbol":"BTCUSDC","lastPrice":"9912.33"}', NotAQuote, "'BTCUSDC', not 'BTCUSDT'"),
-    ("binance", '{"symbol":"BTCUSDT","price":"9912.33"}', NotAQuote, "lastPrice is missing"),
-    ("binanceus", '{"symbol":"BTCUSDT","lastPrice":"9912.33"}', NotAQuote, "not 'BTCUSD'"),
-    ("binanceus", '{"code":-1003,"msg":"Slow down."}', Throttled, "Slow down"),
-    ("bitfinex", '{"error":"ERR_RATE_LIMIT"}', Throttled, "ERR_RATE_LIMIT"),
-    ("bitfinex", '["error",11010,""]', Throttled, "11010"),
-    ("bitfinex", '["error",20060,"maintenance"]', Refused, "20060, maintenance"),
-    ("bitfinex", "[]", NotAQuote, "not an array of 10"),
-    ("bitfinex", '["tBTCUSD",1,2,3,4,5,6,7,8,9]', NotAQuote, "0 is 'tBTCUSD', not a plain positive number"),
-    ("bitfinex", '{"last_price":"7381.2"}', NotAQuote, "not an array"),
-    ("bitstamp", '{"error":"Bitstamp.net is under scheduled maintenance."}', Refused, "maintenance"),
-    ("bitstamp", '{"status":"error","reason":"No.","code":"400.002"}', Throttled, "400.002"),
-    ("bitstamp", '{"status":"error","reason":"Invalid pair.","code":"404"}', Refused, "Invalid pair"),
-    ("bitstamp", '{"status":"error","reason":{"__all__":["Wrong pair."]}}', Refused, "Wrong pair."),
-    ("bitstamp", '{"status":"error","reason":{"pair":"Wrong pair."}}', Refused, "Wrong pair."),
-    ("blockchain_info", '{"error":"not-found","message":"Nothing here"}', Refused, "Nothing here"),
-    ("blockchain_info", '{"EUR":{"last":1.0,"symbol":"EUR"}}', NotAQuote, "USD.symbol is missing"),
-    ("blockchain_info", '{"USD":{"last":54815.31,"symbol":"EUR"}}', NotAQuote, "USD.symbol is 'EUR'"),
-    ("coinbase", '{"message":"Public rate limit exceeded"}', Throttled, "Public rate limit exceeded"),
-    ("coinbase", '{"message":"NotFound"}', Refused, "NotFound"),
-    ("coingecko", '{"bitcoin":{}}', NotAQuote, "bitcoin.usd is missing"),
-    ("coingecko", "{}", NotAQuote, "bitcoin.usd is missing"),
-    ("coingecko", '{"error":{"status":{"error_code":429,"error_message":"Slow."}}}', Throttled, "Slow"),
-    ("coingecko", '{"error":{"status":{"error_code":10002,"error_message":"Key?"}}}', Refused, "Key?"),
-    ("coingecko", '{"status":{"error_code":10010,"error_message":"Wrong key type."}}', Refused, "10010"),
-    ("coingecko", '{"status":500,"error":"Internal Server Error"}', Refused, "Internal Server Error"),
-    ("coingecko", '{"status":429,"error":"Wait."}', Throttled, "Wait"),
-    ("coingecko", '{"error":{"message":"Too Many Requests"}}', Throttled, "Too Many"),
-    ("coinpaprika", '{"error":"id not found"}', Refused, "id not found"),
-    ("coinpaprika", '{"error":"too many requests"}', Throttled, "too many requests"),
-    ("coinpaprika", '{"id":"bch-bitcoin-cash","quotes":{}}', NotAQuote, "id is 'bch-bitcoin-cash'"),
-    ("gemini", '{"result":"error","reason":"RateLimit","message":"Wait."}', Throttled, "RateLimit, Wait"),
-    ("gemini", '{"result":"error","reason":"Maintenance","message":"Soon."}', Refused, "Maintenance"),
-    ("gemini", '{"last":"4407.82","volume":{"ETH":"1","USD":"2"}}', NotAQuote, "another pair"),
-    ("kraken", '{"error":["EAPI:Rate limit exceeded"]}', Throttled, "EAPI"),
-    ("kraken", '{"error":["EGeneral:Temporary lockout"]}', Throttled, "lockout"),
-    ("kraken", '{"error":["WGeneral:Odd","EService:Busy"],"result":{}}', Refused, "EService:Busy"),
-    ("kraken", '{"error":[' + "[" * 900 + "]" * 900 + "]}", Refused, "an array"),
-    ("kraken", '{"error":[{}]}', Refused, "an object"),
-    ("kraken", '{"error":"no"}', Refused, "says no: no"),
-    ("kraken", '{"error":"EAPI:Rate limit exceeded"}', Throttled, "Rate limit"),
-    ("kraken", '{"error":{"a":"b"}}', NotAQuote, "error is an object, not an array"),
-    ("kraken", '{"error":[]}', NotAQuote, "result is missing"),
-    ("kraken", '{"error":[],"result":{}}', NotAQuote, "XXBTZUSD"),
-    ("kraken", '{"error":[],"result":{"XXBTZUSD":{},"XETHZUSD":{}}}', NotAQuote, "alone"),
-    ("okx", '{"code":"50011","msg":""}', Throttled, "50011"),
-    ("okx", '{"code":"51001","msg":"Instrument ID does not exist","data":[]}', Refused, "51001"),
-    ("okx", '{"code":404,"msg":"Not Found"}', Refused, "Not Found"),
-    ("okx", '{"code":"0","msg":"","data":[]}', NotAQuote, "data.0.instId is missing"),
-    ("okx", '{"code":"0","data":[{"instId":"BTC-USDC","last":"1"}]}', NotAQuote, "not 'BTC-USDT'"),
-    ("tether", '{"error":[],"result":{"XXBTZUSD":{"c":["1"]}}}', NotAQuote, "USDTZUSD"),
-    ("tether", '{"error":[],"result":{"USDTZUSD":{"c":["0.41"]}}}', NotAQuote, "outside 0.5 to 1.5"),
+    ("binance", '{"code":-1003,"msg":"Way too much request weight used; IP banned."}', RateLimited, "-1003"),
+    ("binance", '{"code":-1121,"msg":"Invalid symbol."}', SourceRefused, "Invalid symbol"),
+    ("binance", '{"symbol":"BTCUSDC","lastPrice":"9912.33"}', InvalidQuote, "'BTCUSDC', not 'BTCUSDT'"),
+    ("binance", '{"symbol":"BTCUSDT","price":"9912.33"}', InvalidQuote, "lastPrice is missing"),
+    ("binanceus", '{"symbol":"BTCUSDT","lastPrice":"9912.33"}', InvalidQuote, "not 'BTCUSD'"),
+    ("binanceus", '{"code":-1003,"msg":"Slow down."}', RateLimited, "Slow down"),
+    ("bitfinex", '{"error":"ERR_RATE_LIMIT"}', RateLimited, "ERR_RATE_LIMIT"),
+    ("bitfinex", '["error",11010,""]', RateLimited, "11010"),
+    ("bitfinex", '["error",20060,"maintenance"]', SourceRefused, "20060, maintenance"),
+    ("bitfinex", "[]", InvalidQuote, "not an array of 10"),
+    (
+        "bitfinex",
+        '["tBTCUSD",1,2,3,4,5,6,7,8,9]',
+        InvalidQuote,
+        "0 is 'tBTCUSD', not a plain positive number",
+    ),
+    ("bitfinex", '{"last_price":"7381.2"}', InvalidQuote, "not an array"),
+    ("bitstamp", '{"error":"Bitstamp.net is under scheduled maintenance."}', SourceRefused, "maintenance"),
+    ("bitstamp", '{"status":"error","reason":"No.","code":"400.002"}', RateLimited, "400.002"),
+    ("bitstamp", '{"status":"error","reason":"Invalid pair.","code":"404"}', SourceRefused, "Invalid pair"),
+    ("bitstamp", '{"status":"error","reason":{"__all__":["Wrong pair."]}}', SourceRefused, "Wrong pair."),
+    ("bitstamp", '{"status":"error","reason":{"pair":"Wrong pair."}}', SourceRefused, "Wrong pair."),
+    ("blockchain_info", '{"error":"not-found","message":"Nothing here"}', SourceRefused, "Nothing here"),
+    ("blockchain_info", '{"EUR":{"last":1.0,"symbol":"EUR"}}', InvalidQuote, "USD.symbol is missing"),
+    ("blockchain_info", '{"USD":{"last":54815.31,"symbol":"EUR"}}', InvalidQuote, "USD.symbol is 'EUR'"),
+    ("coinbase", '{"message":"Public rate limit exceeded"}', RateLimited, "Public rate limit exceeded"),
+    ("coinbase", '{"message":"NotFound"}', SourceRefused, "NotFound"),
+    ("coingecko", '{"bitcoin":{}}', InvalidQuote, "bitcoin.usd is missing"),
+    ("coingecko", "{}", InvalidQuote, "bitcoin.usd is missing"),
+    ("coingecko", '{"error":{"status":{"error_code":429,"error_message":"Slow."}}}', RateLimited, "Slow"),
+    ("coingecko", '{"error":{"status":{"error_code":10002,"error_message":"Key?"}}}', SourceRefused, "Key?"),
+    (
+        "coingecko",
+        '{"status":{"error_code":10010,"error_message":"Wrong key type."}}',
+        SourceRefused,
+        "10010",
+    ),
+    ("coingecko", '{"status":500,"error":"Internal Server Error"}', SourceRefused, "Internal Server Error"),
+    ("coingecko", '{"status":429,"error":"Wait."}', RateLimited, "Wait"),
+    ("coingecko", '{"error":{"message":"Too Many Requests"}}', RateLimited, "Too Many"),
+    ("coinpaprika", '{"error":"id not found"}', SourceRefused, "id not found"),
+    ("coinpaprika", '{"error":"too many requests"}', RateLimited, "too many requests"),
+    ("coinpaprika", '{"id":"bch-bitcoin-cash","quotes":{}}', InvalidQuote, "id is 'bch-bitcoin-cash'"),
+    ("gemini", '{"result":"error","reason":"RateLimit","message":"Wait."}', RateLimited, "RateLimit, Wait"),
+    ("gemini", '{"result":"error","reason":"Maintenance","message":"Soon."}', SourceRefused, "Maintenance"),
+    ("gemini", '{"last":"4407.82","volume":{"ETH":"1","USD":"2"}}', InvalidQuote, "another pair"),
+    ("kraken", '{"error":["EAPI:Rate limit exceeded"]}', RateLimited, "EAPI"),
+    ("kraken", '{"error":["EGeneral:Temporary lockout"]}', RateLimited, "lockout"),
+    ("kraken", '{"error":["WGeneral:Odd","EService:Busy"],"result":{}}', SourceRefused, "EService:Busy"),
+    ("kraken", '{"error":[' + "[" * 900 + "]" * 900 + "]}", SourceRefused, "an array"),
+    ("kraken", '{"error":[{}]}', SourceRefused, "an object"),
+    ("kraken", '{"error":"no"}', SourceRefused, "says no: no"),
+    ("kraken", '{"error":"EAPI:Rate limit exceeded"}', RateLimited, "Rate limit"),
+    ("kraken", '{"error":{"a":"b"}}', InvalidQuote, "error is an object, not an array"),
+    ("kraken", '{"error":[]}', InvalidQuote, "result is missing"),
+    ("kraken", '{"error":[],"result":{}}', InvalidQuote, "XXBTZUSD"),
+    ("kraken", '{"error":[],"result":{"XXBTZUSD":{},"XETHZUSD":{}}}', InvalidQuote, "alone"),
+    ("okx", '{"code":"50011","msg":""}', RateLimited, "50011"),
+    ("okx", '{"code":"51001","msg":"Instrument ID does not exist","data":[]}', SourceRefused, "51001"),
+    ("okx", '{"code":404,"msg":"Not Found"}', SourceRefused, "Not Found"),
+    ("okx", '{"code":"0","msg":"","data":[]}', InvalidQuote, "data.0.instId is missing"),
+    ("okx", '{"code":"0","data":[{"instId":"BTC-USDC","last":"1"}]}', InvalidQuote, "not 'BTC-USDT'"),
+    ("tether", '{"error":[],"result":{"XXBTZUSD":{"c":["1"]}}}', InvalidQuote, "USDTZUSD"),
+    ("tether", '{"error":[],"result":{"USDTZUSD":{"c":["0.41"]}}}', InvalidQuote, "outside 0.5 to 1.5"),
 ]
 
 
-def fault_of(name: str, body: bytes) -> SourceFault:
-    with pytest.raises(SourceFault) as raised:
+def fault_of(name: str, body: bytes) -> SourceError:
+    with pytest.raises(SourceError) as raised:
         PARSERS[name].parse(body)
     return raised.value
 
 
 @pytest.mark.parametrize(("file", "kind", "words"), RECORDED, ids=str)
 def test_a_recorded_answer_that_is_no_price_is_its_fault(
-    file: str, kind: type[SourceFault], words: str
+    file: str, kind: type[SourceError], words: str
 ) -> None:
     fault = fault_of(file.partition("/")[0], (RECORDINGS / file).read_bytes())
     assert type(fault) is kind
@@ -101,7 +111,7 @@ def test_a_recorded_answer_that_is_no_price_is_its_fault(
 
 @pytest.mark.parametrize(("name", "body", "kind", "words"), SAID)
 def test_an_answer_that_is_no_price_is_its_fault(
-    name: str, body: str, kind: type[SourceFault], words: str
+    name: str, body: str, kind: type[SourceError], words: str
 ) -> None:
     fault = fault_of(name, body.encode())
     assert type(fault) is kind
@@ -111,7 +121,7 @@ def test_an_answer_that_is_no_price_is_its_fault(
 @pytest.mark.parametrize("name", PARSERS)
 def test_html_in_place_of_json_is_no_quote(name: str) -> None:
     fault = fault_of(name, (RECORDINGS / "generic/html_502_meta_refresh.html").read_bytes())
-    assert type(fault) is NotAQuote
+    assert type(fault) is InvalidQuote
     assert str(fault) == "the body is HTML"
 
 
@@ -122,7 +132,7 @@ def test_a_warning_beside_a_result_is_no_refusal() -> None:
 
 
 def test_a_refusal_without_words_is_a_refusal_all_the_same() -> None:
-    assert type(fault_of("gemini", b'{"result":"error"}')) is Refused
+    assert type(fault_of("gemini", b'{"result":"error"}')) is SourceRefused
 
 
 def test_a_blank_message_adds_nothing() -> None:

@@ -7,8 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btc_price_tracker.price.model import Quote
-from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.errors import Banned, NotAQuote, Refused, SourceFault, Throttled, Unavailable
+from btc_price_tracker.sources.endpoint import SourceResponse
+from btc_price_tracker.sources.errors import (
+    Banned,
+    InvalidQuote,
+    RateLimited,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+)
 from btc_price_tracker.sources.response import LONGEST_BAN, LONGEST_PAUSE, read
 
 HEARD = 1_764_000_000_000  # Mon, 24 Nov 2025 16:00:00 GMT
@@ -23,54 +30,54 @@ def parse(body: bytes) -> Quote:
         case [b"price", b"at", time]:
             return Quote(PRICE, time=int(time))
         case [b"no:", *_]:
-            raise Refused(body.decode())
+            raise SourceRefused(body.decode())
         case [b"too", b"often", b"for", seconds]:
-            raise Throttled("too often", float(seconds))
+            raise RateLimited("too often", float(seconds))
         case [b"too", b"often", *_]:
-            raise Throttled("too often")
-    raise NotAQuote("the body is not JSON")
+            raise RateLimited("too often")
+    raise InvalidQuote("the body is not JSON")
 
 
-def fault_of(status: int, body: bytes = b"<html>", **headers: str) -> SourceFault:
-    reply = Reply(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
-    with pytest.raises(SourceFault) as caught:
+def fault_of(status: int, body: bytes = b"<html>", **headers: str) -> SourceError:
+    reply = SourceResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    with pytest.raises(SourceError) as caught:
         read(reply, parse, HEARD)
     return caught.value
 
 
 def retry_after(status: int = 429, body: bytes = b"", **headers: str) -> float | None:
     fault = fault_of(status, body, **headers)
-    assert isinstance(fault, Throttled)
+    assert isinstance(fault, RateLimited)
     return fault.retry_after
 
 
 def test_status_200_is_what_the_parser_makes_of_it() -> None:
-    assert read(Reply(200, {}, b"price"), parse, HEARD) == Quote(PRICE)
-    assert type(fault_of(200)) is NotAQuote
+    assert read(SourceResponse(200, {}, b"price"), parse, HEARD) == Quote(PRICE)
+    assert type(fault_of(200)) is InvalidQuote
     assert str(fault_of(200, b"no: maintenance")) == "no: maintenance"
-    assert isinstance(fault_of(200, b"too often"), Throttled)
+    assert isinstance(fault_of(200, b"too often"), RateLimited)
 
 
 @pytest.mark.parametrize(
     ("status", "kind", "words"),
     [
-        (204, Refused, "HTTP 204"),
-        (301, Refused, "HTTP 301: it redirects, which we don't follow"),
-        (304, Refused, "HTTP 304"),
-        (307, Refused, "HTTP 307: it redirects, which we don't follow"),
-        (400, Refused, "HTTP 400"),
-        (401, Refused, "HTTP 401"),
+        (204, SourceRefused, "HTTP 204"),
+        (301, SourceRefused, "HTTP 301: it redirects, which we don't follow"),
+        (304, SourceRefused, "HTTP 304"),
+        (307, SourceRefused, "HTTP 307: it redirects, which we don't follow"),
+        (400, SourceRefused, "HTTP 400"),
+        (401, SourceRefused, "HTTP 401"),
         (402, Banned, "HTTP 402: its free quota is used up"),
         (403, Banned, "HTTP 403: we are blocked"),
-        (404, Refused, "HTTP 404"),
+        (404, SourceRefused, "HTTP 404"),
         (418, Banned, "HTTP 418: banned for asking too often"),
-        (429, Throttled, "HTTP 429: asked too often"),
+        (429, RateLimited, "HTTP 429: asked too often"),
         (451, Banned, "HTTP 451: not offered where we are"),
-        (500, Unavailable, "HTTP 500"),
-        (502, Unavailable, "HTTP 502"),
-        (503, Unavailable, "HTTP 503"),
-        (520, Unavailable, "HTTP 520"),
-        (999, Unavailable, "HTTP 999"),
+        (500, SourceUnavailable, "HTTP 500"),
+        (502, SourceUnavailable, "HTTP 502"),
+        (503, SourceUnavailable, "HTTP 503"),
+        (520, SourceUnavailable, "HTTP 520"),
+        (999, SourceUnavailable, "HTTP 999"),
     ],
 )
 def test_every_other_status_is_a_refusal_with_its_own_words(status: int, kind: type, words: str) -> None:
@@ -80,13 +87,13 @@ def test_every_other_status_is_a_refusal_with_its_own_words(status: int, kind: t
 
 
 def test_a_price_under_an_error_status_is_no_price() -> None:
-    assert type(fault_of(404, b"price")) is Refused
+    assert type(fault_of(404, b"price")) is SourceRefused
 
 
 def test_the_source_may_say_why_in_its_body() -> None:
     assert str(fault_of(400, b"no: invalid symbol")) == "HTTP 400: no: invalid symbol"
-    assert isinstance(fault_of(500, b"too often"), Throttled)
-    assert type(fault_of(503, b"no: busy")) is Unavailable
+    assert isinstance(fault_of(500, b"too often"), RateLimited)
+    assert type(fault_of(503, b"no: busy")) is SourceUnavailable
 
 
 @pytest.mark.parametrize("status", [402, 403, 418, 451])
@@ -162,13 +169,13 @@ def test_retry_after_is_obeyed_under_any_status() -> None:
     header=st.text(max_size=40),
 )
 def test_no_reply_is_anything_but_a_quote_or_a_fault(status: int, body: bytes, header: str) -> None:
-    reply = Reply(status, {"retry-after": header, "date": header, "age": header}, body)
+    reply = SourceResponse(status, {"retry-after": header, "date": header, "age": header}, body)
     try:
-        said: Quote | SourceFault = read(reply, parse, HEARD)
-    except SourceFault as fault:
+        said: Quote | SourceError = read(reply, parse, HEARD)
+    except SourceError as fault:
         said = fault
     assert str(said)
-    if isinstance(said, Throttled):
+    if isinstance(said, RateLimited):
         assert said.retry_after is None or 0 <= said.retry_after <= LONGEST_BAN
 
 

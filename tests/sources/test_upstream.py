@@ -8,25 +8,31 @@ import pytest
 from structlog.testing import capture_logs
 
 from btc_price_tracker.price.model import Answer, Kind, Quote
-from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.errors import Dropped, LocalFault, NotAQuote, SourceFault, Unreachable
-from btc_price_tracker.sources.ratelimit import Governor
+from btc_price_tracker.sources.endpoint import SourceResponse
+from btc_price_tracker.sources.errors import (
+    ConnectionDropped,
+    InvalidQuote,
+    LocalError,
+    SourceError,
+    SourceUnreachable,
+)
+from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock
 
 PRICE = Decimal("90000.01")
-GOOD = Reply(200, {}, b"90000.01")
-DOWN = Reply(503, {}, b"")
-THROTTLED = Reply(429, {"retry-after": "119"}, b"")
+GOOD = SourceResponse(200, {}, b"90000.01")
+DOWN = SourceResponse(503, {}, b"")
+THROTTLED = SourceResponse(429, {"retry-after": "119"}, b"")
 
 
 def parse(body: bytes) -> Quote:
     if body == b"bug":
         raise ZeroDivisionError
     if not body[:1].isdigit():
-        raise NotAQuote("the body is not JSON")
+        raise InvalidQuote("the body is not JSON")
     return Quote(Decimal(body.decode()))
 
 
@@ -36,21 +42,21 @@ SOURCE = Source("venue", Kind.EXCHANGE, "http://venue", "/ticker", parse)
 class Venue:
     """Answers from a list, the last one for ever, and notes when it was asked."""
 
-    def __init__(self, clock: ManualClock, *script: Reply | SourceFault) -> None:
+    def __init__(self, clock: ManualClock, *script: SourceResponse | SourceError) -> None:
         self.clock = clock
         self.script = list(script)
         self.asked: list[float] = []
 
-    async def fetch(self) -> Reply:
+    async def fetch(self) -> SourceResponse:
         self.asked.append(self.clock.monotonic())
         said = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        if isinstance(said, SourceFault):
+        if isinstance(said, SourceError):
             raise said
         return said
 
 
 def upstream_of(venue: Venue, *, spacing: float = 1.0) -> Upstream:
-    return Upstream(SOURCE, venue.fetch, Governor(spacing, Random(1)), venue.clock, Random(1))
+    return Upstream(SOURCE, venue.fetch, RateLimiter(spacing, Random(1)), venue.clock, Random(1))
 
 
 def fresh(answer: Answer, now: int) -> bool:
@@ -100,7 +106,7 @@ async def test_between_two_calls_the_last_quote_is_offered_as_old_as_it_is(clock
 
 
 async def test_local_faults_affect_neither_breaker_nor_spacing(clock: ManualClock) -> None:
-    fault = LocalFault("this machine can't open a connection (Too many open files)")
+    fault = LocalError("this machine can't open a connection (Too many open files)")
     venue = Venue(clock, fault)
     upstream = upstream_of(venue)
     for _ in range(20):
@@ -121,7 +127,7 @@ async def test_a_round_a_moment_too_early_waits_rather_than_skip(clock: ManualCl
 
 
 async def test_a_fault_that_may_pass_is_tried_again_within_the_round(clock: ManualClock) -> None:
-    venue = Venue(clock, DOWN, Unreachable("the connection broke"), GOOD)
+    venue = Venue(clock, DOWN, SourceUnreachable("the connection broke"), GOOD)
     upstream = upstream_of(venue)
     answer = await ask(upstream, clock)
     assert (answer.fault, answer.quote) == (None, Quote(PRICE))
@@ -133,7 +139,7 @@ async def test_a_fault_that_may_pass_is_tried_again_within_the_round(clock: Manu
 
 async def test_a_kept_connection_that_has_ended_is_no_fault_of_the_source(clock: ManualClock) -> None:
     """It is asked again at once, in a round too short for retries and as the breaker's one probe, and is counted."""
-    venue = Venue(clock, Dropped("the connection broke"), GOOD)
+    venue = Venue(clock, ConnectionDropped("the connection broke"), GOOD)
     upstream = upstream_of(venue)
     assert (await ask(upstream, clock, seconds=0.8)).fault is None
     assert venue.asked == [0, 0]
@@ -148,9 +154,17 @@ async def test_retries_are_bounded(clock: ManualClock) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [THROTTLED, Reply(200, {}, b"<html>"), Reply(404, {}, b""), Reply(451, {}, b"")]
+    "reply",
+    [
+        THROTTLED,
+        SourceResponse(200, {}, b"<html>"),
+        SourceResponse(404, {}, b""),
+        SourceResponse(451, {}, b""),
+    ],
 )
-async def test_what_will_not_pass_by_itself_is_not_tried_again(clock: ManualClock, reply: Reply) -> None:
+async def test_what_will_not_pass_by_itself_is_not_tried_again(
+    clock: ManualClock, reply: SourceResponse
+) -> None:
     venue = Venue(clock, reply)
     assert (await ask(upstream_of(venue), clock)).fault
     assert len(venue.asked) == 1
@@ -164,7 +178,7 @@ async def test_no_retry_where_the_quota_or_the_deadline_leaves_no_time(clock: Ma
 
 
 async def test_a_failure_keeps_the_last_quote_and_says_why(clock: ManualClock) -> None:
-    upstream = upstream_of(Venue(clock, GOOD, Reply(200, {}, b"<html>")))
+    upstream = upstream_of(Venue(clock, GOOD, SourceResponse(200, {}, b"<html>")))
     first = await ask(upstream, clock)
     await clock.advance(10)
     second = await ask(upstream, clock)
@@ -193,7 +207,7 @@ async def test_retry_after_takes_the_source_out_for_so_long(clock: ManualClock) 
 
 
 async def test_an_answer_makes_good_for_earlier_refusals(clock: ManualClock) -> None:
-    upstream = upstream_of(Venue(clock, *[GOOD, GOOD, GOOD, Reply(429, {}, b"")] * 6))
+    upstream = upstream_of(Venue(clock, *[GOOD, GOOD, GOOD, SourceResponse(429, {}, b"")] * 6))
     for _ in range(24):
         await ask(upstream, clock)
         await clock.advance(10)
@@ -242,26 +256,26 @@ async def test_only_changes_are_logged(clock: ManualClock) -> None:
 
 
 async def test_a_bug_in_a_parser_is_a_fault_of_that_source_only(clock: ManualClock) -> None:
-    answer = await ask(upstream_of(Venue(clock, Reply(200, {}, b"bug"))), clock)
+    answer = await ask(upstream_of(Venue(clock, SourceResponse(200, {}, b"bug"))), clock)
     assert answer.fault == "the answer can't be read (ZeroDivisionError)"
 
 
 async def test_a_source_that_hangs_is_given_up_at_the_deadline(clock: ManualClock) -> None:
-    async def hang() -> Reply:
+    async def hang() -> SourceResponse:
         await asyncio.Event().wait()
         return GOOD
 
-    upstream = Upstream(SOURCE, hang, Governor(1.0, Random(1)), clock, Random(1))
+    upstream = Upstream(SOURCE, hang, RateLimiter(1.0, Random(1)), clock, Random(1))
     assert (await upstream.ask(0.05)).fault == "no whole answer in time"
     assert upstream.state(fresh).failures == 1
 
 
 async def test_latency_is_that_of_the_last_good_answer(clock: ManualClock) -> None:
-    async def slow() -> Reply:
+    async def slow() -> SourceResponse:
         await clock.sleep(0.25)
         return GOOD
 
-    upstream = Upstream(SOURCE, slow, Governor(1.0, Random(1)), clock, Random(1))
+    upstream = Upstream(SOURCE, slow, RateLimiter(1.0, Random(1)), clock, Random(1))
     await ask(upstream, clock)
     assert upstream.state(fresh).latency == 250
 

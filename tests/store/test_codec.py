@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store.codec import decode_quotes, encode_quotes, pack, unpack
 
 amounts = st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(10_000, 99_999, places=2)
@@ -22,25 +22,27 @@ FIELDS = {
     "rate": st.none() | amounts,
     "age": st.none() | numbers,
     "price": st.none() | amounts,
-    "interval": st.none() | amounts,
+    "confidence": st.none() | amounts,
     "used": st.booleans(),
     "reason": st.none() | st.text(max_size=40),
     "rate_from": st.none() | st.text(max_size=20),
 }
-quotes = st.lists(st.builds(Judged, **FIELDS), max_size=4).map(tuple)
+quotes = st.lists(st.builds(AssessedQuote, **FIELDS), max_size=4).map(tuple)
 
 
-def made_of(judged: tuple[Judged, ...], tick_id: int = 1_764_000_000_123, price: str = "69420.25") -> Tick:
+def made_of(
+    judged: tuple[AssessedQuote, ...], tick_id: int = 1_764_000_000_123, price: str = "69420.25"
+) -> Tick:
     return Tick(tick_id, Decimal(price), Status.OK, 3, Decimal("3.10"), 0, "vote3/1", judged)
 
 
 def test_every_field_of_a_quote_is_tried_here() -> None:
-    assert [field.name for field in fields(Judged)] == list(FIELDS)
+    assert [field.name for field in fields(AssessedQuote)] == list(FIELDS)
 
 
 @given(quotes, st.integers(0, 2**42), st.sampled_from(["0.00", "0.01", "69420.25", "1000000.00"]))
 def test_what_went_in_comes_out_exponents_and_all(
-    judged: tuple[Judged, ...], tick_id: int, price: str
+    judged: tuple[AssessedQuote, ...], tick_id: int, price: str
 ) -> None:
     tick = made_of(judged, tick_id, price)
     assert repr(decode_quotes(encode_quotes(tick), tick_id, tick.price)) == repr(judged)
@@ -68,9 +70,9 @@ def test_a_neighbour_of_the_same_exponent_costs_only_the_distance() -> None:
     assert pack(Decimal("69420.3"), Decimal("69420.25")) == (-1, 1)
 
 
-def venue(name: str, number: int, places: str) -> Judged:
+def venue(name: str, number: int, places: str) -> AssessedQuote:
     last = (Decimal("69420.25") + number * Decimal("7.13579")).quantize(Decimal(places))
-    return Judged(
+    return AssessedQuote(
         source=name,
         kind=Kind.EXCHANGE,
         last=last,
@@ -80,7 +82,7 @@ def venue(name: str, number: int, places: str) -> Judged:
         rate=Decimal("0.99987"),
         age=1517 * number,
         price=last + Decimal("0.77"),
-        interval=Decimal("34.711") + number,
+        confidence=Decimal("34.711") + number,
         used=True,
     )
 
@@ -98,7 +100,7 @@ def test_five_quotes_with_all_their_fields_fit_in_two_hundred_bytes() -> None:
         b"\x02" + encode_quotes(made_of(()))[1:],
         b"\x01",
         b"\x01garbage",
-        encode_quotes(made_of((Judged(source="kraken", kind=Kind.EXCHANGE),)))[:-3],
+        encode_quotes(made_of((AssessedQuote(source="kraken", kind=Kind.EXCHANGE),)))[:-3],
     ],
 )
 def test_bytes_that_are_no_quotes_are_refused(body: bytes) -> None:

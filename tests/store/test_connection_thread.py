@@ -1,4 +1,4 @@
-"""A lane drops or interrupts reads whose caller is cancelled."""
+"""A thread drops or interrupts reads whose caller is cancelled."""
 
 import asyncio
 import sqlite3
@@ -8,17 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from btc_price_tracker.store.sqlite.connection_thread import Lane
+from btc_price_tracker.store.sqlite.connection_thread import ConnectionThread
 from btc_price_tracker.testing import eventually
 
 ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
 
 
 @pytest.fixture
-async def lane() -> AsyncIterator[Lane]:
-    lane = Lane(connection(), Path("prices.db"), "test", only_reads=True)
-    yield lane
-    await lane.close()
+async def thread() -> AsyncIterator[ConnectionThread]:
+    thread = ConnectionThread(connection(), Path("prices.db"), "test", only_reads=True)
+    yield thread
+    await thread.close()
 
 
 def connection() -> sqlite3.Connection:
@@ -35,31 +35,31 @@ def answer(connection: sqlite3.Connection) -> int:
     return int(value)
 
 
-async def test_cancelled_read_is_interrupted_and_the_next_one_runs(lane: Lane) -> None:
+async def test_cancelled_read_is_interrupted_and_the_next_one_runs(thread: ConnectionThread) -> None:
     for _ in range(20):  # whether it is amid a statement by then or about to begin one
         begun = threading.Event()
-        reading = asyncio.create_task(lane.run(endless, begun))
+        reading = asyncio.create_task(thread.run(endless, begun))
         await eventually(begun.is_set)
-        waiting = asyncio.create_task(lane.run(answer))
+        waiting = asyncio.create_task(thread.run(answer))
         await asyncio.sleep(0)
         reading.cancel()
         assert await asyncio.wait_for(waiting, 30) == 42
 
 
-async def test_cancelled_reads_in_the_queue_never_begin(lane: Lane) -> None:
+async def test_cancelled_reads_in_the_queue_never_begin(thread: ConnectionThread) -> None:
     begun, never = threading.Event(), threading.Event()
-    reading = asyncio.create_task(lane.run(endless, begun))
+    reading = asyncio.create_task(thread.run(endless, begun))
     await eventually(begun.is_set)
-    waiting = [asyncio.create_task(lane.run(endless, never)) for _ in range(100)]
+    waiting = [asyncio.create_task(thread.run(endless, never)) for _ in range(100)]
     await asyncio.sleep(0)
     for task in (*waiting, reading):
         task.cancel()
-    assert await asyncio.wait_for(lane.run(answer), 30) == 42
+    assert await asyncio.wait_for(thread.run(answer), 30) == 42
     assert not never.is_set()
 
 
 async def test_cancelled_write_is_finished() -> None:
-    lane = Lane(connection(), Path("prices.db"), "writer")
+    thread = ConnectionThread(connection(), Path("prices.db"), "writer")
     begun, go_on, finished = threading.Event(), threading.Event(), threading.Event()
 
     def write(connection: sqlite3.Connection) -> None:
@@ -68,10 +68,10 @@ async def test_cancelled_write_is_finished() -> None:
         connection.execute("SELECT 1")
         finished.set()
 
-    writing = asyncio.create_task(lane.run(write))
+    writing = asyncio.create_task(thread.run(write))
     await eventually(begun.is_set)
     writing.cancel()
     await asyncio.wait({writing})
     go_on.set()
-    await lane.close()
+    await thread.close()
     assert finished.is_set()

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import StoreError, open_store
 from btc_price_tracker.store.export import Imported, export, format_of, import_ticks
 from btc_price_tracker.store.memory import MemoryStore
@@ -19,7 +19,7 @@ from btc_price_tracker.store.records import RecordError
 
 NOW = 1_764_000_020_000
 GOOD = {"id": 5, "price": 1, "status": "ok", "sources": 1, "spread": 0, "age": 0, "method": "x"}
-QUOTE = Judged("kraken", Kind.EXCHANGE, last=Decimal("69420.10000"), age=12, used=True)
+QUOTE = AssessedQuote("kraken", Kind.EXCHANGE, last=Decimal("69420.10000"), age=12, used=True)
 TICKS = [
     Tick(1_764_000_000_123, Decimal("69420.10"), Status.OK, 3, Decimal("3.10"), 120, "vote3-ped/1", (QUOTE,)),
     Tick(

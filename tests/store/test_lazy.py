@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from btc_price_tracker.store import Span, Store, StoreError
-from btc_price_tracker.store.lazy import HOLDS, LateStore
+from btc_price_tracker.store.lazy import FAILURE_TTL, LazyStore
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.paging import pages
 from live import a_tick
@@ -35,8 +35,8 @@ class Door:
         return MemoryStore(10)
 
 
-def behind(door: Door) -> LateStore:
-    return LateStore(door, lambda: door.time)
+def behind(door: Door) -> LazyStore:
+    return LazyStore(door, lambda: door.time)
 
 
 async def outcomes(*calls: asyncio.Task[Span]) -> list[str]:
@@ -57,11 +57,11 @@ async def test_it_fails_until_it_can_be_opened() -> None:
     store = behind(door)
     with pytest.raises(StoreError, match="nobody listens"):
         await store.span()
-    door.time += HOLDS
+    door.time += FAILURE_TTL
     with pytest.raises(StoreError, match="nobody listens"):
         await store.append([a_tick(1)])
     door.open = True
-    door.time += HOLDS
+    door.time += FAILURE_TTL
     assert await store.append([a_tick(1)]) == 1
     assert (await store.span())[:2] == (1, 1)
     assert await store.page_with_quotes(0, None, 5) == [a_tick(1)]
@@ -87,10 +87,10 @@ async def test_who_asks_just_after_it_failed_is_told_at_once_and_later_ones_knoc
     store = behind(door)
     assert await outcomes(*await asked(store, 1)) == ["nobody listens there"]
     door.open = True
-    door.time += HOLDS / 2
+    door.time += FAILURE_TTL / 2
     assert await outcomes(*await asked(store, 2)) == ["nobody listens there"] * 2
     assert door.knocks == 1
-    door.time += HOLDS / 2
+    door.time += FAILURE_TTL / 2
     assert await store.span() == Span(0, 0, 0)
     assert door.knocks == 2
 
@@ -138,7 +138,7 @@ async def test_a_store_that_comes_while_closing_is_closed() -> None:
             return brought
         raise AssertionError
 
-    store = LateStore(stubborn)
+    store = LazyStore(stubborn)
     (call,) = await asked(store, 1)
     await store.close()
     assert call.done()
@@ -147,4 +147,4 @@ async def test_a_store_that_comes_while_closing_is_closed() -> None:
 
 
 async def test_a_store_that_never_came_can_be_closed() -> None:
-    await LateStore(Door()).close()
+    await LazyStore(Door()).close()

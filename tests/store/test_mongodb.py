@@ -14,7 +14,7 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import BulkWriteError
 from structlog.testing import capture_logs
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
 from btc_price_tracker.store.mongodb import MongoStore
 from btc_price_tracker.store.mongodb import errors as faults
@@ -29,7 +29,7 @@ DAY = 86_400_000  # ms
 
 
 def ticks(*tick_ids: int) -> list[Tick]:
-    quotes = (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)
+    quotes = (AssessedQuote(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)
     return [
         Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1", quotes) for each in tick_ids
     ]

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.postgres import PostgresStore, connections, retention, schema
@@ -21,7 +21,7 @@ from timeouts import leap
 
 
 def ticks(*tick_ids: int) -> list[Tick]:
-    quotes = (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)
+    quotes = (AssessedQuote(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)
     return [
         Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1", quotes) for each in tick_ids
     ]

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import Span, Store, StoreError, UnusableUrl, open_store
+from btc_price_tracker.store import InvalidStoreUrl, Span, Store, StoreError, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.postgres import connections
 from btc_price_tracker.store.postgres import errors as faults
@@ -93,7 +93,7 @@ async def test_an_option_that_it_refuses_is_named(pooler: PgBouncer) -> None:
 
 @pytest.mark.parametrize("size", ["", "x", "-1", "1.5"])
 async def test_a_size_that_is_no_number_is_a_bad_url(size: str) -> None:
-    with pytest.raises(UnusableUrl, match="STORE_URL can't be read"):
+    with pytest.raises(InvalidStoreUrl, match="STORE_URL can't be read"):
         await open_store(f"postgresql://127.0.0.1:1/prices?statement_cache_size={size}", capacity=1)
 
 

@@ -13,14 +13,14 @@ from msgspec import msgpack
 from msgspec.structs import asdict, replace
 from structlog.testing import capture_logs
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Span, StoreError, open_store, snapshot
 from btc_price_tracker.store.files import SNAPSHOT_HEADER
 from btc_price_tracker.store.snapshot import EVERY, SnapshotStore
 from btc_price_tracker.store.snapshot_file import Snapshot, load, save
 from btc_price_tracker.testing import ManualClock, eventually
 
-QUOTE = Judged("kraken", Kind.EXCHANGE, last=Decimal("69420.10000"), age=12, used=True)
+QUOTE = AssessedQuote("kraken", Kind.EXCHANGE, last=Decimal("69420.10000"), age=12, used=True)
 
 
 def tick(tick_id: int) -> Tick:

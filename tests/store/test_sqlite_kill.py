@@ -15,10 +15,10 @@ ROUNDS = 20
 SERVER = """
 import asyncio, sys
 from decimal import Decimal
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import open_store
 
-QUOTES = (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("69420.10000"), used=True),)
+QUOTES = (AssessedQuote(source="kraken", kind=Kind.EXCHANGE, last=Decimal("69420.10000"), used=True),)
 
 def tick(tick_id):
     return Tick(tick_id, Decimal("69420.25"), Status.OK, 3, Decimal("3.10"), 0, "vote3/1", QUOTES)

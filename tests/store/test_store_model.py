@@ -9,12 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Span, Store, open_store
 from btc_price_tracker.store.paging import pages
 
 ids = st.integers(1, 20)  # few, so that they meet again
-quotes = st.sampled_from([(), (Judged(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)])
+quotes = st.sampled_from([(), (AssessedQuote(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)])
 ticks = st.builds(
     lambda tick_id, cents, quotes: Tick(
         tick_id, Decimal(cents).scaleb(-2), Status.OK, 3, Decimal("0.10"), 0, "vote3/1", quotes

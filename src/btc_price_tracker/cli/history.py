@@ -12,9 +12,9 @@ import msgspec
 from yarl import URL
 
 from btc_price_tracker.cli.tables import Row
-from btc_price_tracker.http_client.body import TooLarge, whole
+from btc_price_tracker.http_client.body import ResponseTooLarge, read_limited
 from btc_price_tracker.http_client.client import Client, ConnectionEnded
-from btc_price_tracker.http_client.words import in_words
+from btc_price_tracker.http_client.words import describe_error
 from btc_price_tracker.settings import load_address
 from btc_price_tracker.telemetry.masking import masked
 
@@ -85,7 +85,7 @@ def server_url(flags: Mapping[str, str]) -> str:
 async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
     """The server's answers, one after the other as they lead on; candles where the query has an interval.
 
-    Raises HistoryError where the server refuses, can't be reached or isn't one of ours, and OutgoingError.
+    Raises HistoryError where the server refuses, can't be reached or isn't one of ours, and HttpClientError.
     """
     path = "prices/candles" if "interval" in query else "prices"
     following: URL | None = (_base(url) / path).with_query({"limit": str(LIMIT), **query})
@@ -116,12 +116,12 @@ async def _get(client: Client, url: URL) -> _Answer:
     server = url.with_user(None).raw_authority  # host and port, as they were given
     try:
         response, body = await _persist(client, url)
-    except TooLarge:
+    except ResponseTooLarge:
         raise HistoryError(
             f"{server} is not a btc-price-tracker: its answer has more than {MAX_BYTES:,} bytes"
         ) from None
     except (aiohttp.ClientError, ValueError) as error:
-        raise HistoryError(f"{server} can't be reached: {in_words(error)}") from None
+        raise HistoryError(f"{server} can't be reached: {describe_error(error)}") from None
     answer = _Answer(server, response.status, body)
     if answer.status != 200:
         raise HistoryError(_detail(answer) or _stranger(answer))
@@ -136,7 +136,7 @@ async def _persist(client: Client, url: URL) -> tuple[aiohttp.ClientResponse, by
     while True:
         with suppress(ConnectionEnded):
             async with client.get(url) as response:
-                return response, await whole(response, MAX_BYTES)
+                return response, await read_limited(response, MAX_BYTES)
 
 
 def _following(url: URL, response: aiohttp.ClientResponse) -> URL | None:

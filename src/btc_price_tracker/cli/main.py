@@ -175,7 +175,7 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
     """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
     from btc_price_tracker.cli.history import HistoryError
     from btc_price_tracker.settings import SettingsError
-    from btc_price_tracker.store import StoreError, UnusableUrl
+    from btc_price_tracker.store import InvalidStoreUrl, StoreError
     from btc_price_tracker.store.records import RecordError
 
     named = flags.get("file", "-") != "-"  # then it is a file, not a standard stream, that is read or written
@@ -188,7 +188,7 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
         _flush()
     except BrokenPipeError:
         raise
-    except (SettingsError, UnusableUrl) as error:
+    except (SettingsError, InvalidStoreUrl) as error:
         return _complain(f"these settings can't be used:\n{error}", 2)
     except (StoreError, RecordError, HistoryError) as error:
         return _complain(str(error), 1)

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from btc_price_tracker import app
-from btc_price_tracker.http_client.check import check_outgoing
+from btc_price_tracker.http_client.check import check_connectivity
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.settings import Settings, setting_text
 from btc_price_tracker.web.api.views import SourceView
@@ -36,11 +36,11 @@ async def print_sources(settings: Settings) -> int:
 async def print_check(settings: Settings) -> int:
     """Try what `serve` will need, open what the settings name, print what was found; the exit code is 0.
 
-    Raises StoreError, OutgoingError and OSError, in terms of the settings.
+    Raises StoreError, HttpClientError and OSError, in terms of the settings.
     """
     for listener in listen(settings.host, 0):  # whether PORT is free says nothing while the server runs
         listener.close()
-    await check_outgoing(app.asked_urls(settings))
+    await check_connectivity(app.asked_urls(settings))
     async with app.history(settings) as store:
         span, what = await store.span(), await store.describe()
     console = _console()

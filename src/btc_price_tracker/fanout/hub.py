@@ -23,7 +23,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.stream import Lag, Stream
-from btc_price_tracker.price.model import Judged, Status, Tick, Update
+from btc_price_tracker.price.model import AssessedQuote, Status, Tick, Update
 
 SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
 PAGE = 128  # frames replayed in one write: about 25 KB, the memory of one client that reads none of it
@@ -43,7 +43,7 @@ class Hub:
             self._published_at -= max(clock.now() - latest.id, 0) / 1000
         self.status = Status.STALE
         self.reason = "No price yet: the sources are being asked."
-        self.quotes: tuple[Judged, ...] = ()  # what became of every source in the last round
+        self.quotes: tuple[AssessedQuote, ...] = ()  # what became of every source in the last round
         self.describe_sources: Callable[[], bytes] = lambda: b"{}"  # what `/sources` says now, as JSON
         self.draining = False
         # These only grow, for metrics.
@@ -344,11 +344,11 @@ class Hub:
         steps = max(1, int(window * 10))
         for step in range(steps):
             for stream in everyone[step::steps]:
-                self._end(stream, self.farewell(len(everyone)))
+                self._end(stream, self.final_retry(len(everyone)))
             if everyone:
                 await self._clock.sleep(window / steps)
 
-    def farewell(self, crowd: int = 0) -> bytes:
+    def final_retry(self, crowd: int = 0) -> bytes:
         """The last words to one stream of a crowd: a `retry:` by which at most 2,000 a second come back.
 
         It comes with a heartbeat, the event that says least: see `sse.with_retry`.

@@ -36,10 +36,10 @@ class Socket(socket.SocketType):  # socket.socket adds what files need, in Pytho
         """Listen for room to write, or stop listening."""
         self._reactor.listen(self.fileno(), for_room=wanted)
 
-    def finish(self, farewell: bytes) -> None:
-        """Write the farewell and the last chunk. Who has no room for them is cut off: it resumes by id."""
+    def finish(self, final_retry: bytes) -> None:
+        """Write the final_retry and the last chunk. Who has no room for them is cut off: it resumes by id."""
         with contextlib.suppress(OSError):
-            self.send(farewell + LAST_CHUNK)
+            self.send(final_retry + LAST_CHUNK)
             self.recv(65536)  # what a client sent meanwhile: closing with unread bytes would reset instead
         self.close()
 

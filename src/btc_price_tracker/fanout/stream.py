@@ -33,7 +33,7 @@ class Stream(Protocol):
     def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - as asyncio's own switches
         """Whether `Hub.advance` is to be called once there is room."""
 
-    def finish(self, farewell: bytes) -> None:
+    def finish(self, final_retry: bytes) -> None:
         """Write these last bytes, end the response cleanly, and close."""
 
     def close(self) -> None:

@@ -3,15 +3,15 @@
 import aiohttp
 
 
-class TooLarge(Exception):
+class ResponseTooLarge(Exception):
     """The body is longer than whoever asked can use."""
 
 
-async def whole(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """Read the body. Raises TooLarge as soon as it has more than `most` bytes, and aiohttp.ClientError."""
+async def read_limited(response: aiohttp.ClientResponse, most: int) -> bytes:
+    """Read the body. Raises ResponseTooLarge as soon as it has more than `most` bytes, and aiohttp.ClientError."""
     body = bytearray()
     async for piece in response.content.iter_any():
         body += piece
         if len(body) > most:
-            raise TooLarge
+            raise ResponseTooLarge
     return bytes(body)

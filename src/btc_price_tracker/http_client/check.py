@@ -5,19 +5,19 @@ from collections.abc import Iterable
 
 from yarl import URL
 
-from btc_price_tracker.http_client.errors import OutgoingError
+from btc_price_tracker.http_client.errors import HttpClientError
 from btc_price_tracker.http_client.proxies import Proxies, Proxy
 from btc_price_tracker.http_client.resolver import Resolver
 from btc_price_tracker.http_client.tls import certificates
-from btc_price_tracker.http_client.words import in_words
+from btc_price_tracker.http_client.words import describe_error
 
 CONNECT_TIMEOUT = 5.0  # seconds for a connection to a proxy
 
 
-async def check_outgoing(urls: Iterable[str], seconds: float = CONNECT_TIMEOUT) -> None:
+async def check_connectivity(urls: Iterable[str], seconds: float = CONNECT_TIMEOUT) -> None:
     """Read the certificates and connect to each proxy that these URLs need, within so many seconds each.
 
-    Raises OutgoingError that names the variable and the remedy.
+    Raises HttpClientError that names the variable and the remedy.
     """
     certificates()
     proxies = Proxies.of_environment()
@@ -36,8 +36,12 @@ async def _check(proxy: Proxy, resolver: Resolver, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await _connect(proxy, resolver)
     except OSError as error:  # TimeoutError is one
-        words = f"no connection within {seconds:g} s" if isinstance(error, TimeoutError) else in_words(error)
-        raise OutgoingError(
+        words = (
+            f"no connection within {seconds:g} s"
+            if isinstance(error, TimeoutError)
+            else describe_error(error)
+        )
+        raise HttpClientError(
             f"{proxy.variable} can't be used: {where} doesn't answer ({words}); give a proxy that does, or unset it"
         ) from error
 

@@ -35,7 +35,7 @@ class Client:
         *,
         trust_env: bool = True,
     ) -> None:
-        """Needs a running event loop; `keep_alive` in seconds. Raises OutgoingError."""
+        """Needs a running event loop; `keep_alive` in seconds. Raises HttpClientError."""
         self._proxies = Proxies.of_environment() if trust_env else NO_PROXIES
         self._resolver = Resolver()
         self._timeout = timeout
@@ -61,7 +61,7 @@ class Client:
         await self._resolver.close()
 
     def check(self, urls: Iterable[str]) -> None:
-        """Raise OutgoingError where a URL can't be asked, since the environment names no usable proxy for it."""
+        """Raise HttpClientError where a URL can't be asked, since the environment names no usable proxy for it."""
         for url in urls:
             self._proxies.proxy_for(URL(url))
 
@@ -71,8 +71,8 @@ class Client:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Ask for a URL, once. No redirect is followed, and the body comes as it was sent.
 
-        Raises ConnectionEnded, ProxyUnknown or another aiohttp.ClientError, OutgoingError as `check`, and ValueError
-        where the request can't be sent: `in_words` says what they mean.
+        Raises ConnectionEnded, ProxyUnknown or another aiohttp.ClientError, HttpClientError as `check`, and ValueError
+        where the request can't be sent: `describe_error` says what they mean.
         """
         proxy = self._proxies.proxy_for(url)
         http_proxy = proxy.url if proxy and not proxy.is_socks else None

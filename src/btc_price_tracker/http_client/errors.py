@@ -3,7 +3,7 @@
 import aiohttp
 
 
-class OutgoingError(OSError):
+class HttpClientError(OSError):
     """A variable of the environment names what can't be used: for the operator to mend. The message says how."""
 
 

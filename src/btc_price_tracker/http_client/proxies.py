@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
 
-from btc_price_tracker.http_client.errors import OutgoingError
+from btc_price_tracker.http_client.errors import HttpClientError
 
 SOCKS_PORT = 1080
 _HTTP = ("http", "https")
@@ -55,7 +55,7 @@ class Proxies:
     def proxy_for(self, url: URL) -> Proxy | None:
         """The proxy for a URL; None where it needs none, above all on this machine.
 
-        Raises OutgoingError where it can't be used.
+        Raises HttpClientError where it can't be used.
         """
         if not self.urls or url.host is None or _is_this_machine(url.host) or self._is_left_out(url):
             return None
@@ -104,7 +104,7 @@ def _with_port(entry: str) -> tuple[str, int | None]:
 
 
 def _proxy(named: str, variable: str) -> Proxy:
-    """Raises OutgoingError where this is no proxy."""
+    """Raises HttpClientError where this is no proxy."""
     text = named if "://" in named else f"http://{named}"
     if text.startswith("socks://"):
         text = text.replace("socks", "socks4", 1)  # as curl reads it
@@ -113,7 +113,7 @@ def _proxy(named: str, variable: str) -> Proxy:
     except ValueError:
         url = URL()
     if url.scheme not in (*_HTTP, *_SOCKS) or not url.host:
-        raise OutgoingError(
+        raise HttpClientError(
             f"{variable} can't be used: give a proxy like http://host:3128 or socks5h://host:1080, or unset it"
         )
     return Proxy(url if url.port else url.with_port(SOCKS_PORT), variable)

@@ -5,7 +5,7 @@ import ssl
 import sys
 from pathlib import Path
 
-from btc_price_tracker.http_client.errors import OutgoingError
+from btc_price_tracker.http_client.errors import HttpClientError
 
 # Where systems keep certificates, for a Python that was built to look elsewhere.
 _BUNDLES = (
@@ -17,13 +17,13 @@ _BUNDLES = (
 
 
 def certificates() -> ssl.SSLContext:
-    """Who is trusted: SSL_CERT_FILE, else SSL_CERT_DIR, else whom this machine trusts. Raises OutgoingError."""
+    """Who is trusted: SSL_CERT_FILE, else SSL_CERT_DIR, else whom this machine trusts. Raises HttpClientError."""
     file, folder = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
     try:
         context = _context(file or None, folder or None)
     except OSError as error:
         name = "SSL_CERT_FILE" if file else "SSL_CERT_DIR"
-        raise OutgoingError(
+        raise HttpClientError(
             f"{name} can't be used ({error.strerror}): name a file (or folder) of certificates (PEM), or unset it"
         ) from error
     context.set_alpn_protocols(["http/1.1"])

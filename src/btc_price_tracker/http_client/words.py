@@ -31,16 +31,16 @@ _WORDS: tuple[tuple[type[BaseException], str], ...] = (
 _LOCAL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 
 
-def local_fault(error: BaseException) -> str | None:
+def is_local(error: BaseException) -> str | None:
     """Why this machine can't open a connection, or None if the fault isn't local."""
     numbers = [cause.errno for cause in _causes(error) if isinstance(cause, OSError)]
     lacking = next((number for number in numbers if number in _LOCAL), None)
     return None if lacking is None else f"this machine can't open a connection ({os.strerror(lacking)})"
 
 
-def in_words(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """What went wrong with a request: the first words above that fit any of the causes."""
-    if local := local_fault(error):
+    if local := is_local(error):
         return local
     everything = list(_causes(error))
     said = (words for kind, words in _WORDS if any(isinstance(cause, kind) for cause in everything))

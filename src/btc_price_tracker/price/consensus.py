@@ -12,7 +12,7 @@ from btc_price_tracker.price.exclusion import Exclusion
 from btc_price_tracker.price.freshness import silences
 from btc_price_tracker.price.frozen import FrozenWatch
 from btc_price_tracker.price.jump import JumpGuard
-from btc_price_tracker.price.model import Answer, Judged, Kind, Status, Tick, Update
+from btc_price_tracker.price.model import Answer, AssessedQuote, Kind, Status, Tick, Update
 from btc_price_tracker.price.parameters import AGREE, METHOD, QUORUM
 from btc_price_tracker.price.publisher import Publisher, Verdict
 from btc_price_tracker.price.quorum import Round, conclude
@@ -59,16 +59,16 @@ class Consensus:
         screened = [screen(answer, now, self._publisher.interval) for answer in answers]
         voices = {quote.source: quote.voice for quote in screened}
         judged = self._set_frozen_aside(answers, screened, voices)
-        admission = self._exclusion.review(_prices(judged), voices)
+        eligibility = self._exclusion.review(_prices(judged), voices)
         witnesses = prices_by_voice(_prices(screened), voices)
-        this = Round.of(judged, admission, witnesses, self._sure, silences(answers, now))
+        this = Round.of(judged, eligibility, witnesses, self._sure, silences(answers, now))
         verdict = self._jump.check(conclude(this), last)
         self._remember(verdict, witnesses)
         return self._publisher.publish(verdict)
 
     def _set_frozen_aside(
-        self, answers: Sequence[Answer], judged: Sequence[Judged], voices: Mapping[str, str]
-    ) -> list[Judged]:
+        self, answers: Sequence[Answer], judged: Sequence[AssessedQuote], voices: Mapping[str, str]
+    ) -> list[AssessedQuote]:
         """Take the votes of those that repeat themselves."""
         frozen = self._frozen.look(answers, _prices(judged), voices)
         reason = "frozen: its quote stands still while the others move"
@@ -90,6 +90,6 @@ class Consensus:
                 self._sure = price
 
 
-def _prices(judged: Sequence[Judged]) -> Prices:
+def _prices(judged: Sequence[AssessedQuote]) -> Prices:
     """The fresh exchanges' prices."""
     return {said.source: vote(said).price for said in judged if said.fresh and said.kind is Kind.EXCHANGE}

@@ -13,7 +13,7 @@ from btc_price_tracker.price.voices import Prices, middle_of
 from btc_price_tracker.price.votes import near
 
 
-class Admission(NamedTuple):
+class Eligibility(NamedTuple):
     """Who may vote; `split` where half of them or more would have to go: then nobody can say who is right."""
 
     admitted: frozenset[str]
@@ -26,7 +26,7 @@ class Exclusion:
 
     _rounds_back: dict[str, int] = field(default_factory=dict)
 
-    def review(self, prices: Prices, voices: Mapping[str, str]) -> Admission:
+    def review(self, prices: Prices, voices: Mapping[str, str]) -> Eligibility:
         """Judge the fresh exchanges of this round, each of which has a voice.
 
         The median includes the one that is judged: without it {100, 100, 200} would give the honest ones 150.
@@ -38,7 +38,7 @@ class Exclusion:
         others = {} if split else {name: admitted[name] for name in admitted.keys() - outliers}
         self._rounds_back |= {} if split else dict.fromkeys(outliers, 0)
         self._readmit(prices, others, voices)
-        return Admission(frozenset(prices.keys() - self._rounds_back.keys()), split)
+        return Eligibility(frozenset(prices.keys() - self._rounds_back.keys()), split)
 
     def _readmit(self, prices: Prices, others: Prices, voices: Mapping[str, str]) -> None:
         """Count the rounds, by the median of the admitted others; where there are none, nobody is back."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from btc_price_tracker.price.freshness import silences
-from btc_price_tracker.price.model import Answer, Judged, Status, Tick, Update
+from btc_price_tracker.price.model import Answer, AssessedQuote, Status, Tick, Update
 from btc_price_tracker.price.parameters import FALLBACK_METHOD
 from btc_price_tracker.price.publisher import Publisher, Verdict
 from btc_price_tracker.price.screening import screen, usable
@@ -39,7 +39,9 @@ class Fallback:
         return self._publisher.publish(_verdict(judged, faults, silences(answers, now)))
 
 
-def _verdict(judged: Sequence[Judged], faults: Mapping[str, str], silences: Mapping[str, int]) -> Verdict:
+def _verdict(
+    judged: Sequence[AssessedQuote], faults: Mapping[str, str], silences: Mapping[str, int]
+) -> Verdict:
     fresh = [said for said in judged if said.fresh]
     # A source that fails now may have said something fresh before: better than nothing, but the last resort.
     first = next((said for said in fresh if said.source not in faults), next(iter(fresh), None))
@@ -53,7 +55,7 @@ def _verdict(judged: Sequence[Judged], faults: Mapping[str, str], silences: Mapp
     return Verdict(Status.SINGLE_SOURCE, reason, quotes, to_the_cent(price), to_the_cent(spread))
 
 
-def _chosen(said: Judged, first: Judged, faults: Mapping[str, str]) -> Judged:
+def _chosen(said: AssessedQuote, first: AssessedQuote, faults: Mapping[str, str]) -> AssessedQuote:
     if said is first:
         return replace(said, used=True)
     why = said.reason or faults.get(said.source) or f"not needed: {first.source} comes first"

@@ -1,4 +1,4 @@
-"""The words of the project as types: Quote, Answer, Judged, Tick, Status, Update.
+"""The words of the project as types: Quote, Answer, AssessedQuote, Tick, Status, Update.
 
 Prices are exact decimals in US dollars. Times are integer milliseconds since the epoch, ages integer
 milliseconds, unless a name says seconds. Everything here is frozen: a price that was published can't change.
@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Self
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 CENT = Decimal("0.01")
@@ -57,11 +57,11 @@ class Answer(Struct, frozen=True):
     clock_offset: int | None = None
 
 
-class Judged(Struct, frozen=True):
+class AssessedQuote(Struct, frozen=True):
     """One source's part in a tick: what it said and what became of it.
 
-    `price` ± `interval` is its vote in US dollars, rounded; the rule computes with the raw fields.
-    Without an interval there is no vote. `reason` is None where the vote was used, else why not.
+    `price` ± `confidence` is its vote in US dollars, rounded; the rule computes with the raw fields.
+    Without a confidence there is no vote. `reason` is None where the vote was used, else why not.
     """
 
     source: str
@@ -73,7 +73,9 @@ class Judged(Struct, frozen=True):
     rate: Decimal | None = None
     age: int | None = None  # ms at the time of the tick
     price: Decimal | None = None
-    interval: Decimal | None = None
+    confidence: Decimal | None = field(
+        default=None, name="interval"
+    )  # as exported files and snapshots call it
     used: bool = False
     reason: str | None = None
     rate_from: str | None = None  # the source of the rate, where it alone gave it
@@ -86,7 +88,7 @@ class Judged(Struct, frozen=True):
     @property
     def fresh(self) -> bool:
         """Whether the quote was plausible, convertible and recent, so that it could vote; used or not."""
-        return self.interval is not None
+        return self.confidence is not None
 
 
 class Tick(Struct, frozen=True):
@@ -99,7 +101,7 @@ class Tick(Struct, frozen=True):
     spread: Decimal  # half-width in dollars within which they agree, exact to the cent
     quote_age: int  # ms since the newest quote that it rests on, at the time of publication
     method: str  # the rule that made it, with its version
-    quotes: tuple[Judged, ...] = ()
+    quotes: tuple[AssessedQuote, ...] = ()
     recorded: bool = False  # whether it was made from recorded quotes that are played back
 
     @property
@@ -130,5 +132,5 @@ class Update(Struct, frozen=True):
     status: Status
     reason: str
     tick: Tick | None = None
-    quotes: tuple[Judged, ...] = ()
+    quotes: tuple[AssessedQuote, ...] = ()
     silence: int | None = None  # ms since any source answered; None where none has yet

@@ -25,7 +25,7 @@ SILENT_POLLS = Fraction(3, 2)
 # A clock may be ahead of ours by as much as a quote may be old.
 CLOCK_AHEAD = 30_000
 
-# The interval of doubt of a vote: half the bid-ask spread, at least this part of the price, wider with age.
+# The confidence interval of a vote: half the bid-ask spread, at least this part of the price, wider with age.
 BOOK_FLOOR = Fraction(1, 10_000)
 LAST_FLOOR = Fraction(10, 10_000)  # no bid and ask: only a last trade
 CONVERTED_FLOOR = Fraction(20, 10_000)  # 99 % of converted prices lie this near in the twelve recorded days

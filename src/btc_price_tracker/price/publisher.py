@@ -6,7 +6,7 @@ from decimal import Decimal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import Judged, Status, Tick, Update
+from btc_price_tracker.price.model import AssessedQuote, Status, Tick, Update
 from btc_price_tracker.price.parameters import MAX_STALE, MAX_STALE_POLLS
 
 
@@ -15,7 +15,7 @@ class Verdict(Struct, frozen=True):
 
     status: Status
     reason: str
-    quotes: tuple[Judged, ...]
+    quotes: tuple[AssessedQuote, ...]
     price: Decimal | None = None
     spread: Decimal = Decimal(0)
 

@@ -7,8 +7,8 @@ from itertools import combinations
 from statistics import median
 from typing import NamedTuple
 
-from btc_price_tracker.price.exclusion import Admission
-from btc_price_tracker.price.model import Judged, Kind, Status
+from btc_price_tracker.price.exclusion import Eligibility
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status
 from btc_price_tracker.price.parameters import AGREE, QUORUM
 from btc_price_tracker.price.publisher import Verdict
 from btc_price_tracker.price.voices import Prices, by_voice
@@ -30,8 +30,8 @@ class Choice(NamedTuple):
 class Round:
     """The fresh votes of one round."""
 
-    judged: Sequence[Judged]
-    admission: Admission
+    judged: Sequence[AssessedQuote]
+    eligibility: Eligibility
     exchanges: Votes  # all fresh ones, admitted or not
     admitted: Votes
     aggregators: Votes
@@ -44,8 +44,8 @@ class Round:
     @classmethod
     def of(
         cls,
-        judged: Sequence[Judged],
-        admission: Admission,
+        judged: Sequence[AssessedQuote],
+        eligibility: Eligibility,
         witnesses: Prices,
         sure: Fraction | None,
         silences: Mapping[str, int],
@@ -54,9 +54,9 @@ class Round:
         exchanges = [quote for quote in judged if quote.fresh and quote.kind is Kind.EXCHANGE]
         return cls(
             judged=judged,
-            admission=admission,
+            eligibility=eligibility,
             exchanges=by_voice(exchanges),
-            admitted=by_voice(quote for quote in exchanges if quote.source in admission.admitted),
+            admitted=by_voice(quote for quote in exchanges if quote.source in eligibility.admitted),
             aggregators=by_voice(quote for quote in judged if quote.fresh and quote.kind is Kind.AGGREGATOR),
             witnesses=witnesses,
             sure=sure,
@@ -69,7 +69,7 @@ class Round:
             quote.source
             for quote in self.judged
             if quote.fresh and quote.voice in voices
-            if quote.kind is Kind.AGGREGATOR or quote.source in self.admission.admitted
+            if quote.kind is Kind.AGGREGATOR or quote.source in self.eligibility.admitted
         ]
 
 
@@ -82,17 +82,17 @@ def conclude(this: Round) -> Verdict:
     price, spread = combine(used, fresh)
     if not near(price, combine(used)[0], AGREE):
         return _undecided(this, "most exchanges contradict those that may vote")
-    quotes = mark(this.judged, used=this.sources(choice.voters), admitted=this.admission.admitted)
+    quotes = mark(this.judged, used=this.sources(choice.voters), admitted=this.eligibility.admitted)
     status, reason = _standing(this, choice, price, quotes)
     return Verdict(status, reason, quotes, to_the_cent(price), to_the_cent(spread))
 
 
 def _undecided(this: Round, dispute: str) -> Verdict:
-    quotes = mark(this.judged, used=(), admitted=this.admission.admitted)
+    quotes = mark(this.judged, used=(), admitted=this.eligibility.admitted)
     return Verdict(Status.STALE, f"{dispute}{_unusable(this, quotes)}.", quotes)
 
 
-def _unusable(this: Round, quotes: Sequence[Judged]) -> str:
+def _unusable(this: Round, quotes: Sequence[AssessedQuote]) -> str:
     """Why those that can't vote can't."""
     fit = this.sources({*this.admitted, *this.aggregators})
     return causes(quote for quote in quotes if quote.source not in fit)
@@ -101,7 +101,7 @@ def _unusable(this: Round, quotes: Sequence[Judged]) -> str:
 def _choose(this: Round) -> Choice:
     """Exchanges decide; an aggregator can contradict one that is alone, and only votes where there is none."""
     if len(this.admitted) >= 2:
-        is_open = this.admission.split or _is_torn(this.admitted)
+        is_open = this.eligibility.split or _is_torn(this.admitted)
         return _referee(this) if is_open else Choice(this.admitted)
     voices = {**this.admitted, **this.aggregators}
     if not voices:
@@ -135,7 +135,9 @@ def _referee(this: Round) -> Choice:
     return Choice(side, referee=names(this.aggregators))
 
 
-def _standing(this: Round, choice: Choice, price: Fraction, quotes: Sequence[Judged]) -> tuple[Status, str]:
+def _standing(
+    this: Round, choice: Choice, price: Fraction, quotes: Sequence[AssessedQuote]
+) -> tuple[Status, str]:
     """The status, and one sentence on why."""
     confirmed = choice.referee and f", confirmed by {choice.referee}"
     if len(this.admitted) < 2:

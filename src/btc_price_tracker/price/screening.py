@@ -9,7 +9,7 @@ from fractions import Fraction
 from msgspec.structs import replace
 
 from btc_price_tracker.price.freshness import age, ahead, is_silent, stale_after
-from btc_price_tracker.price.model import Answer, Judged, Quote
+from btc_price_tracker.price.model import Answer, AssessedQuote, Quote
 from btc_price_tracker.price.parameters import CLOCK_AHEAD, HIGHEST, LOWEST
 from btc_price_tracker.price.votes import vote
 
@@ -17,11 +17,11 @@ _IMPLAUSIBLE = "its price is implausible"
 _SHOWN = 4  # digits after the point of a vote; the rule doesn't compute with it
 
 
-def screen(answer: Answer, now: int, interval: int) -> Judged:
+def screen(answer: Answer, now: int, interval: int) -> AssessedQuote:
     """The answer as a vote that may be used, or with the reason why it can't be. Times in ms."""
     quote = answer.quote
     if quote is None:
-        return Judged(answer.source, answer.kind, reason=answer.fault or "no answer yet")
+        return AssessedQuote(answer.source, answer.kind, reason=answer.fault or "no answer yet")
     said = _said(answer, quote, now)
     if not _is_convertible(answer):
         return replace(said, reason=f"no live {answer.currency}/USD rate")
@@ -30,7 +30,7 @@ def screen(answer: Answer, now: int, interval: int) -> Judged:
     its = vote(said)
     if not LOWEST <= its.price <= HIGHEST:
         return replace(said, reason=_IMPLAUSIBLE)
-    voted = replace(said, price=_shown(its.price), interval=_shown(its.interval))
+    voted = replace(said, price=_shown(its.price), confidence=_shown(its.confidence))
     return _timed(voted, answer, now, interval)
 
 
@@ -39,13 +39,13 @@ def usable(answer: Answer, now: int, interval: int) -> bool:
     return answer.fault is None and screen(answer, now, interval).fresh
 
 
-def set_aside(said: Judged, reason: str) -> Judged:
+def set_aside(said: AssessedQuote, reason: str) -> AssessedQuote:
     """The same without a vote: its quote isn't fresh after all."""
-    return replace(said, interval=None, reason=reason)
+    return replace(said, confidence=None, reason=reason)
 
 
-def _said(answer: Answer, quote: Quote, now: int) -> Judged:
-    return Judged(
+def _said(answer: Answer, quote: Quote, now: int) -> AssessedQuote:
+    return AssessedQuote(
         answer.source,
         answer.kind,
         last=quote.last,
@@ -68,7 +68,7 @@ def _is_convertible(answer: Answer) -> bool:
     return answer.rate is not None and answer.rate.is_finite() and answer.rate > 0
 
 
-def _timed(said: Judged, answer: Answer, now: int, interval: int) -> Judged:
+def _timed(said: AssessedQuote, answer: Answer, now: int, interval: int) -> AssessedQuote:
     """The vote as it is if its time allows it, else set aside."""
     limit = stale_after(answer, interval)
     if ahead(said.time, answer.heard, now):

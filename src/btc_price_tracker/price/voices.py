@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from statistics import median
 
-from btc_price_tracker.price.model import Judged
+from btc_price_tracker.price.model import AssessedQuote
 from btc_price_tracker.price.votes import Vote, vote
 
 Prices = Mapping[str, Fraction]  # by source
 
 
-def by_voice(quotes: Iterable[Judged]) -> dict[str, Vote]:
+def by_voice(quotes: Iterable[AssessedQuote]) -> dict[str, Vote]:
     """The votes of quotes, one for each voice. The voice of a lone source is the source's own vote."""
     members: dict[str, list[Vote]] = {}
     for quote in quotes:
@@ -42,5 +42,5 @@ def _joint(votes: list[Vote]) -> Vote:
         bid=median(each.bid for each in votes),
         price=median(prices),
         ask=median(each.ask for each in votes),
-        interval=max(median(each.interval for each in votes), (max(prices) - min(prices)) / 2),
+        confidence=max(median(each.confidence for each in votes), (max(prices) - min(prices)) / 2),
     )

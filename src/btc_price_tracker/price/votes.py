@@ -10,7 +10,7 @@ from functools import lru_cache
 from statistics import median
 from typing import NamedTuple
 
-from btc_price_tracker.price.model import CENT, Judged, Kind
+from btc_price_tracker.price.model import CENT, AssessedQuote, Kind
 from btc_price_tracker.price.parameters import (
     AGGREGATOR_STALE,
     BOOK_FLOOR,
@@ -21,30 +21,30 @@ from btc_price_tracker.price.parameters import (
 
 
 class Vote(NamedTuple):
-    """One source's say in US dollars: its quote, the price that stands for it, and its interval of doubt."""
+    """One source's say in US dollars: its quote, the price that stands for it, and its confidence interval."""
 
     bid: Fraction
     price: Fraction
     ask: Fraction
-    interval: Fraction
+    confidence: Fraction
 
 
 @lru_cache(maxsize=64)  # a round asks for the same few votes a dozen times
-def vote(said: Judged) -> Vote:
+def vote(said: AssessedQuote) -> Vote:
     """The vote of a quote: mid ± half the spread where the book is sane, else the last trade; wider with age.
 
     Uses the raw fields of `said` only (bid, ask, last, rate, kind, age), never its rounded price.
     """
     bid, price, ask = _book(said)
     narrow = max((ask - bid) / 2, price * _floor(said, has_book=bid < ask))
-    interval = narrow * _widening(said)
+    confidence = narrow * _widening(said)
     if said.rate is None:
-        return Vote(bid, price, ask, interval)
+        return Vote(bid, price, ask, confidence)
     rate = Fraction(said.rate)
-    return Vote(bid * rate, price * rate, ask * rate, interval * rate)
+    return Vote(bid * rate, price * rate, ask * rate, confidence * rate)
 
 
-def _book(said: Judged) -> tuple[Fraction, Fraction, Fraction]:
+def _book(said: AssessedQuote) -> tuple[Fraction, Fraction, Fraction]:
     """Bid, price and ask; a missing, empty or crossed book leaves the last trade for all three."""
     if said.bid is not None and said.ask is not None and 0 < said.bid < said.ask:
         bid, ask = Fraction(said.bid), Fraction(said.ask)
@@ -53,13 +53,13 @@ def _book(said: Judged) -> tuple[Fraction, Fraction, Fraction]:
     return last, last, last
 
 
-def _floor(said: Judged, *, has_book: bool) -> Fraction:
+def _floor(said: AssessedQuote, *, has_book: bool) -> Fraction:
     if said.rate is not None:
         return CONVERTED_FLOOR
     return BOOK_FLOOR if has_book else LAST_FLOOR
 
 
-def _widening(said: Judged) -> Fraction:
+def _widening(said: AssessedQuote) -> Fraction:
     """Doubt grows by its own width each 30 s (aggregators: 120 s), whatever the polling interval."""
     unit = EXCHANGE_STALE if said.kind is Kind.EXCHANGE else AGGREGATOR_STALE
     return 1 + Fraction(said.age or 0, unit)
@@ -79,7 +79,7 @@ def combine(used: Iterable[Vote], fresh: Sequence[Vote] = ()) -> tuple[Fraction,
 
 
 def _ballots(each: Vote) -> tuple[Fraction, Fraction, Fraction]:
-    return each.price - each.interval, each.price, each.price + each.interval
+    return each.price - each.confidence, each.price, each.price + each.confidence
 
 
 def _within(price: Fraction, fresh: Sequence[Vote]) -> Fraction:

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import Judged, Kind
+from btc_price_tracker.price.model import AssessedQuote, Kind
 from btc_price_tracker.price.parameters import AGREE, EXCLUDE, READMIT
 
 
@@ -20,7 +20,9 @@ _DISPUTED = f"the exchanges disagree by more than {percent(AGREE)}"
 _ASTRAY = f"more than {percent(AGREE)} from the price"
 
 
-def mark(judged: Iterable[Judged], used: Collection[str], admitted: Collection[str]) -> tuple[Judged, ...]:
+def mark(
+    judged: Iterable[AssessedQuote], used: Collection[str], admitted: Collection[str]
+) -> tuple[AssessedQuote, ...]:
     """Every source with its part in the round: used, or the reason why not."""
     return tuple(
         replace(said, used=True)
@@ -30,23 +32,23 @@ def mark(judged: Iterable[Judged], used: Collection[str], admitted: Collection[s
     )
 
 
-def _why_unused(said: Judged, admitted: Collection[str]) -> str:
+def _why_unused(said: AssessedQuote, admitted: Collection[str]) -> str:
     if said.kind is Kind.AGGREGATOR:
         return _IN_RESERVE
     return _DISPUTED if said.source in admitted else _EXCLUDED
 
 
-def is_excluded(said: Judged) -> bool:
+def is_excluded(said: AssessedQuote) -> bool:
     """Whether it has no vote because it is far from the others."""
     return said.reason == _EXCLUDED
 
 
-def withheld(quotes: Iterable[Judged], reason: str) -> tuple[Judged, ...]:
+def withheld(quotes: Iterable[AssessedQuote], reason: str) -> tuple[AssessedQuote, ...]:
     """The same quotes, the used ones of them unused for this reason."""
     return tuple(replace(said, used=False, reason=reason) if said.used else said for said in quotes)
 
 
-def causes(judged: Iterable[Judged]) -> str:
+def causes(judged: Iterable[AssessedQuote]) -> str:
     """What is wrong with whom, as a list to hang on a clause: `; kraken and okx: HTTP 503; gemini: …`."""
     whose: dict[str, list[str]] = {}
     for said in judged:
@@ -55,14 +57,14 @@ def causes(judged: Iterable[Judged]) -> str:
     return "".join(f"; {names(sources)}: {reason}" for reason, sources in whose.items())
 
 
-def astray(exchanges: Iterable[Judged], agreeing: Collection[str]) -> str:
+def astray(exchanges: Iterable[AssessedQuote], agreeing: Collection[str]) -> str:
     """Why the exchanges that don't agree don't, as such a list."""
     return causes(
         replace(said, reason=said.reason or _ASTRAY) for said in exchanges if said.voice not in agreeing
     )
 
 
-def joined(judged: Iterable[Judged]) -> str:
+def joined(judged: Iterable[AssessedQuote]) -> str:
     """Whose quotes rest on one source: `; binance and okx count as one with kraken, which alone gives their rate`."""
     dependent: dict[str, list[str]] = {}
     for quote in judged:

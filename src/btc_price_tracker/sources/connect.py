@@ -5,7 +5,7 @@ from random import Random
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.sources.endpoint import Endpoint
-from btc_price_tracker.sources.ratelimit import Governor, is_pro, spacing, spacing_after_fault
+from btc_price_tracker.sources.ratelimit import RateLimiter, is_pro, spacing, spacing_after_fault
 from btc_price_tracker.sources.secrets import secrets_of
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream
@@ -19,6 +19,6 @@ def connect(source: Source, client: Client, clock: Clock, random: Random, key: s
     endpoint = Endpoint(client, source.url + source.path, key, header)
     usual = spacing(source.name, source.url, keyed=bool(key))
     after_fault = spacing_after_fault(source.name, usual, keyed=bool(key))
-    upstream = Upstream(source, endpoint.get, Governor(usual, random, after_fault), clock, random)
+    upstream = Upstream(source, endpoint.get, RateLimiter(usual, random, after_fault), clock, random)
     upstream.hide(secrets_of(source.url, key))
     return upstream

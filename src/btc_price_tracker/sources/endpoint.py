@@ -10,17 +10,17 @@ import aiohttp
 from yarl import URL
 
 from btc_price_tracker import __version__
-from btc_price_tracker.http_client.body import TooLarge, whole
+from btc_price_tracker.http_client.body import ResponseTooLarge, read_limited
 from btc_price_tracker.http_client.client import Client, ConnectionEnded
-from btc_price_tracker.http_client.words import in_words, local_fault
-from btc_price_tracker.sources.errors import Dropped, LocalFault, NotAQuote, Unreachable
+from btc_price_tracker.http_client.words import describe_error, is_local
+from btc_price_tracker.sources.errors import ConnectionDropped, InvalidQuote, LocalError, SourceUnreachable
 from btc_price_tracker.sources.parsing import MAX_BYTES
 
 CONNECT_SECONDS = 2.0  # of the deadline at most, so that a lost SYN leaves time for a second try
 KEEP_ALIVE_SECONDS = 30.0  # a connection serves several rounds: fewer handshakes for both sides
 
 
-class Reply(NamedTuple):
+class SourceResponse(NamedTuple):
     """What a source sent: any status, the headers by names in small letters, the whole body, gunzipped."""
 
     status: int
@@ -29,7 +29,7 @@ class Reply(NamedTuple):
 
 
 def open_client(*, trust_env: bool = True) -> Client:
-    """Make the HTTP client that all sources share; the total deadline is the caller's. Raises OutgoingError."""
+    """Make the HTTP client that all sources share; the total deadline is the caller's. Raises HttpClientError."""
     return Client(
         timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
         headers={
@@ -50,22 +50,25 @@ class Endpoint:
         self._url = URL(url)
         self._headers = {key_header: key} if key else {}
 
-    async def get(self) -> Reply:
-        """Ask once. Raises Unreachable where no whole reply comes, NotAQuote on one too large or garbled, LocalFault.
+    async def get(self) -> SourceResponse:
+        """Ask once.
 
-        Of the Unreachable, Dropped is worth asking again at once.
+        Raises SourceUnreachable if no complete response comes, InvalidQuote if it is too large or garbled, LocalError.
+        Of the SourceUnreachable, ConnectionDropped is worth asking again at once.
         """
         try:
             async with self._client.get(self._url, self._headers) as response:
-                reply = Reply(response.status, _headers(response), await whole(response, MAX_BYTES))
-        except TooLarge:
+                reply = SourceResponse(
+                    response.status, _headers(response), await read_limited(response, MAX_BYTES)
+                )
+        except ResponseTooLarge:
             raise _too_large() from None
         except ConnectionEnded as error:
-            raise Dropped(in_words(error)) from None  # the cause may quote our headers
+            raise ConnectionDropped(describe_error(error)) from None  # the cause may quote our headers
         except aiohttp.ClientError as error:  # of which a bad certificate is a ValueError, too
-            raise (LocalFault if local_fault(error) else Unreachable)(in_words(error)) from None
+            raise (LocalError if is_local(error) else SourceUnreachable)(describe_error(error)) from None
         except ValueError:
-            raise Unreachable("the request can't be sent: check the API key") from None
+            raise SourceUnreachable("the request can't be sent: check the API key") from None
         return reply._replace(body=_gunzipped(reply))
 
 
@@ -75,7 +78,7 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): ", ".join(headers.getall(name)) for name in headers}
 
 
-def _gunzipped(reply: Reply) -> bytes:
+def _gunzipped(reply: SourceResponse) -> bytes:
     """The body as it was before it was packed; as it came, if it refuses us anyway or we don't know its encoding."""
     if reply.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip"):
         return reply.body
@@ -85,11 +88,11 @@ def _gunzipped(reply: Reply) -> bytes:
     except (OSError, EOFError, zlib.error):
         if reply.status != 200:
             return reply.body
-        raise NotAQuote("the body is not what its Content-Encoding says") from None
+        raise InvalidQuote("the body is not what its Content-Encoding says") from None
     if len(body) > MAX_BYTES:
         raise _too_large()
     return body
 
 
-def _too_large() -> NotAQuote:
-    return NotAQuote(f"the body is larger than {MAX_BYTES} bytes")
+def _too_large() -> InvalidQuote:
+    return InvalidQuote(f"the body is larger than {MAX_BYTES} bytes")

@@ -28,7 +28,7 @@ def deadline(interval: float) -> float:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Panel:
+class Poller:
     """The sources in the order of preference, and those of the USDT/USD rate if any of them needs it."""
 
     upstreams: Sequence[Upstream]

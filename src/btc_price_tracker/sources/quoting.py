@@ -10,8 +10,8 @@ from decimal import Context, Decimal
 from typing import NamedTuple
 
 from btc_price_tracker.price.model import Quote
-from btc_price_tracker.sources.errors import NotAQuote
-from btc_price_tracker.sources.parsing import Part
+from btc_price_tracker.sources.errors import InvalidQuote
+from btc_price_tracker.sources.parsing import JsonNode
 
 
 class Band(NamedTuple):
@@ -40,18 +40,23 @@ _RFC3339 = re.compile(
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_NOTHING = Part(None)
+_NOTHING = JsonNode(None)
 
 
 def quote(
-    last: Part, bid: Part = _NOTHING, ask: Part = _NOTHING, *, time: int | None = None, band: Band = BITCOIN
+    last: JsonNode,
+    bid: JsonNode = _NOTHING,
+    ask: JsonNode = _NOTHING,
+    *,
+    time: int | None = None,
+    band: Band = BITCOIN,
 ) -> Quote:
     """Make a quote of the parts of an answer.
 
     A book with one side keeps it. A book that is crossed or locked (bid ≥ ask), or absurd (wider than a tenth
     of its middle, or with its middle further than that from `last`), says nothing: both sides go and `last`
     stays. Where there is no last trade, the middle of a sound book stands in for it.
-    Raises NotAQuote where no price is left, or where one is malformed or outside the band.
+    Raises InvalidQuote where no price is left, or where one is malformed or outside the band.
     """
     traded, lower, upper = (price(part, band) for part in (last, bid, ask))
     if lower is not None and upper is not None:
@@ -65,14 +70,14 @@ def quote(
         elif traded is None:
             traded = middle
     if traded is None:
-        raise NotAQuote(f"{last}, and there is no sound book to take a price from")
+        raise InvalidQuote(f"{last}, and there is no sound book to take a price from")
     return Quote(last=traded, bid=lower, ask=upper, time=time)
 
 
-def price(part: Part, band: Band) -> Decimal | None:
+def price(part: JsonNode, band: Band) -> Decimal | None:
     """Read a price exactly, from a number or a string; None where it is absent, blank or zero.
 
-    Raises NotAQuote where it is malformed or outside the band.
+    Raises InvalidQuote where it is malformed or outside the band.
     """
     if part.absent or part.value == "":
         return None
@@ -80,25 +85,25 @@ def price(part: Part, band: Band) -> Decimal | None:
     if read == 0:
         return None
     if read < 0:
-        raise NotAQuote(f"{part}, not {_POSITIVE}")
+        raise InvalidQuote(f"{part}, not {_POSITIVE}")
     if not band.low <= read <= band.high:
-        raise NotAQuote(f"{part}, outside {band.low} to {band.high}")
+        raise InvalidQuote(f"{part}, outside {band.low} to {band.high}")
     # Without its exponent: the same price prints the same, however it was written.
     return Decimal(f"{read:f}")
 
 
-def seconds(part: Part) -> int | None:
-    """Read seconds since the epoch, as ms; None where absent or unreadable. Raises NotAQuote on an absurd time."""
+def seconds(part: JsonNode) -> int | None:
+    """Read seconds since the epoch, as ms; None where absent or unreadable. Raises InvalidQuote on an absurd time."""
     return _epoch_time(part, unit=1000)
 
 
-def milliseconds(part: Part) -> int | None:
-    """Read ms since the epoch; None where absent or unreadable. Raises NotAQuote on an absurd time."""
+def milliseconds(part: JsonNode) -> int | None:
+    """Read ms since the epoch; None where absent or unreadable. Raises InvalidQuote on an absurd time."""
     return _epoch_time(part, unit=1)
 
 
-def rfc3339(part: Part) -> int | None:
-    """Read an RFC 3339 time, cut to ms since the epoch; None where absent or unreadable. Raises NotAQuote as above."""
+def rfc3339(part: JsonNode) -> int | None:
+    """Read an RFC 3339 time, cut to ms since the epoch; None if absent or unreadable. Raises InvalidQuote as above."""
     match = _match(_RFC3339, part)
     if match is None:
         return None
@@ -111,17 +116,17 @@ def rfc3339(part: Part) -> int | None:
     return _believable((moment - _EPOCH) // timedelta(milliseconds=1) + 1000 * leap, part)
 
 
-def _epoch_time(part: Part, unit: int) -> int | None:
+def _epoch_time(part: JsonNode, unit: int) -> int | None:
     match = _match(_NUMBER, part)
     return None if match is None else _believable(Decimal(match[0]) * unit, part)
 
 
-def _match(pattern: re.Pattern[str], part: Part) -> re.Match[str] | None:
+def _match(pattern: re.Pattern[str], part: JsonNode) -> re.Match[str] | None:
     return pattern.fullmatch(part.value) if isinstance(part.value, str) else None
 
 
-def _believable(time: Decimal | int, part: Part) -> int:
+def _believable(time: Decimal | int, part: JsonNode) -> int:
     """The time in whole ms. One that can't be, such as 0, tells that the source doesn't know how old its price is."""
     if not GENESIS <= time <= HORIZON:
-        raise NotAQuote(f"{part}, a time that can't be")
+        raise InvalidQuote(f"{part}, a time that can't be")
     return int(time)

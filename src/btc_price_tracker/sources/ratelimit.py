@@ -1,4 +1,4 @@
-"""How often each source may be asked: its documented limit, spread evenly over its period, and the governor.
+"""How often each source may be asked: its documented limit, spread evenly over its period, and the rate_limiter.
 
 Every request counts, failed ones and retries too: CoinGecko says so, and the others can hardly do otherwise.
 A tenth of each limit is kept in reserve for restarts: a new process asks at once.
@@ -7,7 +7,7 @@ A tenth of each limit is kept in reserve for restarts: a new process asks at onc
 from random import Random
 from urllib.parse import urlsplit
 
-from btc_price_tracker.sources.errors import Banned, SourceFault, Throttled
+from btc_price_tracker.sources.errors import Banned, RateLimited, SourceError
 
 MONTH = 31 * 86_400.0  # seconds
 LONGEST_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer
@@ -62,14 +62,14 @@ def is_pro(base_url: str) -> bool:
     return (urlsplit(base_url).hostname or "").startswith("pro-api")
 
 
-class Governor:
+class RateLimiter:
     """Holds back the calls to one source. Pure: `now` is an argument, in seconds on a monotonic clock."""
 
     def __init__(self, spacing: float, random: Random, after_fault: float | None = None) -> None:
         self.spacing = spacing
         self._after_fault = spacing if after_fault is None else after_fault
         # That of another source at the same API, which counts these calls, too.
-        self.within: Governor | None = None
+        self.within: RateLimiter | None = None
         self._random = random
         self._next = float("-inf")  # the first call may go at once
         self._called = float("-inf")
@@ -97,14 +97,14 @@ class Governor:
         """Allow the next call sooner: this one brought nothing."""
         self._next = min(self._next, now + self._after_fault)
 
-    def record(self, fault: SourceFault | None, now: float) -> None:
+    def record(self, fault: SourceError | None, now: float) -> None:
         """Take note of how a call turned out."""
         match fault:
             case None:
                 self.relent()
             case Banned():
                 self.ban(now, fault.retry_after)
-            case Throttled():
+            case RateLimited():
                 self.throttle(now, fault.retry_after)
             case _:
                 self.falter(now)

@@ -4,8 +4,14 @@ import re
 from collections.abc import Callable, Mapping
 
 from btc_price_tracker.price.model import Quote
-from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.errors import Banned, NotAQuote, Refused, Throttled, Unavailable
+from btc_price_tracker.sources.endpoint import SourceResponse
+from btc_price_tracker.sources.errors import (
+    Banned,
+    InvalidQuote,
+    RateLimited,
+    SourceRefused,
+    SourceUnavailable,
+)
 from btc_price_tracker.sources.headers import http_date
 
 # Seconds that a stated time is honoured at most; anything longer is a mistake or a trap. Cloudflare's pages and servers
@@ -33,43 +39,43 @@ _CLOUDFLARE_BAN = re.compile(
 _BANNED_UNTIL = re.compile(rb"banned until ([0-9]{13})\b")  # Binance: epoch ms inside the message
 
 
-def read(reply: Reply, parse: Callable[[bytes], Quote], heard: int) -> Quote:
+def read(reply: SourceResponse, parse: Callable[[bytes], Quote], heard: int) -> Quote:
     """Return the quote in a reply that was heard at `heard` (ms since the epoch).
 
-    Raises SourceFault; where the source says in its body why it refuses, in the source's words.
+    Raises SourceError; where the source says in its body why it refuses, in the source's words.
     """
-    said: Refused | None = None
+    said: SourceRefused | None = None
     try:
         quote = parse(reply.body)
         if reply.status == 200:
             return quote
-    except Refused as fault:
+    except SourceRefused as fault:
         said = fault
-    except NotAQuote as fault:
+    except InvalidQuote as fault:
         if reply.status == 200:
             raise _as_encoded(fault, reply.headers) from fault
     raise _refusal(reply, said, heard) from None
 
 
-def _as_encoded(fault: NotAQuote, headers: Mapping[str, str]) -> NotAQuote:
+def _as_encoded(fault: InvalidQuote, headers: Mapping[str, str]) -> InvalidQuote:
     """The fault, and how the body was packed if it was: br, zstd and a cut gzip look like anything but JSON."""
     encoding = ascii(headers.get("content-encoding", ""))[1:-1][:20]
-    return NotAQuote(f"{fault} (Content-Encoding: {encoding})") if encoding else fault
+    return InvalidQuote(f"{fault} (Content-Encoding: {encoding})") if encoding else fault
 
 
-def _refusal(reply: Reply, said: Refused | None, heard: int) -> Refused:
+def _refusal(reply: SourceResponse, said: SourceRefused | None, heard: int) -> SourceRefused:
     words = _words(reply.status, said)
     pause = _pause(reply, heard)
-    if pause is None and isinstance(said, Throttled):
+    if pause is None and isinstance(said, RateLimited):
         pause = said.retry_after
     if reply.status in _BANS or (reply.status != 200 and _CLOUDFLARE_BAN.search(reply.body[:BODY_START])):
         return Banned(words, pause)
-    if reply.status == 429 or isinstance(said, Throttled) or pause is not None:
-        return Throttled(words, pause)
-    return Unavailable(words) if reply.status >= 500 else Refused(words)
+    if reply.status == 429 or isinstance(said, RateLimited) or pause is not None:
+        return RateLimited(words, pause)
+    return SourceUnavailable(words) if reply.status >= 500 else SourceRefused(words)
 
 
-def _words(status: int, said: Refused | None) -> str:
+def _words(status: int, said: SourceRefused | None) -> str:
     if status == 200:
         return str(said)
     moved = status in (300, 301, 302, 303, 307, 308)
@@ -77,7 +83,7 @@ def _words(status: int, said: Refused | None) -> str:
     return ": ".join(str(part) for part in (f"HTTP {status}", meaning, said) if part)
 
 
-def _pause(reply: Reply, heard: int) -> float | None:
+def _pause(reply: SourceResponse, heard: int) -> float | None:
     """Seconds that the source wants us to wait, by its own clock if it shows one; None if it doesn't say."""
     now = http_date(reply.headers.get("date", "")) or heard
     if match := _BANNED_UNTIL.search(reply.body[:BODY_START]):

@@ -14,5 +14,5 @@ class Source:
     kind: Kind
     url: str  # the public API's base, no trailing slash; settings may put another in its place
     path: str  # path and query, as the API has them
-    parse: Callable[[bytes], Quote]  # raises SourceFault on anything that is no price
+    parse: Callable[[bytes], Quote]  # raises SourceError on anything that is no price
     currency: str = "USD"  # what its prices are in: USD or USDT

@@ -13,12 +13,12 @@ _BAND = Band(Decimal("0.5"), Decimal("1.5"))
 
 
 def parse_kraken(body: bytes) -> Quote:
-    """Read dollars per tether. Raises SourceFault, also where the peg is too far gone to trust a rate."""
+    """Read dollars per tether. Raises SourceError, also where the peg is too far gone to trust a rate."""
     return kraken.ticker(body, ("USDTZUSD", "USDTUSD"), _BAND)
 
 
 def parse_coinbase(body: bytes) -> Quote:
-    """Read dollars per tether. Raises SourceFault, as `parse_kraken`."""
+    """Read dollars per tether. Raises SourceError, as `parse_kraken`."""
     return coinbase.ticker(body, _BAND)
 
 

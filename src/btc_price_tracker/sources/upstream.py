@@ -1,10 +1,10 @@
 """One source, asked politely: deadline, retries, breaker and quota, once for all sources.
 
-A call is made only when the governor and the breaker both let it through. In between, the last quote is
+A call is made only when the rate_limiter and the breaker both let it through. In between, the last quote is
 offered again, as old as it is. Whatever goes wrong ends as the fault of an Answer, in words that don't change
 while it lasts.
 
-The retries are a few lines of ours: a library's would have to be taught the governor's spacing, the deadline
+The retries are a few lines of ours: a library's would have to be taught the rate_limiter's spacing, the deadline
 shared with everything else and the breaker's single probe, and then there is little left for it to do.
 """
 
@@ -19,20 +19,28 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.clocks import Clocks, Reception
-from btc_price_tracker.sources.endpoint import Reply
-from btc_price_tracker.sources.errors import Dropped, LocalFault, SourceFault, Unavailable, Unreachable
-from btc_price_tracker.sources.ratelimit import Governor
+from btc_price_tracker.sources.endpoint import SourceResponse
+from btc_price_tracker.sources.errors import (
+    ConnectionDropped,
+    LocalError,
+    SourceError,
+    SourceUnavailable,
+    SourceUnreachable,
+)
+from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.response import read
 from btc_price_tracker.sources.secrets import Secrets
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import SourceState, State
 
-Fetch = Callable[[], Awaitable[Reply]]  # one request; raises SourceFault
+Fetch = Callable[[], Awaitable[SourceResponse]]  # one request; raises SourceError
 Fresh = Callable[[Answer, int], bool]  # whether an answer still counts at a time in ms since the epoch
 
 RETRIES = 2
 BACKOFF = 0.25  # seconds; the first retry waits up to so long, the second up to twice (full jitter)
-PATIENCE = 0.25  # share of the deadline to wait for the governor: rounds and spacing are rarely quite in step
+PATIENCE = (
+    0.25  # share of the deadline to wait for the rate_limiter: rounds and spacing are rarely quite in step
+)
 
 _log = structlog.get_logger(__name__)
 
@@ -41,13 +49,13 @@ class Upstream:
     """A source and what we remember of it. One `ask` at a time."""
 
     def __init__(
-        self, source: Source, fetch: Fetch, governor: Governor, clock: Clock, random: Random
+        self, source: Source, fetch: Fetch, rate_limiter: RateLimiter, clock: Clock, random: Random
     ) -> None:
         self.source = source
         self._fetch = fetch
         self._clock = clock
         self._random = random
-        self._governor = governor
+        self._rate_limiter = rate_limiter
         self._clocks = Clocks(clock)
         self._api = source.name
         self._secrets = Secrets()
@@ -62,18 +70,18 @@ class Upstream:
     async def ask(self, seconds: float) -> Answer:
         """Ask within so many seconds if that is allowed; else answer with the last quote. Never raises."""
         now = self._clock.monotonic()
-        if self._governor.wait(now) <= seconds * PATIENCE and self._breaker.allow(now):
+        if self._rate_limiter.wait(now) <= seconds * PATIENCE and self._breaker.allow(now):
             self._conclude(await self._outcome(seconds))
         return self.answer()
 
     @property
     def spacing(self) -> float:
         """Seconds that its quota puts between two calls."""
-        return self._governor.spacing
+        return self._rate_limiter.spacing
 
     def shorten_pause(self) -> None:
         """Ask soon in spite of what the source said: no source is usable."""
-        self._governor.shorten()
+        self._rate_limiter.shorten()
 
     def hide(self, secrets: Secrets) -> None:
         """Keep these out of what is said of the source: it may repeat what we send."""
@@ -81,7 +89,7 @@ class Upstream:
 
     def share_api(self, other: "Upstream") -> None:
         """Count as the same API as another source: stay within its limit, too, and be one voice about the time."""
-        self._governor.within = other._governor  # noqa: SLF001 - of our own kind
+        self._rate_limiter.within = other._rate_limiter  # noqa: SLF001 - of our own kind
         self._api = other.source.name
 
     def share_clocks(self, clocks: Clocks) -> None:
@@ -97,7 +105,7 @@ class Upstream:
             quote=self._dated_quote(),
             heard=self._heard,
             fault=self._fault(),
-            spacing=round(self._governor.spacing * 1000),
+            spacing=round(self._rate_limiter.spacing * 1000),
             clock_offset=self._clocks.offset(self._api),
         )
 
@@ -111,7 +119,7 @@ class Upstream:
             quote=self._dated_quote(),
             heard=self._heard,
             latency=self._latency,
-            next_try=round(max(self._governor.wait(now), self._breaker.wait(now)), 3),
+            next_try=round(max(self._rate_limiter.wait(now), self._breaker.wait(now)), 3),
             error=self._error,
             calls=self._calls,
             failures=self._failures,
@@ -132,7 +140,7 @@ class Upstream:
         return self._error if self._breaker.circuit is Circuit.CLOSED else f"{self._error}; circuit open"
 
     def _state(self, fresh: Fresh, now: float) -> State:
-        if self._governor.pausing(now):
+        if self._rate_limiter.pausing(now):
             return State.THROTTLED
         if self._breaker.circuit is not Circuit.CLOSED:
             return State.OPEN
@@ -142,27 +150,27 @@ class Upstream:
             return State.WAITING
         return State.OK if fresh(self.answer(), self._clock.now()) else State.STALE
 
-    async def _outcome(self, seconds: float) -> SourceFault | None:
+    async def _outcome(self, seconds: float) -> SourceError | None:
         try:
             async with asyncio.timeout(seconds):
                 await self._persist(self._clock.monotonic() + seconds)
         except TimeoutError:
-            return Unreachable("no whole answer in time")
-        except SourceFault as fault:
+            return SourceUnreachable("no whole answer in time")
+        except SourceError as fault:
             return fault
         except Exception as error:  # noqa: BLE001 - a bug in one source's parser mustn't take down the others
-            return SourceFault(f"the answer can't be read ({type(error).__name__})")
+            return SourceError(f"the answer can't be read ({type(error).__name__})")
         return None
 
     async def _persist(self, deadline: float) -> None:
         """Attempt, and again after a fault that may pass if the pause takes half of the time left at most."""
-        await self._sleep(self._governor.wait(self._clock.monotonic()))
+        await self._sleep(self._rate_limiter.wait(self._clock.monotonic()))
         for backoff in self._backoffs():
             try:
                 return await self._attempt()
-            except (Unreachable, Unavailable):
+            except (SourceUnreachable, SourceUnavailable):
                 now = self._clock.monotonic()
-                pause = max(backoff, self._governor.wait(now))
+                pause = max(backoff, self._rate_limiter.wait(now))
                 if pause > (deadline - now) / 2:
                     raise
                 await self._sleep(pause)
@@ -180,12 +188,12 @@ class Upstream:
     async def _attempt(self) -> None:
         """Ask, and again for each kept connection that turns out to have ended: the source is not to blame."""
         while True:
-            with suppress(Dropped):
+            with suppress(ConnectionDropped):
                 return await self._request()
 
     async def _request(self) -> None:
         started = self._clock.monotonic()
-        self._governor.spend(started)
+        self._rate_limiter.spend(started)
         self._calls += 1
         try:
             reply = await self._fetch()
@@ -196,14 +204,14 @@ class Upstream:
             raise
         self._latency = round((self._clock.monotonic() - started) * 1000, 3)
 
-    def _conclude(self, fault: SourceFault | None) -> None:
+    def _conclude(self, fault: SourceError | None) -> None:
         """Remember how the ask turned out, and log it where that is a change."""
         now = self._clock.monotonic()
         before, self._error = self._error, None if fault is None else self._secrets.hide(str(fault))
         was_closed = self._breaker.circuit is Circuit.CLOSED
-        if not isinstance(fault, LocalFault):  # says nothing about the source
+        if not isinstance(fault, LocalError):  # says nothing about the source
             self._breaker.record(ok=fault is None, now=now)
-            self._governor.record(fault, now)
+            self._rate_limiter.record(fault, now)
         self._log_change(before, was_closed=was_closed)
 
     def _log_change(self, before: str | None, *, was_closed: bool) -> None:

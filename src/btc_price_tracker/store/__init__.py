@@ -13,7 +13,7 @@ class StoreError(Exception):
     """The store can't do what was asked. The message names the fault and the remedy and holds no password."""
 
 
-class UnusableUrl(StoreError):
+class InvalidStoreUrl(StoreError):
     """The URL itself is wrong: no store will come of it, however long one waits."""
 
 
@@ -125,7 +125,7 @@ def scheme_of(url: str) -> Scheme:
 async def open_store(url: str, *, capacity: int, retention: int | None = None) -> Store:
     """Open the store that `url` names; `capacity` and `retention` as in Limits.
 
-    Raises UnusableUrl where it can't be read, and StoreError where it names none, something it needs isn't
+    Raises InvalidStoreUrl where it can't be read, and StoreError where it names none, something it needs isn't
     installed, or the store can't be opened.
     """
     return await _opener(scheme_of(url))(url, Limits(capacity, retention))

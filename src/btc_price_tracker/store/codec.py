@@ -14,7 +14,7 @@ from decimal import Context, Decimal
 from msgspec import DecodeError, Struct, msgpack
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import Judged, Kind, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, Tick
 from btc_price_tracker.store import StoreError
 
 VERSION = b"\x01"
@@ -34,7 +34,7 @@ _ZERO, _ONE = Decimal(0), Decimal(1)
 
 
 class _Record(Struct, array_like=True, frozen=True):
-    """A Judged on its way to bytes; the order of the fields is the format."""
+    """A AssessedQuote on its way to bytes; the order of the fields is the format."""
 
     source: str
     kind: Kind
@@ -45,7 +45,7 @@ class _Record(Struct, array_like=True, frozen=True):
     rate: Packed
     age: int | None
     price: Packed
-    interval: Packed
+    confidence: Packed
     used: bool
     reason: str | None
     rate_from: str | None = None  # left out by older versions
@@ -61,7 +61,7 @@ def encode_quotes(tick: Tick) -> bytes:
     return VERSION + deflate.compress(msgpack.encode(records)) + deflate.flush()
 
 
-def decode_quotes(body: bytes, tick_id: int, price: Decimal) -> tuple[Judged, ...]:
+def decode_quotes(body: bytes, tick_id: int, price: Decimal) -> tuple[AssessedQuote, ...]:
     """The quotes of the tick with this id and price. Raises ValueError on what encode_quotes didn't write."""
     if body[:1] != VERSION:
         raise ValueError(f"quotes in an unknown format, {body[:1].hex() or 'empty'}")
@@ -83,7 +83,7 @@ def with_quotes(tick: Tick, body: bytes | None) -> Tick:
         raise StoreError(f"tick {tick.id}: {error}") from error
 
 
-def _record(judged: Judged, tick: Tick) -> _Record:
+def _record(judged: AssessedQuote, tick: Tick) -> _Record:
     near = tick.price if judged.last is None else judged.last
     return _Record(
         source=judged.source,
@@ -95,17 +95,17 @@ def _record(judged: Judged, tick: Tick) -> _Record:
         rate=pack(judged.rate, _ONE),
         age=judged.age,
         price=pack(judged.price, near),
-        interval=pack(judged.interval, _ZERO),
+        confidence=pack(judged.confidence, _ZERO),
         used=judged.used,
         reason=judged.reason,
         rate_from=judged.rate_from,
     )
 
 
-def _judged(record: _Record, tick_id: int, price: Decimal) -> Judged:
+def _judged(record: _Record, tick_id: int, price: Decimal) -> AssessedQuote:
     last = unpack(record.last, price)
     near = price if last is None else last
-    return Judged(
+    return AssessedQuote(
         source=record.source,
         kind=record.kind,
         last=last,
@@ -115,7 +115,7 @@ def _judged(record: _Record, tick_id: int, price: Decimal) -> Judged:
         rate=unpack(record.rate, _ONE),
         age=record.age,
         price=unpack(record.price, near),
-        interval=unpack(record.interval, _ZERO),
+        confidence=unpack(record.confidence, _ZERO),
         used=record.used,
         reason=record.reason,
         rate_from=record.rate_from,

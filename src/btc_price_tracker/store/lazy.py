@@ -8,10 +8,12 @@ from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Span, Store, StoreError
 
-HOLDS = 0.9  # seconds that a failure speaks for later callers; the outbox asks again after more than that
+FAILURE_TTL = (
+    0.9  # seconds that a failure speaks for later callers; the outbox asks again after more than that
+)
 
 
-class LateStore:
+class LazyStore:
     """Opens its store when something is asked of it, and again until that succeeds; StoreError till then.
 
     A database may take its time to say no. So all who ask await one attempt, which none of them can cancel.
@@ -89,7 +91,11 @@ class LateStore:
 
     def _is_spent(self, attempt: asyncio.Task[Store]) -> bool:
         """Has it failed, and not only just now?"""
-        return attempt.done() and attempt.exception() is not None and self._monotonic() - self._ended >= HOLDS
+        return (
+            attempt.done()
+            and attempt.exception() is not None
+            and self._monotonic() - self._ended >= FAILURE_TTL
+        )
 
     async def _try(self) -> Store:
         try:

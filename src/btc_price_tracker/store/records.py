@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import CENT, PAIR, Judged, Status, Tick
+from btc_price_tracker.price.model import CENT, PAIR, AssessedQuote, Status, Tick
 from btc_price_tracker.store.amounts import check_cents
 from btc_price_tracker.store.written import WrittenTick
 
@@ -194,10 +194,10 @@ def _from_json(line: str) -> Tick:
     return replace(tick, price=tick.price.quantize(CENT), spread=tick.spread.quantize(CENT))
 
 
-def _check_quote(quote: Judged) -> None:
+def _check_quote(quote: AssessedQuote) -> None:
     if not all(abs(moment) < MAX_MS for moment in (quote.time or 0, quote.age or 0)):
         raise ValueError("the time or the age of a quote is out of range")
-    amounts = (quote.last, quote.bid, quote.ask, quote.rate, quote.price, quote.interval)
+    amounts = (quote.last, quote.bid, quote.ask, quote.rate, quote.price, quote.confidence)
     if not all(amount is None or _is_amount(amount) for amount in amounts):
         raise ValueError("an amount of a quote is out of range")
     if any(len(text or "") > MAX_TEXT for text in (quote.source, quote.reason, quote.rate_from)):

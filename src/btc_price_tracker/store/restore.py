@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Span, Store, UnusableUrl
+from btc_price_tracker.store import InvalidStoreUrl, Span, Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.paging import newest_first
 
@@ -26,7 +26,7 @@ async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], by
     """Read the newest `size` ticks at `now` (ms since the epoch); the event loop gets turns between pages.
 
     If the store fails, the result holds what was read by then, without a hole: the newest ticks are read first.
-    Raises UnusableUrl if there will never be a store.
+    Raises InvalidStoreUrl if there will never be a store.
     """
     span, last = Span(0, 0, dropped=now - 1), None
     pages: list[list[tuple[int, bytes]]] = []  # the newest first
@@ -36,7 +36,7 @@ async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], by
             last = last or ticks[-1]
             pages.append([(tick.id, encode(tick)) for tick in ticks])
             await asyncio.sleep(0)
-    except UnusableUrl:
+    except InvalidStoreUrl:
         raise
     except Exception as error:
         why = failure(error)

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from btc_price_tracker.price.model import Judged, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Status, Tick
 
 
 class WrittenTick(Struct, frozen=True):
@@ -18,7 +18,7 @@ class WrittenTick(Struct, frozen=True):
     method: str
     age: int | None = None  # s
     quote_age: int | None = None  # ms
-    quotes: tuple[Judged, ...] = ()
+    quotes: tuple[AssessedQuote, ...] = ()
     recorded: bool = False
 
     def tick(self) -> Tick:

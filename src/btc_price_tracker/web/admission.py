@@ -6,7 +6,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.web.problems import Problem
 
 
-class Admission:
+class StreamLimit:
     """Keeps the number of open streams within `most` (0: no limit). A context for those under way to the hub."""
 
     def __init__(self, hub: Hub, most: int) -> None:

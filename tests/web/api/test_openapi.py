@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from btc_price_tracker.price.model import Judged, Kind, Status, Update
+from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Update
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.telemetry.watchdog import Watchdog
@@ -25,8 +25,8 @@ from schema import Schema, faults
 TOKEN = "geheim"
 HEADERS = ("x-request-id", "link", "retry-after", "www-authenticate")  # those that a client may act on
 QUOTES = (
-    Judged("kraken", Kind.EXCHANGE, Decimal("69420.10"), price=Decimal("69420.1"), used=True),
-    Judged("coinbase", Kind.EXCHANGE, reason="HTTP 503"),
+    AssessedQuote("kraken", Kind.EXCHANGE, Decimal("69420.10"), price=Decimal("69420.1"), used=True),
+    AssessedQuote("coinbase", Kind.EXCHANGE, reason="HTTP 503"),
 )
 
 

@@ -25,7 +25,7 @@ from btc_price_tracker.testing import eventually
 from btc_price_tracker.web.server import incoming as incoming_module
 from btc_price_tracker.web.server import server as server_module
 from btc_price_tracker.web.server.connection import HALF_CLOSED_TIMEOUT, WRITE_TIMEOUT, Connection
-from btc_price_tracker.web.server.detach import EXCHANGE, Exchange
+from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.server.incoming import HEAD_LIMIT, Incoming
 from btc_price_tracker.web.server.server import listen
 from live import Client, Live, live
@@ -130,10 +130,10 @@ async def test_a_stream_outlives_the_deadline_of_its_head(hasty: Live) -> None:
 async def test_a_stream_that_no_descriptor_is_left_for_stays_with_the_server(
     server: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def duplicate(_: Exchange) -> int:
+    def duplicate(_: DetachableResponse) -> int:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(Exchange, "duplicate", duplicate)
+    monkeypatch.setattr(DetachableResponse, "duplicate", duplicate)
     first = await server.publish()
     async with await Client.get(server.port, "/prices/stream") as client:
         assert await client.prices(1) == [first]
@@ -805,4 +805,4 @@ async def test_uvicorn_still_has_the_private_parts_that_a_connection_relies_on(s
         assert (connection.url, connection.scope["headers"]) == (b"/healthz", [(b"host", b"localhost")])
         assert connection.transport.get_extra_info("socket").fileno() >= 0
         assert connection.timeout_keep_alive_task is not None
-        assert connection.scope["extensions"].keys() == {EXCHANGE}
+        assert connection.scope["extensions"].keys() == {DETACHABLE}

@@ -33,7 +33,7 @@ async def database(monkeypatch: pytest.MonkeyPatch) -> Database:
     database = Database()
     await database.store.append([a_tick(tick_id) for tick_id in HISTORY])
     monkeypatch.setattr("btc_price_tracker.app.open_store", database.open)
-    monkeypatch.setattr("btc_price_tracker.store.lazy.HOLDS", 0.0)
+    monkeypatch.setattr("btc_price_tracker.store.lazy.FAILURE_TTL", 0.0)
     return database
 
 

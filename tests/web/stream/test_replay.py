@@ -16,9 +16,9 @@ from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store, open_store
 from btc_price_tracker.testing import ManualClock, eventually
-from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.gate import Gate
-from btc_price_tracker.web.server.detach import EXCHANGE
+from btc_price_tracker.web.server.detach import DETACHABLE
 from btc_price_tracker.web.stream import replay as replay_module
 from btc_price_tracker.web.stream.position import Anchor, Position
 from btc_price_tracker.web.stream.response import PriceStream
@@ -37,7 +37,7 @@ class Asgi:
     def __init__(self, shared: Streams, position: Position = AGO, exchange: Any = None) -> None:
         self.sent: list[bytes] = []
         self._hang_up = asyncio.Event()
-        extensions = {} if exchange is None else {EXCHANGE: exchange}
+        extensions = {} if exchange is None else {DETACHABLE: exchange}
         scope = {"method": "GET", "scheme": "http", "http_version": "1.1", "extensions": extensions}
         self.task = asyncio.create_task(
             PriceStream(shared, position, browser=False)(scope, self._receive, self._send)
@@ -55,7 +55,7 @@ class Asgi:
     def body(self) -> bytes:
         return b"".join(self.sent)
 
-    async def hang_up(self) -> None:
+    async def wait_for_disconnect(self) -> None:
         self._hang_up.set()
         await self.task
 
@@ -69,7 +69,7 @@ async def shared_streams(stored: int, ring_size: int) -> Streams:
     for tick in ticks:
         ring.append(tick.id, sse.price(tick))
     hub = Hub(ring, ManualClock(), HEARTBEAT, ticks[-1])
-    return Streams(hub, ring, store, [], Admission(hub, 0))
+    return Streams(hub, ring, store, [], StreamLimit(hub, 0))
 
 
 def events(stored: int) -> bytes:
@@ -85,7 +85,7 @@ async def clients(shared: Streams, number: int) -> AsyncIterator[list[Asgi]]:
         yield clients
     finally:
         for client in clients:
-            await client.hang_up()
+            await client.wait_for_disconnect()
 
 
 @pytest.mark.parametrize("ring_size", [10_000, RING], ids=["ring", "store"])
@@ -173,8 +173,8 @@ async def test_waiting_replays_end_cleanly_at_shutdown() -> None:
         assert sum(b"id: " in client.body for client in waiting) == 2
 
 
-class Exchange:
-    """A stand-in for web.exchange.Exchange; `closing` means that the client has disconnected."""
+class DetachableResponse:
+    """A stand-in for web.exchange.DetachableResponse; `closing` means that the client has disconnected."""
 
     closing = False
     drained = True
@@ -190,7 +190,7 @@ class Exchange:
 
 async def test_disconnect_during_replay_never_joins_the_hub() -> None:
     shared = await shared_streams(500, RING)
-    store, exchange = SlowStore(shared.store), Exchange()
+    store, exchange = SlowStore(shared.store), DetachableResponse()
     client = Asgi(with_store(shared, store), exchange=exchange)
     await eventually(lambda: store.reading)
     exchange.closing = True

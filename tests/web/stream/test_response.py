@@ -384,9 +384,9 @@ async def test_the_end_is_clean_with_a_jittered_retry(server: Live) -> None:
     await server.hub.drain(0.2)
     retries = set()
     for client in clients:
-        farewell = await client.event()
-        assert farewell.name == "heartbeat"
-        retries.add(farewell.retry)
+        final_retry = await client.event()
+        assert final_retry.name == "heartbeat"
+        retries.add(final_retry.retry)
         with pytest.raises(EOFError):
             await client.event()
         assert client.ended

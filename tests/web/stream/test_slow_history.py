@@ -8,7 +8,7 @@ import pytest
 
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import ManualClock, eventually
-from btc_price_tracker.web.server.detach import Exchange
+from btc_price_tracker.web.server.detach import DetachableResponse
 from live import Client, Live, a_tick, live
 from proofs.reader import Reader, request
 
@@ -56,15 +56,15 @@ async def test_what_leaves_the_ring_while_a_socket_leaves_the_server_is_not_lost
 ) -> None:
     ids = [await server.publish() for _ in range(2)]
     coming = [ids[-1] + 1 + number for number in range(2 * RING)] if detach else []
-    leave = Exchange.duplicate
+    leave = DetachableResponse.duplicate
 
-    def leave_in_a_busy_moment(exchange: Exchange) -> int:
+    def leave_in_a_busy_moment(exchange: DetachableResponse) -> int:
         for tick_id in coming:
             update = Update(Status.OK, "3 exchanges agree.", a_tick(tick_id))
             asyncio.get_running_loop().call_soon(server.hub.publish, update)
         return leave(exchange)
 
-    monkeypatch.setattr(Exchange, "duplicate", leave_in_a_busy_moment)
+    monkeypatch.setattr(DetachableResponse, "duplicate", leave_in_a_busy_moment)
     async with await Client.get(server.port, "/prices/stream", last_event_id=str(ids[0])) as client:
         assert await client.prices(1 + len(coming)) == [ids[1], *coming]
         assert b"gap" not in client.raw

@@ -9,7 +9,7 @@ from btc_price_tracker.sources.source import Source
 def parse(body: bytes) -> Quote:
     """Read `{"USD": {"last": 63410.18, "symbol": "USD", …}, "EUR": …}`; large numbers come as 9.083198811E7.
 
-    Errors are taken to be `{"error": "…"}`; none is on record. Raises SourceFault.
+    Errors are taken to be `{"error": "…"}`; none is on record. Raises SourceError.
     """
     answer = read(body)
     if not answer["error"].absent:

@@ -1,7 +1,7 @@
 """CoinGecko: an aggregator, the average of many markets, 20 to 60 s old. Keyless calls are few."""
 
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources.parsing import Part, read, refusal
+from btc_price_tracker.sources.parsing import JsonNode, read, refusal
 from btc_price_tracker.sources.quoting import quote, seconds
 from btc_price_tracker.sources.source import Source
 
@@ -10,7 +10,7 @@ def parse(body: bytes) -> Quote:
     """Read `{"bitcoin": {"usd": 76975, "last_updated_at": 1779092258, …}}`.
 
     The time is there only if asked for. The answer to an unknown currency is an empty object.
-    Raises SourceFault.
+    Raises SourceError.
     """
     answer = read(body)
     _refuse(answer)
@@ -18,7 +18,7 @@ def parse(body: bytes) -> Quote:
     return quote(bitcoin["usd"], time=seconds(bitcoin["last_updated_at"]))
 
 
-def _refuse(answer: Part) -> None:
+def _refuse(answer: JsonNode) -> None:
     """Raise what the source's four error shapes say.
 
     `{"status": {"error_code": 429, "error_message": "…"}}`, the same inside `error`, `{"error": "…"}`, and

@@ -9,7 +9,7 @@ from btc_price_tracker.sources.source import Source
 def parse(body: bytes) -> Quote:
     """Read `{"id": "btc-bitcoin", "last_updated": "2023-07-11T08:40:17Z", "quotes": {"USD": {"price": …}}}`.
 
-    Errors are `{"error": "…"}`. Raises SourceFault.
+    Errors are `{"error": "…"}`. Raises SourceError.
     """
     answer = read(body)
     if not answer["error"].absent:

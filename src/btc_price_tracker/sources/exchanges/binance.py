@@ -9,14 +9,14 @@ _TOO_OFTEN = "-1003"
 
 
 def parse(body: bytes) -> Quote:
-    """Read Bitcoin in tethers. Raises SourceFault."""
+    """Read Bitcoin in tethers. Raises SourceError."""
     return ticker(body, "BTCUSDT")
 
 
 def ticker(body: bytes, symbol: str) -> Quote:
     """Read the 24 h ticker `{"symbol": …, "lastPrice": …, "bidPrice": …, "askPrice": …, "closeTime": ms, …}`.
 
-    Errors are `{"code": -1121, "msg": "Invalid symbol."}`; a geo-block has code 0. Raises SourceFault.
+    Errors are `{"code": -1121, "msg": "Invalid symbol."}`; a geo-block has code 0. Raises SourceError.
     """
     answer = read(body)
     code = answer["code"]

@@ -6,7 +6,7 @@ from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
-    """Read Bitcoin in US dollars. Raises SourceFault."""
+    """Read Bitcoin in US dollars. Raises SourceError."""
     return binance.ticker(body, "BTCUSD")
 
 

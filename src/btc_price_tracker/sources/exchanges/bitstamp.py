@@ -11,7 +11,7 @@ _TOO_OFTEN = ("400.002", "400.067", "400.068")
 def parse(body: bytes) -> Quote:
     """Read `{"last": "4402.16", "bid": "4401.37", "ask": "4412.98", "timestamp": "1507003445", …}`.
 
-    Errors are `{"error": "…"}` or `{"status": "error", "reason": "…", "code": "…"}`. Raises SourceFault.
+    Errors are `{"error": "…"}` or `{"status": "error", "reason": "…", "code": "…"}`. Raises SourceError.
     """
     answer = read(body)
     if not answer["error"].absent or answer["status"].value == "error":

@@ -7,14 +7,14 @@ from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
-    """Read Bitcoin in US dollars. Raises SourceFault."""
+    """Read Bitcoin in US dollars. Raises SourceError."""
     return ticker(body, BITCOIN)
 
 
 def ticker(body: bytes, band: Band) -> Quote:
     """Read `{"price": "4417.01000000", "bid": "4417", "ask": "4417.01", "time": "2017-10-03T04:00:31.887Z"}`.
 
-    Errors are `{"message": "…"}`. Raises SourceFault.
+    Errors are `{"message": "…"}`. Raises SourceError.
     """
     answer = read(body)
     if not answer["message"].absent:

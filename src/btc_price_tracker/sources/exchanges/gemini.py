@@ -1,7 +1,7 @@
 """Gemini. No time: `volume.timestamp` is the hour that the volume belongs to, not the time of the quote."""
 
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources.errors import NotAQuote
+from btc_price_tracker.sources.errors import InvalidQuote
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote
 from btc_price_tracker.sources.source import Source
@@ -11,14 +11,14 @@ def parse(body: bytes) -> Quote:
     """Read `{"bid": "4407.81", "ask": "4407.82", "last": "4407.82", "volume": {"BTC": "…", "USD": "…", …}}`.
 
     The volume's fields are all that names the pair.
-    Errors are `{"result": "error", "reason": "RateLimit", "message": "…"}`. Raises SourceFault.
+    Errors are `{"result": "error", "reason": "RateLimit", "message": "…"}`. Raises SourceError.
     """
     answer = read(body)
     if answer["result"].value == "error":
         raise refusal(answer["reason"], answer["message"])
     volume = answer["volume"]
     if not volume.absent and (volume["BTC"].absent or volume["USD"].absent):
-        raise NotAQuote("the volume isn't in BTC and USD, so this is another pair")
+        raise InvalidQuote("the volume isn't in BTC and USD, so this is another pair")
     return quote(answer["last"], answer["bid"], answer["ask"])
 
 

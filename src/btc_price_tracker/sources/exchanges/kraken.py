@@ -1,40 +1,40 @@
 """Kraken. No time in the body; its name for the pair isn't the one asked for; errors come with status 200."""
 
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources.errors import NotAQuote
-from btc_price_tracker.sources.parsing import Part, read, refusal
+from btc_price_tracker.sources.errors import InvalidQuote
+from btc_price_tracker.sources.parsing import JsonNode, read, refusal
 from btc_price_tracker.sources.quoting import BITCOIN, Band, quote
 from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
-    """Read Bitcoin in US dollars. Raises SourceFault."""
+    """Read Bitcoin in US dollars. Raises SourceError."""
     return ticker(body, ("XXBTZUSD", "XBTUSD"), BITCOIN)
 
 
 def ticker(body: bytes, pairs: tuple[str, ...], band: Band) -> Quote:
     """Read `{"error": [], "result": {"XXBTZUSD": {"a": [ask, …], "b": [bid, …], "c": [last, …], …}}}`.
 
-    The result must be of one pair, by one of the names given. Raises SourceFault.
+    The result must be of one pair, by one of the names given. Raises SourceError.
     """
     answer = read(body)
     _refuse(answer["error"])
     result = answer["result"]
     names = list(result.fields())
     if len(names) != 1 or names[0] not in pairs:
-        raise NotAQuote(f"the result isn't for {' or '.join(pairs)} alone")
+        raise InvalidQuote(f"the result isn't for {' or '.join(pairs)} alone")
     market = result[names[0]]
     return quote(market["c"][0], market["b"][0], market["a"][0], band=band)
 
 
-def _refuse(errors: Part) -> None:
+def _refuse(errors: JsonNode) -> None:
     """Raise what a list like `["EGeneral:Too many requests"]` says; texts that begin with W are warnings."""
     if errors.absent:
         return
     said = [errors.value] if isinstance(errors.value, str) else errors.items()
     serious = [error for error in said if not (isinstance(error, str) and error.startswith("W"))]
     if serious:
-        raise refusal(*map(Part, serious[:3]))
+        raise refusal(*map(JsonNode, serious[:3]))
 
 
 KRAKEN = Source(

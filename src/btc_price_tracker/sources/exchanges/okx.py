@@ -12,7 +12,7 @@ _TOO_OFTEN = "50011"
 def parse(body: bytes) -> Quote:
     """Read `{"code": "0", "data": [{"instId": "BTC-USDT", "last": …, "bidPx": …, "askPx": …, "ts": ms, …}]}`.
 
-    Raises SourceFault.
+    Raises SourceError.
     """
     answer = read(body)
     code = answer["code"]

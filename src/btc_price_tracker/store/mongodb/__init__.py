@@ -11,7 +11,7 @@ from pymongo.errors import ConfigurationError, PyMongoError
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, Span, StoreError, UnusableUrl
+from btc_price_tracker.store import InvalidStoreUrl, Limits, Span, StoreError
 from btc_price_tracker.store.mongodb.candles import candles
 from btc_price_tracker.store.mongodb.documents import Document, document, whole_tick
 from btc_price_tracker.store.mongodb.errors import attempt, unreadable_url
@@ -165,7 +165,7 @@ def _database(client: Client) -> AsyncDatabase[Document]:
     try:
         return client.get_default_database(write_concern=durable)
     except ConfigurationError:
-        raise UnusableUrl(
+        raise InvalidStoreUrl(
             "STORE_URL can't be used: a database belongs after the host, as in mongodb://localhost/prices"
         ) from None
 

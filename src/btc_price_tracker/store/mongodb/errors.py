@@ -16,7 +16,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-from btc_price_tracker.store import StoreError, UnusableUrl
+from btc_price_tracker.store import InvalidStoreUrl, StoreError
 
 PATIENCE = 5.0  # seconds for one piece of work, with finding a server that can do it
 _DUPLICATE = 11000
@@ -53,9 +53,9 @@ def store_error(error: Exception) -> StoreError:
     return StoreError(f"mongodb: {_remedy(error)} ({_words(error)})")
 
 
-def unreadable_url() -> UnusableUrl:
+def unreadable_url() -> InvalidStoreUrl:
     """For a URL that can't be taken apart. The driver's own words might hold a part of the password."""
-    return UnusableUrl(
+    return InvalidStoreUrl(
         "STORE_URL can't be read; it goes mongodb://user:password@host:27017/database?tls=true, "
         "with special characters in user and password percent-encoded (p@ss is p%40ss), and known options"
     )

@@ -4,7 +4,7 @@ import re
 
 import asyncpg
 
-from btc_price_tracker.store import StoreError, UnusableUrl
+from btc_price_tracker.store import InvalidStoreUrl, StoreError
 
 FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
@@ -48,9 +48,9 @@ def store_error(error: Exception) -> StoreError:
     return StoreError(f"postgresql: {_remedy(error)} ({_words(error)})")
 
 
-def unreadable_url() -> UnusableUrl:
+def unreadable_url() -> InvalidStoreUrl:
     """For a URL that can't be taken apart. The driver's own words might hold a part of the password."""
-    return UnusableUrl(
+    return InvalidStoreUrl(
         "STORE_URL can't be read; it goes postgresql://user:password@host:5432/database?sslmode=require, "
         "with special characters in user and password percent-encoded (p@ss is p%40ss), known options, and "
         "certificates that are there"

@@ -10,10 +10,10 @@ from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Limits, Span, StoreError
 from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.sqlite import candles, rows
-from btc_price_tracker.store.sqlite.connection_thread import Lane
+from btc_price_tracker.store.sqlite.connection_thread import ConnectionThread
 from btc_price_tracker.store.sqlite.errors import store_error
 from btc_price_tracker.store.sqlite.file import open_file
-from btc_price_tracker.store.sqlite.file_identity import Place
+from btc_price_tracker.store.sqlite.file_identity import FileIdentity
 
 PREFIX = "sqlite:///"
 
@@ -24,10 +24,17 @@ class SqliteStore:
     Candles of years take seconds, so they have another, and keep no other read waiting.
     """
 
-    def __init__(self, writer: Lane, reader: Lane, candle_reader: Lane, place: Place, lock: Lock) -> None:
-        self._lanes = writer, reader, candle_reader
-        self._writer, self._reader, self._candle_reader = self._lanes
-        self._place = place
+    def __init__(
+        self,
+        writer: ConnectionThread,
+        reader: ConnectionThread,
+        candle_reader: ConnectionThread,
+        place: FileIdentity,
+        lock: Lock,
+    ) -> None:
+        self._threads = writer, reader, candle_reader
+        self._writer, self._reader, self._candle_reader = self._threads
+        self._identity = place
         self._lock = lock
         self._was_in_place = True  # when it was last looked at
 
@@ -72,13 +79,13 @@ class SqliteStore:
 
     async def describe(self) -> str:
         """The library's version, and where the file lies."""
-        return await self._reader.run(lambda _: f"SQLite {sqlite3.sqlite_version}, in {self._place.path}")
+        return await self._reader.run(lambda _: f"SQLite {sqlite3.sqlite_version}, in {self._identity.path}")
 
     async def close(self) -> None:
         """Finish what was begun, fold the log into the file and let go of it."""
         async with AsyncExitStack() as last_comes_first:
             last_comes_first.callback(self._let_go)
-            for lane in self._lanes:  # the writer goes last: the last one to leave folds the log
+            for lane in self._threads:  # the writer goes last: the last one to leave folds the log
                 last_comes_first.push_async_callback(lane.close)
             with suppress(StoreError, OSError):
                 await self._writer.run(self._check_place)
@@ -93,12 +100,12 @@ class SqliteStore:
 
     def _check_place(self, connection: sqlite3.Connection) -> None:
         self._was_in_place = False
-        self._place.check(connection)
+        self._identity.check(connection)
         self._was_in_place = True
 
     def _let_go(self) -> None:
-        self._place.close()
-        met_damage = any(lane.met_damage for lane in self._lanes)
+        self._identity.close()
+        met_damage = any(lane.met_damage for lane in self._threads)
         self._lock.release(clean=self._was_in_place and not met_damage)
 
 
@@ -126,9 +133,9 @@ def _open_path(name: Path) -> SqliteStore:
             f"{path} can't be opened: {error.strerror}; check {at_fault} and its folder"
         ) from error
     return SqliteStore(
-        Lane(file.writer, path, "writer"),
-        Lane(file.reader, path, "reader", only_reads=True),
-        Lane(file.candle_reader, path, "candles", only_reads=True),
+        ConnectionThread(file.writer, path, "writer"),
+        ConnectionThread(file.reader, path, "reader", only_reads=True),
+        ConnectionThread(file.candle_reader, path, "candles", only_reads=True),
         file.place,
         file.lock,
     )

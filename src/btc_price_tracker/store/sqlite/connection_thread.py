@@ -17,12 +17,12 @@ Ts = TypeVarTuple("Ts")
 
 
 class _Job:
-    """One call of `Lane.run`."""
+    """One call of `ConnectionThread.run`."""
 
     abandoned = False
 
 
-class Lane:
+class ConnectionThread:
     """Work on a connection, in the order in which it was asked for, off the event loop.
 
     Work whose caller is cancelled is not begun; if it has begun, a lane that `only_reads` interrupts it, any other

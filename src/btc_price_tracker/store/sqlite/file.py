@@ -26,7 +26,7 @@ from btc_price_tracker.store.atomic import PRIVATE
 from btc_price_tracker.store.files import SQLITE_HEADER
 from btc_price_tracker.store.lock import Lock, lock_of
 from btc_price_tracker.store.sqlite.errors import is_damage
-from btc_price_tracker.store.sqlite.file_identity import Place
+from btc_price_tracker.store.sqlite.file_identity import FileIdentity
 from btc_price_tracker.store.sqlite.schema import migrate, refuse_foreign
 
 BUSY_TIMEOUT = 5.0  # seconds to wait for another program, such as a backup, to let go
@@ -40,7 +40,7 @@ class OpenFile(NamedTuple):
     writer: sqlite3.Connection
     reader: sqlite3.Connection
     candle_reader: sqlite3.Connection
-    place: Place
+    place: FileIdentity
     lock: Lock
 
 
@@ -67,7 +67,7 @@ def open_file(path: Path) -> OpenFile:
         writer.execute("PRAGMA synchronous = NORMAL")
         migrate(writer)
         reader, candle_reader = (undo.enter_context(closing(_reading(path))) for _ in range(2))
-        place = Place(path)
+        place = FileIdentity(path)
         undo.pop_all()
     return OpenFile(writer, reader, candle_reader, place, lock)
 

@@ -12,7 +12,7 @@ _FIXED = slice(0, 24)
 _CHANGES = slice(24, 28)
 
 
-class Place:
+class FileIdentity:
     """Where a file in use lies. SQLite writes on into one that was deleted, moved or overwritten, and says nothing.
 
     The count of changes in the file only ever grows, whoever else lets SQLite write to it. One that fell shows an

@@ -20,11 +20,11 @@ from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.sources.poller import Panel
+from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.accept import accepted
-from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.openapi import STATE
 from btc_price_tracker.web.api.reply import get
@@ -37,9 +37,9 @@ class Metrics(Collector):
     """The metrics of one instance, read from its parts whenever they are asked for."""
 
     hub: Hub
-    admission: Admission
+    admission: StreamLimit
     gates: Gates
-    panel: Panel
+    poller: Poller
     outbox: Outbox
     watchdog: Watchdog
     clock: Clock
@@ -97,7 +97,7 @@ class Metrics(Collector):
         yield Counter("btc_stream_writes", "Broadcasts, times the streams of each.", hub.writes)
 
     def _sources(self) -> Iterator[Metric]:
-        states = self.panel.states()
+        states = self.poller.states()
         views = source_views(states, self.hub.quotes, self.hub.latest, self.clock.now())
         family = Gauge(
             "btc_source_state",

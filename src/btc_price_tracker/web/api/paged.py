@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.web.api.forms import Pages
 from btc_price_tracker.web.problems import Problem
-from btc_price_tracker.web.server.detach import EXCHANGE, Exchange
+from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ class PagedResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the pages as fast as the client reads them."""
-        exchange: Exchange | None = scope.get("extensions", {}).get(EXCHANGE)
+        exchange: DetachableResponse | None = scope.get("extensions", {}).get(DETACHABLE)
         if exchange is not None:
             exchange.hold_nothing_back()
             if scope["http_version"] == "1.0":

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.sources.poller import Panel
+from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
@@ -49,7 +49,7 @@ class Parts:
     """What the routes look at."""
 
     streams: Streams
-    panel: Panel
+    poller: Poller
     outbox: Outbox
     clock: Clock
     interval: float  # seconds between prices
@@ -136,7 +136,7 @@ def _sources_view(parts: Parts) -> SourcesView:
         interval=parts.interval,
         heartbeat=hub.heartbeat,
         store=store_view(parts.outbox),
-        sources=source_views(parts.panel.states(), hub.quotes, hub.latest, now),
+        sources=source_views(parts.poller.states(), hub.quotes, hub.latest, now),
     )
 
 
@@ -157,7 +157,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         hub,
         parts.streams.admission,
         parts.gates,
-        parts.panel,
+        parts.poller,
         parts.outbox,
         parts.watchdog,
         parts.clock,
@@ -206,5 +206,5 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     @get(app, "/readyz", tags=[STATE], responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:
         """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
-        view = readiness(hub, parts.outbox, ROUNDS * max(parts.interval, parts.panel.spacing))
+        view = readiness(hub, parts.outbox, ROUNDS * max(parts.interval, parts.poller.spacing))
         return reply(view, 200 if view.ready else 503)

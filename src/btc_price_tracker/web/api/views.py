@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.freshness import age
-from btc_price_tracker.price.model import PAIR, Judged, Kind, Status, Tick
+from btc_price_tracker.price.model import PAIR, AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.price.wording import is_excluded
 from btc_price_tracker.sources.state import SourceState, State
 from btc_price_tracker.store.outbox import Outbox
@@ -58,7 +58,7 @@ class QuoteView(Struct, frozen=True):
     reason: str | None
 
     @classmethod
-    def of(cls, quote: Judged) -> Self:
+    def of(cls, quote: AssessedQuote) -> Self:
         """What the world sees of a quote."""
         return cls(
             source=quote.source,
@@ -71,14 +71,14 @@ class QuoteView(Struct, frozen=True):
             rate_from=quote.rate_from,
             age=None if quote.age is None else Decimal(quote.age).scaleb(-3),
             price=quote.price,
-            confidence=quote.interval,
+            confidence=quote.confidence,
             used=quote.used,
             reason=quote.reason,
         )
 
-    def quote(self) -> Judged:
+    def quote(self) -> AssessedQuote:
         """The quote that this shows."""
-        return Judged(
+        return AssessedQuote(
             source=self.source,
             kind=self.kind,
             last=self.last,
@@ -89,7 +89,7 @@ class QuoteView(Struct, frozen=True):
             rate_from=self.rate_from,
             age=None if self.age is None else int(self.age.scaleb(3)),
             price=self.price,
-            interval=self.confidence,
+            confidence=self.confidence,
             used=self.used,
             reason=self.reason,
         )
@@ -234,14 +234,16 @@ def store_view(outbox: Outbox) -> StoreView:
 
 
 def source_views(
-    states: Iterable[SourceState], quotes: Iterable[Judged], latest: Tick | None, now: int
+    states: Iterable[SourceState], quotes: Iterable[AssessedQuote], latest: Tick | None, now: int
 ) -> list[SourceView]:
     """Every source as of `now` (ms): how it is doing, and its part in the last round."""
     judged = {quote.source: quote for quote in quotes}
     return [_source_view(state, judged.get(state.name), latest, now) for state in states]
 
 
-def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None, now: int) -> SourceView:
+def _source_view(
+    state: SourceState, judged: AssessedQuote | None, latest: Tick | None, now: int
+) -> SourceView:
     quote = state.quote
     price = judged.price if judged else None
     return SourceView(
@@ -263,7 +265,7 @@ def _source_view(state: SourceState, judged: Judged | None, latest: Tick | None,
     )
 
 
-def _state_of(state: SourceState, judged: Judged | None) -> str:
+def _state_of(state: SourceState, judged: AssessedQuote | None) -> str:
     """One of STATES: what the source does by itself, unless the price rule has shut it out."""
     excluded = judged is not None and is_excluded(judged)
     return EXCLUDED if excluded and state.state is State.OK else state.state

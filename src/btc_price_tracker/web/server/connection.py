@@ -1,9 +1,9 @@
-"""One connection of uvicorn's: its deadlines, the task that answers it, and an `Exchange` for each request.
+"""One connection of uvicorn's: its deadlines, the task that answers it, and an `DetachableResponse` for each request.
 
-`Incoming`, `Connection` and `Exchange` rely on private attributes of uvicorn's HttpToolsProtocol (hence the narrow pin;
-tests/web/server/test_server.py watches them): what connection_made sets, parser, scope, url, headers, pipeline, flow, cycle
-and its `response_started`, `response_complete`, `disconnected`, `message_event`, `transport`, `chunked_encoding`,
-`expected_content_length`.
+`Incoming`, `Connection` and `DetachableResponse` rely on private attributes of uvicorn's HttpToolsProtocol (hence the
+narrow pin; tests/web/server/test_server.py watches them): what connection_made sets, parser, scope, url, headers,
+pipeline, flow, cycle and its `response_started`, `response_complete`, `disconnected`, `message_event`, `transport`,
+`chunked_encoding`, `expected_content_length`.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from btc_price_tracker.web.server.detach import EXCHANGE, Exchange
+from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.server.incoming import Incoming
 
 WRITE_TIMEOUT = 30.0  # seconds without progress after which a connection with unsent data is aborted
@@ -83,7 +83,7 @@ class Connection(Incoming):
             self.transport.abort()
 
     def _on_request(self) -> None:
-        extensions: Any = {EXCHANGE: Exchange(self.transport, self.cycle)}
+        extensions: Any = {DETACHABLE: DetachableResponse(self.transport, self.cycle)}
         self.scope["extensions"] = extensions
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
@@ -119,7 +119,7 @@ class Connection(Incoming):
         if self._running is None or self._running.response_complete:
             return False
         scope: Any = self._running.scope
-        exchange: Exchange = scope["extensions"][EXCHANGE]
+        exchange: DetachableResponse = scope["extensions"][DETACHABLE]
         return exchange.endless
 
     def _is_answering(self) -> bool:

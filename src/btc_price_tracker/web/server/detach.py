@@ -13,11 +13,11 @@ from asyncio import Transport
 from starlette.types import Message, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-EXCHANGE = "btc_price_tracker.exchange"  # the key in scope["extensions"]
+DETACHABLE = "btc_price_tracker.exchange"  # the key in scope["extensions"]
 _NO_LINGER = struct.pack("ii", 1, 0)  # closing sends a reset
 
 
-class Exchange:
+class DetachableResponse:
     """What a response may do beyond ASGI."""
 
     __slots__ = ("_cycle", "_transport", "endless", "unframed")

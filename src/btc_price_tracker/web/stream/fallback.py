@@ -33,9 +33,9 @@ class Mailbox:
         """Whether the hub is told once the box is empty."""
         self._room_wanted = wanted
 
-    def finish(self, farewell: bytes) -> None:
+    def finish(self, final_retry: bytes) -> None:
         """Leave the last bytes behind what is there."""
-        self._content += farewell
+        self._content += final_retry
         self._ended = True
         self._ready.set()
 

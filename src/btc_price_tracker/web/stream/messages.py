@@ -5,7 +5,7 @@ from typing import Any
 from starlette.types import Receive, Send
 
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.web.server.detach import Exchange
+from btc_price_tracker.web.server.detach import DetachableResponse
 
 HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -34,16 +34,16 @@ def end() -> dict[str, Any]:
     return {"type": "http.response.body", "body": b"", "more_body": False}
 
 
-async def hang_up(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
     """Return when the client is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def finish(exchange: Exchange | None, receive: Receive, send: Send) -> None:
+async def finish(exchange: DetachableResponse | None, receive: Receive, send: Send) -> None:
     """End the response according to its framing."""
     if exchange is not None and exchange.unframed:
         exchange.close()
-        await hang_up(receive)
+        await wait_for_disconnect(receive)
     else:
         await send(end())

@@ -16,7 +16,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.outbox import Hole
-from btc_price_tracker.web.server.detach import Exchange
+from btc_price_tracker.web.server.detach import DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi
 from btc_price_tracker.web.stream.shared import Streams
 from btc_price_tracker.web.stream.start import Start
@@ -28,7 +28,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-async def replay(start: Start, shared: Streams, send: Send, exchange: Exchange | None) -> None:
+async def replay(start: Start, shared: Streams, send: Send, exchange: DetachableResponse | None) -> None:
     """Send what is older than the ring as fast as the client takes it, and move `start` on to what is left.
 
     A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all. When
@@ -63,7 +63,7 @@ async def with_heartbeats(work: Coroutine[Any, Any, T], hub: Hub, send: Send) ->
         task.cancel()
 
 
-def is_closing(exchange: Exchange | None) -> bool:
+def is_closing(exchange: DetachableResponse | None) -> bool:
     """Whether the connection is about to end."""
     return exchange is not None and exchange.closing
 
@@ -103,7 +103,7 @@ def _frames(after: int, page: Iterable[Tick], holes: Iterable[Hole]) -> bytes:
 
 
 async def _deliver(send: Send, frames: bytes) -> None:
-    """Send frames, and return when the kernel has them: the next `send` begins then (Exchange.hold_nothing_back)."""
+    """Send frames and return when the kernel has them: the next `send` begins then (see hold_nothing_back)."""
     await send(asgi.bare(frames))
     if frames:
         await send(asgi.body(b""))

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.reactor import Reactor
-from btc_price_tracker.web.server.detach import EXCHANGE, Exchange
+from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi
 from btc_price_tracker.web.stream.fallback import Mailbox
 from btc_price_tracker.web.stream.position import Position
@@ -38,7 +38,7 @@ class PriceStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then whatever the client is to have."""
-        exchange: Exchange | None = scope.get("extensions", {}).get(EXCHANGE)
+        exchange: DetachableResponse | None = scope.get("extensions", {}).get(DETACHABLE)
         if exchange is not None:
             exchange.endless = True
             if scope["http_version"] == "1.0":
@@ -55,7 +55,9 @@ class PriceStream:
         else:
             await self._stay(receive, send, exchange)
 
-    async def _leave(self, reactor: Reactor, receive: Receive, send: Send, exchange: Exchange) -> None:
+    async def _leave(
+        self, reactor: Reactor, receive: Receive, send: Send, exchange: DetachableResponse
+    ) -> None:
         """Stream on a descriptor of our own. What most clients need goes out with the head, in one packet.
 
         Where the store has to be asked, the head and the status leave at once: that may take its time.
@@ -80,7 +82,7 @@ class PriceStream:
             exchange.hold_nothing_back()
             await self._follow(start, receive, send, exchange)
 
-    async def _stay(self, receive: Receive, send: Send, exchange: Exchange | None) -> None:
+    async def _stay(self, receive: Receive, send: Send, exchange: DetachableResponse | None) -> None:
         """Stream through the server."""
         shared = self._streams
         with shared.admission:
@@ -96,14 +98,16 @@ class PriceStream:
         start.told, start.sources = told, self._sources
         return start
 
-    async def _follow(self, start: Start, receive: Receive, send: Send, exchange: Exchange | None) -> None:
+    async def _follow(
+        self, start: Start, receive: Receive, send: Send, exchange: DetachableResponse | None
+    ) -> None:
         """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
         hub = self._streams.hub
         if exchange is not None and exchange.closing:
             exchange.let_go()  # disconnected during the replay: don't join the hub
             return
         if hub.draining:  # the client comes back for the rest
-            await send(asgi.bare(hub.farewell()))
+            await send(asgi.bare(hub.final_retry()))
             await asgi.finish(exchange, receive, send)
             return
 
@@ -115,18 +119,18 @@ class PriceStream:
         mailbox = Mailbox(hub, abort)
         async with asyncio.TaskGroup() as tasks:
             forwarding = tasks.create_task(_forward(mailbox, send, self._streams.catching_up))
-            hang_up = tasks.create_task(asgi.hang_up(receive))
-            hang_up.add_done_callback(lambda _: hub.leave(mailbox))
+            wait_for_disconnect = tasks.create_task(asgi.wait_for_disconnect(receive))
+            wait_for_disconnect.add_done_callback(lambda _: hub.leave(mailbox))
             try:
                 hub.join(mailbox, start.after, start.opening, start.told, start.sources)
                 await asyncio.wait({forwarding})
             finally:
                 hub.leave(mailbox)
-                hang_up.cancel()
+                wait_for_disconnect.cancel()
         if not forwarding.cancelled():
             await asgi.finish(exchange, receive, send)
         elif exchange is not None:
-            await asgi.hang_up(receive)
+            await asgi.wait_for_disconnect(receive)
 
 
 async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore) -> None:
@@ -147,7 +151,7 @@ def _can_leave(scope: Scope) -> bool:
     return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")
 
 
-def _move(exchange: Exchange, reactor: Reactor, start: Start, head: bytes) -> bool:
+def _move(exchange: DetachableResponse, reactor: Reactor, start: Start, head: bytes) -> bool:
     """Take the socket out of the server and into the reactor, unless that can't be done and the stream must stay."""
     if exchange.closing:
         return False

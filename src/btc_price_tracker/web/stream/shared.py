@@ -9,7 +9,7 @@ from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Hole
-from btc_price_tracker.web.admission import Admission
+from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.gate import Gate
 
 
@@ -21,7 +21,7 @@ class Streams:
     ring: Ring
     store: Store
     holes: Sequence[Hole]  # what the store was never given
-    admission: Admission
+    admission: StreamLimit
     reactor: Reactor | None = None  # None: every stream stays with the server
     # Limits: reads of pages older than the ring, and pages of the ring sent through the server per loop iteration.
     replays: Gate = field(default_factory=lambda: Gate(at_once=2))
