@@ -15,9 +15,9 @@ import pytest
 
 from btc_price_tracker import http_client as outgoing
 from btc_price_tracker import sources
+from btc_price_tracker.errors import SourceError
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.errors import SourceError
 from btc_price_tracker.sources.parsing import MAX_BYTES
 from btc_price_tracker.sources.response import read
 

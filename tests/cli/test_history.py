@@ -12,9 +12,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from btc_price_tracker.cli import history as past
-from btc_price_tracker.cli.history import HistoryError, fetch, moment, server_url
+from btc_price_tracker.cli.history import fetch, moment, server_url
 from btc_price_tracker.cli.tables import Row, write
-from btc_price_tracker.settings import SettingsError
+from btc_price_tracker.errors import ServerError, SettingsError
 from command import run
 from socks import socks
 
@@ -110,13 +110,13 @@ def server() -> Iterator[Server]:
 )
 def test_another_server_is_called_that(server: Server, status: int, kind: str, body: bytes) -> None:
     server.says(status, kind, body)
-    with pytest.raises(HistoryError, match=rf"^{server.name} is not a btc-price-tracker.*HTTP {status}"):
+    with pytest.raises(ServerError, match=rf"^{server.name} is not a btc-price-tracker.*HTTP {status}"):
         asyncio.run(write(fetch(f"http://{server.name}", {}), "table", io.StringIO()))
 
 
 def test_a_link_that_leads_nowhere_is_not_the_end_of_history(server: Server) -> None:
     server.link = "<http://[bad>; rel=next"
-    with pytest.raises(HistoryError, match=r"is not a btc-price-tracker"):
+    with pytest.raises(ServerError, match=r"is not a btc-price-tracker"):
         pages(f"http://{server.name}")
 
 
@@ -126,13 +126,13 @@ def test_an_answer_longer_than_any_of_ours_is_not_waited_for(
     monkeypatch.setattr(past, "MAX_BYTES", 2)
     assert pages(f"http://{server.name}") == [[]]
     server.body = b"[ ]"
-    with pytest.raises(HistoryError, match=r"is not a btc-price-tracker: its answer has more than 2 bytes$"):
+    with pytest.raises(ServerError, match=r"is not a btc-price-tracker: its answer has more than 2 bytes$"):
         pages(f"http://{server.name}")
 
 
 def test_links_that_lead_in_a_circle_end(server: Server) -> None:
     server.link = '</prices?since=1>; rel="next"'
-    with pytest.raises(HistoryError, match=r"its answers lead in a circle$"):
+    with pytest.raises(ServerError, match=r"its answers lead in a circle$"):
         pages(f"http://{server.name}")
     assert server.targets == ["/prices?limit=10000", "/prices?since=1"]
 
@@ -159,13 +159,13 @@ def test_a_proxy_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(past, "PATIENCE", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        with pytest.raises(HistoryError, match=r"^h\.invalid can't be reached: no connection in time$"):
+        with pytest.raises(ServerError, match=r"^h\.invalid can't be reached: no connection in time$"):
             pages("https://h.invalid")
 
 
 def test_the_servers_own_words_are_passed_on(server: Server) -> None:
     server.says(503, "application/problem+json", b'{"detail":"the store fails"}')
-    with pytest.raises(HistoryError, match=r"^the store fails$"):
+    with pytest.raises(ServerError, match=r"^the store fails$"):
         pages(f"http://{server.name}")
 
 
@@ -246,7 +246,7 @@ def test_the_server_is_where_host_and_port_say_unless_a_url_is_given(
 
 
 def test_a_server_that_cannot_be_known_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(HistoryError, match="given twice"):
+    with pytest.raises(ServerError, match="given twice"):
         server_url({"url": "http://h", "url_flag": "http://h"})
     for port, words in (("0", "give its URL"), ("x", "give a whole number, not 'x'")):
         monkeypatch.setenv("PORT", port)
@@ -264,12 +264,12 @@ def test_history_takes_a_time_ago_and_asks_where_the_server_listens(server: Serv
 
 @pytest.mark.parametrize("url", ["notaurl", "localhost:8082", "ftp://localhost", "http://localhost:port"])
 def test_what_is_no_url_is_called_that(url: str) -> None:
-    with pytest.raises(HistoryError, match=f"'{url}' is no URL of a server"):
+    with pytest.raises(ServerError, match=f"'{url}' is no URL of a server"):
         pages(url)
 
 
 def test_a_port_that_was_not_given_is_not_named() -> None:
-    with pytest.raises(HistoryError, match=r"^nowhere\.invalid can't be reached"):
+    with pytest.raises(ServerError, match=r"^nowhere\.invalid can't be reached"):
         pages("http://nowhere.invalid")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from btc_price_tracker.cli.replacement import replacing
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 
 ELSEWHERE = "postgresql://localhost/prices"
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from btc_price_tracker.errors import HttpClientError
 from btc_price_tracker.http_client.check import check_connectivity
-from btc_price_tracker.http_client.errors import HttpClientError
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Quote
 from command import run

@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 from msgspec.structs import replace
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import Span, Store, StoreError, mongodb, open_store
+from btc_price_tracker.store import Span, Store, mongodb, open_store
 from btc_price_tracker.store.paging import pages
 
 DURABLE = ("snapshot", "sqlite", "postgresql", "mongodb")

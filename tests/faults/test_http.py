@@ -23,13 +23,13 @@ from yarl import URL
 
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import SystemClock
+from btc_price_tracker.errors import ConnectionDropped, SourceUnreachable
 from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Answer, Quote
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import Endpoint, open_client
-from btc_price_tracker.sources.errors import ConnectionDropped, SourceUnreachable
 from btc_price_tracker.sources.parsing import MAX_BYTES
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.state import State

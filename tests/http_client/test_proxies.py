@@ -3,7 +3,7 @@
 import pytest
 from yarl import URL
 
-from btc_price_tracker.http_client.errors import HttpClientError
+from btc_price_tracker.errors import HttpClientError
 from btc_price_tracker.http_client.proxies import Proxies
 
 PROXY = "http://user:word@proxy:3128"

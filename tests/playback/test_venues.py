@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from btc_price_tracker.errors import SourceRefused
 from btc_price_tracker.playback import VENUES, Ticker
 from btc_price_tracker.playback.venues import Response
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.errors import SourceRefused
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.tether import TETHERS
 

@@ -481,7 +481,10 @@ def test_tethers_without_a_live_rate_have_no_vote(play: Play, rate: str | None) 
 def test_converted_tethers_count_with_more_doubt(play: Play) -> None:
     update = play(coinbase=49000, kraken=49000, okx=tether(START + STEP, "0.98"))
     assert update.status is Status.OK
-    assert (update.quotes[2].price, update.quotes[2].confidence) == (Decimal("49000.0000"), Decimal("98.0000"))
+    assert (update.quotes[2].price, update.quotes[2].confidence) == (
+        Decimal("49000.0000"),
+        Decimal("98.0000"),
+    )
 
 
 def test_a_rate_is_ignored_where_prices_are_in_dollars(play: Play) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from btc_price_tracker.settings import SettingsError, load
+from btc_price_tracker.errors import SettingsError
+from btc_price_tracker.settings import load
 
 
 @pytest.fixture

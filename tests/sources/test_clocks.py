@@ -5,11 +5,11 @@ from random import Random
 
 import pytest
 
+from btc_price_tracker.errors import SourceError, SourceUnreachable
 from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.errors import SourceError, SourceUnreachable
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream

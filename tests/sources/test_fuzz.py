@@ -11,9 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from btc_price_tracker.errors import SourceError
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.errors import SourceError
 from btc_price_tracker.sources.quoting import BITCOIN, GENESIS, HORIZON, Band
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.tether import TETHERS

@@ -14,9 +14,9 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.errors import InvalidQuote, SourceUnreachable
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.errors import InvalidQuote, SourceUnreachable
 from btc_price_tracker.sources.poller import deadline
 from btc_price_tracker.sources.ratelimit import RateLimiter, spacing
 from btc_price_tracker.sources.source import Source

@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from btc_price_tracker.sources.errors import InvalidQuote
+from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.sources.parsing import MAX_BYTES, JsonNode, read
 
 

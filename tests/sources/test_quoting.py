@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.errors import InvalidQuote
 from btc_price_tracker.sources.parsing import JsonNode
 from btc_price_tracker.sources.quoting import BITCOIN, milliseconds, price, quote, rfc3339, seconds
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from btc_price_tracker.errors import InvalidQuote, RateLimited, SourceError, SourceRefused
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.errors import InvalidQuote, RateLimited, SourceError, SourceRefused
 from btc_price_tracker.sources.tether import TETHERS
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"

@@ -6,9 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btc_price_tracker.price.model import Quote
-from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.errors import (
+from btc_price_tracker.errors import (
     Banned,
     InvalidQuote,
     RateLimited,
@@ -16,6 +14,8 @@ from btc_price_tracker.sources.errors import (
     SourceRefused,
     SourceUnavailable,
 )
+from btc_price_tracker.price.model import Quote
+from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.response import LONGEST_BAN, LONGEST_PAUSE, read
 
 HEARD = 1_764_000_000_000  # Mon, 24 Nov 2025 16:00:00 GMT

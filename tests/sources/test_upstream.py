@@ -7,15 +7,15 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
-from btc_price_tracker.price.model import Answer, Kind, Quote
-from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.errors import (
+from btc_price_tracker.errors import (
     ConnectionDropped,
     InvalidQuote,
     LocalError,
     SourceError,
     SourceUnreachable,
 )
+from btc_price_tracker.price.model import Answer, Kind, Quote
+from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.state import State

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from btc_price_tracker.errors import RecordError, StoreError
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import StoreError, open_store
+from btc_price_tracker.store import open_store
 from btc_price_tracker.store.export import Imported, export, format_of, import_ticks
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.paging import PAGE
-from btc_price_tracker.store.records import RecordError
 
 NOW = 1_764_000_020_000
 GOOD = {"id": 5, "price": 1, "status": "ok", "sources": 1, "spread": 0, "age": 0, "method": "x"}

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import StoreError, open_store
+from btc_price_tracker.store import open_store
 from btc_price_tracker.store.files import refuse_store_file
 
 TICK = Tick(1, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1")

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from btc_price_tracker.store import Span, Store, StoreError
+from btc_price_tracker.errors import StoreError
+from btc_price_tracker.store import Span, Store
 from btc_price_tracker.store.lazy import FAILURE_TTL, LazyStore
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.paging import pages

@@ -14,8 +14,9 @@ from pymongo import AsyncMongoClient
 from pymongo.errors import BulkWriteError
 from structlog.testing import capture_logs
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store import Span, open_store
 from btc_price_tracker.store.mongodb import MongoStore
 from btc_price_tracker.store.mongodb import errors as faults
 from btc_price_tracker.store.mongodb.expiry import Expiry, Indexes

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from btc_price_tracker.store import StoreError, open_store
+from btc_price_tracker.errors import StoreError
+from btc_price_tracker.store import open_store
 
 
 @pytest.mark.parametrize("url", ["mysql://user:hunter2@host/db", "user:hunter2@host", "", "sqlite:prices.db"])

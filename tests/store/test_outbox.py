@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.testing import ManualClock, eventually

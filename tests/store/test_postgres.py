@@ -10,8 +10,9 @@ import asyncpg
 import pytest
 from msgspec.structs import replace
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store import Span, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.postgres import PostgresStore, connections, retention, schema
 from btc_price_tracker.store.postgres.window import WINDOW

@@ -8,8 +8,9 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
+from btc_price_tracker.errors import InvalidStoreUrl, StoreError
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import InvalidStoreUrl, Span, Store, StoreError, open_store
+from btc_price_tracker.store import Span, Store, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.postgres import connections
 from btc_price_tracker.store.postgres import errors as faults

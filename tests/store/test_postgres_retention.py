@@ -9,8 +9,9 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import Span, Store, StoreError, open_store
+from btc_price_tracker.store import Span, Store, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.postgres import connections
 from btc_price_tracker.store.postgres.schema import LOCK

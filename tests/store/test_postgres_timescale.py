@@ -13,8 +13,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store import Span, Store, StoreError, open_store
+from btc_price_tracker.store import Span, Store, open_store
 from btc_price_tracker.store.postgres import connections
 from btc_price_tracker.store.postgres.window import WINDOW
 from databases.postgres import PostgresServer

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from btc_price_tracker.store import StoreError, open_store
+from btc_price_tracker.errors import StoreError
+from btc_price_tracker.store import open_store
 from databases.postgres import PostgresServer
 
 OPENSSL = shutil.which("openssl")

@@ -5,11 +5,12 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.errors import SettingsError, StoreError
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.settings import SettingsError, load
-from btc_price_tracker.store import Span, Store, StoreError
+from btc_price_tracker.settings import load
+from btc_price_tracker.store import Span, Store
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.paging import PAGE
 from btc_price_tracker.store.restore import restore

@@ -13,8 +13,9 @@ from msgspec import msgpack
 from msgspec.structs import asdict, replace
 from structlog.testing import capture_logs
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import Span, StoreError, open_store, snapshot
+from btc_price_tracker.store import Span, open_store, snapshot
 from btc_price_tracker.store.files import SNAPSHOT_HEADER
 from btc_price_tracker.store.snapshot import EVERY, SnapshotStore
 from btc_price_tracker.store.snapshot_file import Snapshot, load, save

@@ -17,9 +17,10 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import Span, StoreError, open_store
+from btc_price_tracker.store import Span, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.sqlite import SqliteStore, candles, rows
 from btc_price_tracker.store.sqlite.schema import APPLICATION_ID, MIGRATIONS

@@ -12,6 +12,7 @@ import msgspec
 from yarl import URL
 
 from btc_price_tracker.cli.tables import Row
+from btc_price_tracker.errors import ServerError
 from btc_price_tracker.http_client.body import ResponseTooLarge, read_limited
 from btc_price_tracker.http_client.client import Client, ConnectionEnded
 from btc_price_tracker.http_client.words import describe_error
@@ -49,10 +50,6 @@ class _Answer(NamedTuple):
     following: URL | None = None  # where it goes on
 
 
-class HistoryError(Exception):
-    """What the server said instead of prices."""
-
-
 def moment(text: str, now: int) -> int:
     """Seconds since the epoch, given as such, in ISO 8601 (UTC unless it says otherwise), or as -1h: before `now`.
 
@@ -73,11 +70,11 @@ def moment(text: str, now: int) -> int:
 def server_url(flags: Mapping[str, str]) -> str:
     """The URL of the server: as given, else where HOST and PORT say that it listens, by flag or environment.
 
-    Raises HistoryError where two are given, and SettingsError.
+    Raises ServerError where two are given, and SettingsError.
     """
     urls = [flags[name] for name in ("url", "url_flag") if name in flags]
     if len(urls) > 1:
-        raise HistoryError("the URL of the server is given twice; leave one out")
+        raise ServerError("the URL of the server is given twice; leave one out")
     address = {name: flags[name] for name in ("host", "port") if name in flags}
     return urls[0] if urls else load_address(address).url()
 
@@ -85,7 +82,7 @@ def server_url(flags: Mapping[str, str]) -> str:
 async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
     """The server's answers, one after the other as they lead on; candles where the query has an interval.
 
-    Raises HistoryError where the server refuses, can't be reached or isn't one of ours, and HttpClientError.
+    Raises ServerError where the server refuses, can't be reached or isn't one of ours, and HttpClientError.
     """
     path = "prices/candles" if "interval" in query else "prices"
     following: URL | None = (_base(url) / path).with_query({"limit": str(LIMIT), **query})
@@ -96,9 +93,7 @@ async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
             answer = await _get(client, following)
             asked.add(following)
             if answer.following in asked:
-                raise HistoryError(
-                    f"{answer.server} is not a btc-price-tracker: its answers lead in a circle"
-                )
+                raise ServerError(f"{answer.server} is not a btc-price-tracker: its answers lead in a circle")
             yield _rows(answer)
             following = answer.following
 
@@ -109,7 +104,7 @@ def _base(url: str) -> URL:
         base = URL(url)
         if base.scheme in ("http", "https") and base.host:
             return base
-    raise HistoryError(f"{masked(url)!r} is no URL of a server; give one like http://localhost:8082")
+    raise ServerError(f"{masked(url)!r} is no URL of a server; give one like http://localhost:8082")
 
 
 async def _get(client: Client, url: URL) -> _Answer:
@@ -117,18 +112,18 @@ async def _get(client: Client, url: URL) -> _Answer:
     try:
         response, body = await _persist(client, url)
     except ResponseTooLarge:
-        raise HistoryError(
+        raise ServerError(
             f"{server} is not a btc-price-tracker: its answer has more than {MAX_BYTES:,} bytes"
         ) from None
     except (aiohttp.ClientError, ValueError) as error:
-        raise HistoryError(f"{server} can't be reached: {describe_error(error)}") from None
+        raise ServerError(f"{server} can't be reached: {describe_error(error)}") from None
     answer = _Answer(server, response.status, body)
     if answer.status != 200:
-        raise HistoryError(_detail(answer) or _stranger(answer))
+        raise ServerError(_detail(answer) or _stranger(answer))
     try:
         return answer._replace(following=_following(url, response))
     except ValueError:
-        raise HistoryError(_stranger(answer)) from None
+        raise ServerError(_stranger(answer)) from None
 
 
 async def _persist(client: Client, url: URL) -> tuple[aiohttp.ClientResponse, bytes]:
@@ -155,14 +150,14 @@ def _detail(answer: _Answer) -> str:
 
 
 def _rows(answer: _Answer) -> list[Row]:
-    """The prices or candles in an answer. Raises HistoryError where these are no such."""
+    """The prices or candles in an answer. Raises ServerError where these are no such."""
     try:
         _stamps.decode(answer.body)
         rows = _decoder.decode(answer.body)
     except _GARBLED:
-        raise HistoryError(_stranger(answer)) from None
+        raise ServerError(_stranger(answer)) from None
     if not all(_is_plain(cell) for row in rows for cell in (*row, *row.values())):
-        raise HistoryError(_stranger(answer))
+        raise ServerError(_stranger(answer))
     return rows
 
 

@@ -173,10 +173,7 @@ _COMMANDS = {
 
 def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int:
     """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
-    from btc_price_tracker.cli.history import HistoryError
-    from btc_price_tracker.settings import SettingsError
-    from btc_price_tracker.store import InvalidStoreUrl, StoreError
-    from btc_price_tracker.store.records import RecordError
+    from btc_price_tracker.errors import InvalidStoreUrl, RecordError, ServerError, SettingsError, StoreError
 
     named = flags.get("file", "-") != "-"  # then it is a file, not a standard stream, that is read or written
     if sys.stdout is None and command in (_sources, _check, _history, _export) and not named:
@@ -190,7 +187,7 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
         raise
     except (SettingsError, InvalidStoreUrl) as error:
         return _complain(f"these settings can't be used:\n{error}", 2)
-    except (StoreError, RecordError, HistoryError) as error:
+    except (StoreError, RecordError, ServerError) as error:
         return _complain(str(error), 1)
     except OSError as error:
         return _complain(_words(error), 1)

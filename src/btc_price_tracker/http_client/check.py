@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from yarl import URL
 
-from btc_price_tracker.http_client.errors import HttpClientError
+from btc_price_tracker.errors import HttpClientError
 from btc_price_tracker.http_client.proxies import Proxies, Proxy
 from btc_price_tracker.http_client.resolver import Resolver
 from btc_price_tracker.http_client.tls import certificates

@@ -3,10 +3,6 @@
 import aiohttp
 
 
-class HttpClientError(OSError):
-    """A variable of the environment names what can't be used: for the operator to mend. The message says how."""
-
-
 class ProxyUnknown(aiohttp.ClientError):
     """The proxy's name can't be resolved. (The server's is for the proxy to resolve.)"""
 

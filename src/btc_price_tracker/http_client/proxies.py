@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from yarl import URL
 
-from btc_price_tracker.http_client.errors import HttpClientError
+from btc_price_tracker.errors import HttpClientError
 
 SOCKS_PORT = 1080
 _HTTP = ("http", "https")

@@ -5,7 +5,7 @@ import ssl
 import sys
 from pathlib import Path
 
-from btc_price_tracker.http_client.errors import HttpClientError
+from btc_price_tracker.errors import HttpClientError
 
 # Where systems keep certificates, for a Python that was built to look elsewhere.
 _BUNDLES = (

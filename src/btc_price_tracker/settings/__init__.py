@@ -11,19 +11,16 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from yarl import URL
 
+from btc_price_tracker.errors import SettingsError, StoreError
 from btc_price_tracker.settings import secret_files
 from btc_price_tracker.settings.open_files import file_limit
 from btc_price_tracker.settings.validation import complaint, remedy
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.store import StoreError, scheme_of
+from btc_price_tracker.store import scheme_of
 from btc_price_tracker.telemetry.masking import masked
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _RESERVED_FILES = 512  # for the store, the sources, plain requests
-
-
-class SettingsError(Exception):
-    """Everything that is wrong with the settings, one fault a line."""
 
 
 def _duration(value: object) -> object:
@@ -135,7 +132,7 @@ class Address(BaseSettings):
     def url(self) -> str:
         """Where clients on this machine find the server. Raises SettingsError where that is not known."""
         if self.port == 0:
-            raise SettingsError("  PORT: with 0 the server picks a free port; give its URL")
+            raise SettingsError(["PORT: with 0 the server picks a free port; give its URL"])
         name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound
         return f"http://[{name}]:{self.port}" if ":" in name else f"http://{name}:{self.port}"
 
@@ -239,7 +236,7 @@ def load(flags: Mapping[str, str | None]) -> Settings:
     except ValidationError as error:
         faults += [_fault(fault) for fault in error.errors()]
     if faults:
-        raise SettingsError("\n".join(faults))
+        raise SettingsError(faults)
     return settings
 
 
@@ -252,12 +249,12 @@ def load_address(flags: Mapping[str, str]) -> Address:
     try:
         return Address(**values)
     except ValidationError as error:
-        raise SettingsError("\n".join(_fault(fault) for fault in error.errors())) from None
+        raise SettingsError(map(_fault, error.errors())) from None
 
 
 def _fault(fault: Any) -> str:
     name = str(fault["loc"][0])
     if name in SECRETS:
-        return f"  {name.upper()}: {remedy(fault)}"
+        return f"{name.upper()}: {remedy(fault)}"
     given = masked(fault["input"]) if name.endswith("_url") else fault["input"]
-    return f"  {name.upper()}: {complaint({**fault, 'input': given})}"
+    return f"{name.upper()}: {complaint({**fault, 'input': given})}"

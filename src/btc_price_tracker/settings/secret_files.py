@@ -18,9 +18,9 @@ def read(settings: Iterable[str]) -> tuple[dict[str, str], list[str]]:
             try:
                 values[setting] = _value(setting, path)
             except ValueError as error:
-                faults.append(f"  {name}: {error}")
+                faults.append(f"{name}: {error}")
             except OSError as error:
-                faults.append(f"  {name}: {path!r} can't be read: {system_words(error)}")
+                faults.append(f"{name}: {path!r} can't be read: {system_words(error)}")
     return values, faults
 
 

@@ -10,10 +10,10 @@ import aiohttp
 from yarl import URL
 
 from btc_price_tracker import __version__
+from btc_price_tracker.errors import ConnectionDropped, InvalidQuote, LocalError, SourceUnreachable
 from btc_price_tracker.http_client.body import ResponseTooLarge, read_limited
 from btc_price_tracker.http_client.client import Client, ConnectionEnded
 from btc_price_tracker.http_client.words import describe_error, is_local
-from btc_price_tracker.sources.errors import ConnectionDropped, InvalidQuote, LocalError, SourceUnreachable
 from btc_price_tracker.sources.parsing import MAX_BYTES
 
 CONNECT_SECONDS = 2.0  # of the deadline at most, so that a lost SYN leaves time for a second try

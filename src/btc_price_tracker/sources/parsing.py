@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from btc_price_tracker.sources.errors import InvalidQuote, RateLimited, SourceRefused
+from btc_price_tracker.errors import InvalidQuote, RateLimited, SourceRefused
 
 MAX_BYTES = 524_288  # the largest honest body, from blockchain.info, is 3 KiB; this much takes 0.1 s to read
 

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import NamedTuple
 
+from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Quote
-from btc_price_tracker.sources.errors import InvalidQuote
 from btc_price_tracker.sources.parsing import JsonNode
 
 

@@ -7,7 +7,7 @@ A tenth of each limit is kept in reserve for restarts: a new process asks at onc
 from random import Random
 from urllib.parse import urlsplit
 
-from btc_price_tracker.sources.errors import Banned, RateLimited, SourceError
+from btc_price_tracker.errors import Banned, RateLimited, SourceError
 
 MONTH = 31 * 86_400.0  # seconds
 LONGEST_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer

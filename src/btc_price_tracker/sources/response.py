@@ -3,15 +3,9 @@
 import re
 from collections.abc import Callable, Mapping
 
+from btc_price_tracker.errors import Banned, InvalidQuote, RateLimited, SourceRefused, SourceUnavailable
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.errors import (
-    Banned,
-    InvalidQuote,
-    RateLimited,
-    SourceRefused,
-    SourceUnavailable,
-)
 from btc_price_tracker.sources.headers import http_date
 
 # Seconds that a stated time is honoured at most; anything longer is a mistake or a trap. Cloudflare's pages and servers

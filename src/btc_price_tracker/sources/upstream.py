@@ -16,17 +16,17 @@ from random import Random
 import structlog
 
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.price.model import Answer, Quote
-from btc_price_tracker.sources.breaker import Breaker, Circuit
-from btc_price_tracker.sources.clocks import Clocks, Reception
-from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.errors import (
+from btc_price_tracker.errors import (
     ConnectionDropped,
     LocalError,
     SourceError,
     SourceUnavailable,
     SourceUnreachable,
 )
+from btc_price_tracker.price.model import Answer, Quote
+from btc_price_tracker.sources.breaker import Breaker, Circuit
+from btc_price_tracker.sources.clocks import Clocks, Reception
+from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.response import read
 from btc_price_tracker.sources.secrets import Secrets

@@ -5,16 +5,9 @@ from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import NamedTuple, Protocol
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-
-
-class StoreError(Exception):
-    """The store can't do what was asked. The message names the fault and the remedy and holds no password."""
-
-
-class InvalidStoreUrl(StoreError):
-    """The URL itself is wrong: no store will come of it, however long one waits."""
 
 
 class Span(NamedTuple):

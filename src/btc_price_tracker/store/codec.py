@@ -14,8 +14,8 @@ from decimal import Context, Decimal
 from msgspec import DecodeError, Struct, msgpack
 from msgspec.structs import replace
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import AssessedQuote, Kind, Tick
-from btc_price_tracker.store import StoreError
 
 VERSION = b"\x01"
 

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 
 
 class Failure(NamedTuple):

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from pathlib import Path
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 
 SQLITE_HEADER = b"SQLite format 3\x00"  # sqlite.org/fileformat.html, 1.3.1
 SNAPSHOT_HEADER = b"btc-price-tracker snapshot "

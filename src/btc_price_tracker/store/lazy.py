@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Span, Store, StoreError
+from btc_price_tracker.store import Span, Store
 
 FAILURE_TTL = (
     0.9  # seconds that a failure speaks for later callers; the outbox asks again after more than that

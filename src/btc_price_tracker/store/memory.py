@@ -6,9 +6,10 @@ from itertools import islice, takewhile
 
 from msgspec.structs import replace
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Span, StoreError
+from btc_price_tracker.store import Span
 from btc_price_tracker.store.amounts import check_cents
 from btc_price_tracker.store.candle_rows import query_parameters
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import structlog
 
 from btc_price_tracker.clock import Clock
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import Failure, failure
 
 PATIENCE = 2.0  # seconds that a price waits for the store

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from btc_price_tracker.errors import RecordError
 from btc_price_tracker.price.model import CENT, PAIR, AssessedQuote, Status, Tick
 from btc_price_tracker.store.amounts import check_cents
 from btc_price_tracker.store.written import WrittenTick
@@ -37,10 +38,6 @@ MAX_TEXT = 1000  # characters of a source's name, or of the reason why it wasn't
 
 
 T = TypeVar("T")
-
-
-class RecordError(Exception):
-    """A file with something other than ticks in it: the line, and what is wrong with it."""
 
 
 class Cell(NamedTuple):
@@ -111,7 +108,7 @@ def _read(numbered: Iterable[tuple[int, T]], read: Callable[[T], Tick], last: in
         try:
             yield _in_range(read(record), last)
         except (ValueError, msgspec.MsgspecError) as error:
-            raise RecordError(f"line {number}: {error}") from None
+            raise RecordError(str(error), number) from None
 
 
 def _decoded(lines: Iterable[str]) -> Iterator[str]:
@@ -129,17 +126,17 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
             if row:
                 yield reader.line_num, row
     except csv.Error as error:
-        raise RecordError(f"line {reader.line_num}: it is no CSV ({error})") from None
+        raise RecordError(f"it is no CSV ({error})", reader.line_num) from None
 
 
 def _row_reader(names: list[str]) -> Callable[[list[str]], Tick]:
     """What reads the records under a header."""
     missing = [name for name in CELLS if name not in names]
     if missing:
-        raise RecordError(f"line 1: the header lacks {', '.join(missing)}")
+        raise RecordError(f"the header lacks {', '.join(missing)}", 1)
     cells_of = CELLS | {name: cell for name, cell in NEWER_CELLS.items() if name in names}
     if any(names.count(name) > 1 for name in cells_of):
-        raise RecordError("line 1: the header names a column twice")
+        raise RecordError("the header names a column twice", 1)
     chosen = itemgetter(*map(names.index, cells_of))
     whole = re.compile(_SEPARATOR.join(f"(?P<{name}>{cell.pattern})" for name, cell in cells_of.items()))
 

@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import structlog
 
+from btc_price_tracker.errors import InvalidStoreUrl
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import InvalidStoreUrl, Span, Store
+from btc_price_tracker.store import Span, Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.paging import newest_first
 

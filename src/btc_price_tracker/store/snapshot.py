@@ -11,8 +11,9 @@ from typing import Self
 import structlog
 
 from btc_price_tracker.clock import Clock, SystemClock
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, StoreError
+from btc_price_tracker.store import Limits
 from btc_price_tracker.store.failure import Failure, failure
 from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.memory import MemoryStore

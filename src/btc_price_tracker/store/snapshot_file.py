@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from msgspec.msgpack import Decoder, Encoder
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.atomic import atomic_write
 from btc_price_tracker.store.files import SNAPSHOT_HEADER
 from btc_price_tracker.store.written import WrittenTick

@@ -1,4 +1,4 @@
-"""StreamLimit of requests to the store: bounded concurrency, a bounded FIFO queue, 503 beyond it."""
+"""Admission of requests to the store: bounded concurrency, a bounded FIFO queue, 503 beyond it."""
 
 import asyncio
 import random

@@ -8,8 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.settings.validation import complaint
-from btc_price_tracker.store import StoreError
 
 
 class ProblemDetails(msgspec.Struct):

@@ -8,8 +8,8 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.store import StoreError
 from btc_price_tracker.testing import ManualClock, eventually
 from live import Client, Live, live
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Update
 from btc_price_tracker.price.recompute import recompute
-from btc_price_tracker.store import StoreError
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.testing import ManualClock
 from btc_price_tracker.web.api import routes as api

@@ -10,9 +10,10 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.store import Store
 from btc_price_tracker.testing import ManualClock, eventually
 from btc_price_tracker.web.api import history
 from btc_price_tracker.web.api.reply import encoder

@@ -9,8 +9,8 @@ import httpx2
 import pytest
 
 from btc_price_tracker import __version__
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.store import StoreError
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.testing import ManualClock, eventually
 from btc_price_tracker.web.api import routes as api

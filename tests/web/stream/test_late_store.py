@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from btc_price_tracker.store import Store, StoreError
+from btc_price_tracker.errors import StoreError
+from btc_price_tracker.store import Store
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.testing import ManualClock, eventually
 from live import Client, Live, a_tick, live

@@ -1,7 +1,7 @@
 """Bitfinex, version 2: arrays of numbers, errors too. No time, and the body doesn't name the pair."""
 
+from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources.errors import InvalidQuote
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote
 from btc_price_tracker.sources.source import Source

@@ -1,7 +1,7 @@
 """Gemini. No time: `volume.timestamp` is the hour that the volume belongs to, not the time of the quote."""
 
+from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources.errors import InvalidQuote
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote
 from btc_price_tracker.sources.source import Source

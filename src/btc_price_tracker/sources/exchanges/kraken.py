@@ -1,7 +1,7 @@
 """Kraken. No time in the body; its name for the pair isn't the one asked for; errors come with status 200."""
 
+from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Kind, Quote
-from btc_price_tracker.sources.errors import InvalidQuote
 from btc_price_tracker.sources.parsing import JsonNode, read, refusal
 from btc_price_tracker.sources.quoting import BITCOIN, Band, quote
 from btc_price_tracker.sources.source import Source

@@ -9,9 +9,10 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import ConfigurationError, PyMongoError
 
+from btc_price_tracker.errors import InvalidStoreUrl, StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import InvalidStoreUrl, Limits, Span, StoreError
+from btc_price_tracker.store import Limits, Span
 from btc_price_tracker.store.mongodb.candles import candles
 from btc_price_tracker.store.mongodb.documents import Document, document, whole_tick
 from btc_price_tracker.store.mongodb.errors import attempt, unreadable_url

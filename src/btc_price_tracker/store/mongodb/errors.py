@@ -16,7 +16,7 @@ from pymongo.errors import (
     PyMongoError,
 )
 
-from btc_price_tracker.store import InvalidStoreUrl, StoreError
+from btc_price_tracker.errors import InvalidStoreUrl, StoreError
 
 PATIENCE = 5.0  # seconds for one piece of work, with finding a server that can do it
 _DUPLICATE = 11000

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias, TypeVar, TypeVarTuple
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.store.postgres.errors import FAULTS, OF_THE_CONNECTION, store_error, unreadable_url
 
 READERS = 8  # at most; reads that find none free wait for one

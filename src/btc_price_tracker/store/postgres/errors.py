@@ -4,7 +4,7 @@ import re
 
 import asyncpg
 
-from btc_price_tracker.store import InvalidStoreUrl, StoreError
+from btc_price_tracker.errors import InvalidStoreUrl, StoreError
 
 FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 

@@ -1,6 +1,6 @@
 """The tables, and the way from each version of them to the next; several instances may start at once."""
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.store.postgres import timescale
 from btc_price_tracker.store.postgres.connections import Connection
 

@@ -6,7 +6,7 @@ That need not be in the search path, unlike its views, which lie in a schema of 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.store.postgres.connections import Connection
 from btc_price_tracker.store.postgres.window import WINDOW, Window
 

@@ -5,9 +5,10 @@ import sqlite3
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, Span, StoreError
+from btc_price_tracker.store import Limits, Span
 from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.sqlite import candles, rows
 from btc_price_tracker.store.sqlite.connection_thread import ConnectionThread

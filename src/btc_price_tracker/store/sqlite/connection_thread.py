@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.store.sqlite.errors import is_damage, store_error
 
 CHECK_EVERY = 100_000  # instructions of SQLite's virtual machine, about a millisecond, between checks

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import structlog
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.store.atomic import PRIVATE
 from btc_price_tracker.store.files import SQLITE_HEADER
 from btc_price_tracker.store.lock import Lock, lock_of

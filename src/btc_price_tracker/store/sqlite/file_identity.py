@@ -5,7 +5,7 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 
 # sqlite.org/fileformat.html, 1.3: of the header, what never changes while a file is in use, and the count of changes.
 _FIXED = slice(0, 24)

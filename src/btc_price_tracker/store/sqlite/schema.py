@@ -3,8 +3,8 @@
 import sqlite3
 from pathlib import Path
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.sqlite.transaction import transaction
 
 APPLICATION_ID = 0x42544350  # "BTCP": how a file says that it is ours

@@ -89,7 +89,7 @@ class CandleQuery(Window):
 
 
 class Gates(NamedTuple):
-    """StreamLimit to the store for prices and for candles, which take longer."""
+    """Admission to the store for prices and for candles, which take longer."""
 
     prices: Gate
     candles: Gate

@@ -6,7 +6,7 @@ import structlog
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from btc_price_tracker.store import StoreError
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.web.api.forms import Pages
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse

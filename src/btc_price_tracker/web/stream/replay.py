@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import structlog
 from starlette.types import Send
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import StoreError
 from btc_price_tracker.store.outbox import Hole
 from btc_price_tracker.web.server.detach import DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi

@@ -3,10 +3,11 @@
 import random
 from dataclasses import dataclass
 
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.ring import Ring
-from btc_price_tracker.store import Span, StoreError
+from btc_price_tracker.store import Span
 from btc_price_tracker.web.stream.position import Anchor, Position
 from btc_price_tracker.web.stream.shared import Streams
 
