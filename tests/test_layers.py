@@ -21,7 +21,7 @@ ALLOWED = {
     "fanout": {"price"},
     "settings": {"sources", "store", "telemetry"},
     "pipeline": {"price", "sources", "store", "broker", "fanout"},
-    "web": {"price", "settings", "sources", "store", "fanout", "telemetry"},
+    "web": {"price", "settings", "store", "fanout", "telemetry"},
     "playback": {"price"},
     "app": {"price", "sources", "store", "broker", "fanout", "telemetry", "web", "settings", "pipeline"},
     "cli": {"app", "playback", "price", "settings", "sources", "store", "telemetry", "web"},

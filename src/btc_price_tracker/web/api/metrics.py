@@ -20,7 +20,6 @@ from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status
-from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.accept import accepted
@@ -39,7 +38,6 @@ class Metrics(Collector):
     hub: Hub
     admission: StreamLimit
     gates: Gates
-    poller: Poller
     outbox: Outbox
     watchdog: Watchdog
     clock: Clock
@@ -97,8 +95,8 @@ class Metrics(Collector):
         yield Counter("btc_stream_writes", "Broadcasts, times the streams of each.", hub.writes)
 
     def _sources(self) -> Iterator[Metric]:
-        states = self.poller.states()
-        views = source_views(states, self.hub.quotes, self.hub.latest, self.clock.now())
+        states = self.hub.update.sources
+        views = source_views(self.hub.update, self.hub.latest, self.clock.now())
         family = Gauge(
             "btc_source_state",
             "1 for the state that a source is in; /sources says why.",

@@ -11,7 +11,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
@@ -41,15 +40,12 @@ from btc_price_tracker.web.stream.position import GREATEST_ID, position, with_so
 from btc_price_tracker.web.stream.response import PriceStream
 from btc_price_tracker.web.stream.shared import Streams
 
-ROUNDS = 3  # without an answer from any source: then this instance isn't ready
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the routes look at."""
 
     streams: Streams
-    poller: Poller
     outbox: Outbox
     clock: Clock
     interval: float  # seconds between prices
@@ -136,7 +132,7 @@ def _sources_view(parts: Parts) -> SourcesView:
         interval=parts.interval,
         heartbeat=hub.heartbeat,
         store=store_view(parts.outbox),
-        sources=source_views(parts.poller.states(), hub.quotes, hub.latest, now),
+        sources=source_views(hub.update, hub.latest, now),
     )
 
 
@@ -157,7 +153,6 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         hub,
         parts.streams.admission,
         parts.gates,
-        parts.poller,
         parts.outbox,
         parts.watchdog,
         parts.clock,
@@ -206,5 +201,5 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     @get(app, "/readyz", tags=[STATE], responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:
         """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
-        view = readiness(hub, parts.outbox, ROUNDS * max(parts.interval, parts.poller.spacing))
+        view = readiness(hub, parts.outbox, parts.interval)
         return reply(view, 200 if view.ready else 503)
