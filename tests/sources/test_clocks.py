@@ -9,9 +9,9 @@ from btc_price_tracker.errors import SourceError, SourceUnreachable
 from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.clocks import Clocks
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.ratelimit import RateLimiter
-from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock
 
@@ -35,7 +35,7 @@ async def heard(clock: ManualClock, *replies: SourceResponse | SourceError) -> l
     clocks = Clocks(clock)
     upstreams = []
     for number, reply in enumerate(replies):
-        source = Source(f"venue{number}", Kind.EXCHANGE, "http://venue", "", parse)
+        source = SourceDefinition(f"venue{number}", Kind.EXCHANGE, "http://venue", "", parse)
 
         async def fetch(reply: SourceResponse | SourceError = reply) -> SourceResponse:
             if isinstance(reply, SourceError):

@@ -15,9 +15,9 @@ from btc_price_tracker.errors import (
     SourceUnreachable,
 )
 from btc_price_tracker.price.model import Answer, Kind, Quote, State
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.ratelimit import RateLimiter
-from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock
 
@@ -35,7 +35,7 @@ def parse(body: bytes) -> Quote:
     return Quote(Decimal(body.decode()))
 
 
-SOURCE = Source("venue", Kind.EXCHANGE, "http://venue", "/ticker", parse)
+SOURCE = SourceDefinition("venue", Kind.EXCHANGE, "http://venue", "/ticker", parse)
 
 
 class Venue:
