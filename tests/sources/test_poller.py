@@ -51,7 +51,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 def fresh(answer: Answer, now: int) -> bool:
-    return answer.quote is not None and now - answer.heard <= 30_000
+    return answer.quote is not None and now - answer.received_at <= 30_000
 
 
 def never(*_: object) -> bool:
