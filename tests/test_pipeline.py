@@ -133,7 +133,7 @@ class Scripted(Poller):
 
     answers: Sequence[Answer]
 
-    async def ask(self) -> list[Answer]:
+    async def poll(self) -> list[Answer]:
         return list(self.answers)
 
 
