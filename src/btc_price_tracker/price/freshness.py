@@ -38,20 +38,20 @@ def stale_after(answer: Answer, interval: int) -> int:
 
 def is_silent(answer: Answer, now: int, interval: int) -> bool:
     """Whether more than one poll has failed since the source last answered. Times in ms."""
-    return answer.fault is not None and now - answer.heard > max(
+    return answer.fault is not None and now - answer.received_at > max(
         SILENT, int(SILENT_POLLS * _poll(answer, interval))
     )
 
 
 def silence(answers: Iterable[Answer], now: int) -> int | None:
     """Ms since any of the sources answered; None where none has yet."""
-    heard = max((each.heard for each in answers), default=0)
+    heard = max((each.received_at for each in answers), default=0)
     return max(now - heard, 0) if heard else None
 
 
 def silences(answers: Iterable[Answer], now: int) -> dict[str, int]:
     """The sources whose last attempt failed, and for how many ms each has been silent."""
-    return {each.source: max(now - each.heard, 0) for each in answers if each.fault is not None}
+    return {each.source: max(now - each.received_at, 0) for each in answers if each.fault is not None}
 
 
 def is_fresh(answer: Answer, now: int, interval: int) -> bool:
@@ -59,7 +59,7 @@ def is_fresh(answer: Answer, now: int, interval: int) -> bool:
     quote = answer.quote
     return (
         quote is not None
-        and age(quote.time, answer.heard, now) <= stale_after(answer, interval)
+        and age(quote.time, answer.received_at, now) <= stale_after(answer, interval)
         and not is_silent(answer, now, interval)
     )
 

@@ -37,7 +37,7 @@ class FrozenWatch:
             for answer in answers
             if answer.source in prices and answer.quote is not None
             if self._is_frozen(
-                answer.source, answer.quote, answer.heard, _without(by_voice, voices[answer.source])
+                answer.source, answer.quote, answer.received_at, _without(by_voice, voices[answer.source])
             )
         )
 

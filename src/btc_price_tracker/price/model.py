@@ -48,7 +48,7 @@ class Answer(Struct, frozen=True):
     kind: Kind
     currency: str = "USD"
     quote: Quote | None = None
-    heard: int = 0  # ms since the epoch at which the quote arrived
+    received_at: int = 0  # ms since the epoch at which the quote arrived
     fault: str | None = None  # why there is no fresh quote; with a quote: why the last attempt failed
     rate: Decimal | None = None  # live USD per unit of `currency`, where that isn't USD
     rate_from: str | None = None  # the source of the rate, where it alone gives it
@@ -142,7 +142,7 @@ class SourceState(Struct, frozen=True):
     kind: Kind
     state: State
     quote: Quote | None  # the last one
-    heard: int  # ms since the epoch at which it arrived; 0 before the first
+    received_at: int  # ms since the epoch at which it arrived; 0 before the first
     latency: float | None  # ms that the last good answer took
     next_try: float  # seconds until it may be polled again; 0 means in the next round
     spacing: float  # seconds that its quota puts between two polls

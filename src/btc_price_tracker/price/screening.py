@@ -54,7 +54,7 @@ def _said(answer: Answer, quote: Quote, now: int) -> AssessedQuote:
         time=quote.time,
         rate=None if answer.currency == "USD" else answer.rate,
         rate_from=None if answer.currency == "USD" else answer.rate_from,
-        age=age(quote.time, answer.heard, now),
+        age=age(quote.time, answer.received_at, now),
     )
 
 
@@ -71,9 +71,9 @@ def _is_convertible(answer: Answer) -> bool:
 def _timed(said: AssessedQuote, answer: Answer, now: int, interval: int) -> AssessedQuote:
     """The vote as it is if its time allows it, else set aside."""
     limit = stale_after(answer, interval)
-    if ahead(said.time, answer.heard, now):
+    if ahead(said.time, answer.received_at, now):
         return set_aside(said, f"its clock is more than {CLOCK_AHEAD // 1000} s ahead of ours")
-    if age(said.time, answer.heard, now) > limit or is_silent(answer, now, interval):
+    if age(said.time, answer.received_at, now) > limit or is_silent(answer, now, interval):
         return set_aside(said, answer.fault or f"its quote is older than {limit // 1000} s")
     return said
 

@@ -255,7 +255,7 @@ def _source_view(
         bid=quote.bid if quote else None,
         ask=quote.ask if quote else None,
         time_ms=quote.time if quote else None,
-        age=age(quote.time, state.heard, now) / 1000 if quote else None,
+        age=age(quote.time, state.received_at, now) / 1000 if quote else None,
         deviation_bp=_deviation(price, latest),
         latency_ms=state.latency and round(state.latency, 1),
         used=judged.used if judged else False,
