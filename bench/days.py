@@ -1,13 +1,13 @@
 """Recorded days through the whole path, faster than life: real HTTP, parsers, breakers and the price rule.
 
-    python bench/days.py [closes.csv.gz] [--interval 60] [--lies]
+    python bench/days.py [closes.csv.gz] [--interval 60] [--lies | --lies-alternate]
 
 The exchanges answer over loopback HTTP with the minute closes of the table, CoinGecko with their mean a minute ago.
 Time is simulated and shared: each round is one interval later, whenever the one before is done. With a file, the
 table also needs Binance.US BTC/USDT, which plays Binance. Without one: the 24 hours that ship with the package.
 
 With --lies the days are played with the three USD venues alone, once as they were and six times with one of them
-4.9 % too high or too low.
+4.9 % too high or too low: all the time, or with --lies-alternate in every second hour.
 """
 
 import argparse
@@ -21,10 +21,11 @@ from statistics import median
 import structlog
 
 from btc_price_tracker.price.model import Status
+from btc_price_tracker.price.parameters import METHOD
 from disagreement import LIES, RULES, VENUES, Rule, basis_points, heard, quantile
 from played import Days, Round, longest_silence, play
 
-OURS = "**vote3-ped/1 (ours)**"
+OURS = f"**{METHOD} (ours)**"
 DEPEGS = (datetime(2023, 3, 11, tzinfo=UTC), datetime(2023, 3, 13, tzinfo=UTC))  # USDC, and USDT in its wake
 
 
@@ -60,19 +61,16 @@ def counts(name: str, rounds: Sequence[Round]) -> str:
 
 def print_statuses(rounds: Sequence[Round]) -> None:
     started, ended = (day.timestamp() * 1000 for day in DEPEGS)
-    outage = longest_silence(rounds, "coinbase")
     print("| | rounds | ok | degraded | single_source | stale | worst, bp |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     print(counts("all", rounds))
     print(counts("all three USD venues trade", [each for each in rounds if each.all_up]))
-    print(
-        counts(
-            f"Coinbase silent from {datetime.fromtimestamp(outage[0].now / 1000, UTC):%d %B %H:%M}", outage
-        )
-    )
-    print(
-        counts("stablecoins off their pegs, 11 and 12 March", [r for r in rounds if started <= r.now < ended])
-    )
+    for venue in VENUES:
+        if outage := longest_silence(rounds, venue):
+            start = datetime.fromtimestamp(outage[0].now / 1000, UTC)
+            print(counts(f"{venue} silent from {start:%d %B %H:%M}", outage))
+    if depegs := [each for each in rounds if started <= each.now < ended]:
+        print(counts("stablecoins off their pegs, 11 and 12 March", depegs))
     print(
         f"\n`ok` with fewer than three fresh: {sum(r.status is Status.OK and r.fresh < 3 for r in rounds)};",
         end=" ",
@@ -87,13 +85,13 @@ def print_distances(rounds: Sequence[Round]) -> None:
         print(row(name, strays(rounds, said, middles), (0.95, 0.99)))
 
 
-async def print_lies(days: Days, interval: int) -> None:
-    """Play the days for each lie, and compare every rule with what it said without."""
+async def print_lies(days: Days, interval: int, *, alternate: bool) -> None:
+    """Play the days for each lie, and compare every rule with its price without it."""
     honest = [each async for each in play(days, interval)]
     true = prices(honest)
     cases: dict[str, list[list[float]]] = {name: [] for name in true}
     for lie in product(VENUES, LIES):
-        lied = [each async for each in play(days.with_lie(*lie), interval)]
+        lied = [each async for each in play(days.with_lie(*lie, alternate=alternate), interval)]
         for name, said in prices(lied).items():
             cases[name].append(strays(honest, said, true[name]))
     print("\n| bp from the price without the lie, all six lies | p95 | p99 | worst |\n|---|---:|---:|---:|")
@@ -108,12 +106,14 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("path", type=Path, nargs="?")
     parser.add_argument("--interval", type=int, default=60, help="seconds between rounds")
-    parser.add_argument("--lies", action="store_true", help="one of the three lies by 4.9 %%, in turn")
+    lies = parser.add_mutually_exclusive_group()
+    lies.add_argument("--lies", action="store_true", help="one of the three lies by 4.9 %%, in turn")
+    lies.add_argument("--lies-alternate", action="store_true", help="the same in every second hour")
     arguments = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))  # outages are expected here
     days = Days.read(arguments.path)
-    if arguments.lies:
-        await print_lies(days.without_tethers(), arguments.interval)
+    if arguments.lies or arguments.lies_alternate:
+        await print_lies(days.without_tethers(), arguments.interval, alternate=arguments.lies_alternate)
         return
     rounds = [each async for each in play(days, arguments.interval)]
     print_statuses(rounds)

@@ -18,6 +18,7 @@ from statistics import fmean, median, pstdev
 from btc_price_tracker.playback.recording import COLUMNS, load, packaged
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.model import Answer, Kind, Quote
+from btc_price_tracker.price.parameters import METHOD
 from btc_price_tracker.price.recompute import recompute
 
 VENUES = ("coinbase", "kraken", "binanceus")
@@ -83,7 +84,7 @@ RULES: Mapping[str, Callable[[], Rule]] = {
     "plain mean": lambda: lambda closes: fmean(heard(closes)),
     "mean after 1.1 sigma (Bisq)": lambda: inliers_mean,
     "plain median (mempool)": lambda: lambda closes: median(heard(closes)),
-    "**vote3-ped/1 (ours)**": Ours,
+    f"**{METHOD} (ours)**": Ours,
 }
 
 
@@ -140,7 +141,7 @@ def main(path: Path | None) -> None:
             max(pooled),
         ]
         print(f"| {name} | {' | '.join(f'{figure:.1f}' for figure in figures)} |")
-    ours = results["**vote3-ped/1 (ours)**"][1]
+    ours = results[f"**{METHOD} (ours)**"][1]
     hardest = [max(quantile(lie, part) for lie in ours) for part in (0.95, 0.99)]
     print(f"\nOurs in the hardest of the six cases: p95 {hardest[0]:.1f}, p99 {hardest[1]:.1f}")
 

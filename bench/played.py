@@ -29,7 +29,20 @@ from disagreement import VENUES, Closes, basis_points, heard
 TETHERED = "binance"  # played by Binance.US BTC/USDT
 IN_TETHERS = {TETHERED: "binanceus_btcusdt", TETHER_COINBASE: "coinbase_usdtusd"}
 
-Lie = tuple[str, Decimal]  # who lies, and the factor on its prices
+HOUR = 60 * MINUTE  # ms
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """A venue whose prices are multiplied by a factor: always, or in every second hour."""
+
+    liar: str
+    factor: Decimal
+    alternate: bool = False
+
+    def applies(self, name: str, now: int) -> bool:
+        """Whether this venue lies at `now` (ms since the epoch)."""
+        return name == self.liar and not (self.alternate and now // HOUR % 2 == 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +73,9 @@ class Days:
         """The same days, with the three USD venues alone."""
         return replace(self, in_tethers=None)
 
-    def with_lie(self, liar: str, factor: Decimal) -> "Days":
+    def with_lie(self, liar: str, factor: Decimal, *, alternate: bool = False) -> "Days":
         """The same days, one venue's prices times this factor."""
-        return replace(self, lie=(liar, factor))
+        return replace(self, lie=Lie(liar, factor, alternate))
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -77,7 +90,7 @@ class Days:
         """What this venue says, true or not."""
         recording = self.in_tethers if name in IN_TETHERS else self.in_dollars
         said = None if recording is None else recording.ticker(name, now)
-        return said.scaled(self.lie[1]) if said and self.lie and name == self.lie[0] else said
+        return said.scaled(self.lie.factor) if said and self.lie and self.lie.applies(name, now) else said
 
 
 class Round(NamedTuple):

@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.model import Answer, Kind, Quote, Status, Tick
 from btc_price_tracker.price.recompute import recompute
-from btc_price_tracker.price.votes import Vote, combine, to_the_cent
+from btc_price_tracker.price.votes import Vote, combine, to_the_cent, vote
 from rounds import INTERVAL, START, STEP
 
 EXCHANGES = ("coinbase", "kraken", "bitstamp", "gemini", "okx")
@@ -33,10 +34,15 @@ class Played(NamedTuple):
     honest: set[str]
 
 
+REACH = (
+    49  # bp either side: honest exchanges lie within 98 bp of each other, which the assumption allows (1 %)
+)
+
+
 @st.composite
-def honest(draw: st.DrawFn, source: str, base: Decimal, now: int) -> Answer:
-    """Within 30 bp of the base, with or without a book, up to 25 s old."""
-    middle = (base * (1 + Decimal(draw(st.integers(-30, 30))) / 10_000)).quantize(CENT)
+def honest(draw: st.DrawFn, source: str, base: Decimal, now: int, reach: int = REACH) -> Answer:
+    """Within `reach` bp of the base, with or without a book, up to 25 s old."""
+    middle = (base * (1 + Decimal(draw(st.integers(-reach, reach))) / 10_000)).quantize(CENT)
     half = draw(st.integers(1, 3000)) * CENT
     bid, ask = (middle - half, middle + half) if draw(st.booleans()) else (None, None)
     time = now - draw(st.integers(0, 25_000))
@@ -48,7 +54,7 @@ def faulty(draw: st.DrawFn, source: str, base: Decimal, now: int) -> Answer:
     """Anything: silent, absurd, a little or far off, skewed in time."""
     if draw(st.integers(0, 5)) == 0:
         return Answer(source, Kind.EXCHANGE, fault="HTTP 503")
-    lie = st.sampled_from(["10", "0.1", "1.049", "0.951", "1.051", "1.009", "0.991", "1.02", "1"])
+    lie = st.sampled_from(["10", "0.1", "1.049", "0.951", "1.051", "1.009", "0.991", "1.016", "1.02", "1"])
     last = draw(st.one_of(lie.map(lambda factor: (base * Decimal(factor)).quantize(CENT)), anything))
     bid, ask = draw(st.one_of(st.just((None, None)), st.tuples(anything, anything)))
     time = draw(st.one_of(st.none(), st.sampled_from([-3_600_000, -31_000, 0, 29_000, 3_600_000])))
@@ -64,7 +70,7 @@ def aggregator(draw: st.DrawFn, base: Decimal, now: int) -> Answer:
 
 
 @st.composite
-def histories(draw: st.DrawFn, *, minority: bool) -> list[Played]:
+def histories(draw: st.DrawFn, *, minority: bool, reach: int = REACH) -> list[Played]:
     """Rounds in which other exchanges are faulty each time; with `minority` always fewer than half of them."""
     names = EXCHANGES[: draw(st.integers(1, 5))]
     most = (len(names) - 1) // 2 if minority else len(names)
@@ -73,7 +79,9 @@ def histories(draw: st.DrawFn, *, minority: bool) -> list[Played]:
         now = START + STEP * number
         base *= 1 + Decimal(draw(st.integers(-100, 100))) / 10_000
         bad = draw(st.sets(st.sampled_from(names), max_size=most)) if most else set()
-        said = [draw(faulty(name, base, now) if name in bad else honest(name, base, now)) for name in names]
+        said = [
+            draw(faulty(name, base, now) if name in bad else honest(name, base, now, reach)) for name in names
+        ]
         if draw(st.booleans()):
             said.append(draw(aggregator(base, now)))
         rounds.append(Played(now, said, set(names) - bad))
@@ -96,6 +104,23 @@ def test_with_a_minority_faulty_the_price_lies_within_the_honest_quotes(history:
         books = [quotes(answer) for answer in played.answers if answer.source in played.honest]
         if update.tick is not None and update.status is not Status.STALE:
             assert min(bid for bid, _ in books) <= update.tick.price <= max(ask for _, ask in books)
+
+
+@given(st.sampled_from([60, 150, 400]).flatmap(lambda reach: histories(minority=True, reach=reach)))
+@EXAMPLES
+def test_without_the_assumption_the_price_is_off_by_half_the_width_at_most(history: list[Played]) -> None:
+    """However far honest exchanges are apart; the width is that of the bids and asks of the voters."""
+    policy = Consensus(INTERVAL)
+    for played in history:
+        update = policy.decide(played.answers, played.now)
+        books = [quotes(answer) for answer in played.answers if answer.source in played.honest]
+        if update.tick is None or update.status is Status.STALE:
+            continue
+        voters = [replace(each, offset=None) for each in update.quotes if each.used]
+        votes_ = [vote(each) for each in voters]
+        half = (max(each.ask for each in votes_) - min(each.bid for each in votes_)) / 2 + Fraction(CENT)
+        lowest, highest = Fraction(min(bid for bid, _ in books)), Fraction(max(ask for _, ask in books))
+        assert lowest - half <= Fraction(update.tick.price) <= highest + half
 
 
 fractions = st.integers(0, 10**6).map(lambda thirds: Fraction(thirds, 3))

@@ -39,7 +39,7 @@ def test_ids_rise_when_the_clock_is_set_back(make: Make) -> None:
 
 
 def test_an_id_is_not_given_twice_after_a_restart(make: Make) -> None:
-    tick = make(INTERVAL, restored()).decide(answers(START, {"kraken": 50000}), START).tick
+    tick = make(INTERVAL, [restored()]).decide(answers(START, {"kraken": 50000}), START).tick
     assert tick is not None
     assert tick.id == START + 1
 
@@ -90,19 +90,19 @@ def test_it_recovers_by_itself_after_the_price_ended(make: Make) -> None:
 
 
 def test_a_restored_price_goes_on_ageing_from_when_it_was_fresh(make: Make) -> None:
-    update = make(INTERVAL, restored(age=120)).decide([], START + STEP)
+    update = make(INTERVAL, [restored(age=120)]).decide([], START + STEP)
     assert update.tick is not None
     assert update.tick.age == 130
 
 
 def test_a_restored_price_that_is_too_old_is_none(make: Make) -> None:
-    policy = make(INTERVAL, restored(age=295))
+    policy = make(INTERVAL, [restored(age=295)])
     assert policy.decide([], START + STEP).tick is None
     assert policy.last == restored(age=295)
 
 
 def test_a_price_ends_in_time_even_if_the_clock_is_set_back(make: Make) -> None:
-    policy = make(INTERVAL, restored())
+    policy = make(INTERVAL, [restored()])
     now, hour = START - 3_600_000, 0
     while policy.decide([], now).tick is not None:
         now, hour = now + STEP, hour + STEP

@@ -6,15 +6,19 @@ The parts are pure or remember one thing each; the parameters and their origin: 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from fractions import Fraction
+
+from msgspec.structs import replace
 
 from btc_price_tracker.price.exclusion import Exclusion
 from btc_price_tracker.price.freshness import silences
 from btc_price_tracker.price.frozen import FrozenWatch
 from btc_price_tracker.price.jump import JumpGuard
-from btc_price_tracker.price.model import Answer, AssessedQuote, Kind, QuoteState, Status, Tick, Update
+from btc_price_tracker.price.model import Answer, AssessedQuote, Kind, Quote, QuoteState, Status, Tick, Update
+from btc_price_tracker.price.offsets import recall, with_usual
 from btc_price_tracker.price.parameters import AGREE, METHOD, QUORUM
-from btc_price_tracker.price.publisher import Publisher, Verdict
+from btc_price_tracker.price.publisher import Publisher
 from btc_price_tracker.price.quorum import Round, conclude
 from btc_price_tracker.price.screening import screen, usable, without_vote
 from btc_price_tracker.price.voices import Prices, prices_by_voice
@@ -37,14 +41,20 @@ class Consensus:
     """
 
     def __init__(
-        self, interval: float, last: Tick | None = None, floor: int = 0, *, recorded: bool = False
+        self, interval: float, recent: Sequence[Tick] = (), floor: int = 0, *, recorded: bool = False
     ) -> None:
-        """Decide every `interval` seconds; go on from the tick `last`, with ids above `floor`."""
+        """Decide every `interval` seconds; go on from the `recent` ticks, oldest first, with ids above `floor`.
+
+        As many as `parameters.RECENT` ticks with their quotes hold all that the rule remembers.
+        """
+        last = recent[-1] if recent else None
         self._publisher = Publisher(METHOD, round(interval * 1000), last, floor, recorded)
         self._frozen = FrozenWatch()
         self._exclusion = Exclusion()
         self._jump = JumpGuard()
         self._undisputed = Fraction(last.price) if last is not None and last.status is Status.OK else None
+        for tick in recent:
+            self._replay(tick)
 
     @property
     def last(self) -> Tick | None:
@@ -56,15 +66,27 @@ class Consensus:
         last = self._publisher.begin(now)
         if last is None:
             self._start_over()
-        screened = [screen(answer, now, self._publisher.interval) for answer in answers]
+        memory = recall(self._publisher.last, now, self._publisher.interval)
+        screened = with_usual((screen(each, now, self._publisher.interval) for each in answers), memory.usual)
         voices = {quote.source: quote.voice for quote in screened}
         quotes = self._without_frozen(answers, screened, voices)
         eligibility = self._exclusion.review(_prices(quotes), voices)
         witnesses = prices_by_voice(_prices(screened), voices)
-        round_ = Round.of(quotes, eligibility, witnesses, self._undisputed, silences(answers, now))
+        round_ = Round.of(quotes, eligibility, witnesses, self._undisputed, memory, silences(answers, now))
         verdict = self._jump.check(conclude(round_), last)
-        self._remember(verdict, witnesses)
+        self._remember(verdict.status, verdict.price, witnesses)
         return self._publisher.publish(verdict)
+
+    def _replay(self, tick: Tick) -> None:
+        """Remember of a tick what deciding it would have left."""
+        quotes = [replace(each, offset=None) for each in tick.quotes]
+        voices = {each.source: each.voice for each in quotes}
+        witnesses = _prices(quotes, QuoteState.FROZEN)
+        self._frozen.review([_answer(each, tick.id) for each in quotes], witnesses, voices)
+        self._exclusion.replay({each.source for each in quotes if each.state is QuoteState.EXCLUDED})
+        self._exclusion.review(_prices(quotes), voices)
+        self._jump.replay(tick)
+        self._remember(tick.status, tick.price, prices_by_voice(witnesses, voices))
 
     def _without_frozen(
         self, answers: Sequence[Answer], quotes: Sequence[AssessedQuote], voices: Mapping[str, str]
@@ -78,17 +100,26 @@ class Consensus:
         self._exclusion.lapse()
         self._undisputed = None
 
-    def _remember(self, verdict: Verdict, witnesses: Prices) -> None:
+    def _remember(self, status: Status, price: Decimal | None, witnesses: Prices) -> None:
         """Keep a price that is `ok` and that no exchange contradicts.
 
         While one does, the majority may be drifting away, and must not take along what it is measured by.
         """
-        if verdict.status is Status.OK and verdict.price is not None:
-            price = Fraction(verdict.price)
-            if all(near(other, price, AGREE / 2) for other in witnesses.values()):
-                self._undisputed = price
+        if status is Status.OK and price is not None:
+            exact = Fraction(price)
+            if all(near(other, exact, AGREE / 2) for other in witnesses.values()):
+                self._undisputed = exact
 
 
-def _prices(quotes: Iterable[AssessedQuote]) -> Prices:
-    """The fresh exchanges' prices."""
-    return {each.source: vote(each).price for each in quotes if each.fresh and each.kind is Kind.EXCHANGE}
+def _prices(quotes: Iterable[AssessedQuote], besides: QuoteState | None = None) -> Prices:
+    """The prices of the exchanges that are fresh, or in the state `besides`."""
+    exchanges = (each for each in quotes if each.kind is Kind.EXCHANGE)
+    return {
+        each.source: vote(each).price for each in exchanges if each.fresh or each.state is besides is not None
+    }
+
+
+def _answer(quote: AssessedQuote, received_at: int) -> Answer:
+    """The answer that a stored quote was made of, as far as it is known."""
+    content = None if quote.last is None else Quote(quote.last, quote.bid, quote.ask, quote.time)
+    return Answer(quote.source, quote.kind, quote=content, received_at=received_at)

@@ -22,10 +22,12 @@ class Fallback:
     """One source at a time: its price is never confirmed, so its status is `single_source` or `stale`."""
 
     def __init__(
-        self, interval: float, last: Tick | None = None, floor: int = 0, *, recorded: bool = False
+        self, interval: float, recent: Sequence[Tick] = (), floor: int = 0, *, recorded: bool = False
     ) -> None:
-        """Decide every `interval` seconds; go on from the tick `last`, with ids above `floor`."""
-        self._publisher = Publisher(FALLBACK_METHOD, round(interval * 1000), last, floor, recorded)
+        """Decide every `interval` seconds; go on from the last of the `recent` ticks, with ids above `floor`."""
+        self._publisher = Publisher(
+            FALLBACK_METHOD, round(interval * 1000), recent[-1] if recent else None, floor, recorded
+        )
 
     @property
     def last(self) -> Tick | None:

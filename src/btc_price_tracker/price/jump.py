@@ -6,11 +6,12 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
+from btc_price_tracker.price.bounds import exact_price
 from btc_price_tracker.price.model import QuoteState, Status, Tick
 from btc_price_tracker.price.parameters import JUMP
 from btc_price_tracker.price.publisher import Verdict
 from btc_price_tracker.price.screening import unused
-from btc_price_tracker.price.votes import near
+from btc_price_tracker.price.votes import near, to_the_cent
 from btc_price_tracker.price.wording import JUMP_MOVE
 
 
@@ -35,6 +36,12 @@ class JumpGuard:
         self._waiting = verdict.price
         quotes = (unused(each, QuoteState.UNCONFIRMED) if each.used else each for each in verdict.quotes)
         return Verdict(Status.STALE, f"{JUMP_MOVE} waits for confirmation.", tuple(quotes))
+
+    def replay(self, tick: Tick) -> None:
+        """Remember the price that waits since this tick, if one does."""
+        waiting = [each for each in tick.quotes if each.state is QuoteState.UNCONFIRMED]
+        used = [replace(each, used=True) for each in waiting]
+        self._waiting = to_the_cent(exact_price(used)) if used else None
 
 
 def _is_close(price: Decimal, other: Decimal) -> bool:

@@ -97,6 +97,8 @@ class AssessedQuote(Struct, frozen=True):
     reason: str | None = None
     rate_from: str | None = None  # the source of the rate, where it alone gave it
     state: QuoteState | None = None  # None before the round decides, and in ticks of earlier versions
+    offset: Decimal | None = None  # part of the price that is subtracted from the vote; None for zero
+    usual_offset: Decimal | None = None  # the learned one at the time of the tick; None before it has voted
 
     @property
     def voice(self) -> str:

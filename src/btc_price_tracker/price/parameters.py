@@ -1,4 +1,4 @@
-"""The published parameters of the rule `vote3-ped/1`; a change of one is a change of METHOD.
+"""The published parameters of the rule `vote3-ped/2`; a change of one is a change of METHOD.
 
 Ratios are exact fractions, times are milliseconds. Where each comes from: docs/decisions/consensus.md.
 """
@@ -6,7 +6,8 @@ Ratios are exact fractions, times are milliseconds. Where each comes from: docs/
 from decimal import Decimal
 from fractions import Fraction
 
-METHOD = "vote3-ped/1"
+METHOD = "vote3-ped/2"
+FIRST_METHOD = "vote3-ped/1"  # of earlier versions; its prices can be recomputed
 FALLBACK_METHOD = "fallback/1"
 
 # A quote is plausible between these, in US dollars.
@@ -34,10 +35,24 @@ CONVERTED_FLOOR = Fraction(20, 10_000)  # 99 % of converted prices lie this near
 FROZEN_POLLS = 3
 FROZEN_MOVE = Fraction(10, 10_000)
 
-# Potentially erroneous data: out beyond this distance from the median, back within half of it for two rounds.
+# Potentially erroneous data. An exchange is excluded beyond the limit: EXCLUDE from the median; or, where more than
+# half of the voices agree within CLOSE, EXCLUDE_GAPS times their gap from all of these, EXCLUDE_CLOSE at least.
+# It is back within half of the limit for two rounds.
 EXCLUDE = Fraction(5, 100)
-READMIT = EXCLUDE / 2
+CLOSE = Fraction(5, 1000)
+EXCLUDE_CLOSE = Fraction(1, 100)
+EXCLUDE_GAPS = 3
 READMIT_ROUNDS = 2
+
+# Learned offsets: parts of the price. Time constants are half-lives / ln 2, in ms.
+OFFSET_LIMIT = Fraction(20, 10_000)
+OFFSET_LEARNING = 2_597_000  # 30 min
+OFFSET_FADE = 20_775_000  # 4 h
+CORRECTION_FADE = 2_597_000  # 30 min
+
+RECENT = (
+    32  # ticks that hold what the rule remembers: exclusions, frozen quotes, offsets, the undisputed price
+)
 
 QUORUM = 3  # exchanges that must agree for `ok`
 AGREE = Fraction(1, 100)

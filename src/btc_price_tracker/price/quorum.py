@@ -1,6 +1,6 @@
 """Which votes decide the price of a round, and with which status. Pure: one round in, one verdict out."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from btc_price_tracker.price.bounds import price_and_spread
 from btc_price_tracker.price.exclusion import Eligibility
 from btc_price_tracker.price.model import AssessedQuote, Kind, QuoteState, Status
+from btc_price_tracker.price.offsets import Memory, with_offsets
 from btc_price_tracker.price.parameters import AGREE, QUORUM
 from btc_price_tracker.price.publisher import Verdict
 from btc_price_tracker.price.screening import unused
@@ -41,6 +43,7 @@ class Round:
     # The recent price of every exchange, by voice; also of the frozen, which have no vote.
     witnesses: Prices
     undisputed: Fraction | None  # the last `ok` price that no exchange contradicted
+    memory: Memory
     silences: Mapping[str, int]  # of the sources that don't answer now, in ms
 
     @classmethod
@@ -50,6 +53,7 @@ class Round:
         eligibility: Eligibility,
         witnesses: Prices,
         undisputed: Fraction | None,
+        memory: Memory,
         silences: Mapping[str, int],
     ) -> "Round":
         """Sort the fresh votes by what they may do."""
@@ -62,6 +66,7 @@ class Round:
             aggregators=by_voice(quote for quote in quotes if quote.fresh and quote.kind is Kind.AGGREGATOR),
             witnesses=witnesses,
             undisputed=undisputed,
+            memory=memory,
             silences=silences,
         )
 
@@ -80,13 +85,20 @@ def conclude(round_: Round) -> Verdict:
     choice = _choose(round_)
     if not choice.voters:
         return _undecided(round_, choice.dispute)
-    used, fresh = list(choice.voters.values()), list(round_.exchanges.values())
-    price, spread = combine(used, fresh)
-    if not near(price, combine(used)[0], AGREE):
+    if _is_contradicted(choice.voters.values(), round_.exchanges.values()):
         return _undecided(round_, "most exchanges contradict those that may vote")
-    quotes = _decided(round_, used=round_.sources(choice.voters))
+    used = round_.sources(choice.voters)
+    quotes = _decided(round_, used=with_offsets(round_.quotes, used, round_.memory))
+    price, spread = price_and_spread(quotes)
     status, reason = _standing(round_, choice, price, quotes)
     return Verdict(status, reason, quotes, to_the_cent(price), to_the_cent(spread))
+
+
+def _is_contradicted(voters: Collection[Vote], exchanges: Collection[Vote]) -> bool:
+    """Whether the price of the voters is far from what most exchanges quote, the excluded included."""
+    price, _ = combine(voters)
+    bounded, _ = combine(voters, list(exchanges))
+    return not near(bounded, price, AGREE)
 
 
 def _undecided(round_: Round, dispute: str) -> Verdict:
@@ -100,11 +112,12 @@ def _unusable(round_: Round, quotes: Sequence[AssessedQuote]) -> str:
     return causes(quote for quote in quotes if quote.source not in fit)
 
 
-def _decided(round_: Round, used: Collection[str]) -> tuple[AssessedQuote, ...]:
+def _decided(round_: Round, used: Iterable[AssessedQuote]) -> tuple[AssessedQuote, ...]:
     """Every quote with its state after the round."""
+    voters = {quote.source: quote for quote in used}
     return tuple(
-        replace(quote, used=True, state=QuoteState.USED)
-        if quote.source in used
+        replace(voters[quote.source], used=True, state=QuoteState.USED)
+        if quote.source in voters
         else quote
         if quote.state is not None
         else unused(quote, _state_of_unused(quote, round_))

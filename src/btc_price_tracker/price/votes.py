@@ -33,15 +33,14 @@ class Vote(NamedTuple):
 def vote(quote: AssessedQuote) -> Vote:
     """The vote of a quote: mid ± half the spread where the book is sane, else the last trade; wider with age.
 
-    Uses the raw fields of `quote` only (bid, ask, last, rate, kind, age), never its rounded price.
+    Uses the raw fields of `quote` only (bid, ask, last, rate, kind, age, offset), never its rounded price.
     """
     bid, price, ask = _book(quote)
     narrow = max((ask - bid) / 2, price * _floor(quote, has_book=bid < ask))
     confidence = narrow * _widening(quote)
-    if quote.rate is None:
-        return Vote(bid, price, ask, confidence)
-    rate = Fraction(quote.rate)
-    return Vote(bid * rate, price * rate, ask * rate, confidence * rate)
+    rate = Fraction(1) if quote.rate is None else Fraction(quote.rate)
+    shift = rate * (1 - Fraction(quote.offset or 0))
+    return Vote(bid * shift, price * shift, ask * shift, confidence * rate)
 
 
 def _book(quote: AssessedQuote) -> tuple[Fraction, Fraction, Fraction]:

@@ -6,7 +6,7 @@ from fractions import Fraction
 from msgspec.structs import replace
 
 from btc_price_tracker.price.model import AssessedQuote, QuoteState
-from btc_price_tracker.price.parameters import AGREE, CLOCK_AHEAD, EXCLUDE, JUMP, READMIT
+from btc_price_tracker.price.parameters import AGREE, CLOCK_AHEAD, JUMP
 
 
 def percent(ratio: Fraction) -> str:
@@ -22,9 +22,7 @@ _WHY_UNUSED: Mapping[QuoteState, str] = {
     QuoteState.CLOCK_AHEAD: f"its clock is more than {CLOCK_AHEAD // 1000} s ahead of ours",
     QuoteState.STALE: "its quote is older than {detail} s",
     QuoteState.FROZEN: "frozen: its quote stands still while the others move",
-    QuoteState.EXCLUDED: (
-        f"excluded: more than {percent(EXCLUDE)} from the others, not yet back within {percent(READMIT)}"
-    ),
+    QuoteState.EXCLUDED: ("excluded: far from the others, or not yet back with them"),
     QuoteState.DISPUTED: f"the exchanges disagree by more than {percent(AGREE)}",
     QuoteState.RESERVE: "in reserve: it re-reports the exchanges",
     QuoteState.UNCONFIRMED: JUMP_MOVE,
