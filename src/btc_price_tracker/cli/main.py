@@ -208,9 +208,9 @@ def _complain(words: str, code: int) -> int:
 
 
 async def _with_store(settings: "Settings", action: "Callable[[Store], Awaitable[T]]") -> T:
-    from btc_price_tracker.app import history
+    from btc_price_tracker.app import open_configured_store
 
-    async with history(settings) as store:
+    async with open_configured_store(settings) as store:
         return await action(store)
 
 

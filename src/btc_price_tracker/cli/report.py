@@ -41,7 +41,7 @@ async def print_check(settings: Settings) -> int:
     for listener in listen(settings.host, 0):  # whether PORT is free says nothing while the server runs
         listener.close()
     await check_connectivity(app.asked_urls(settings))
-    async with app.history(settings) as store:
+    async with app.open_configured_store(settings) as store:
         span, what = await store.span(), await store.describe()
     console = _console()
     for name, value in settings.model_dump().items():
