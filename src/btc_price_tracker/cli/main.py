@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from btc_price_tracker import __version__
 from btc_price_tracker.cli.flags import add_flags
 from btc_price_tracker.cli.parser import Parser, choose
-from btc_price_tracker.errors import system_words
+from btc_price_tracker.errors import describe_os_error
 
 if TYPE_CHECKING:
     from btc_price_tracker.settings import Settings
@@ -196,7 +196,7 @@ def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int
 
 def _words(error: OSError) -> str:
     file = f"{error.filename}: " if error.filename is not None else ""
-    return f"{file}{system_words(error)}"
+    return f"{file}{describe_os_error(error)}"
 
 
 def _complain(words: str, code: int) -> int:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from btc_price_tracker.errors import system_words
+from btc_price_tracker.errors import describe_os_error
 
 LONGEST = 4096  # bytes
 
@@ -20,7 +20,7 @@ def read(settings: Iterable[str]) -> tuple[dict[str, str], list[str]]:
             except ValueError as error:
                 faults.append(f"{name}: {error}")
             except OSError as error:
-                faults.append(f"{name}: {path!r} can't be read: {system_words(error)}")
+                faults.append(f"{name}: {path!r} can't be read: {describe_os_error(error)}")
     return values, faults
 
 
