@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from btc_price_tracker.cli.main import _COMMANDS
+from btc_price_tracker.cli.main import COMMANDS
 from btc_price_tracker.settings import Settings
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ def test_every_link_between_the_pages_leads_somewhere() -> None:
 
 def test_the_readme_shows_every_command_and_no_other() -> None:
     code = re.findall(r"```.*?```|`[^`]+`", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert set(re.findall(r"btc-price-tracker ([a-z]+)", "\n".join(code))) == set(_COMMANDS)
+    assert set(re.findall(r"btc-price-tracker ([a-z]+)", "\n".join(code))) == set(COMMANDS)
 
 
 def test_no_file_names_a_registry() -> None:

@@ -1,6 +1,8 @@
 """`history`: a server's prices or candles, fetched over HTTP."""
 
+import asyncio
 import re
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from btc_price_tracker.cli.tables import Row
+from btc_price_tracker.cli.tables import Row, write
 from btc_price_tracker.errors import ServerError
 from btc_price_tracker.http_client.body import ResponseTooLarge, read_limited
 from btc_price_tracker.http_client.client import Client, ConnectionEnded
@@ -48,6 +50,15 @@ class _Answer(NamedTuple):
     status: int
     body: bytes
     following: URL | None = None  # where it goes on
+
+
+def run(flags: dict[str, str]) -> int:
+    """Print prices or candles of a running server."""
+    form = flags.pop("format")
+    url = server_url(flags)
+    query = {name: value for name, value in flags.items() if name in ("since", "until", "interval")}
+    asyncio.run(write(fetch(url, query), form, sys.stdout))
+    return 0
 
 
 def moment(text: str, now: int) -> int:

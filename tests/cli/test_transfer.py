@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from btc_price_tracker.cli.replacement import replacing
+from btc_price_tracker.cli.transfer import replacing
 from btc_price_tracker.errors import StoreError
 
 ELSEWHERE = "postgresql://localhost/prices"
