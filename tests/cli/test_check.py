@@ -1,63 +1,16 @@
-"""What `sources` prints of the sources that it asked."""
+"""`check`: what it tries and prints."""
 
-import asyncio
-import re
 import socket
-from decimal import Decimal
+import sqlite3
+from pathlib import Path
 
 import pytest
 
 from btc_price_tracker.errors import HttpClientError
 from btc_price_tracker.http_client.check import check_connectivity
-from btc_price_tracker.playback import Fault, Playback, Script
-from btc_price_tracker.price.model import Quote
+from btc_price_tracker.store import open_store
 from command import run
-
-WORDS = "EGeneral:see [/docs/x] or [red], and mind that this is one long line wherever it is printed"
-
-
-async def test_what_a_source_says_is_printed_as_it_is_and_in_one_line() -> None:
-    async with Playback(Script()) as playback:
-        playback.faults["kraken"] = Fault(status=200, body=f'{{"error": ["{WORDS}"]}}'.encode())
-        result = await asyncio.to_thread(run, "sources", SOURCES="kraken", KRAKEN_URL=playback.url("kraken"))
-    assert (result.returncode, result.stderr) == (1, "")
-    assert re.search(
-        rf"^kraken +– .* error: the source says no: {re.escape(WORDS[:70])}", result.stdout, re.MULTILINE
-    )
-
-
-async def test_in_fallback_every_source_is_asked_as_well() -> None:
-    quotes = dict.fromkeys(("kraken", "gemini"), Quote(Decimal(90_000)))
-    async with Playback(Script(quotes)) as playback:
-        urls = {f"{name.upper()}_URL": playback.url(name) for name in quotes}
-        result = await asyncio.to_thread(run, "sources", SOURCES="kraken,gemini", POLICY="fallback", **urls)
-    assert result.returncode == 0
-    assert re.search(
-        r"^gemini +90,000\.00 .* ok: not needed: kraken comes first", result.stdout, re.MULTILINE
-    )
-    assert "The price is kraken's." in result.stdout
-
-
-async def test_the_rate_of_tethers_takes_no_source_its_turn() -> None:
-    rates = dict.fromkeys(("tether", "tether_coinbase"), Quote(Decimal(1)))
-    async with Playback(
-        Script(dict.fromkeys(("kraken", "binance"), Quote(Decimal(90_000))) | rates)
-    ) as playback:
-        urls = {f"{name.upper()}_URL": playback.url(name) for name in ("kraken", "binance", "coinbase")}
-        asking = asyncio.to_thread(run, "sources", SOURCES="kraken,binance", INTERVAL="1", **urls)
-        result = await asking
-    assert result.returncode == 0
-    assert re.search(r"^kraken +90,000\.00 .* used", result.stdout, re.MULTILINE)
-
-
-async def test_an_excluded_source_is_said_to_be_so_once() -> None:
-    quotes = dict.fromkeys(("kraken", "gemini", "bitstamp"), Quote(Decimal(90_000)))
-    async with Playback(Script(quotes | {"bitstamp": Quote(Decimal(99_000))})) as playback:
-        urls = {f"{name.upper()}_URL": playback.url(name) for name in quotes}
-        result = await asyncio.to_thread(run, "sources", SOURCES=",".join(quotes), **urls)
-    assert re.search(
-        r"^bitstamp +99,000\.00 +\S+ s +\S+ ms +excluded: more than 5 %", result.stdout, re.MULTILINE
-    )
+from live import a_tick
 
 
 @pytest.mark.parametrize("named", ["http://127.0.0.1:1", "socks5h://127.0.0.1:1", "http://-.invalid:3128"])
@@ -93,3 +46,37 @@ async def test_check_minds_no_server_that_runs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = run("check", PORT=str(taken.getsockname()[1]), STORE_URL="memory://")
     assert result.returncode == 0
+
+
+def test_check_opens_the_store_and_shows_no_secret(tmp_path: Path) -> None:
+    result = run("check", STORE_URL=f"sqlite:///{tmp_path}/prices.db", COINGECKO_API_KEY="CG-secret")
+    assert result.returncode == 0
+    assert "no prices yet" in result.stdout
+    assert f"The store is SQLite {sqlite3.sqlite_version}, in {tmp_path}/prices.db.\n" in result.stdout
+    assert "CG-secret" not in result.stdout + result.stderr
+    assert "COINGECKO_API_KEY=***" in result.stdout
+
+
+@pytest.mark.parametrize("tick_id", [1764000000123456, 2**63 - 1])
+async def test_check_survives_an_id_that_is_no_time(tick_id: int, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/prices.db"
+    store = await open_store(url, capacity=1)
+    await store.append([a_tick(1), a_tick(tick_id)])
+    await store.close()
+    result = run("check", STORE_URL=url)
+    assert result.returncode == 0
+    assert f"to the id {tick_id}, which is no time" in result.stdout
+
+
+@pytest.mark.parametrize("retention", ["12h", "90d", "45s", "90m", "0"])
+def test_check_shows_a_retention_that_can_be_set(retention: str, tmp_path: Path) -> None:
+    shown = run("check", RETENTION=retention, STORE_URL=f"sqlite:///{tmp_path}/prices.db").stdout
+    assert f"RETENTION={retention}\n" in shown
+
+
+def test_check_says_why_a_store_does_not_open(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("check", STORE_URL=f"sqlite:///{tmp_path}/file/prices.db")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "file/prices.db" in result.stderr

@@ -303,3 +303,9 @@ def test_history_is_fetched_through_a_socks_proxy(server: Server, monkeypatch: p
             return [page async for page in fetch("http://prices.onion", {})]
 
     assert asyncio.run(fetched()) == [[]]
+
+
+def test_history_says_that_nobody_is_there() -> None:
+    result = run("history", "http://127.0.0.1:1")
+    assert result.returncode == 1
+    assert "127.0.0.1:1 can't be reached" in result.stderr
