@@ -1,11 +1,11 @@
-"""`export` and `import`: history in a file, which is replaced whole or not at all, and never a part of a store."""
+"""`export` and `import`: files are replaced atomically, and files of a store never."""
 
 import fcntl
 from pathlib import Path
 
 import pytest
 
-from btc_price_tracker.cli.transfer import replacing
+from btc_price_tracker.cli.transfer import open_export
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.store import open_store
 from command import run, shell
@@ -14,29 +14,29 @@ from live import a_tick
 ELSEWHERE = "postgresql://localhost/prices"
 
 
-def test_an_interrupted_export_leaves_the_old_file_whole_and_no_other(tmp_path: Path) -> None:
+def test_an_interrupted_export_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), replacing(str(path), ELSEWHERE):
+    with pytest.raises(KeyboardInterrupt), open_export(str(path), ELSEWHERE):
         raise KeyboardInterrupt
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_until_the_end_the_old_file_is_read(tmp_path: Path) -> None:
+def test_an_export_replaces_the_file_at_the_end(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
-    with replacing(str(path), ELSEWHERE) as file:
+    with open_export(str(path), ELSEWHERE) as file:
         file.write("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_store_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_store_files_are_not_opened_for_export(tmp_path: Path) -> None:
     path = tmp_path / "prices.db"
     path.write_text("precious")
-    with pytest.raises(StoreError, match="isn't overwritten"), replacing(str(path), f"sqlite:///{path}"):
+    with pytest.raises(StoreError, match="isn't overwritten"), open_export(str(path), f"sqlite:///{path}"):
         pass
     assert path.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [path]
@@ -52,7 +52,7 @@ def test_export_and_import_move_history(tmp_path: Path) -> None:
     assert run("export", STORE_URL=store).stdout == csv
 
 
-def test_an_import_says_how_many_prices_were_new_and_a_name_says_the_format(tmp_path: Path) -> None:
+def test_import_counts_new_prices_and_infers_the_format(tmp_path: Path) -> None:
     header = "id,price,status,sources,spread,age,method"
     (tmp_path / "prices.csv").write_text(f"{header}\n5,1.00,ok,3,3.10,0,x\n6,1.00,ok,3,3.10,0,x\n")
     store = f"sqlite:///{tmp_path}/prices.db"
@@ -72,7 +72,7 @@ def test_an_import_says_how_many_prices_were_new_and_a_name_says_the_format(tmp_
 
 @pytest.mark.parametrize("scheme", ["sqlite:///", "memory://"])
 @pytest.mark.parametrize("suffix", ["", ".lock"])
-async def test_an_export_over_the_store_is_refused(tmp_path: Path, scheme: str, suffix: str) -> None:
+async def test_export_to_store_files_is_refused(tmp_path: Path, scheme: str, suffix: str) -> None:
     path = tmp_path / "prices"
     store = await open_store(f"{scheme}{path}", capacity=10)
     await store.append([a_tick(1)])
@@ -91,7 +91,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_a_byte_order_mark_is_not_in_the_way(tmp_path: Path) -> None:
+def test_import_accepts_a_byte_order_mark(tmp_path: Path) -> None:
     csv = "id,price,status,sources,spread,age,method\n5,1.00,ok,3,3.10,0,x\n"
     (tmp_path / "prices.csv").write_text(csv, encoding="utf-8-sig")
     result = run("import", str(tmp_path / "prices.csv"), STORE_URL=f"sqlite:///{tmp_path}/prices.db")
@@ -99,20 +99,20 @@ def test_a_byte_order_mark_is_not_in_the_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["file", "-"])
-def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path, name: str) -> None:
+def test_invalid_utf8_is_reported(tmp_path: Path, name: str) -> None:
     file = tmp_path / "prices.csv"
     file.write_bytes(b"id,price,status,sources,spread,age,method\n5,1.00,ok,3,3.10,0,\xff\n")
-    words = f"'{file}'" if name == "file" else f"- < '{file}'"
-    result = shell(f"$TRACKER import {words}", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
+    argument = f"'{file}'" if name == "file" else f"- < '{file}'"
+    result = shell(f"$TRACKER import {argument}", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
     assert result.returncode == 1
     assert "the file is no UTF-8 text" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-def test_an_export_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path: Path) -> None:
+def test_a_failed_export_keeps_the_old_file(tmp_path: Path) -> None:
     backup, store = tmp_path / "backup.csv", tmp_path / "prices.db"
     backup.write_text("yesterday's")
-    with Path(f"{store}.lock").open("ab") as lock:  # as a server that runs holds it
+    with Path(f"{store}.lock").open("ab") as lock:  # as a running server holds it
         fcntl.flock(lock, fcntl.LOCK_EX)
         result = run("export", str(backup), STORE_URL=f"sqlite:///{store}")
     assert result.returncode == 1
@@ -121,7 +121,7 @@ def test_an_export_that_fails_leaves_the_file_as_it_was_and_nothing_beside_it(tm
     assert set(tmp_path.iterdir()) <= {backup, store, Path(f"{store}.lock")}
 
 
-def test_an_export_takes_the_place_of_the_file_before(tmp_path: Path) -> None:
+def test_export_follows_links_and_keeps_permissions(tmp_path: Path) -> None:
     backup, link = tmp_path / "backup.csv", tmp_path / "latest.csv"
     backup.write_text("yesterday's")
     backup.chmod(0o600)
@@ -135,7 +135,7 @@ def test_an_export_takes_the_place_of_the_file_before(tmp_path: Path) -> None:
     assert set(tmp_path.iterdir()) == {backup, link}
 
 
-def test_an_export_to_a_pipe_writes_into_the_pipe(tmp_path: Path) -> None:
+def test_export_writes_to_pipes(tmp_path: Path) -> None:
     result = run("export", "/dev/stdout", STORE_URL="memory://")
     assert result.returncode == 0
     assert result.stdout.startswith("id,")

@@ -1,4 +1,4 @@
-"""The entry point: choose a command, run it, and make of what goes wrong a sentence and an exit code."""
+"""Entry point: choose the command, run it, and report errors as a message and an exit code."""
 
 import argparse
 import io
@@ -23,80 +23,77 @@ from btc_price_tracker.errors import (
 )
 
 PROGRAM = "btc-price-tracker"
+_STREAMS = {"stdin": "standard input", "stdout": "standard output"}
 
 
 class Command(NamedTuple):
-    """A command: what runs it, what `--help` says of it, and the standard stream that it can't do without."""
+    """What runs a command, its summary for `--help`, and the standard stream that it requires."""
 
-    entry: str  # module and function; imported when the command runs, so that `--help` is quick
+    entry: str  # module:function, imported when the command runs, so that `--help` is quick
     summary: str
-    stream: str | None = None  # unless it is given a file instead
+    stream: str | None = None  # unless a file is named instead
 
     def run(self, flags: dict[str, str]) -> int:
-        """Run it, and return the exit code."""
+        """Run the command; returns its exit code."""
         module, _, function = self.entry.partition(":")
         run: Callable[[dict[str, str]], int] = getattr(import_module(f"{__package__}.{module}"), function)
         return run(flags)
 
 
 COMMANDS = {
-    "serve": Command("serve:run", "The server: collects, stores, streams, serves the page."),
+    "serve": Command("serve:run", "Run the server: collect, store and stream prices, and serve the page."),
     "demo": Command(
-        "demo:run", "The same server against recorded real exchanges, for a machine without internet."
+        "demo:run", "Run the same server on recorded exchanges, for a machine without internet access."
     ),
-    "sources": Command(
-        "sources:run", "Ask every configured source once; exit 1 if there is no quorum.", "stdout"
+    "sources": Command("sources:run", "Poll every source once; exit with 1 if there is no quorum.", "stdout"),
+    "check": Command(
+        "check:run", "Validate the settings, open the store, and print what was found.", "stdout"
     ),
-    "check": Command("check:run", "Validate the settings, open the store, print what was found.", "stdout"),
-    "history": Command(
-        "history:run", "Prices or candles of a running server, to the terminal or a file.", "stdout"
-    ),
+    "history": Command("history:run", "Print prices or candles of a running server.", "stdout"),
     "export": Command(
-        "transfer:run_export",
-        "Write everything that the store holds to a file, or to standard output.",
-        "stdout",
+        "transfer:run_export", "Write all prices in the store to a file or standard output.", "stdout"
     ),
     "import": Command(
         "transfer:run_import",
-        "Take the prices of a file into the store; those it has already stay as they are.",
+        "Add the prices in a file to the store; prices that it already has stay unchanged.",
         "stdin",
     ),
 }
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 it failed, 2 the call or the settings are wrong."""
+    """Run a command and exit: 0 for success, 1 for a failure, 2 for invalid arguments or settings."""
     _fill_standard_descriptors()
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets question marks
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character gets a question mark
     try:
         code = _parse_and_run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
-    except BrokenPipeError:  # as with `| head`: nobody wants more
+    except BrokenPipeError:  # the reader has enough, as with `| head`
         code = 128 + signal.SIGPIPE
     try:
         _flush()
-    except OSError:  # said already; the interpreter's own flush would say it again
+    except OSError:  # reported already; the flush at interpreter exit would report it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(code)
 
 
 def _fill_standard_descriptors() -> None:
-    """Open /dev/null in place of those that are closed: a socket could get their number, which libuv won't close.
+    """Open /dev/null in place of closed standard streams: a socket could get their number, which libuv won't close.
 
-    What is said to a closed stderr goes there, too: else `print` would say it on stdout.
+    A closed stderr becomes a text stream again: otherwise `print(file=None)` writes to stdout.
     """
-    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest number that is free
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest free number
         pass
     os.close(spare)
     if sys.stderr is None:
-        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - until the end
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - until exit
 
 
-def _end(number: int, _: object) -> NoReturn:
-    """End until `serve` has its own way: the first process of a container would not be ended by the signal."""
+def _exit(number: int, _: object) -> NoReturn:
+    """Exit on SIGTERM until `serve` handles it: PID 1 of a container has no default action for signals."""
     sys.exit(128 + number)
 
 
@@ -105,7 +102,7 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
-def _parse_and_run(words: Sequence[str]) -> int:
+def _parse_and_run(arguments: Sequence[str]) -> int:
     program = argparse.ArgumentParser(
         PROGRAM, description="A Bitcoin price you can trust, from your own machine."
     )
@@ -121,34 +118,34 @@ def _parse_and_run(words: Sequence[str]) -> int:
         )
         for name, command in COMMANDS.items()
     }
-    name = choose(program, words, COMMANDS)
-    add_flags(parsers[name], name)  # of no other: the settings take their time to import
-    return _run(COMMANDS[name], parsers[name].parse(words[1:]))
+    name = choose(program, arguments, COMMANDS)
+    add_flags(parsers[name], name)  # of this command only: the settings take time to import
+    return _run(COMMANDS[name], parsers[name].parse(arguments[1:]))
 
 
 def _run(command: Command, flags: dict[str, str]) -> int:
-    """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
-    named = flags.get("file", "-") != "-"  # then it is a file, not a standard stream, that is read or written
-    if command.stream and getattr(sys, command.stream) is None and not named:
-        return _complain(f"standard {command.stream.removeprefix('std')}put is closed", 1)
+    """Run a command; errors of its surroundings become a message instead of a traceback."""
+    has_file = flags.get("file", "-") != "-"
+    if command.stream and getattr(sys, command.stream) is None and not has_file:
+        return _fail(f"{_STREAMS[command.stream]} is closed", 1)
     try:
         code = command.run(flags)
         _flush()
     except BrokenPipeError:
         raise
     except (SettingsError, InvalidStoreUrl) as error:
-        return _complain(f"these settings can't be used:\n{error}", 2)
+        return _fail(f"invalid settings:\n{error}", 2)
     except (StoreError, RecordError, ServerError) as error:
-        return _complain(str(error), 1)
+        return _fail(str(error), 1)
     except OSError as error:
         file = f"{error.filename}: " if error.filename is not None else ""
-        return _complain(f"{file}{describe_os_error(error)}", 1)
+        return _fail(f"{file}{describe_os_error(error)}", 1)
     return code
 
 
-def _complain(words: str, code: int) -> int:
-    """Say what went wrong, after what the log says of it, and return the exit code."""
+def _fail(message: str, code: int) -> int:
+    """Print an error message after the log lines that led to it; returns the exit code."""
     for handler in logging.root.handlers:
         handler.flush()
-    print(f"{PROGRAM}: {words}", file=sys.stderr)
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""`serve`: the server, until a signal stops it."""
+"""`serve`: run the server until a signal stops it."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
@@ -15,19 +15,19 @@ log = structlog.get_logger(__name__)
 
 
 def run(flags: Mapping[str, str]) -> int:
-    """Serve as the settings say, until a signal."""
+    """Run the server; returns the exit code."""
     return run_until_stopped(flags, app.run)
 
 
 def run_until_stopped(
     flags: Mapping[str, str | None], service: Callable[[Settings], Coroutine[Any, Any, None]]
 ) -> int:
-    """Run a service on uvloop; the exit code is 1 where a part of it failed."""
+    """Run a service on uvloop; returns 1 if a part of it failed."""
     settings = load_settings(flags)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(service(settings))
         except ExceptionGroup:
-            log.exception("a part of the server failed, so it ends")
+            log.exception("server failed")
             return 1
     return 0

@@ -1,4 +1,4 @@
-"""`sources`: ask every configured source once."""
+"""`sources`: poll every source once and print the results."""
 
 import asyncio
 import sys
@@ -14,29 +14,29 @@ from btc_price_tracker.settings import Settings, load
 from btc_price_tracker.telemetry import logs
 from btc_price_tracker.web.api.views import SourceView
 
-WIDE = 10_000  # characters
+UNWRAPPED = 10_000  # columns: lines are wrapped on a terminal only
 
 
 def run(flags: Mapping[str, str]) -> int:
-    """Ask once and print a table; the exit code is 1 if there is no quorum."""
-    logs.configure("error", "auto")  # the table says it all
-    return asyncio.run(_print_sources(load(flags)))
+    """Poll once and print a table; returns 1 if there is no quorum."""
+    logs.configure("error", "auto")  # the table shows the failures
+    settings = load(flags)
+    update, views = asyncio.run(app.ask_once(settings))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else UNWRAPPED)
+    console.print(_table(views))
+    price = f"{update.tick.price:,} USD ± {update.tick.spread}" if update.tick else "no price"
+    console.print(f"\n{price} · {update.status} · {update.reason}", markup=False)
+    return 0 if _is_quorum(update.status, settings) else 1
 
 
-async def _print_sources(settings: Settings) -> int:
-    update, views = await app.ask_once(settings)
+def _table(views: list[SourceView]) -> Table:
     table = Table("source", box=None, header_style="bold", pad_edge=False)
     for column in ("price", "age", "latency"):
         table.add_column(column, justify="right")
     table.add_column("verdict")
     for view in views:
         table.add_row(view.name, *_figures(view), _verdict(view))
-    # Lines break on a terminal only.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
-    console.print(table)
-    price = f"{update.tick.price:,} USD ± {update.tick.spread}" if update.tick else "no price"
-    console.print(f"\n{price} · {update.status} · {update.reason}", markup=False)
-    return 0 if _is_quorum(update.status, settings) else 1
+    return table
 
 
 def _figures(view: SourceView) -> tuple[str, str, str]:
@@ -49,14 +49,14 @@ def _figures(view: SourceView) -> tuple[str, str, str]:
 
 
 def _verdict(view: SourceView) -> Text:
-    """What the source said is text, whatever brackets are in it."""
+    """Used, or why not; as text, since a source's message may contain what rich takes for markup."""
     if view.used:
         return Text("used", "green")
-    said = view.error or view.reason or "not asked"
-    return Text.assemble((view.state, "yellow"), f": {said.removeprefix(f'{view.state}: ')}")
+    reason = view.error or view.reason or "not polled"
+    return Text.assemble((view.state, "yellow"), f": {reason.removeprefix(f'{view.state}: ')}")
 
 
 def _is_quorum(status: Status, settings: Settings) -> bool:
-    """Two exchanges that agree; one answer will do where one source, or the first that answers, was asked for."""
-    one_will_do = settings.policy == "fallback" or len(settings.sources) == 1
-    return status in (Status.OK, Status.DEGRADED) or (one_will_do and status is Status.SINGLE_SOURCE)
+    """Whether two exchanges agree, or one source answered where the settings require no more."""
+    one_suffices = settings.policy == "fallback" or len(settings.sources) == 1
+    return status in (Status.OK, Status.DEGRADED) or (one_suffices and status is Status.SINGLE_SOURCE)

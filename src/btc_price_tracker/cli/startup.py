@@ -1,4 +1,4 @@
-"""What the commands do before their work: load the settings, raise the limit of open files, set up logging."""
+"""Common start of the commands: the settings, the limit of open files, logging."""
 
 from collections.abc import Mapping
 
@@ -8,8 +8,8 @@ from btc_price_tracker.telemetry import logs
 
 
 def load_settings(flags: Mapping[str, str | None]) -> Settings:
-    """Load the settings, raise the limit of open files and log to stderr from now on. Raises SettingsError."""
-    raise_file_limit()  # first: the default of MAX_CLIENTS follows from it
+    """Raise the limit of open files, load the settings and set up logging. Raises SettingsError."""
+    raise_file_limit()  # first: the default of MAX_CLIENTS depends on it
     settings = load(flags)
     logs.configure(settings.log_level, settings.log_format)
     return settings
