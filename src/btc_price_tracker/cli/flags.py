@@ -65,7 +65,7 @@ def _add_history_flags(parser: Parser) -> None:
     prices.add_argument("--until", type=_time, metavar="TIME", help="last time, inclusive")
     prices.add_argument("--interval", choices=INTERVALS, help="candles of this interval instead of prices")
     output = parser.add_argument_group("output").add_mutually_exclusive_group()
-    output.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    output.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
     output.add_argument(
         "--plot", dest="format", action="store_const", const="plot", help="a chart instead of a table"
     )
