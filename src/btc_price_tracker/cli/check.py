@@ -25,7 +25,7 @@ def run(flags: Mapping[str, str]) -> int:
 async def _check(settings: Settings) -> None:
     for listener in listen(settings.host, 0):  # not PORT, which a running server uses
         listener.close()
-    await check_connectivity(app.asked_urls(settings))
+    await check_connectivity(app.source_urls(settings))
     async with app.open_configured_store(settings) as store:
         span, description = await store.span(), await store.describe()
     for name, value in settings.model_dump().items():

@@ -21,7 +21,7 @@ def run(flags: Mapping[str, str]) -> int:
     """Poll once and print a table; returns 1 if there is no quorum."""
     logs.configure("error", "auto")  # the table shows the failures
     settings = load(flags)
-    update, views = asyncio.run(app.ask_once(settings))
+    update, views = asyncio.run(app.poll_once(settings))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else UNWRAPPED)
     console.print(_table(views))
     price = f"{update.tick.price:,} USD ± {update.tick.spread}" if update.tick else "no price"
