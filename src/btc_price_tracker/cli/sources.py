@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from btc_price_tracker import app
-from btc_price_tracker.price.model import Status
+from btc_price_tracker.price.model import QuoteState, Status
 from btc_price_tracker.settings import Settings, load
 from btc_price_tracker.telemetry import logs
 from btc_price_tracker.web.api.views import SourceView
@@ -53,7 +53,9 @@ def _verdict(view: SourceView) -> Text:
     if view.used:
         return Text("used", "green")
     reason = view.error or view.reason or "not polled"
-    return Text.assemble((view.state, "yellow"), f": {reason.removeprefix(f'{view.state}: ')}")
+    if view.state == QuoteState.EXCLUDED:  # the reason names the state
+        return Text(reason, "yellow")
+    return Text.assemble((view.state, "yellow"), f": {reason}")
 
 
 def _is_quorum(status: Status, settings: Settings) -> bool:
