@@ -126,16 +126,22 @@ def test_metrics_to_monitor_exist() -> None:
     assert names <= {metric.series for metric in METRICS}
 
 
-@pytest.mark.parametrize("page", [README, TUTORIAL], ids=["README", "tutorial"])
-async def test_examples_of_prices_have_the_fields_of_prices(page: str) -> None:
-    examples = re.findall(r'^(?:data: )?(\{.*"price".*\})$', page, re.MULTILINE)
+async def test_the_example_of_a_price_has_its_fields() -> None:
+    (example,) = blocks(TUTORIAL, "json")
     async with live(ManualClock()) as server:
         await server.publish()
         async with await Client.get(server.port, "/prices/latest") as client:
             price = json.loads(await client.body())
-    assert examples
-    for example in examples:
-        assert json.loads(example).keys() == price.keys()
+    assert list(json.loads(example)) == list(price)
+
+
+async def test_the_example_of_a_stream_has_its_events() -> None:
+    example = [json.loads(data) for data in re.findall(r"^data: (.*)", README, re.MULTILINE)]
+    async with live(ManualClock()) as server:
+        await server.publish()
+        async with await Client.get(server.port, "/prices/stream") as client:
+            events = await client.events(len(example))
+    assert [list(data) for data in example] == [list(event.data) for event in events]
 
 
 @pytest.mark.parametrize(
