@@ -96,10 +96,13 @@ def apply(root: Path, kind: str, block: str) -> None:
 @pytest.mark.parametrize("title", TRIED)
 def test_recipes_work(title: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     blocks = BLOCK.findall(recipe(title))
     assert blocks
     for kind, block in blocks:
         apply(tmp_path, kind, block)
+    style = [sys.executable, "-m", "ruff", "check", "--no-cache", "--quiet", "."]
+    assert subprocess.run(style, cwd=tmp_path, capture_output=True, text=True, check=False).stdout == ""
     result = subprocess.run(
         [sys.executable, "-c", TRIED[title]],
         env={"PYTHONPATH": str(tmp_path / "src"), "HOME": str(tmp_path)},
