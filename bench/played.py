@@ -20,7 +20,7 @@ from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import Poller, deadline
+from btc_price_tracker.sources.poller import Poller, round_time_limit
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.testing import LeapingClock
@@ -131,9 +131,9 @@ async def ask(
         at = partial(connect, client=client, clock=clock, random=Random(1))
         rates = {name: at(replace(source, url=playback.url(name))) for name, source in TETHERS.items()}
         yield Poller(
-            upstreams=[at(replace(SOURCES[name], url=playback.url(name))) for name in sources],
+            sources=[at(replace(SOURCES[name], url=playback.url(name))) for name in sources],
             clock=clock,
-            seconds=deadline(interval),
+            time_limit=round_time_limit(interval),
             fresh=lambda *_: True,  # nobody looks at the states
             enough=partial(enough, interval=round(interval * 1000)),
             rates=Rates(rates, clock) if TETHERED in sources else None,

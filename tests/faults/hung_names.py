@@ -70,7 +70,7 @@ async def round_of_sources() -> dict[str, str | None]:
             source = replace(SOURCES[name], url=playback.url(name).replace("127.0.0.1", host))
             upstreams.append(connect(source, client, clock, Random(1)))
         poller = Poller(
-            upstreams=upstreams, clock=clock, seconds=SECONDS, fresh=lambda *_: True, enough=_have_answered
+            sources=upstreams, clock=clock, time_limit=SECONDS, fresh=lambda *_: True, enough=_have_answered
         )
         return {answer.source: answer.fault for answer in await poller.poll()}
 

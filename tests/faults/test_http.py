@@ -65,10 +65,15 @@ def upstream_at(url: str, client: Client, name: str = "kraken", key: str = "") -
     return connect(replace(SOURCES[name], url=url), client, SystemClock(), Random(1), key)
 
 
+async def polled(upstream: Upstream) -> Answer:
+    await upstream.refresh(DEADLINE)
+    return upstream.answer()
+
+
 async def ask(url: str, client: Client) -> tuple[Answer, float]:
     """The answer of a source at this URL, and how many seconds it took."""
     started = time.monotonic()
-    answer = await upstream_at(url, client).ask(DEADLINE)
+    answer = await polled(upstream_at(url, client))
     return answer, time.monotonic() - started
 
 
@@ -158,7 +163,7 @@ async def test_what_takes_too_long_is_given_up_at_the_deadline(
 ) -> None:
     playback.faults["kraken"] = fault
     answer, took = await ask(playback.url("kraken"), client)
-    assert (answer.quote, answer.fault) == (None, "no whole answer in time")
+    assert (answer.quote, answer.fault) == (None, "no complete response in time")
     assert DEADLINE <= took < DEADLINE + SOON
 
 
@@ -218,9 +223,9 @@ async def test_after_a_fault_the_last_quote_stays_with_its_age(playback: Playbac
         SystemClock(),
         Random(1),
     )
-    first = await upstream.ask(DEADLINE)
+    first = await polled(upstream)
     playback.faults["kraken"] = Fault(status=404)
-    second = await upstream.ask(DEADLINE)
+    second = await polled(upstream)
     assert second.fault == "HTTP 404"
     assert (second.quote, second.received_at) == (first.quote, first.received_at)
 
@@ -238,8 +243,8 @@ async def test_after_a_fault_the_last_quote_stays_with_its_age(playback: Playbac
 async def test_who_refuses_us_is_heard_whatever_else_it_sends(client: Client, head: bytes) -> None:
     async with server_saying(b"HTTP/1.1 429 No\r\n" + head + b"\r\nContent-Length: 3\r\n\r\nno!") as port:
         upstream = upstream_at(f"http://127.0.0.1:{port}", client)
-        assert (await upstream.ask(DEADLINE)).fault == "HTTP 429: asked too often"
-        assert 110 < upstream.state(lambda *_: True).next_try <= 131
+        assert (await polled(upstream)).fault == "HTTP 429: asked too often"
+        assert 110 < upstream.state().next_try <= 131
 
 
 EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\n"
@@ -307,16 +312,16 @@ async def test_a_kept_connection_that_ends_as_we_ask_is_told_from_a_source_that_
 async def test_every_request_is_counted(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(reset="head")
     upstream = upstream_at(playback.url("kraken"), client)
-    await upstream.ask(DEADLINE)
-    assert len(playback.calls["kraken"]) == upstream.state(lambda *_: True).calls
+    await polled(upstream)
+    assert len(playback.calls["kraken"]) == upstream.state().calls
 
 
 async def test_retry_after_holds_back_the_next_round(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(status=429, headers={"Retry-After": "119"})
     upstream = upstream_at(playback.url("kraken"), client)
-    await upstream.ask(DEADLINE)
-    await upstream.ask(DEADLINE)
-    state = upstream.state(lambda *_: True)
+    await polled(upstream)
+    await polled(upstream)
+    state = upstream.state()
     assert state.state is State.THROTTLED
     assert 110 < state.next_try <= 131
     assert len(playback.calls["kraken"]) == 1
@@ -329,10 +334,10 @@ async def test_a_ban_of_binance_lasts_until_the_time_in_its_message(
     said = {"code": -1003, "msg": f"Way too much request weight used; IP banned until {ends}. Please use WS."}
     playback.faults["binance"] = Fault(status=418, body=json.dumps(said).encode())
     upstream = upstream_at(playback.url("binance"), client, "binance")
-    answer = await upstream.ask(DEADLINE)
+    answer = await polled(upstream)
     assert answer.fault
     assert answer.fault.startswith("HTTP 418: banned for asking too often")
-    assert 590 < upstream.state(lambda *_: True).next_try <= 661
+    assert 590 < upstream.state().next_try <= 661
 
 
 async def test_a_cached_answer_of_a_source_without_a_time_is_as_old_as_it_says(
@@ -414,7 +419,7 @@ async def test_a_proxy_that_talks_nonsense_breaks_the_connection(monkeypatch: py
 
 async def test_a_key_goes_to_coingecko_and_to_nobody_else(playback: Playback, client: Client) -> None:
     for name in ("coingecko", "kraken"):
-        await upstream_at(playback.url(name), client, name, KEY).ask(DEADLINE)
+        await polled(upstream_at(playback.url(name), client, name, KEY))
     assert playback.calls["coingecko"][0].headers["x-cg-demo-api-key"] == KEY
     assert KEY not in str(playback.calls["kraken"][0].headers)
 
@@ -427,7 +432,7 @@ async def test_a_pro_key_is_sent_under_its_own_name(client: Client, monkeypatch:
         raise aiohttp.ClientError
 
     monkeypatch.setattr(Client, "get", get)
-    await upstream_at("https://pro-api.coingecko.com/api/v3", client, "coingecko", KEY).ask(DEADLINE)
+    await polled(upstream_at("https://pro-api.coingecko.com/api/v3", client, "coingecko", KEY))
     assert asked[0] == {"x-cg-pro-api-key": KEY}
 
 
@@ -437,8 +442,8 @@ async def test_a_key_never_shows(playback: Playback, client: Client, key: str) -
     playback.faults["coingecko"] = Fault(status=401, body=json.dumps(echo, ensure_ascii=False).encode())
     upstream = upstream_at(playback.url("coingecko"), client, "coingecko", key)
     with capture_logs() as lines:
-        answer = await upstream.ask(DEADLINE)
-    shown = f"{answer} {upstream.state(lambda *_: True)} {lines} {upstream._fetch!r}"
+        answer = await polled(upstream)
+    shown = f"{answer} {upstream.state()} {lines} {upstream._fetch!r}"
     assert answer.fault
     assert key not in shown
     assert json.dumps(key)[1:-1] not in shown
@@ -468,8 +473,8 @@ async def test_a_key_that_the_source_repeats_never_shows(
     playback.faults["coingecko"] = fault
     upstream = upstream_at(playback.url("coingecko"), client, "coingecko", KEY)
     with capture_logs() as lines:
-        answer = await upstream.ask(DEADLINE)
-    shown = f"{answer} {upstream.state(lambda *_: True)} {lines}".lower()
+        answer = await polled(upstream)
+    shown = f"{answer} {upstream.state()} {lines}".lower()
     assert answer.fault
     assert "***" in answer.fault
     assert not any(KEY.lower()[at : at + 6] in shown for at in range(len(KEY) - 5))
@@ -479,5 +484,5 @@ async def test_a_password_that_the_source_repeats_never_shows(playback: Playback
     sent = b64encode(b"user:pass-word").decode()
     playback.faults["coingecko"] = Fault(status=401, body=error_body(f"Basic {sent}, pass-word"))
     url = playback.url("coingecko").replace("//", "//user:pass-word@")
-    answer = await upstream_at(url, client, "coingecko").ask(DEADLINE)
+    answer = await polled(upstream_at(url, client, "coingecko"))
     assert answer.fault == "HTTP 401: the source says no: 401, Basic ***, ***"

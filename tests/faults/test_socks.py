@@ -41,7 +41,9 @@ async def playback() -> AsyncIterator[Playback]:
 async def ask(url: str) -> Answer:
     async with open_client() as client:
         source = replace(SOURCES["kraken"], url=url)
-        return await connect(source, client, SystemClock(), Random(1)).ask(DEADLINE)
+        upstream = connect(source, client, SystemClock(), Random(1))
+        await upstream.refresh(DEADLINE)
+        return upstream.answer()
 
 
 @pytest.mark.parametrize(

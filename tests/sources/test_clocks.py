@@ -42,9 +42,9 @@ async def heard(clock: ManualClock, *replies: SourceResponse | SourceError) -> l
                 raise reply
             return reply
 
-        upstreams.append(Upstream(source, fetch, RateLimiter(1.0, Random(1)), clock, Random(1)))
-        upstreams[-1].share_clocks(clocks)
-        await upstreams[-1].ask(0.1)
+        limiter = RateLimiter(1.0, Random(1))
+        upstreams.append(Upstream(source, fetch, limiter, clock, Random(1), clocks=clocks))
+        await upstreams[-1].refresh(0.1)
     return upstreams
 
 

@@ -18,9 +18,9 @@ from btc_price_tracker.errors import InvalidQuote, SourceUnreachable
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.poller import deadline
+from btc_price_tracker.sources.poller import round_time_limit
 from btc_price_tracker.sources.ratelimit import RateLimiter, spacing
-from btc_price_tracker.sources.upstream import PATIENCE, Upstream
+from btc_price_tracker.sources.upstream import MAX_WAIT, Upstream
 
 DAY = 86_400
 MONTH = 31 * DAY
@@ -118,12 +118,12 @@ async def asked_for(
     venue = Venue(clock, replies)
     source = SourceDefinition("venue", Kind.EXCHANGE, "", "", parse)
     upstream = Upstream(source, venue.fetch, RateLimiter(gap, Random(1)), clock, Random(1))
-    most = deadline(interval)
+    most = round_time_limit(interval)
     due = 0.0
     while due < seconds:
         clock.time = max(clock.time, due)
-        await upstream.ask(most)
-        idle = upstream.state(lambda *_: True).next_try - most * PATIENCE - 0.001  # next_try is rounded
+        await upstream.refresh(most)
+        idle = upstream.state().next_try - most * MAX_WAIT - 0.001  # next_try is rounded
         due += interval * max(math.floor((clock.time + idle - due) / interval), 1)
     return venue.asked
 

@@ -20,10 +20,10 @@ from btc_price_tracker.price.model import Answer, Quote, State
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import LATE, TURNS, Enough, Poller, deadline
-from btc_price_tracker.sources.rates import LASTS, Rates
+from btc_price_tracker.sources.poller import TURNS, Enough, Poller, round_time_limit
+from btc_price_tracker.sources.rates import MAX_AGE, Rates
 from btc_price_tracker.sources.tether import TETHERS
-from btc_price_tracker.sources.upstream import Upstream
+from btc_price_tracker.sources.upstream import LATE, Upstream
 from btc_price_tracker.testing import ManualClock, eventually
 from timeouts import leap
 
@@ -80,27 +80,32 @@ def poller_of(
     seconds: float = SECONDS,
 ) -> Poller:
     clock = clock or SystemClock()
-    asked = upstreams(playback, client, names, clock)
+    sources = upstreams(playback, client, names, clock)
+    limiters = {source.name: source.rate_limiter for source in sources}
     rates = {
-        name: connect(replace(source, url=playback.url(name)), client, clock, Random(1))
-        for name, source in TETHERS.items()
+        name: connect(
+            replace(definition, url=playback.url(name)),
+            client,
+            clock,
+            Random(1),
+            parent=limiters.get(name),
+        )
+        for name, definition in TETHERS.items()
     }
-    for kraken in (upstream for upstream in asked if upstream.source.name == "kraken"):
-        rates["kraken"].share_api(kraken)
     return Poller(
-        upstreams=asked,
+        sources=sources,
         clock=clock,
-        seconds=seconds,
+        time_limit=seconds,
         fresh=fresh,
         enough=enough,
-        fallback=fallback,
+        in_order=fallback,
         rates=Rates(rates, clock) if "okx" in names else None,
     )
 
 
 @pytest.mark.parametrize(("interval", "seconds"), [(1, 0.8), (5, 4.0), (10, 5.0), (3600, 5.0)])
 def test_a_round_ends_well_before_the_next(interval: float, seconds: float) -> None:
-    assert deadline(interval) == seconds
+    assert round_time_limit(interval) == seconds
 
 
 async def test_all_are_asked_and_answer_in_the_configured_order(playback: Playback, client: Client) -> None:
@@ -121,7 +126,7 @@ async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
     leap(60)
     async with asyncio.timeout(30):
         answers = await asking
-    assert [answer.fault for answer in answers] == ["no whole answer in time"] * 2 + [None]
+    assert [answer.fault for answer in answers] == ["no complete response in time"] * 2 + [None]
 
 
 async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_no_second_time(
@@ -164,6 +169,14 @@ async def test_in_order_the_first_that_is_fit_ends_the_questions(playback: Playb
     assert [answer.source for answer in await poller.poll()] == ["coinbase"]
     assert not playback.calls["kraken"]
     assert [state.state for state in poller.states()] == [State.OK, State.WAITING, State.WAITING]
+
+
+async def test_an_old_quote_shows_as_stale(playback: Playback, client: Client) -> None:
+    clock = ManualClock()
+    poller = poller_of(playback, client, ("coinbase",), clock=clock)
+    await poller.poll()
+    await clock.advance(31)
+    assert [state.state for state in poller.states()] == [State.STALE]
 
 
 async def test_in_order_those_that_failed_are_told_with_their_fault(
@@ -360,7 +373,7 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
             playback.faults["kraken"] = Fault(body=b"{}")
         rates.append((await poller.poll())[0].rate)
         await clock.advance(10)
-    last = LASTS // 10_000 + 3  # heard in round 3
+    last = MAX_AGE // 10_000 + 3  # heard in round 3
     assert rates == [Decimal("0.99")] * (last + 1) + [None] * (19 - last)
     asked = [call for call in playback.calls["kraken"] if "USDT" in call.target]
     assert len(asked) <= 7
@@ -395,7 +408,7 @@ async def test_the_second_source_gives_the_rate_where_the_first_is_silent(
 
 
 async def test_a_rate_out_of_a_cache_is_as_old_as_it_says(playback: Playback, client: Client) -> None:
-    playback.faults["kraken"] = Fault(headers={"Age": str(LASTS // 1000 + 1)})
+    playback.faults["kraken"] = Fault(headers={"Age": str(MAX_AGE // 1000 + 1)})
     (answer,) = await poller_of(playback, client, ("okx",), enough=never).poll()
     assert (answer.fault, answer.rate) == (None, None)
 

@@ -63,78 +63,89 @@ def is_pro(base_url: str) -> bool:
 
 
 class RateLimiter:
-    """Holds back the calls to one source. Pure: `now` is an argument, in seconds on a monotonic clock."""
+    """Spaces the requests to one source. Deterministic: `now` is an argument, in seconds on a monotonic clock."""
 
-    def __init__(self, spacing: float, random: Random, after_fault: float | None = None) -> None:
+    def __init__(
+        self,
+        spacing: float,
+        random: Random,
+        after_fault: float | None = None,
+        parent: "RateLimiter | None" = None,
+    ) -> None:
+        """Space requests by so many seconds, `after_fault` after one that brought nothing.
+
+        `parent` is that of another source at the same API, which counts these requests, too.
+        """
         self.spacing = spacing
         self._after_fault = spacing if after_fault is None else after_fault
-        # That of another source at the same API, which counts these calls, too.
-        self.within: RateLimiter | None = None
+        self._parent = parent
         self._random = random
-        self._next = float("-inf")  # the first call may go at once
+        self._next = float("-inf")  # the first request may go at once
         self._called = float("-inf")
         self._pause_ends = float("-inf")
-        self._strikes = 0  # throttled answers in a row
+        self._strikes = 0  # rate-limited responses in a row
         self._bans = 0  # of these, the ones that gave no end
 
     def wait(self, now: float) -> float:
-        """Seconds until the next call is allowed; 0 means now."""
-        shared = self.within.wait(now) if self.within else 0.0
+        """Seconds until the next request is allowed; 0 means now."""
+        shared = self._parent.wait(now) if self._parent else 0.0
         return max(self._next - now, self._pause_ends - now, shared)
 
-    def pausing(self, now: float) -> bool:
-        """Whether the source itself told us to wait."""
+    def is_paused(self, now: float) -> bool:
+        """Whether the source itself asked for a pause."""
         return self._pause_ends > now
 
     def spend(self, now: float) -> None:
-        """Count a call that is about to be made."""
+        """Count a request that is about to be sent."""
         self._called = now
         self._next = now + self.spacing
-        if self.within:
-            self.within.spend(now)
-
-    def falter(self, now: float) -> None:
-        """Allow the next call sooner: this one brought nothing."""
-        self._next = min(self._next, now + self._after_fault)
+        if self._parent:
+            self._parent.spend(now)
 
     def record(self, fault: SourceError | None, now: float) -> None:
-        """Take note of how a call turned out."""
+        """Adapt to the outcome of a request."""
         match fault:
             case None:
-                self.relent()
+                self.on_success()
             case Banned():
-                self.ban(now, fault.retry_after)
+                self.on_ban(now, fault.retry_after)
             case RateLimited():
-                self.throttle(now, fault.retry_after)
+                self.on_rate_limit(now, fault.retry_after)
             case _:
-                self.falter(now)
+                self.on_failure(now)
 
-    def throttle(self, now: float, retry_after: float | None) -> None:
-        """Pause as long as the source said, or twice as long with each refusal in a row if that is longer."""
+    def on_success(self) -> None:
+        """Forget earlier refusals."""
+        self._strikes = self._bans = 0
+
+    def on_failure(self, now: float) -> None:
+        """Allow the next request sooner: this one brought nothing."""
+        self._next = min(self._next, now + self._after_fault)
+
+    def on_rate_limit(self, now: float, retry_after: float | None) -> None:
+        """Pause as long as the source asks, or twice as long with each refusal in a row if that is longer."""
         self._strikes += 1
         own = min(self.spacing * 2.0 ** min(self._strikes, 16), max(LONGEST_PAUSE, self.spacing))
         self._pause(now, max(retry_after or 0.0, own))
 
-    def ban(self, now: float, retry_after: float | None) -> None:
-        """Pause as long as the source said; where it didn't, longer with each ban in a row.
+    def on_ban(self, now: float, retry_after: float | None) -> None:
+        """Pause as long as the source asks; where it gives no time, longer with each ban in a row.
 
         A network that blocks all its clients for some seconds must not cost an hour.
         """
         if retry_after is not None:
-            self.throttle(now, retry_after)
+            self.on_rate_limit(now, retry_after)
             return
         self._bans += 1
         self._pause(now, max(BANS[min(self._bans, len(BANS)) - 1], self.spacing))
 
-    def shorten(self) -> None:
-        """End a pause a minute after the last call, whatever was stated: no source is usable."""
+    def shorten_pause(self) -> None:
+        """End a pause a minute after the last request, whatever the source asked for: no source is usable."""
         self._pause_ends = min(self._pause_ends, self._called + PROBE)
+        if self._parent:
+            self._parent.shorten_pause()
 
     def _pause(self, now: float, seconds: float) -> None:
         self._pause_ends = now + seconds * self._random.uniform(1.0, 1.1)
-        if self.within:
-            self.within._pause_ends = max(self.within._pause_ends, self._pause_ends)  # noqa: SLF001 - our own kind
-
-    def relent(self) -> None:
-        """Forget earlier refusals: the source has answered."""
-        self._strikes = self._bans = 0
+        if self._parent:
+            self._parent._pause_ends = max(self._parent._pause_ends, self._pause_ends)  # noqa: SLF001 - same class

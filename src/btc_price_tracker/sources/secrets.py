@@ -27,6 +27,9 @@ class Secrets:
         )
 
 
+NO_SECRETS = Secrets()
+
+
 def secrets_of(url: str, key: str) -> Secrets:
     """The API key, and the password that a base URL may hold, also as it is sent (RFC 7617)."""
     user, password = URL(url).user or "", URL(url).password or ""

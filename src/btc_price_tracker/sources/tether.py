@@ -28,6 +28,7 @@ _KRAKEN = SourceDefinition(
     url=kraken.KRAKEN.url,
     path="/0/public/Ticker?pair=USDTZUSD",
     parse=parse_kraken,
+    api="kraken",
 )
 _COINBASE = SourceDefinition(
     name="tether_coinbase",
@@ -35,6 +36,7 @@ _COINBASE = SourceDefinition(
     url=coinbase.COINBASE.url,
     path="/products/USDT-USD/ticker",
     parse=parse_coinbase,
+    api="coinbase",
 )
 
 # By the exchange that gives the rate, in order of preference.
