@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from btc_price_tracker import pipeline
 from btc_price_tracker.broker import Broker
 from btc_price_tracker.broker.local import LocalBroker
+from btc_price_tracker.broker.timed import TimedBroker
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import INITIAL, Hub
@@ -28,6 +29,7 @@ from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.freshness import is_fresh
 from btc_price_tracker.price.model import Policy, Tick, Update
+from btc_price_tracker.readers import Instance, readers
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.clocks import Clocks
@@ -40,6 +42,7 @@ from btc_price_tracker.store import Store, open_store, scheme_of
 from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.store.restore import restore
+from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.api.routes import Parts, application
@@ -123,13 +126,14 @@ async def compose(
     settings: Settings, clock: Clock, origin: str | None = None, *, detach: bool = True
 ) -> AsyncIterator[Service]:
     """Make the parts and, at the end, release them. With `detach` False, streams stay with the HTTP server."""
+    recorded = origin is not None
     async with AsyncExitStack() as stack:
         store = await _patient_store(settings)
         stack.push_async_callback(store.close)
         restored = await restore(store, settings.store_size, clock.now(), sse.price)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         time_limit, enough = round_time_limit(settings.interval), _enough(settings)
-        opening = _open_poller(settings, clock, time_limit, enough, recorded=origin is not None)
+        opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
         poller = await stack.enter_async_context(opening)
         initial = structs.replace(INITIAL, sources=tuple(poller.states()))
         hub = Hub(ring, clock, settings.heartbeat, last, initial)
@@ -139,22 +143,22 @@ async def compose(
             stack.callback(reactor.close)
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         stack.push_async_callback(outbox.close)
-        broker = LocalBroker()
+        metrics = Metrics()
+        broker = TimedBroker(LocalBroker(), metrics.observer("btc_broker_operation_seconds"))
         watchdog = Watchdog(clock)
-        app = application(
-            Parts(
-                streams=Streams(
-                    hub, ring, store, outbox.holes, StreamLimit(hub, settings.max_clients), reactor
-                ),
-                outbox=outbox,
-                clock=clock,
-                interval=settings.interval,
-                watchdog=watchdog,
-                cors_origins=settings.cors_origins,
-                origin=origin,
-                metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-            )
+        limit = StreamLimit(hub, settings.max_clients)
+        parts = Parts(
+            streams=Streams(hub, ring, store, outbox.holes, limit, reactor),
+            outbox=outbox,
+            clock=clock,
+            interval=settings.interval,
+            watchdog=watchdog,
+            cors_origins=settings.cors_origins,
+            origin=origin,
+            metrics=metrics,
+            metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
         )
+        metrics.read_from(readers(Instance(hub, limit, parts.gates, outbox, watchdog, recorded)))
         rounds = pipeline.every(settings.interval, clock)
         serve: list[Loop] = [
             partial(pipeline.deliver, broker, hub),
@@ -162,16 +166,16 @@ async def compose(
             outbox.recover,
             watchdog.watch,
         ]
-        check = ClockCheck(clock, recorded=origin is not None)
+        check = ClockCheck(clock, recorded=recorded)
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention, check.time))
 
         async def lead() -> None:
-            policy = _policy(settings, last, ring.floor, recorded=origin is not None)
+            policy = _policy(settings, last, ring.floor, recorded=recorded)
             await pipeline.produce(rounds, poller, check, policy, outbox, broker)
 
         detached = reactor.__len__ if reactor is not None else lambda: 0
-        yield Service(hub, store, outbox, broker, app, detached, lead, tuple(serve))
+        yield Service(hub, store, outbox, broker, application(parts), detached, lead, tuple(serve))
 
 
 def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:

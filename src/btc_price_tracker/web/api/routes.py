@@ -12,12 +12,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
 from btc_price_tracker.web.api import history, metrics
 from btc_price_tracker.web.api.digits import DIGITS
 from btc_price_tracker.web.api.history import Gates
-from btc_price_tracker.web.api.metrics import Metrics
 from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STATE, STORE_FAILS, Api
 from btc_price_tracker.web.api.reply import encoder, get, reply
 from btc_price_tracker.web.api.views import (
@@ -52,7 +52,8 @@ class Parts:
     cors_origins: tuple[str, ...]
     origin: str | None = None  # where recorded prices come from; None where they are live
     watchdog: Watchdog
-    metrics_token: str | None = None  # that /metrics wants; None where it is open to all
+    metrics: Metrics
+    metrics_token: str | None = None  # that /metrics requires; None: it requires none
     gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
 
@@ -148,17 +149,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         return reply(PriceView.of(newest))
 
     history.install(app, parts.streams.store, parts.outbox, parts.gates, hub.now)
-    recorded = parts.origin is not None
-    numbers = Metrics(
-        hub,
-        parts.streams.admission,
-        parts.gates,
-        parts.outbox,
-        parts.watchdog,
-        parts.clock,
-        recorded,
-    )
-    metrics.install(app, numbers, parts.metrics_token)
+    metrics.install(app, parts.metrics, parts.metrics_token)
 
     @get(
         app,
