@@ -22,7 +22,9 @@ async def test_what_a_source_says_is_printed_as_it_is_and_in_one_line() -> None:
         result = await asyncio.to_thread(run, "sources", SOURCES="kraken", KRAKEN_URL=playback.url("kraken"))
     assert (result.returncode, result.stderr) == (1, "")
     assert re.search(
-        rf"^kraken +– .* error: the source says no: {re.escape(WORDS[:70])}", result.stdout, re.MULTILINE
+        rf"^kraken +– .* error: source returned an error: {re.escape(WORDS[:70])}",
+        result.stdout,
+        re.MULTILINE,
     )
 
 
@@ -65,7 +67,7 @@ def test_check_tells_of_a_proxy_that_does_not_answer(named: str) -> None:
     result = run("check", HTTPS_PROXY=named, STORE_URL="memory://")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("btc-price-tracker: HTTPS_PROXY can't be used: ")
-    assert result.stderr.endswith("; give a proxy that does, or unset it\n")
+    assert result.stderr.endswith("; set another proxy, or unset it\n")
     assert run("check", HTTPS_PROXY=named, STORE_URL="memory://", NO_PROXY="*").returncode == 0
 
 
@@ -75,7 +77,7 @@ async def test_a_proxy_that_never_answers_is_given_up(monkeypatch: pytest.Monkey
     with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
         port = full.getsockname()[1]
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
-        silent = rf"127\.0\.0\.1:{port} doesn't answer \(no connection within"
+        silent = rf"127\.0\.0\.1:{port} is unreachable \(no connection within"
         with (
             socket.create_connection(("127.0.0.1", port)),  # fills the backlog
             pytest.raises(HttpClientError, match=silent),

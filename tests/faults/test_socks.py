@@ -75,7 +75,7 @@ async def test_a_proxy_that_is_to_get_addresses_is_told_no_name(
 ) -> None:
     async with socks(playback.port) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
-        assert (await ask("http://-.invalid")).fault == "its name can't be resolved (DNS)"
+        assert (await ask("http://-.invalid")).fault == "host name not resolved (DNS)"
     assert proxy.asked == []
 
 
@@ -106,7 +106,7 @@ async def test_an_http_proxy_of_the_scheme_comes_before_socks_for_all(
     ("proxy", "words"),
     [
         ("socks5h://127.0.0.1:1", "no connection to the proxy"),
-        ("socks5://-.invalid:1080", "the proxy's name can't be resolved (DNS)"),
+        ("socks5://-.invalid:1080", "proxy name not resolved (DNS)"),
     ],
 )
 async def test_a_proxy_that_is_not_there_is_named(

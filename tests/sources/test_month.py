@@ -100,7 +100,7 @@ class Venue:
         self.asked.append(self.clock.time)
         self.clock.time += 0.05  # on the way
         if (reply := next(self.replies)) is None:
-            raise SourceUnreachable("the connection broke")
+            raise SourceUnreachable("connection reset")
         return reply
 
 

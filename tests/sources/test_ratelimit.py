@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from btc_price_tracker.sources.ratelimit import (
     BANS,
-    LONGEST_PAUSE,
+    MAX_PAUSE,
     MONTH,
     PROBE,
     RateLimiter,
@@ -84,7 +84,7 @@ def test_refusals_without_a_time_double_the_pause_up_to_a_quarter_of_an_hour() -
         rate_limiter.on_rate_limit(0.0, None)
         pauses.append(rate_limiter.wait(0.0))
     for strike, pause in enumerate(pauses, 1):
-        nominal = min(2.0**strike, LONGEST_PAUSE)
+        nominal = min(2.0**strike, MAX_PAUSE)
         assert nominal <= pause <= nominal * 1.1
 
 

@@ -78,7 +78,7 @@ SAID = [
     ("kraken", '{"error":["WGeneral:Odd","EService:Busy"],"result":{}}', SourceRefused, "EService:Busy"),
     ("kraken", '{"error":[' + "[" * 900 + "]" * 900 + "]}", SourceRefused, "an array"),
     ("kraken", '{"error":[{}]}', SourceRefused, "an object"),
-    ("kraken", '{"error":"no"}', SourceRefused, "says no: no"),
+    ("kraken", '{"error":"no"}', SourceRefused, "returned an error: no"),
     ("kraken", '{"error":"EAPI:Rate limit exceeded"}', RateLimited, "Rate limit"),
     ("kraken", '{"error":{"a":"b"}}', InvalidQuote, "error is an object, not an array"),
     ("kraken", '{"error":[]}', InvalidQuote, "result is missing"),
@@ -136,8 +136,8 @@ def test_a_refusal_without_words_is_a_refusal_all_the_same() -> None:
 
 
 def test_a_blank_message_adds_nothing() -> None:
-    assert str(fault_of("okx", b'{"code":"50001","msg":""}')) == "the source says no: 50001"
-    assert str(fault_of("gemini", b'{"result":"error","reason":""}')) == "the source says no"
+    assert str(fault_of("okx", b'{"code":"50001","msg":""}')) == "source returned an error: 50001"
+    assert str(fault_of("gemini", b'{"result":"error","reason":""}')) == "source returned an error"
 
 
 def test_what_a_source_says_is_shown_in_few_harmless_characters() -> None:

@@ -16,7 +16,7 @@ from btc_price_tracker.errors import (
 )
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.response import LONGEST_BAN, LONGEST_PAUSE, read
+from btc_price_tracker.sources.response import MAX_BAN, MAX_PAUSE, read
 
 HEARD = 1_764_000_000_000  # Mon, 24 Nov 2025 16:00:00 GMT
 PRICE = Decimal(90_000)
@@ -62,17 +62,17 @@ def test_status_200_is_what_the_parser_makes_of_it() -> None:
     ("status", "kind", "words"),
     [
         (204, SourceRefused, "HTTP 204"),
-        (301, SourceRefused, "HTTP 301: it redirects, which we don't follow"),
+        (301, SourceRefused, "HTTP 301: redirects are not followed"),
         (304, SourceRefused, "HTTP 304"),
-        (307, SourceRefused, "HTTP 307: it redirects, which we don't follow"),
+        (307, SourceRefused, "HTTP 307: redirects are not followed"),
         (400, SourceRefused, "HTTP 400"),
         (401, SourceRefused, "HTTP 401"),
-        (402, Banned, "HTTP 402: its free quota is used up"),
-        (403, Banned, "HTTP 403: we are blocked"),
+        (402, Banned, "HTTP 402: free quota used up"),
+        (403, Banned, "HTTP 403: this address is blocked"),
         (404, SourceRefused, "HTTP 404"),
-        (418, Banned, "HTTP 418: banned for asking too often"),
-        (429, RateLimited, "HTTP 429: asked too often"),
-        (451, Banned, "HTTP 451: not offered where we are"),
+        (418, Banned, "HTTP 418: banned for too many requests"),
+        (429, RateLimited, "HTTP 429: too many requests"),
+        (451, Banned, "HTTP 451: not available in this region"),
         (500, SourceUnavailable, "HTTP 500"),
         (502, SourceUnavailable, "HTTP 502"),
         (503, SourceUnavailable, "HTTP 503"),
@@ -119,7 +119,7 @@ def test_binance_says_in_its_message_when_the_ban_ends() -> None:
     assert retry_after(418, body) == 120
     assert retry_after(418, body, date="Mon, 24 Nov 2025 16:01:00 GMT") == 60
     assert retry_after(418, b"banned until 1764172800000") == 2 * 86_400
-    assert retry_after(418, b"banned until 9999999999999") == LONGEST_BAN
+    assert retry_after(418, b"banned until 9999999999999") == MAX_BAN
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_binance_says_in_its_message_when_the_ban_ends() -> None:
         ("Mon, 24 Nov 2025 16:02:00 -0000", 120),
         ("Mon, 24 Nov 2025 15:00:00 GMT", 0),  # past
         ("3600", 3600),
-        ("86400", LONGEST_PAUSE),
-        ("99999999999", LONGEST_PAUSE),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_PAUSE),
+        ("86400", MAX_PAUSE),
+        ("99999999999", MAX_PAUSE),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_PAUSE),
         ("-5", None),
         ("1e3", None),
         ("soon", None),
@@ -176,7 +176,7 @@ def test_no_reply_is_anything_but_a_quote_or_a_fault(status: int, body: bytes, h
         said = fault
     assert str(said)
     if isinstance(said, RateLimited):
-        assert said.retry_after is None or 0 <= said.retry_after <= LONGEST_BAN
+        assert said.retry_after is None or 0 <= said.retry_after <= MAX_BAN
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,7 @@ async def test_a_round_a_moment_too_early_waits_rather_than_skip(clock: ManualCl
 
 
 async def test_a_fault_that_may_pass_is_tried_again_within_the_round(clock: ManualClock) -> None:
-    venue = Venue(clock, DOWN, SourceUnreachable("the connection broke"), GOOD)
+    venue = Venue(clock, DOWN, SourceUnreachable("connection reset"), GOOD)
     upstream = upstream_of(venue)
     answer = await ask(upstream, clock)
     assert (answer.fault, answer.quote) == (None, Quote(PRICE))
@@ -135,7 +135,7 @@ async def test_a_fault_that_may_pass_is_tried_again_within_the_round(clock: Manu
 
 async def test_a_kept_connection_that_has_ended_is_no_fault_of_the_source(clock: ManualClock) -> None:
     """It is asked again at once, in a round too short for retries and as the breaker's one probe, and is counted."""
-    venue = Venue(clock, ConnectionDropped("the connection broke"), GOOD)
+    venue = Venue(clock, ConnectionDropped("connection reset"), GOOD)
     upstream = upstream_of(venue)
     assert (await ask(upstream, clock, seconds=0.8)).fault is None
     assert venue.asked == [0, 0]

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from btc_price_tracker.errors import Banned, RateLimited, SourceError
 
 MONTH = 31 * 86_400.0  # seconds
-LONGEST_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer
+MAX_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer
 BANS = (
     60.0,
     120.0,
@@ -125,7 +125,7 @@ class RateLimiter:
     def on_rate_limit(self, now: float, retry_after: float | None) -> None:
         """Pause as long as the source asks, or twice as long with each refusal in a row if that is longer."""
         self._strikes += 1
-        own = min(self.spacing * 2.0 ** min(self._strikes, 16), max(LONGEST_PAUSE, self.spacing))
+        own = min(self.spacing * 2.0 ** min(self._strikes, 16), max(MAX_PAUSE, self.spacing))
         self._pause(now, max(retry_after or 0.0, own))
 
     def on_ban(self, now: float, retry_after: float | None) -> None:
