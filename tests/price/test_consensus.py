@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from btc_price_tracker.price.consensus import Consensus
-from btc_price_tracker.price.model import Answer, Kind, Quote, Status
+from btc_price_tracker.price.model import Answer, Kind, Quote, QuoteState, Status
 from btc_price_tracker.price.recompute import recompute
 from rounds import INTERVAL, START, STEP, Play, answers, exact, price, reasons, says, used
 
@@ -39,6 +39,19 @@ def test_one_source_times_ten_is_excluded_and_says_so(play: Play) -> None:
     update = play({**FOUR, "gemini": 500300})
     assert used(update) == {"coinbase", "kraken", "bitstamp"}
     assert update.reason.startswith("3 of 4 exchanges agree; gemini: excluded: more than 5 % from the others")
+
+
+def test_every_quote_carries_its_state_as_a_value(play: Play) -> None:
+    late = says("bitstamp", 50005, START - 3_600_000)
+    update = play({**FOUR, "gemini": 500300, "bitstamp": late, "okx": None, "coingecko": 50000})
+    assert {quote.source: quote.state for quote in update.quotes} == {
+        "coinbase": QuoteState.USED,
+        "kraken": QuoteState.USED,
+        "bitstamp": QuoteState.STALE,
+        "gemini": QuoteState.EXCLUDED,
+        "okx": QuoteState.FAILED,
+        "coingecko": QuoteState.RESERVE,
+    }
 
 
 def test_one_in_three_is_excluded_not_the_two(play: Play) -> None:

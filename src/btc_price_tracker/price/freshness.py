@@ -14,22 +14,22 @@ from btc_price_tracker.price.parameters import (
 )
 
 
-def age(time: int | None, heard: int, now: int) -> int:
-    """Age of a quote in ms: by the source's own time where it has one, and never less than since we heard it.
+def age(time: int | None, received_at: int, now: int) -> int:
+    """Age of a quote in ms: by the source's own time where it has one, and never less than since it arrived.
 
     Having just fetched a quote doesn't make it fresh: caches answer quickly, too.
     """
-    oldest = heard if time is None else min(time, heard)
+    oldest = received_at if time is None else min(time, received_at)
     return max(now - oldest, 0)
 
 
-def ahead(time: int | None, heard: int, now: int) -> bool:
-    """Whether a clock, the source's or ours when we heard it, is so far ahead that the age can't be known."""
-    return max(heard, time or 0) > now + CLOCK_AHEAD
+def is_ahead(time: int | None, received_at: int, now: int) -> bool:
+    """Whether a clock, the source's or ours when the quote arrived, is so far ahead that the age is unknown."""
+    return max(received_at, time or 0) > now + CLOCK_AHEAD
 
 
 def stale_after(answer: Answer, interval: int) -> int:
-    """How old a quote may be, in ms, where one is asked for every `interval` ms, or less often for a quota's sake."""
+    """How old a quote may be, in ms, where one is requested every `interval` ms, or less often for a quota's sake."""
     poll = _poll(answer, interval)
     if answer.kind is Kind.EXCHANGE:
         return max(EXCHANGE_STALE, EXCHANGE_STALE_POLLS * poll)
@@ -45,8 +45,8 @@ def is_silent(answer: Answer, now: int, interval: int) -> bool:
 
 def silence(answers: Iterable[Answer], now: int) -> int | None:
     """Ms since any of the sources answered; None where none has yet."""
-    heard = max((each.received_at for each in answers), default=0)
-    return max(now - heard, 0) if heard else None
+    latest = max((each.received_at for each in answers), default=0)
+    return max(now - latest, 0) if latest else None
 
 
 def silences(answers: Iterable[Answer], now: int) -> dict[str, int]:
