@@ -7,7 +7,7 @@ from btc_price_tracker.errors import HttpClientError
 from btc_price_tracker.http_client.proxies import Proxies
 
 PROXY = "http://user:word@proxy:3128"
-BAD = "give a proxy like http://host:3128 or socks5h://host:1080, or unset it"
+BAD = "set a proxy like http://host:3128 or socks5h://host:1080, or unset it"
 
 
 @pytest.fixture(autouse=True)

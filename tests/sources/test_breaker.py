@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btc_price_tracker.sources.breaker import FIRST_OPEN, HORIZON, JITTER, LONGEST_OPEN, Breaker, Circuit
+from btc_price_tracker.sources.breaker import HORIZON, JITTER, MAX_OPEN_TIME, MIN_OPEN_TIME, Breaker, Circuit
 
 
 def breaker_after(outcomes: str, *, every: float = 1.0) -> Breaker:
@@ -42,7 +42,7 @@ def test_outcomes_of_long_ago_do_not_count() -> None:
 def test_it_lets_one_probe_through_when_its_time_is_up() -> None:
     breaker = breaker_after("xxx")
     wait = breaker.wait(0.0)
-    assert FIRST_OPEN * (1 - JITTER) <= wait <= FIRST_OPEN * (1 + JITTER)
+    assert MIN_OPEN_TIME * (1 - JITTER) <= wait <= MIN_OPEN_TIME * (1 + JITTER)
     assert not breaker.allow(wait - 0.001)
     assert breaker.allow(wait)
     assert breaker.circuit is Circuit.HALF_OPEN
@@ -67,7 +67,7 @@ def test_each_probe_that_fails_doubles_the_open_time_up_to_a_cap() -> None:
         now += waits[-1]
         assert breaker.allow(now)
         breaker.record(ok=False, now=now)
-    expected = [FIRST_OPEN, 2 * FIRST_OPEN, *[LONGEST_OPEN] * 4]
+    expected = [MIN_OPEN_TIME, 2 * MIN_OPEN_TIME, *[MAX_OPEN_TIME] * 4]
     for wait, nominal in zip(waits, expected, strict=True):
         assert wait == pytest.approx(nominal, rel=JITTER)
 
@@ -77,14 +77,14 @@ def test_after_a_recovery_it_opens_for_the_first_time_again() -> None:
     for now, ok in [(100.0, False), (300.0, True), (301.0, False), (302.0, False), (303.0, False)]:
         assert breaker.allow(now)
         breaker.record(ok=ok, now=now)
-    assert breaker.wait(303.0) == pytest.approx(FIRST_OPEN, rel=JITTER)
+    assert breaker.wait(303.0) == pytest.approx(MIN_OPEN_TIME, rel=JITTER)
 
 
 def test_a_probe_that_never_reports_does_not_lock_the_source_out() -> None:
     breaker = breaker_after("xxx")
     assert breaker.allow(100.0)
     assert not breaker.allow(101.0)
-    assert breaker.allow(100.0 + LONGEST_OPEN)
+    assert breaker.allow(100.0 + MAX_OPEN_TIME)
 
 
 def test_two_breakers_do_not_probe_in_step() -> None:
@@ -107,7 +107,7 @@ def test_whatever_happens_one_probe_at_a_time_and_never_locked_out(
     breaker, now = Breaker(Random(seed)), 0.0
     for pause, outcome in steps:
         now += pause
-        assert 0 <= breaker.wait(now) <= LONGEST_OPEN * (1 + JITTER)
+        assert 0 <= breaker.wait(now) <= MAX_OPEN_TIME * (1 + JITTER)
         before = breaker.circuit
         if not breaker.allow(now):
             assert before is not Circuit.CLOSED

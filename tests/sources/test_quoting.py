@@ -114,7 +114,7 @@ def test_a_book_is_absurd_from_a_tenth_on() -> None:
 
 
 def test_the_middle_of_an_absurd_book_stands_in_for_nothing() -> None:
-    with pytest.raises(InvalidQuote, match="there is no sound book"):
+    with pytest.raises(InvalidQuote, match="there is no valid book"):
         made(None, "2", "90000000")
 
 
@@ -137,7 +137,7 @@ def test_the_middle_is_exact_even_for_the_longest_prices(digits: int) -> None:
 
 @pytest.mark.parametrize(("bid", "ask"), [(None, None), ("100", None), (None, "100"), ("101", "100")])
 def test_without_last_and_without_a_sound_book_there_is_no_quote(bid: str | None, ask: str | None) -> None:
-    with pytest.raises(InvalidQuote, match="field is missing, and there is no sound book"):
+    with pytest.raises(InvalidQuote, match="field is missing, and there is no valid book"):
         made(None, bid, ask)
 
 
@@ -206,12 +206,12 @@ def test_a_count_that_cannot_be_read_is_no_time(unreadable: object) -> None:
     ],
 )
 def test_an_absurd_count_of_seconds_is_no_quote(absurd: object) -> None:
-    with pytest.raises(InvalidQuote, match="a time that can't be"):
+    with pytest.raises(InvalidQuote, match="an implausible time"):
         seconds(at(absurd))
 
 
 def test_seconds_in_place_of_milliseconds_are_no_quote() -> None:
-    with pytest.raises(InvalidQuote, match="a time that can't be"):
+    with pytest.raises(InvalidQuote, match="an implausible time"):
         milliseconds(at("1507003445"))
 
 
@@ -241,7 +241,7 @@ def test_an_rfc3339_time_that_cannot_be_read_is_no_time(unreadable: object) -> N
     ],
 )
 def test_an_absurd_rfc3339_time_is_no_quote(absurd: object) -> None:
-    with pytest.raises(InvalidQuote, match="a time that can't be"):
+    with pytest.raises(InvalidQuote, match="an implausible time"):
         rfc3339(at(absurd))
 
 

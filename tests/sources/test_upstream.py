@@ -244,8 +244,21 @@ async def test_only_changes_are_logged(clock: ManualClock) -> None:
         for _ in range(60):
             await ask(upstream, clock)
             await clock.advance(10)
-    assert [line["event"] for line in lines] == ["source failing", "circuit opened", "source recovered"]
+    assert [line["event"] for line in lines] == [
+        "source failed",
+        "circuit opened",
+        "source recovered",
+        "circuit closed",
+    ]
     assert {line["source"] for line in lines} == {"venue"}
+
+
+async def test_rate_limits_are_logged_with_their_pause(clock: ManualClock) -> None:
+    with capture_logs() as lines:
+        await ask(upstream_of(Venue(clock, THROTTLED)), clock)
+    (line,) = [line for line in lines if line["event"] == "rate limited"]
+    assert (line["source"], line["log_level"]) == ("venue", "debug")
+    assert line["seconds"] >= 119
 
 
 async def test_a_bug_in_a_parser_is_a_fault_of_that_source_only(clock: ManualClock) -> None:

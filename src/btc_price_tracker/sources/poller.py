@@ -15,7 +15,7 @@ from btc_price_tracker.sources.source import Source
 MAX_TIME_LIMIT = 5.0  # seconds for a round
 INTERVAL_SHARE = 0.8  # of the interval, where that is shorter
 TURNS = 3  # in order: a source has at least a third of the time that is left before the next one is polled
-GRACE = 1.0  # seconds for the rest after the answers suffice; half of the round, where that is shorter
+GRACE = 1.0  # seconds for late sources after the answers suffice
 
 Fresh = Callable[[Answer, int], bool]  # whether an answer still counts at a time in ms since the epoch
 Enough = Callable[[Sequence[Answer], int], bool]  # whether answers suffice for a price, at ms since the epoch
@@ -37,6 +37,7 @@ class Poller:
     enough: Enough
     in_order: bool = False  # poll one after the other until the answers suffice, instead of all side by side
     rates: Rates | None = None
+    grace: float = GRACE  # half of the round, where that is shorter
 
     async def poll(self) -> list[Answer]:
         """Poll within `time_limit`. Never raises; the answers are in the configured order.
@@ -88,7 +89,7 @@ class Poller:
         for source in sources:
             round_.start(source, self.time_limit)
         await round_.until_enough(sources)
-        await round_.until_done(min(GRACE, self.time_limit / 2))
+        await round_.until_done(min(self.grace, self.time_limit / 2))
         return self.sources
 
     async def _in_order(self, round_: "_Round") -> Sequence[Source]:
@@ -113,7 +114,7 @@ class _Round:
         self._tasks = tasks
         self._urgent = urgent
         self._refreshes: dict[asyncio.Task[None], Source] = {}
-        self._answers: dict[str, Answer] = {}  # by source, without those that are faults
+        self._answers: list[Answer] = []  # the fresh ones
         self._is_enough = False
 
     def start(self, source: Source, time_limit: float) -> None:
@@ -145,9 +146,8 @@ class _Round:
         done, _ = await asyncio.wait(self._refreshes, return_when=asyncio.FIRST_COMPLETED)
         sources = [self._refreshes.pop(refresh) for refresh in done]
         answers = [source.answer() for source in sources if source in self._poller.sources]
-        new = {answer.source: answer for answer in answers if answer.fault is None}
-        self._answers |= new
-        if new or len(answers) < len(sources):  # a new rate makes answers usable
-            self._is_enough = self._poller.enough(
-                self._poller.convert(self._answers.values()), self._poller.clock.now()
-            )
+        now = self._poller.clock.now()
+        new = [answer for answer in answers if answer.fault is None and self._poller.fresh(answer, now)]
+        self._answers += new
+        if new or len(answers) < len(sources):  # a new rate makes earlier answers usable
+            self._is_enough = self._poller.enough(self._poller.convert(self._answers), now)

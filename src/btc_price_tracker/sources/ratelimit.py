@@ -1,7 +1,7 @@
-"""How often each source may be asked: its documented limit, spread evenly over its period, and the rate_limiter.
+"""How often each source may be polled: its documented limit, spread evenly over its period, and the rate limiter.
 
-Every request counts, failed ones and retries too: CoinGecko says so, and the others can hardly do otherwise.
-A tenth of each limit is kept in reserve for restarts: a new process asks at once.
+Every request counts, failed ones and retries included: CoinGecko documents that, and the others can hardly do
+otherwise. A tenth of each limit is kept in reserve for restarts: a new process polls at once.
 """
 
 from random import Random
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from btc_price_tracker.errors import Banned, RateLimited, SourceError
 
 MONTH = 31 * 86_400.0  # seconds
-MAX_PAUSE = 900.0  # seconds of our own back-off at most; what a source asks for may be longer
+MAX_PAUSE = 900.0  # seconds of our own back-off at most; the source may ask for longer
 BANS = (
     60.0,
     120.0,
@@ -18,29 +18,29 @@ BANS = (
     900.0,
     3600.0,
 )  # seconds, where a ban gives no end: of the first in a row, the second, …
-PROBE = 60.0  # seconds after a call that the next one is made in spite of a pause, while no source is usable
+PROBE = 60.0  # seconds from a request to the next one in spite of a pause, while no source is usable
 
 _SHARE = 0.9  # of a documented limit that is used
 
-# Seconds. Kraken and Gemini want no more than one call a second; Coinbase bears 10 a second, OKX 20 in two,
-# Bitstamp 10,000 in ten minutes, Binance 3,000 of our calls a minute, Binance.US 600.
+# Seconds. Kraken and Gemini allow one request a second; Coinbase 10 a second, OKX 20 in two seconds,
+# Bitstamp 10,000 in ten minutes, Binance 3,000 of our requests a minute, Binance.US 600.
 _USUAL = 1.0
 _SPACING = {
     "bitfinex": 60 / (10 * _SHARE),  # 10 to 90 a minute, depending on load; then the address is blocked
     "blockchain_info": 10.0,  # "one query per 10 s"; the body itself is cached for up to 60
     "coingecko": 60.0,  # keyless: the body is cached for 60 s, so nothing new comes sooner
     "coinpaprika": MONTH / (20_000 * _SHARE),  # 20,000 a month
-    "tether": 30.0,  # ours: USDT/USD moves slowly, and Kraken is asked for its own price as well
+    "tether": 30.0,  # ours: USDT/USD moves slowly, and Kraken is polled for its own price as well
     "tether_coinbase": 30.0,
 }
-_COINGECKO_KEYLESS = 60 / 5  # 5 to 15 a minute for all behind the address
-_COINGECKO_ELSEWHERE = 60 / 15  # a mirror or a stand-in, which has no such cache
-_COINGECKO_DEMO = MONTH / (10_000 * _SHARE)  # 10,000 a month (and 100 a minute, which this is far below)
+_COINGECKO_KEYLESS = 60 / 5  # 5 to 15 a minute for all clients behind the address
+_COINGECKO_ELSEWHERE = 60 / 15  # a mirror or a test server, which has no such cache
+_COINGECKO_DEMO = MONTH / (10_000 * _SHARE)  # 10,000 a month (and 100 a minute, far above this)
 _COINGECKO_PRO = MONTH / (100_000 * _SHARE)  # the smallest paid plan: 100,000 a month (and 250 a minute)
 
 
 def spacing(name: str, base_url: str, *, keyed: bool) -> float:
-    """Seconds between two calls to a source; where a key is sent along, the base URL tells of which plan."""
+    """Return the seconds between two requests to a source; with a key, the base URL shows the plan."""
     if name == "coingecko" and keyed:
         return _COINGECKO_PRO if is_pro(base_url) else _COINGECKO_DEMO
     if name == "coingecko" and not _is_coingecko(base_url):
@@ -49,7 +49,7 @@ def spacing(name: str, base_url: str, *, keyed: bool) -> float:
 
 
 def spacing_after_fault(name: str, usual: float, *, keyed: bool) -> float:
-    """Seconds until another call where one brought nothing: sooner than usual where the limit leaves room."""
+    """Return the seconds to the next request after a failed one: shorter than usual if the limit allows."""
     return min(usual, _COINGECKO_KEYLESS) if name == "coingecko" and not keyed else usual
 
 
@@ -58,7 +58,7 @@ def _is_coingecko(base_url: str) -> bool:
 
 
 def is_pro(base_url: str) -> bool:
-    """Whether this is CoinGecko's API for paid plans, which has a host of its own."""
+    """Whether this is CoinGecko's API for paid plans, which has its own host."""
     return (urlsplit(base_url).hostname or "").startswith("pro-api")
 
 
@@ -72,22 +72,22 @@ class RateLimiter:
         after_fault: float | None = None,
         parent: "RateLimiter | None" = None,
     ) -> None:
-        """Space requests by so many seconds, `after_fault` after one that brought nothing.
+        """Space requests by so many seconds, `after_fault` after a failed one.
 
-        `parent` is that of another source at the same API, which counts these requests, too.
+        `parent` is the limiter of another source of the same API, which counts these requests, too.
         """
         self.spacing = spacing
         self._after_fault = spacing if after_fault is None else after_fault
         self._parent = parent
         self._random = random
         self._next = float("-inf")  # the first request may go at once
-        self._called = float("-inf")
+        self._last = float("-inf")
         self._pause_ends = float("-inf")
         self._strikes = 0  # rate-limited responses in a row
         self._bans = 0  # of these, the ones that gave no end
 
     def wait(self, now: float) -> float:
-        """Seconds until the next request is allowed; 0 means now."""
+        """Return the seconds until the next request is allowed; 0 or less means now."""
         shared = self._parent.wait(now) if self._parent else 0.0
         return max(self._next - now, self._pause_ends - now, shared)
 
@@ -97,7 +97,7 @@ class RateLimiter:
 
     def spend(self, now: float) -> None:
         """Count a request that is about to be sent."""
-        self._called = now
+        self._last = now
         self._next = now + self.spacing
         if self._parent:
             self._parent.spend(now)
@@ -115,23 +115,23 @@ class RateLimiter:
                 self.on_failure(now)
 
     def on_success(self) -> None:
-        """Forget earlier refusals."""
+        """Reset the back-off."""
         self._strikes = self._bans = 0
 
     def on_failure(self, now: float) -> None:
-        """Allow the next request sooner: this one brought nothing."""
+        """Allow the next request sooner: this one brought no quote."""
         self._next = min(self._next, now + self._after_fault)
 
     def on_rate_limit(self, now: float, retry_after: float | None) -> None:
-        """Pause as long as the source asks, or twice as long with each refusal in a row if that is longer."""
+        """Pause as long as the source asks, or twice as long with each such response in a row if that is longer."""
         self._strikes += 1
         own = min(self.spacing * 2.0 ** min(self._strikes, 16), max(MAX_PAUSE, self.spacing))
         self._pause(now, max(retry_after or 0.0, own))
 
     def on_ban(self, now: float, retry_after: float | None) -> None:
-        """Pause as long as the source asks; where it gives no time, longer with each ban in a row.
+        """Pause as long as the source asks; if it gives no time, longer with each ban in a row.
 
-        A network that blocks all its clients for some seconds must not cost an hour.
+        A network that blocks all its clients for some seconds must not stop us for an hour.
         """
         if retry_after is not None:
             self.on_rate_limit(now, retry_after)
@@ -141,7 +141,7 @@ class RateLimiter:
 
     def shorten_pause(self) -> None:
         """End a pause a minute after the last request, whatever the source asked for: no source is usable."""
-        self._pause_ends = min(self._pause_ends, self._called + PROBE)
+        self._pause_ends = min(self._pause_ends, self._last + PROBE)
         if self._parent:
             self._parent.shorten_pause()
 

@@ -18,6 +18,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import (
     ConnectionDropped,
     LocalError,
+    RateLimited,
     SourceError,
     SourceUnavailable,
     SourceUnreachable,
@@ -158,16 +159,18 @@ class Upstream:
         self._poll = None
 
     async def _run(self, time_limit: float) -> None:
-        self._conclude(await self._outcome(time_limit))
+        before = self._requests
+        error = await self._error_of_attempts(time_limit)
+        self._conclude(error, attempts=self._requests - before)
 
-    async def _outcome(self, time_limit: float) -> SourceError | None:
+    async def _error_of_attempts(self, time_limit: float) -> SourceError | None:
         try:
             async with asyncio.timeout(time_limit):
                 await self._persist(self._clock.monotonic() + time_limit)
         except TimeoutError:
             return SourceUnreachable("no complete response in time")
-        except SourceError as fault:
-            return fault
+        except SourceError as error:
+            return error
         except Exception as error:  # noqa: BLE001 - a bug in one source's parser mustn't affect the others
             return SourceError(f"the response can't be read ({type(error).__name__})")
         return None
@@ -214,20 +217,29 @@ class Upstream:
             raise
         self._latency = round((self._clock.monotonic() - started) * 1000, 3)
 
-    def _conclude(self, fault: SourceError | None) -> None:
+    def _conclude(self, error: SourceError | None, attempts: int) -> None:
         """Remember how the attempts turned out."""
         now = self._clock.monotonic()
-        before, self._error = self._error, None if fault is None else self._secrets.hide(str(fault))
-        was_closed = self._breaker.circuit is Circuit.CLOSED
-        if not isinstance(fault, LocalError):  # says nothing about the source
-            self._breaker.record(ok=fault is None, now=now)
-            self.rate_limiter.record(fault, now)
-        self._log_change(before, was_closed=was_closed)
+        previous, self._error = self._error, None if error is None else self._secrets.hide(str(error))
+        circuit = self._breaker.circuit
+        if not isinstance(error, LocalError):  # says nothing about the source
+            self._breaker.record(ok=error is None, now=now)
+            self.rate_limiter.record(error, now)
+        self._log_error(previous, attempts)
+        self._log_pause(circuit, error, now)
 
-    def _log_change(self, before: str | None, *, was_closed: bool) -> None:
-        if self._error is None and before is not None:
+    def _log_error(self, previous: str | None, attempts: int) -> None:
+        """Log changes only."""
+        if self._error is None and previous is not None:
             _log.info("source recovered", source=self.name)
-        if self._error is not None and before is None:
-            _log.warning("source failing", source=self.name, error=self._error)
-        if was_closed and self._breaker.circuit is not Circuit.CLOSED:
-            _log.debug("circuit opened", source=self.name, error=self._error)
+        if self._error is not None and previous is None:
+            _log.warning("source failed", source=self.name, error=self._error, attempts=attempts)
+
+    def _log_pause(self, previous: Circuit, error: SourceError | None, now: float) -> None:
+        was_closed, is_closed = previous is Circuit.CLOSED, self._breaker.circuit is Circuit.CLOSED
+        if was_closed and not is_closed:
+            _log.debug("circuit opened", source=self.name, seconds=round(self._breaker.wait(now), 1))
+        if is_closed and not was_closed:
+            _log.debug("circuit closed", source=self.name)
+        if isinstance(error, RateLimited):
+            _log.debug("rate limited", source=self.name, seconds=round(self.rate_limiter.wait(now), 1))
