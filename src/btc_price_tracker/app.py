@@ -105,7 +105,7 @@ async def poll_once(settings: Settings) -> tuple[Update, list[SourceView]]:
 
 
 def source_urls(settings: Settings) -> list[str]:
-    """The base URLs of all that will be asked."""
+    """Return the base URLs of all sources that will be polled."""
     in_tethers = any(SOURCES[name].currency == "USDT" for name in settings.sources)
     names = dict.fromkeys([*settings.sources, *(TETHERS if in_tethers else ())])
     return list(map(settings.url_of, names))

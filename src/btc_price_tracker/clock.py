@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time to stamp with, monotonic time to measure with, and a way to wait."""
+    """Wall time to stamp with, monotonic time to measure with, and sleep."""
 
     def now(self) -> int:
         """Milliseconds since the epoch; may step, either way."""

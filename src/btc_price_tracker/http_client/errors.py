@@ -51,7 +51,7 @@ _LOCAL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNO
 
 
 def is_local(error: BaseException) -> bool:
-    """Whether this machine couldn't open a connection, which says nothing about the server."""
+    """Whether this machine couldn't open a connection, which is no evidence about the server."""
     return _local_errno(error) is not None
 
 

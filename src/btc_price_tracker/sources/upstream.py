@@ -222,7 +222,7 @@ class Upstream:
         now = self._clock.monotonic()
         previous, self._error = self._error, None if error is None else self._secrets.hide(str(error))
         circuit = self._breaker.circuit
-        if not isinstance(error, LocalError):  # says nothing about the source
+        if not isinstance(error, LocalError):  # no evidence about the source
             self._breaker.record(ok=error is None, now=now)
             self.rate_limiter.record(error, now)
         self._log_error(previous, attempts)
