@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from random import Random
 
-import structlog
-
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import (
     ConnectionDropped,
@@ -28,6 +26,7 @@ from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.clocks import Clocks, Reception
 from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
+from btc_price_tracker.sources.events import log_circuit, log_error, log_rate_limit
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.response import read
 from btc_price_tracker.sources.secrets import NO_SECRETS, Secrets
@@ -36,12 +35,8 @@ Fetch = Callable[[], Awaitable[SourceResponse]]  # one request; raises SourceErr
 
 RETRIES = 2
 BACKOFF = 0.25  # seconds; the first retry waits up to this long, the second up to twice as long (full jitter)
-MAX_WAIT = (
-    0.25  # of the time limit, to wait for the rate limiter: rounds and spacing are rarely quite in step
-)
+MAX_WAIT = 0.25  # of the time limit, to wait for the rate limiter: rounds and spacing are rarely in step
 LATE = "no response yet"
-
-_log = structlog.get_logger(__name__)
 
 
 class Upstream:
@@ -74,9 +69,7 @@ class Upstream:
         self._clocks = Clocks(clock) if clocks is None else clocks
         self._secrets = secrets
         self._breaker = Breaker(random)
-        self._poll: asyncio.Task[None] | None = (
-            None  # in progress; outside any task group, `aclose` cancels it
-        )
+        self._poll: asyncio.Task[None] | None = None  # in progress; in no task group: `aclose` cancels it
         self._quote: Quote | None = None
         self._reply: Reception | None = None  # the one with the quote
         self._latency: float | None = None
@@ -225,21 +218,7 @@ class Upstream:
         if not isinstance(error, LocalError):  # no evidence about the source
             self._breaker.record(ok=error is None, now=now)
             self.rate_limiter.record(error, now)
-        self._log_error(previous, attempts)
-        self._log_pause(circuit, error, now)
-
-    def _log_error(self, previous: str | None, attempts: int) -> None:
-        """Log changes only."""
-        if self._error is None and previous is not None:
-            _log.info("source recovered", source=self.name)
-        if self._error is not None and previous is None:
-            _log.warning("source failed", source=self.name, error=self._error, attempts=attempts)
-
-    def _log_pause(self, previous: Circuit, error: SourceError | None, now: float) -> None:
-        was_closed, is_closed = previous is Circuit.CLOSED, self._breaker.circuit is Circuit.CLOSED
-        if was_closed and not is_closed:
-            _log.debug("circuit opened", source=self.name, seconds=round(self._breaker.wait(now), 1))
-        if is_closed and not was_closed:
-            _log.debug("circuit closed", source=self.name)
+        log_error(self.name, previous, self._error, attempts)
+        log_circuit(self.name, circuit, self._breaker, now)
         if isinstance(error, RateLimited):
-            _log.debug("rate limited", source=self.name, seconds=round(self.rate_limiter.wait(now), 1))
+            log_rate_limit(self.name, self.rate_limiter.wait(now))
