@@ -71,7 +71,7 @@ class Upstream:
         self._breaker = Breaker(random)
         self._poll: asyncio.Task[None] | None = None  # in progress; in no task group: `aclose` cancels it
         self._quote: Quote | None = None
-        self._reply: Reception | None = None  # the one with the quote
+        self._reception: Reception | None = None  # the one with the quote
         self._latency: float | None = None
         self._error: str | None = None
         self._requests = 0
@@ -127,12 +127,12 @@ class Upstream:
 
     @property
     def _received_at(self) -> int:
-        return 0 if self._reply is None else self._reply.at
+        return 0 if self._reception is None else self._reception.at
 
     def _dated_quote(self) -> Quote | None:
-        if self._quote is None or self._reply is None:
+        if self._quote is None or self._reception is None:
             return None
-        return self._clocks.dated(self._quote, self._reply)
+        return self._clocks.dated(self._quote, self._reception)
 
     def _fault(self) -> str | None:
         if self._error is None:
@@ -204,7 +204,7 @@ class Upstream:
         try:
             response = await self._fetch()
             reception = self._clocks.receive(self._api, response.headers)
-            self._quote, self._reply = read(response, self._definition.parse, reception.at), reception
+            self._quote, self._reception = read(response, self._definition.parse, reception.at), reception
         except BaseException:
             self._failures += 1
             raise
