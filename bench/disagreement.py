@@ -126,6 +126,9 @@ def straying(make: Callable[[], Rule], minutes: Sequence[Closes]) -> tuple[list[
 
 def main(path: Path | None) -> None:
     minutes = read(path)
+    widths = [basis_points(max(prices), min(prices)) for each in minutes if len(prices := heard(each)) > 1]
+    parts = ", ".join(f"{quantile(widths, part):.1f}" for part in (0.5, 0.99, 1))
+    print(f"The venues are apart, bp (median, p99, most): {parts}\n")
     results = {name: straying(make, minutes) for name, make in RULES.items()}
     print(
         "| bp | from the venues' median: p99 | worst | one of three lies, all six cases: p95 | p99 | worst |"
