@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from btc_price_tracker.price.candles import roll_up
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store.amounts import cents
 from btc_price_tracker.store.candle_steps import candles_in_steps
+from btc_price_tracker.store.integers import cents
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000  # ms
 BEGIN = 20_000 * DAY

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from btc_price_tracker.price.candles import Candle
-from btc_price_tracker.store.candle_rows import candle, query_parameters
+from btc_price_tracker.store.rollup import candle, query_parameters
 
 
 class Pieces(Protocol):

@@ -10,8 +10,8 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Span
-from btc_price_tracker.store.amounts import check_cents
-from btc_price_tracker.store.candle_rows import query_parameters
+from btc_price_tracker.store.integers import check_cents
+from btc_price_tracker.store.rollup import query_parameters
 
 
 class MemoryStore:

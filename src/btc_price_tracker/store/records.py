@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from btc_price_tracker.errors import RecordError
 from btc_price_tracker.price.model import CENT, PAIR, AssessedQuote, Status, Tick
-from btc_price_tracker.store.amounts import check_cents
+from btc_price_tracker.store.integers import check_cents
 from btc_price_tracker.store.written import WrittenTick
 
 # As in GET /prices.

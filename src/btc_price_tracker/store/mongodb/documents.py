@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 from bson import DatetimeMS, Int64
 
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store.amounts import cents, dollars
 from btc_price_tracker.store.codec import encode_quotes, with_quotes
+from btc_price_tracker.store.integers import cents, dollars
 
 Document: TypeAlias = Mapping[str, Any]
 

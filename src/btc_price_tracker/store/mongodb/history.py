@@ -1,7 +1,7 @@
 """What was ever kept and dropped: with it, a store knows of ticks that the database expired by itself."""
 
 from btc_price_tracker.store import Span
-from btc_price_tracker.store.bounds import MAX_INTEGER
+from btc_price_tracker.store.integers import MAX_INTEGER
 from btc_price_tracker.store.mongodb.documents import Document
 from btc_price_tracker.store.mongodb.ticks import Collection, Ticks
 

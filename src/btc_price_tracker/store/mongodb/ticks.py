@@ -6,7 +6,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store.bounds import clamped
+from btc_price_tracker.store.integers import clamped
 from btc_price_tracker.store.mongodb.documents import WITH_QUOTES, WITHOUT_QUOTES, Document, tick
 from btc_price_tracker.store.mongodb.errors import only_duplicates
 

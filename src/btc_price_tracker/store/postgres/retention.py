@@ -3,7 +3,7 @@
 import asyncpg
 
 from btc_price_tracker.store import Span
-from btc_price_tracker.store.bounds import clamped
+from btc_price_tracker.store.integers import clamped
 from btc_price_tracker.store.postgres import candles
 from btc_price_tracker.store.postgres.connections import Connection
 from btc_price_tracker.store.postgres.layout import Layout

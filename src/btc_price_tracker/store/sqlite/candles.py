@@ -5,9 +5,8 @@ from itertools import groupby
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store.amounts import cents
-from btc_price_tracker.store.candle_rows import candle, query_parameters
-from btc_price_tracker.store.rollup import MERGE, QUARTER, QUARTER_MS, QUARTERS
+from btc_price_tracker.store.integers import cents
+from btc_price_tracker.store.rollup import MERGE, QUARTER, QUARTER_MS, QUARTERS, candle, query_parameters
 from btc_price_tracker.store.sqlite.schema import SUM_UP
 
 _AS_QUARTERS = """

@@ -5,9 +5,8 @@ from typing import Any
 
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store import Span
-from btc_price_tracker.store.amounts import cents, dollars
-from btc_price_tracker.store.bounds import MAX_INTEGER, clamped
 from btc_price_tracker.store.codec import encode_quotes, with_quotes
+from btc_price_tracker.store.integers import MAX_INTEGER, cents, clamped, dollars
 from btc_price_tracker.store.sqlite import candles
 from btc_price_tracker.store.sqlite.schema import STATUSES
 from btc_price_tracker.store.sqlite.transaction import transaction
