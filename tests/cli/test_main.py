@@ -276,7 +276,7 @@ def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path, name: str) -
     words = f"'{file}'" if name == "file" else f"- < '{file}'"
     result = shell(f"$TRACKER import {words}", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
     assert result.returncode == 1
-    assert "the file is no UTF-8 text" in result.stderr
+    assert "the file is not UTF-8 text" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -78,7 +78,7 @@ async def test_a_snapshot_that_is_open_is_refused_a_second_time_and_free_after_c
 async def test_a_path_is_shown_as_a_path_is_written(tmp_path: Path) -> None:
     path = tmp_path / "prices.snapshot"
     path.write_bytes(b"")
-    with pytest.raises(StoreError, match=f"^{path} is no snapshot of ours"):
+    with pytest.raises(StoreError, match=f"^{path} is not a snapshot of this program"):
         await open_store(f"memory:///{path}", capacity=10)
 
 
@@ -311,8 +311,8 @@ async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_p
         (lambda content: content[:-1], "damaged"),
         (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
         (lambda content: content.replace(b"snapshot 3", b"snapshot 4", 1), "another version"),
-        (lambda _: b"SQLite format 3\0", "no snapshot of ours"),
-        (lambda _: b"", "no snapshot of ours"),
+        (lambda _: b"SQLite format 3\0", "not a snapshot of this program"),
+        (lambda _: b"", "not a snapshot of this program"),
     ],
 )
 async def test_a_torn_or_foreign_file_is_refused_and_kept(tmp_path: Path, spoil: object, reason: str) -> None:
