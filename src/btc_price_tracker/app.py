@@ -142,7 +142,7 @@ async def compose(
         app = application(
             Parts(
                 streams=Streams(
-                    hub, ring, store, outbox.holes, StreamLimit(hub, settings.max_clients), reactor
+                    hub, ring, store, outbox.lost_ranges, StreamLimit(hub, settings.max_clients), reactor
                 ),
                 poller=poller,
                 outbox=outbox,

@@ -146,7 +146,7 @@ async def test_a_price_that_no_store_takes_holds_the_others_up_until_it_overflow
         await outbox.keep(a_tick(tick_id))
     await clock.advance(1)
     assert await ids(store) == [2, 3, 4, 5, 6]
-    assert list(outbox.holes) == [(1, 1)]
+    assert list(outbox.lost_ranges) == [(1, 1)]
 
 
 async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(
@@ -159,7 +159,7 @@ async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(
         store.down = False
         await clock.advance(1)
         await outbox.keep(a_tick(outage[-1] + 1))
-    assert list(outbox.holes) == [(1, 3), (11, 11)]
+    assert list(outbox.lost_ranges) == [(1, 3), (11, 11)]
     assert await ids(store) == [*range(4, 10), *range(12, 18)]
 
 

@@ -18,12 +18,12 @@ PATIENCE = 2.0  # seconds that a price waits for the store
 RETRY = 1.0  # seconds between attempts while the store fails
 FAREWELL = 5.0  # seconds that the store has at the end to take what waits
 BATCH = 500  # ticks written at once after an outage
-HOLES = 100  # remembered; each is an outage that outlasted the queue
+MAX_LOST_RANGES = 100  # remembered; each is an outage that outlasted the queue
 
 log = structlog.get_logger(__name__)
 
 
-class Hole(NamedTuple):
+class LostRange(NamedTuple):
     """Prices that the store was never given: ids from `first` to `last`."""
 
     first: int
@@ -40,7 +40,9 @@ class Outbox:
     def __init__(self, store: Store, clock: Clock, size: int) -> None:
         self.fault: str | None = None  # why the store fails; None while it doesn't
         self.lost = 0  # ticks that overflowed the queue, the oldest first
-        self.holes: deque[Hole] = deque(maxlen=HOLES)  # that they left in the store, oldest first
+        self.lost_ranges: deque[LostRange] = deque(
+            maxlen=MAX_LOST_RANGES
+        )  # that they left in the store, oldest first
         self._store = store
         self._clock = clock
         self._waiting: deque[Tick] = deque(maxlen=size)
@@ -116,8 +118,8 @@ class Outbox:
 
     def _lose(self, tick_id: int) -> None:
         self.lost += 1
-        first = self.holes.pop().first if self._overflowing else tick_id
-        self.holes.append(Hole(first, tick_id))
+        first = self.lost_ranges.pop().first if self._overflowing else tick_id
+        self.lost_ranges.append(LostRange(first, tick_id))
         self._overflowing = True
 
     def _forget(self, batch: list[Tick]) -> None:
