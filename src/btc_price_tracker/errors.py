@@ -3,7 +3,8 @@
 TrackerError
 ├── SettingsError              the settings are invalid: `faults`, one sentence each
 ├── StoreError                 the store can't do what was asked
-│   └── InvalidStoreUrl        … because of its URL: it never will
+│   ├── InvalidStoreUrl        … because of its URL: it never will
+│   └── StoreClosed            … because it was closed
 ├── RecordError                a file to import has something other than ticks in it: `line`
 ├── ServerError                the server that a command asks gave no prices
 ├── HttpClientError            the environment names a proxy or certificates that can't be used; an OSError, too
@@ -41,6 +42,13 @@ class StoreError(TrackerError):
 
 class InvalidStoreUrl(StoreError):
     """The URL itself is wrong: no store will come of it, however long one waits."""
+
+
+class StoreClosed(StoreError):
+    """The store was closed before the call."""
+
+    def __init__(self) -> None:
+        super().__init__("the store is closed")
 
 
 class RecordError(TrackerError):

@@ -12,7 +12,7 @@ from pymongo.errors import ConfigurationError, PyMongoError
 from btc_price_tracker.errors import InvalidStoreUrl, StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, Span
+from btc_price_tracker.store import Span, StoreOptions
 from btc_price_tracker.store.mongodb.candles import candles
 from btc_price_tracker.store.mongodb.documents import Document, document, whole_tick
 from btc_price_tracker.store.mongodb.errors import attempt, unreadable_url
@@ -128,7 +128,7 @@ class MongoStore:
             yield
 
 
-async def open_url(url: str, limits: Limits) -> MongoStore:
+async def open_url(url: str, options: StoreOptions) -> MongoStore:
     """The store in the database that `url` names. Raises StoreError.
 
     The URL is MongoDB's own (mongodb.com/docs/manual/reference/connection-string), as PyMongo reads it.
@@ -138,7 +138,7 @@ async def open_url(url: str, limits: Limits) -> MongoStore:
         database = _database(client)
         with attempt():
             await migrate(database)
-            await Expiry(database["ticks"]).set(_seconds(limits.retention))
+            await Expiry(database["ticks"]).set(_seconds(options.retention))
             await History(database["btc_price_tracker"]).begin()
     except BaseException:  # also where the opening is cancelled
         await client.close()

@@ -7,7 +7,7 @@ import asyncpg
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, Span
+from btc_price_tracker.store import Span, StoreOptions
 from btc_price_tracker.store.postgres import candles, retention, rows
 from btc_price_tracker.store.postgres.connections import (
     READERS,
@@ -96,7 +96,7 @@ class PostgresStore:
             return await rows.insert(connection, columns)
 
 
-async def open_url(url: str, _limits: Limits) -> PostgresStore:
+async def open_url(url: str, options: StoreOptions) -> PostgresStore:
     """The store in the database that `url` names; its tables are made if need be. Raises StoreError.
 
     The URL is libpq's, as far as asyncpg reads it: credentials, several hosts with `target_session_attrs`,
