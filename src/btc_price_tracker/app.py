@@ -190,7 +190,7 @@ async def compose(
 
 
 def _opener(
-    settings: Settings, timeout: float = OPERATION_TIMEOUT
+    settings: Settings, seconds: float = OPERATION_TIMEOUT
 ) -> Callable[[], Coroutine[None, None, Store]]:
     """Return a function that opens the store that the settings name."""
     return partial(
@@ -198,13 +198,13 @@ def _opener(
         settings.store_url,
         capacity=settings.store_size,
         retention=settings.retention * 1000 or None,  # ms
-        operation_timeout=timeout,
+        operation_timeout=seconds,
     )
 
 
-async def _store(settings: Settings, clock: Clock, timeout: float) -> Store:
+async def _store(settings: Settings, clock: Clock, seconds: float) -> Store:
     """Open the store; a remote database, which may be unreachable now, on first use."""
-    opener = _opener(settings, timeout)
+    opener = _opener(settings, seconds)
     if scheme_of(settings.store_url).remote:
         return LazyStore(opener, monotonic=clock.monotonic)
     return await opener()

@@ -29,10 +29,10 @@ class Span(NamedTuple):
 class StoreOptions(NamedTuple):
     """Limits of a store; each kind of store applies those that concern it.
 
-    `capacity` is the maximum number of ticks of a store in memory. `retention`, in ms, None for ever, is for databases
-    that expire rows on their own, without prune(). `operation_timeout`, in seconds, bounds connecting to a
-    database, one operation there, and the wait for a lock on its file. `prune_batch` is the maximum number of ticks that
-    one transaction or command of prune() deletes, and so what an append may have to wait for.
+    `capacity` is the maximum number of ticks of a store in memory. `retention`, in ms, None for ever, is for
+    databases that expire rows on their own, without prune(). `operation_timeout`, in seconds, bounds connecting to a
+    database, one operation there, and the wait for a lock on its file. `prune_batch` is the maximum number of ticks
+    that one transaction or command of prune() deletes, and so what an append may have to wait for.
     """
 
     capacity: int

@@ -1,8 +1,8 @@
 """Candles read from a database in steps that are bounded by id, however many prices and gaps there are.
 
-One query over the whole range would read all of it, however few candles are wanted; one query per candle would be
-thousands. So a step spans as many candles as are still wanted, at the density of the previous step, and at most twice as
-many as that step. Between two steps the next piece is looked up, which costs the same for a gap of any length.
+One query over the entire range would read all of it, however few candles are wanted; one query per candle would be
+thousands. So a step spans as many candles as are still wanted, at the density of the previous step, and at most twice
+as many as that step. Between two steps the next piece is looked up, which costs the same for a gap of any length.
 """
 
 from collections.abc import Iterable, Sequence

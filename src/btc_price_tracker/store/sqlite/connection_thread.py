@@ -43,7 +43,7 @@ class ConnectionThread:
         self._closing: Future[None] | None = None
 
     async def run(self, work: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
-        """Call `work(connection, *args)` in the thread. Raises StoreError if SQLite fails, StoreClosed after close()."""
+        """Call `work(connection, *args)` in the thread. Raises StoreError, after close() StoreClosed."""
         if self._closing is not None:
             raise StoreClosed
         job = _Job()
