@@ -1,4 +1,4 @@
-"""Nothing is written over a file of a store, by whatever name."""
+"""Files of a store are never overwritten, by any name."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -36,7 +36,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def test_the_files_of_the_store_itself_are_refused(tmp_path: Path, url: str, suffix: str) -> None:
     path = tmp_path / f"prices.db{suffix}"
     store = tmp_path / "prices.db"
-    words = f"^{path} belongs to the store {store} and isn't overwritten; name another file"
+    words = f"^{path} belongs to the store {store} and is not overwritten; name another file"
     with pytest.raises(StoreError, match=words):
         refuse_store_file(path, url)  # before they are there, too
     async with in_use(url):
@@ -52,7 +52,7 @@ async def test_another_name_of_the_store_is_refused(
         pass
     link = tmp_path / "link.csv"
     make(link, tmp_path / "prices.db")
-    with pytest.raises(StoreError, match="isn't overwritten"):
+    with pytest.raises(StoreError, match="is not overwritten"):
         refuse_store_file(link, url)
 
 
@@ -61,7 +61,7 @@ async def test_another_name_of_its_lock_is_refused(tmp_path: Path, url: str) -> 
         pass
     link = tmp_path / "link.csv"
     link.hardlink_to(tmp_path / "prices.db.lock")
-    with pytest.raises(StoreError, match="isn't overwritten"):
+    with pytest.raises(StoreError, match="is not overwritten"):
         refuse_store_file(link, url)
 
 
@@ -83,7 +83,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("url", ["sqlite:///prices.db", "sqlite:///~/prices.db"])
 def test_a_store_is_found_as_its_url_names_it(tmp_path: Path, url: str) -> None:
-    with pytest.raises(StoreError, match="isn't overwritten"):
+    with pytest.raises(StoreError, match="is not overwritten"):
         refuse_store_file(tmp_path / "prices.db", url)
 
 
@@ -92,7 +92,7 @@ def test_any_database_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
-    with pytest.raises(StoreError, match="isn't overwritten"):
+    with pytest.raises(StoreError, match="is not overwritten"):
         refuse_store_file(path, ELSEWHERE)
 
 

@@ -1,4 +1,4 @@
-"""From a URL to a store, or to words that help."""
+"""Opening the store of a URL, and errors for invalid ones."""
 
 import sys
 
@@ -37,5 +37,5 @@ async def test_what_isnt_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     for name in [name for name in sys.modules if name.startswith("btc_price_tracker.store.sqlite")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "sqlite3", None)
-    with pytest.raises(StoreError, match="needs a Python that was built with sqlite3"):
+    with pytest.raises(StoreError, match="requires a Python that was built with sqlite3"):
         await open_store("sqlite:///prices.db", capacity=1)

@@ -1,4 +1,4 @@
-"""Old prices go, whoever else drops some and whatever the role may do. On a real server."""
+"""Pruning on a real server: several instances, restricted roles, and deletions by other programs."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,6 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store import Span, Store, open_store
 from btc_price_tracker.store.paging import pages
-from btc_price_tracker.store.postgres import connections
 from btc_price_tracker.store.postgres.schema import LOCK
 from btc_price_tracker.store.postgres.window import WINDOW
 from databases.postgres import PostgresServer
@@ -21,15 +20,11 @@ from databases.told import SECRET
 
 QUARTER = 900_000
 
+TIMEOUT = 60.0  # seconds: a busy machine may take longer than the default
+
 
 def ticks(*tick_ids: int) -> list[Tick]:
     return [Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1") for each in tick_ids]
-
-
-@pytest.fixture(autouse=True)
-def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A busy machine's server may take longer than ours is waited for."""
-    monkeypatch.setattr(connections, "PATIENCE", 60.0)
 
 
 @pytest.fixture
@@ -39,7 +34,7 @@ async def url(postgres_server: PostgresServer) -> str:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Store]:
-    store = await open_store(url, capacity=1)
+    store = await open_store(url, capacity=1, operation_timeout=TIMEOUT)
     try:
         yield store
     finally:

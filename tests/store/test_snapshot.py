@@ -1,4 +1,4 @@
-"""memory:///path goes on from where it was, and takes no file for its own that isn't."""
+"""SnapshotStore: saving, restoring, and refusing foreign files."""
 
 import asyncio
 import hashlib
@@ -17,7 +17,7 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Span, open_store, snapshot
 from btc_price_tracker.store.files import SNAPSHOT_HEADER
-from btc_price_tracker.store.snapshot import EVERY, SnapshotStore
+from btc_price_tracker.store.snapshot import SAVE_INTERVAL, SnapshotStore
 from btc_price_tracker.store.snapshot_file import Snapshot, load, save
 from btc_price_tracker.testing import ManualClock, eventually
 
@@ -89,7 +89,7 @@ async def test_what_is_no_regular_file_is_refused_and_nothing_is_put_beside_it(
     path = tmp_path / "prices.snapshot"
     make(path)
     async with asyncio.timeout(30):
-        with pytest.raises(StoreError, match=f"^{path} is no regular file; name another in STORE_URL"):
+        with pytest.raises(StoreError, match=f"^{path} is not a regular file; name another one in STORE_URL"):
             await open_store(f"memory://{path}", capacity=10)
     assert beside(path) == []
 
@@ -98,7 +98,7 @@ async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     for name in ("file/prices.snapshot", "loop"):
-        with pytest.raises(StoreError, match=f"^{tmp_path}/{name} (can't be|leads nowhere)"):
+        with pytest.raises(StoreError, match=f"^{tmp_path}/{name} can't be (opened|resolved)"):
             await open_store(f"memory://{tmp_path}/{name}", capacity=10)
 
 
@@ -126,7 +126,7 @@ def as_it_was(tick: Tick, age: int) -> dict[str, object]:
 async def saved(path: Path, clock: ManualClock, *tick_ids: int) -> None:
     """Let a minute pass, and wait until the snapshot has just these."""
     await clock.sleeping()
-    await clock.advance(EVERY)
+    await clock.advance(SAVE_INTERVAL)
     await eventually(lambda: path.exists() and held(path) == [*tick_ids])
 
 
@@ -170,7 +170,7 @@ def test_a_crash_while_writing_leaves_the_snapshot_before(
 
 
 class Disk:
-    """A disk that keeps whoever writes to it waiting until told otherwise."""
+    """A disk on which fsync blocks until `goes_on` is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.goes_on = threading.Event(), threading.Event()
@@ -193,11 +193,11 @@ async def test_a_price_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pyt
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
     await clock.sleeping()
-    await clock.advance(EVERY)
+    await clock.advance(SAVE_INTERVAL)
     await asyncio.to_thread(disk.begun.wait, 30)
     for tick_id in (2, 3):
         await store.append([tick(tick_id)])  # returns while the disk doesn't
-        await clock.advance(EVERY)
+        await clock.advance(SAVE_INTERVAL)
     assert len(disk.writing) == 1
     disk.goes_on.set()
     await eventually(lambda: path.exists() and held(path) == [1, 2, 3])  # a minute is over already
@@ -212,7 +212,7 @@ async def test_closing_waits_for_a_save_and_saves_what_came_after_it(
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
     await clock.sleeping()
-    await clock.advance(EVERY)
+    await clock.advance(SAVE_INTERVAL)
     await asyncio.to_thread(disk.begun.wait, 30)
     await store.append([tick(2)])
     given_up, *closing = (asyncio.create_task(store.close()) for _ in range(3))
@@ -231,7 +231,7 @@ async def test_nothing_is_saved_after_closing(tmp_path: Path) -> None:
     await store.append([tick(1)])
     await clock.sleeping()
     await store.close()
-    await clock.advance(2 * EVERY)
+    await clock.advance(2 * SAVE_INTERVAL)
     assert store._saving is not None
     assert store._saving.cancelled()
     assert held(path) == [1]
@@ -248,7 +248,7 @@ async def test_a_disk_that_stays_full_is_logged_once_and_costs_no_price(
             for tick_id in (1, 2, 3):
                 await store.append([tick(tick_id)])
                 await clock.sleeping()
-                await clock.advance(EVERY)
+                await clock.advance(SAVE_INTERVAL)
             await clock.sleeping()
             assert len(await store.newest(10)) == 3
             with pytest.raises(StoreError, match="No space left on device; check its disk and its folder"):
@@ -257,8 +257,8 @@ async def test_a_disk_that_stays_full_is_logged_once_and_costs_no_price(
         await saved(path, clock, 1, 2, 3, 4)
         await eventually(lambda: len(logs) == 2)
     assert [(entry["log_level"], entry["event"]) for entry in logs] == [
-        ("error", "snapshot not saved; a crash would lose prices"),
-        ("info", "snapshot saved again"),
+        ("error", "snapshot failed"),
+        ("info", "snapshot recovered"),
     ]
     assert logs[0]["reason"].startswith(f"the snapshot {path} can't be written: No space left")
     await store.close()
@@ -278,7 +278,7 @@ async def test_a_bug_in_saving_is_logged_and_costs_no_price(
         broken.setattr(snapshot, "save", buggy)
         await store.append([tick(1)])
         await clock.sleeping()
-        await clock.advance(EVERY)
+        await clock.advance(SAVE_INTERVAL)
         await eventually(lambda: logs)
     assert logs[0]["exc_info"] is bug
     await store.append([tick(2)])

@@ -1,4 +1,4 @@
-"""What only a file can promise, and what can happen to one."""
+"""SqliteStore: its file, damage, locks, lost files, and concurrency."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import Span, open_store
+from btc_price_tracker.store import OPERATION_TIMEOUT, PRUNE_BATCH, Span, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.sqlite import SqliteStore, candles, rows
 from btc_price_tracker.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
@@ -39,8 +39,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqliteStore]:
-    store = await open_store(f"sqlite:///{path}", capacity=1)
+async def opened(path: Path, operation_timeout: float = OPERATION_TIMEOUT) -> AsyncIterator[SqliteStore]:
+    store = await open_store(f"sqlite:///{path}", capacity=1, operation_timeout=operation_timeout)
     assert isinstance(store, SqliteStore)
     try:
         yield store
@@ -96,7 +96,7 @@ async def test_another_programs_database_is_refused_and_left_alone(path: Path) -
     with foreign(path) as connection:
         connection.execute("CREATE TABLE theirs (x)")
     before = contents(path)
-    with pytest.raises(StoreError, match="another program's database"):
+    with pytest.raises(StoreError, match="the database of another program"):
         await open_store(f"sqlite:///{path}", capacity=1)
     assert contents(path) == before
 
@@ -104,7 +104,7 @@ async def test_another_programs_database_is_refused_and_left_alone(path: Path) -
 async def test_another_application_id_is_refused(path: Path) -> None:
     with foreign(path) as connection:
         connection.execute("PRAGMA application_id = 7")
-    with pytest.raises(StoreError, match="another program's database"):
+    with pytest.raises(StoreError, match="the database of another program"):
         await open_store(f"sqlite:///{path}", capacity=1)
 
 
@@ -114,7 +114,9 @@ async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     with foreign(path) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    with pytest.raises(StoreError, match=rf"newer version \(schema {len(MIGRATIONS) + 1}, this one knows"):
+    with pytest.raises(
+        StoreError, match=rf"newer version \(schema {len(MIGRATIONS) + 1}, this version supports"
+    ):
         await open_store(f"sqlite:///{path}", capacity=1)
 
 
@@ -195,7 +197,7 @@ async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
             assert await ids(store) == [5000]
     (aside,) = path.parent.glob("prices.db.damaged-*Z")
     assert contents(aside) == damaged
-    assert [(log["log_level"], log["aside"]) for log in logs] == [("warning", str(aside))]
+    assert [(log["log_level"], log["renamed_to"]) for log in logs] == [("warning", str(aside))]
 
 
 @pytest.mark.parametrize("damage", [no_database, torn])
@@ -211,7 +213,7 @@ async def test_damage_that_a_query_meets_is_named_and_set_aside_at_the_next_star
     damaged = overwritten(await filled(path))
     put(path, damaged)
     async with opened(path) as store:
-        with pytest.raises(StoreError, match="it is damaged; restart, and it is set aside for a fresh one"):
+        with pytest.raises(StoreError, match="the file is damaged; restart, and it is renamed and replaced"):
             await ids(store)
     async with opened(path) as store:
         assert await ids(store) == []
@@ -245,7 +247,7 @@ async def test_a_file_is_read_as_a_whole_at_the_start_only_unless_its_last_end_w
 async def test_what_never_was_a_database_is_refused_and_left_alone(path: Path) -> None:
     put(path, b"a letter, not a database")
     for _ in range(2):
-        with pytest.raises(StoreError, match="is no database; name another file"):
+        with pytest.raises(StoreError, match="is not a database; name another file"):
             await open_store(f"sqlite:///{path}", capacity=1)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
     assert contents(path) == b"a letter, not a database"
@@ -257,7 +259,7 @@ def test_a_path_that_leads_nowhere_is_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("loop").symlink_to("loop")
-    with pytest.raises(StoreError, match="leads nowhere"):
+    with pytest.raises(StoreError, match="can't be resolved"):
         asyncio.run(open_store(f"sqlite:///{name}", capacity=1))
 
 
@@ -292,7 +294,7 @@ async def test_a_full_disk_is_named_and_the_store_goes_on_when_there_is_room_aga
         writer = store._writer.connection
         (pages,) = writer.execute("PRAGMA page_count").fetchone()
         writer.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(StoreError, match=r"the disk is full; make room"):
+        with pytest.raises(StoreError, match=r"the disk is full; free space"):
             await store.append(ticks(*range(2, 1000)))
         assert await ids(store) == [1]  # all or none
         writer.execute("PRAGMA max_page_count = 1000000")
@@ -304,7 +306,7 @@ async def test_a_file_that_becomes_read_only_is_named_and_can_become_writable_ag
     async with opened(path) as store:
         writer = store._writer.connection
         writer.execute("PRAGMA query_only = ON")
-        with pytest.raises(StoreError, match=r"it is read-only; let this user write"):
+        with pytest.raises(StoreError, match=r"the file is read-only; grant this user write access"):
             await store.append(ticks(1))
         writer.execute("PRAGMA query_only = OFF")
         await store.append(ticks(1))
@@ -333,7 +335,7 @@ async def test_a_file_that_this_user_may_not_write_is_refused_with_the_remedy() 
         path.parent.chmod(0o555)
         with (
             unprivileged(),
-            pytest.raises(StoreError, match=r"prices\.db: it (is read-only|can't be opened);"),
+            pytest.raises(StoreError, match=r"prices\.db: the file (is read-only|can't be opened);"),
         ):
             await open_store(f"sqlite:///{path}", capacity=1)
         path.parent.chmod(0o755)
@@ -356,16 +358,15 @@ async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"can't be opened: (Not a directory|File exists)"):
         await open_store(f"sqlite:///{tmp_path}/file/prices.db", capacity=1)
-    with pytest.raises(StoreError, match="it can't be opened; check that it is a file"):
+    with pytest.raises(StoreError, match="the file can't be opened; check that it is a regular file"):
         await open_store(f"sqlite:///{tmp_path}", capacity=1)
 
 
-async def test_a_lock_of_another_program_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("btc_price_tracker.store.sqlite.file.BUSY_TIMEOUT", 0.01)
-    async with opened(path) as store:
+async def test_a_lock_of_another_program_is_named(path: Path) -> None:
+    async with opened(path, operation_timeout=0.01) as store:
         with foreign(path) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreError, match="another program keeps it locked"):
+            with pytest.raises(StoreError, match="locked by another program"):
                 await store.append(ticks(1))
         await store.append(ticks(1))
 
@@ -463,7 +464,7 @@ async def test_a_copy_of_a_file_from_since_it_was_opened_is_noticed_in_its_place
             connection.execute("PRAGMA wal_checkpoint")  # as every 1000 pages
         await store.append(ticks(8001))
         put(grown, earlier)
-        with pytest.raises(StoreError, match="it was overwritten"):
+        with pytest.raises(StoreError, match="the file was overwritten"):
             await store.append(ticks(8002))
 
 
@@ -591,25 +592,25 @@ async def test_an_append_waits_for_one_step_of_a_pruning_at_most(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    step, insert = rows.delete_some, rows.insert
+    delete_batch, insert = rows.delete_batch, rows.insert
 
-    def noted_step(connection: sqlite3.Connection, before: int) -> int:
-        order.append("step")
-        return step(connection, before)
+    def traced_batch(connection: sqlite3.Connection, before: int, batch: int) -> int:
+        order.append("batch")
+        return delete_batch(connection, before, batch)
 
-    def noted_insert(connection: sqlite3.Connection, batch: list[Tick]) -> None:
+    def traced_insert(connection: sqlite3.Connection, batch: list[Tick]) -> None:
         order.append("append")
         insert(connection, batch)
 
     async with opened(path) as store:
-        await store.append(ticks(*range(1, 5 * rows.STEP + 1)))
-        monkeypatch.setattr(rows, "delete_some", noted_step)
-        monkeypatch.setattr(rows, "insert", noted_insert)
-        pruning = asyncio.create_task(store.prune(5 * rows.STEP + 1))
-        await asyncio.sleep(0)  # it has asked for its first step
+        await store.append(ticks(*range(1, 5 * PRUNE_BATCH + 1)))
+        monkeypatch.setattr(rows, "delete_batch", traced_batch)
+        monkeypatch.setattr(rows, "insert", traced_insert)
+        pruning = asyncio.create_task(store.prune(5 * PRUNE_BATCH + 1))
+        await asyncio.sleep(0)  # its first batch is submitted
         await store.append(ticks(10**9))
-        assert await pruning == 5 * rows.STEP
-        assert order[:3] == ["step", "append", "step"]
+        assert await pruning == 5 * PRUNE_BATCH
+        assert order[:3] == ["batch", "append", "batch"]
         assert await ids(store) == [10**9]
 
 

@@ -66,7 +66,7 @@ def _remedy(error: Exception) -> str:
     if isinstance(error, NotPrimaryError):
         return "the primary is changing; it is retried"
     if isinstance(error, NetworkTimeout) or getattr(error, "timeout", False):
-        return "no response in time; check host and port in STORE_URL, and that the server is running and not overloaded"
+        return "no response in time; check host and port in STORE_URL, and the load of the server"
     if isinstance(error, ConnectionFailure):
         return "the server can't be reached; check host, port and TLS in STORE_URL, and that it is running"
     if isinstance(error, ConfigurationError):

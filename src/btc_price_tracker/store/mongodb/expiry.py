@@ -80,9 +80,9 @@ def _warn(conflicting: list[str], indexes: Indexes, seconds: int | None) -> None
     """Log the effect of indexes that aren't ours, if they have one."""
     expiring = [name for name in conflicting if _expires(indexes[name])]
     if seconds is not None:
-        log.warning("TTL index not created: foreign index conflicts, drop it", index=conflicting[0])
+        log.warning("TTL index not created", index=conflicting[0], reason="another index conflicts; drop it")
     elif expiring:
-        log.warning("foreign TTL index expires prices though RETENTION is 0, drop it", index=expiring[0])
+        log.warning("foreign TTL index found", index=expiring[0], reason="it expires prices; drop it")
 
 
 def _is_ours(indexes: Indexes) -> bool:
