@@ -1,5 +1,6 @@
-"""What every store promises, tried on each against a real server; mongodb:// against one that is not mongod."""
+"""The contract of Store, on every kind with a real server; mongodb:// with mongoeco, which is not mongod."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 
@@ -9,11 +10,14 @@ from msgspec.structs import replace
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import Span, Store, mongodb, open_store
+from btc_price_tracker.store import PRUNE_BATCH, Span, Store, open_store
+from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.paging import pages
+from btc_price_tracker.store.timed import TimedStore
 
 DURABLE = ("snapshot", "sqlite", "postgresql", "mongodb")
-STORES = ("memory", *DURABLE)
+TIMEOUT = 60.0  # seconds: a busy machine, and mongoeco, may take longer than the default
+STORES = ("memory", "timed", *DURABLE)
 
 QUOTES = (
     AssessedQuote(
@@ -33,7 +37,7 @@ QUOTES = (
 
 
 def tick(tick_id: int, price: str = "69420.25", quotes: tuple[AssessedQuote, ...] = ()) -> Tick:
-    """A tick like any other."""
+    """A typical tick."""
     return Tick(tick_id, Decimal(price), Status.OK, 3, Decimal("3.10"), 0, "vote3/1", quotes)
 
 
@@ -46,11 +50,20 @@ async def read(store: Store, after: int, until: int | None = None, page: int = 5
     return [tick.id async for ticks in pages(store, after, until, page) for tick in ticks]
 
 
+def prune_batch(kind: str) -> int:
+    return 5 if kind == "mongodb" else PRUNE_BATCH  # mongoeco takes a minute for thousands of ticks
+
+
 @pytest.fixture(params=STORES)
 async def store(
     request: pytest.FixtureRequest, new_store_url: Callable[[str], Awaitable[str]]
 ) -> AsyncIterator[Store]:
-    store = await open_store(await new_store_url(request.param), capacity=10_000, retention=None)
+    kind = "memory" if request.param == "timed" else request.param
+    store = await open_store(
+        await new_store_url(kind), capacity=10_000, operation_timeout=TIMEOUT, prune_batch=prune_batch(kind)
+    )
+    if request.param == "timed":
+        store = TimedStore(store, lambda *_: None)
     yield store
     await store.close()
 
@@ -231,13 +244,8 @@ async def test_an_emptied_store_still_knows_how_far_it_was_pruned(store: Store) 
     assert await store.span() == Span(0, 0, 2)
 
 
-async def test_pruning_takes_more_than_one_step_where_there_is_much_to_drop(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    many = 2500
-    if isinstance(store, mongodb.MongoStore):  # mongoeco takes a minute for so many
-        monkeypatch.setattr(mongodb, "STEP", 5)
-        many = 12
+async def test_prune_deletes_several_batches(store: Store, request: pytest.FixtureRequest) -> None:
+    many = 5 * prune_batch(request.node.callspec.params["store"]) // 2
     await store.append(ticks(*range(1, many + 2)))
     assert await store.prune(many + 1) == many
     assert await store.span() == Span(many + 1, many + 1, many)
@@ -261,11 +269,11 @@ async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(
     url = await new_store_url(kind)
     spans = []
     for before, left in ((2, [2, 3]), (10, [])):
-        store = await open_store(url, capacity=10)
+        store = await open_store(url, capacity=10, operation_timeout=TIMEOUT)
         await store.append([tick(1, quotes=QUOTES), tick(2), tick(3, quotes=QUOTES)])
         await store.prune(before)
         await store.close()
-        store = await open_store(url, capacity=10)
+        store = await open_store(url, capacity=10, operation_timeout=TIMEOUT)
         assert await read(store, 0) == left
         assert (await store.get(3)) == (tick(3, quotes=QUOTES) if left else None)
         spans.append(await store.span())
@@ -276,10 +284,17 @@ async def test_history_is_there_after_a_restart_and_so_is_how_far_it_was_pruned(
 async def test_a_store_says_what_it_is_and_shows_no_password(
     store: Store, request: pytest.FixtureRequest
 ) -> None:
-    words = {"memory": "memory", "snapshot": "prices.snapshot", "sqlite": "prices.db", "mongodb": "MongoDB"}
-    described = await store.describe()
-    assert words.get(request.node.callspec.params["store"], "PostgreSQL") in described
-    assert "hunter2" not in described
+    described = {
+        "memory": "memory",
+        "timed": "memory",
+        "snapshot": "prices.snapshot",
+        "sqlite": "prices.db",
+        "postgresql": "PostgreSQL",
+        "mongodb": "MongoDB",
+    }
+    description = await store.describe()
+    assert described[request.node.callspec.params["store"]] in description
+    assert "hunter2" not in description
 
 
 async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> None:
@@ -300,6 +315,37 @@ async def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> N
             await call
     with pytest.raises(StoreError, match="closed"):
         await read(store, 0)
+
+
+async def test_timed_store_reports_durations_and_failures() -> None:
+    observed: list[tuple[str, float, bool]] = []
+    times = iter([1.0, 1.25, 2.0, 4.0])
+
+    def observe(operation: str, seconds: float, succeeded: bool) -> None:  # noqa: FBT001 - one callback for all
+        observed.append((operation, seconds, succeeded))
+
+    store = TimedStore(MemoryStore(10), observe, lambda: next(times))
+    await store.append(ticks(1))
+    await store.store.close()
+    with pytest.raises(StoreError):
+        await store.span()
+    assert observed == [("append", 0.25, True), ("span", 2.0, False)]
+
+
+async def test_timed_store_reports_a_cancelled_operation_as_failed() -> None:
+    observed: list[tuple[str, bool]] = []
+
+    class Hanging(MemoryStore):
+        async def append(self, ticks: list[Tick]) -> int:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    store = TimedStore(Hanging(10), lambda operation, _, succeeded: observed.append((operation, succeeded)))
+    appending = asyncio.create_task(store.append(ticks(1)))
+    await asyncio.sleep(0)
+    appending.cancel()
+    await asyncio.wait({appending})
+    assert observed == [("append", False)]
 
 
 # Candles

@@ -69,7 +69,7 @@ def test_the_candles_of_every_store_are_those_of_roll_up(
 
 
 async def _opened(new_store_url: Callable[[str], Awaitable[str]], kind: str) -> Store:
-    return await open_store(await new_store_url(kind), capacity=10_000)
+    return await open_store(await new_store_url(kind), capacity=10_000, operation_timeout=60)
 
 
 async def _append(store: Store, kept: dict[int, Tick], batches: list[list[Tick]]) -> None:

@@ -57,7 +57,7 @@ async def test_it_reads_what_newest_would_and_never_much_at_once(
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgresql"])
 async def test_every_store_is_read_so(kind: str, new_store_url: Callable[[str], Awaitable[str]]) -> None:
-    store = await open_store(await new_store_url(kind), capacity=10_000)
+    store = await open_store(await new_store_url(kind), capacity=10_000, operation_timeout=60)
     ids = [*range(1000, 3000), *range(3 * YEAR, 3 * YEAR + 10_000 * PAGE, 10_000)]
     await store.append([a_tick(tick_id) for tick_id in ids])
     assert [tick.id for tick in await read(store, 1900)] == ids[-1900:]

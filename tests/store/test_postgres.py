@@ -466,7 +466,7 @@ async def test_a_user_who_may_not_make_tables_is_told_what_is_missing(
 ) -> None:
     await postgres_server.execute(f"CREATE ROLE {database}_guest LOGIN PASSWORD 'hunter2'", database)
     url = postgres_server.url(database, password=SECRET).replace("//postgres:", f"//{database}_guest:")
-    with pytest.raises(StoreError, match="grant it the right to create and use tables") as caught:
+    with pytest.raises(StoreError, match="grant this user the right to create and use") as caught:
         await open_store(url, capacity=1, operation_timeout=TIMEOUT)
     assert SECRET not in told(caught.value)
 

@@ -131,7 +131,7 @@ async def test_such_a_role_goes_on_in_the_last_partition_that_others_made_and_sa
             await store.append(ticks(WINDOW + 1))
         assert [(entry["log_level"], entry["numbers"]) for entry in logs] == [("warning", [1, 2])]
         for _ in range(2):
-            with pytest.raises(StoreError, match="grant it the right to create and use tables"):
+            with pytest.raises(StoreError, match="grant this user the right to create and use"):
                 await store.append(ticks(2 * WINDOW))
         await owner.append(ticks(2 * WINDOW))
         assert await store.append(ticks(2 * WINDOW + 1)) == 1

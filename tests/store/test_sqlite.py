@@ -436,8 +436,12 @@ async def grown(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("mishap", "words"),
     [
-        *product(TAKEN_AWAY, ["it was deleted, moved or replaced while in use; move it back, or restart"]),
-        *product(WRITTEN_OVER, ["it was overwritten or cut short while in use; stop the server, put"]),
+        *product(
+            TAKEN_AWAY, ["the file was deleted, moved or replaced while in use; move it back, or restart"]
+        ),
+        *product(
+            WRITTEN_OVER, ["the file was overwritten or truncated while in use; stop the server, restore"]
+        ),
     ],
 )
 async def test_a_file_that_is_lost_while_in_use_takes_no_more_and_loses_no_more(
