@@ -139,10 +139,10 @@ async def compose(
     recorded = origin is not None
     async with AsyncExitStack() as stack:
         metrics = Metrics()
-        opened = await _store(settings, clock, store_timeout)
-        store = TimedStore(opened, metrics.observer("btc_store_operation_seconds"))
+        store = await _store(settings, clock, store_timeout)
         stack.push_async_callback(store.close)
-        restored = await restore(store, settings.store_size, clock.now(), sse.price)
+        timed = TimedStore(store, metrics.observer("btc_store_operation_seconds"))
+        restored = await restore(timed, settings.store_size, clock.now(), sse.price)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         seconds, enough = deadline(settings.interval), _enough(settings)
         opening = _open_poller(settings, clock, seconds, enough, recorded=recorded)
@@ -153,13 +153,13 @@ async def compose(
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
-        outbox = Outbox(store, clock, round(A_DAY / settings.interval), outbox_limits)
+        outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
         stack.push_async_callback(outbox.close)
         broker = TimedBroker(LocalBroker(), metrics.observer("btc_broker_operation_seconds"))
         watchdog = Watchdog(clock)
         limit = StreamLimit(hub, settings.max_clients)
         parts = Parts(
-            streams=Streams(hub, ring, store, outbox.lost_ranges, limit, reactor),
+            streams=Streams(hub, ring, timed, outbox.lost_ranges, limit, reactor),
             outbox=outbox,
             clock=clock,
             interval=settings.interval,
@@ -179,7 +179,7 @@ async def compose(
         ]
         check = ClockCheck(clock, recorded=recorded)
         if settings.retention:
-            serve.append(partial(pipeline.forget, store, clock, settings.retention, check.time))
+            serve.append(partial(pipeline.forget, timed, clock, settings.retention, check.time))
 
         async def lead() -> None:
             policy = _policy(settings, last, ring.floor, recorded=recorded)

@@ -23,7 +23,6 @@ from btc_price_tracker.price.model import Quote
 from btc_price_tracker.store import open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.sqlite import SqliteStore
-from btc_price_tracker.store.timed import TimedStore
 from btc_price_tracker.testing import ManualClock, eventually
 from databases.postgres import PostgresServer
 from live import Client, Live, a_tick, live
@@ -78,10 +77,9 @@ async def exhausted_quota(place: Place) -> AsyncIterator[None]:
 @asynccontextmanager
 async def read_only(place: Place) -> AsyncIterator[None]:
     """The answer that SQLite gives on a read-only file system."""
-    timed = place.service.service.store
-    assert isinstance(timed, TimedStore)
-    assert isinstance(timed.store, SqliteStore)
-    writer = timed.store._writer
+    store = place.service.service.store
+    assert isinstance(store, SqliteStore)
+    writer = store._writer
     await writer.run(lambda connection: connection.execute("PRAGMA query_only = ON"))
     yield
     await writer.run(lambda connection: connection.execute("PRAGMA query_only = OFF"))
