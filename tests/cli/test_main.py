@@ -241,7 +241,7 @@ async def test_an_export_over_the_store_is_refused(tmp_path: Path, scheme: str, 
     result = run("export", f"{path}{suffix}", STORE_URL=f"{scheme}{path}")
     assert result.returncode == 1
     assert (
-        f"{path}{suffix} belongs to the store {path} and isn't overwritten; name another file"
+        f"{path}{suffix} belongs to the store {path} and is not overwritten; name another file"
         in result.stderr
     )
     assert contents(tmp_path) == before

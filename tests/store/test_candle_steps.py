@@ -69,9 +69,7 @@ class Memory:
         "one a day, then one every 10 s",
     ],
 )
-async def test_a_thousand_candles_of_a_minute_take_few_steps(
-    ids: Sequence[int], steps: int, read: int
-) -> None:
+async def test_thousand_minute_candles_take_few_steps(ids: Sequence[int], steps: int, read: int) -> None:
     pieces = Memory(ids)
     found = await candles_in_steps(pieces, 60, 0, 2**40, 1000)
     assert found == [*islice(roll_up(pieces.ticks(), 60), 1000)]
@@ -80,19 +78,19 @@ async def test_a_thousand_candles_of_a_minute_take_few_steps(
 
 
 @pytest.mark.parametrize("limit", [1, 60])
-async def test_few_candles_read_few_prices(limit: int) -> None:
+async def test_few_candles_read_few_ticks(limit: int) -> None:
     pieces = Memory(range(BEGIN, BEGIN + DAY, 10_000))
     assert len(await candles_in_steps(pieces, 60, 0, 2**40, limit)) == limit
     assert pieces.read == 6 * limit
 
 
-async def test_no_step_spans_more_than_the_database_bears() -> None:
+async def test_step_spans_at_most_longest() -> None:
     pieces = Memory(range(BEGIN, BEGIN + 10 * DAY, HOUR), longest=DAY)
     assert len(await candles_in_steps(pieces, 60, 0, 2**40, 10**9)) == 240
     assert pieces.steps == 10
 
 
-async def test_pieces_that_go_while_they_are_read_are_left_out() -> None:
+async def test_pieces_pruned_during_a_read_are_left_out() -> None:
     class Pruned(Memory):
         async def sums(self, start: int, end: int, width: int, limit: int) -> list[tuple[int, ...]]:
             self.steps += 1
@@ -107,9 +105,7 @@ async def test_pieces_that_go_while_they_are_read_are_left_out() -> None:
 @given(
     st.lists(st.integers(0, 3000), min_size=1, unique=True).map(sorted), st.integers(1, 40), st.integers(1, 9)
 )
-async def test_whatever_the_holes_it_is_what_roll_up_gives(
-    offsets: list[int], limit: int, longest: int
-) -> None:
+async def test_result_equals_roll_up_for_any_gaps(offsets: list[int], limit: int, longest: int) -> None:
     pieces = Memory([BEGIN + offset * 20_000 for offset in offsets], longest * 10 * MINUTE)
     found = await candles_in_steps(pieces, 60, 0, 2**40, limit)
     assert found == [*islice(roll_up(pieces.ticks(), 60), limit)]

@@ -37,7 +37,7 @@ def expected(kept: dict[int, Tick], seconds: int, first: int, last: int, limit: 
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgresql", "mongodb"])
-def test_the_candles_of_every_store_are_those_of_roll_up(
+def test_candles_of_every_store_equal_roll_up(
     kind: str, new_store_url: Callable[[str], Awaitable[str]]
 ) -> None:
     with asyncio.Runner() as runner:

@@ -44,7 +44,7 @@ async def exported_and_imported(form: str) -> MemoryStore:
     return target
 
 
-async def test_json_lines_preserve_whole_ticks() -> None:
+async def test_json_lines_preserve_complete_ticks() -> None:
     assert (await exported_and_imported("jsonl")).held() == TICKS
 
 
@@ -161,7 +161,7 @@ def test_format_follows_file_name_unless_chosen(name: str, chosen: str | None, f
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
-async def test_export_reads_pages_and_no_single_ticks(form: str) -> None:
+async def test_export_reads_pages_only(form: str) -> None:
     class Paged(MemoryStore):
         async def get(self, tick_id: int) -> Tick | None:
             raise StoreError(f"tick {tick_id} was read by itself")

@@ -53,7 +53,7 @@ async def callers(store: Store, times: int) -> list[asyncio.Task[Span]]:
     return calls
 
 
-async def test_it_fails_until_it_can_be_opened() -> None:
+async def test_operations_fail_until_the_store_can_be_opened() -> None:
     opener = Opener()
     store = lazy(opener)
     with pytest.raises(StoreError, match="refused"):
@@ -74,7 +74,7 @@ async def test_it_fails_until_it_can_be_opened() -> None:
     assert await store.prune(2) == 1
 
 
-async def test_all_who_ask_await_one_attempt_and_are_told_together() -> None:
+async def test_concurrent_callers_share_one_attempt() -> None:
     opener = Opener(responds=False)
     store = lazy(opener)
     calls = await callers(store, 10)
@@ -83,7 +83,7 @@ async def test_all_who_ask_await_one_attempt_and_are_told_together() -> None:
     assert opener.attempts == 1
 
 
-async def test_who_asks_just_after_it_failed_is_told_at_once_and_later_ones_knock_again() -> None:
+async def test_open_failure_is_cached_briefly() -> None:
     opener = Opener()
     store = lazy(opener)
     assert await outcomes(*await callers(store, 1)) == ["connection refused"]
@@ -96,7 +96,7 @@ async def test_who_asks_just_after_it_failed_is_told_at_once_and_later_ones_knoc
     assert opener.attempts == 2
 
 
-async def test_it_is_opened_once_however_many_ask() -> None:
+async def test_store_is_opened_once() -> None:
     opener = Opener()
     opener.is_up = True
     store = lazy(opener)
@@ -105,7 +105,7 @@ async def test_it_is_opened_once_however_many_ask() -> None:
     assert opener.attempts == 1
 
 
-async def test_a_caller_who_gives_up_leaves_the_attempt_to_the_others() -> None:
+async def test_cancelled_caller_does_not_cancel_the_attempt() -> None:
     opener = Opener(responds=False)
     opener.is_up = True
     first, second = await callers(store := lazy(opener), 2)
@@ -117,7 +117,7 @@ async def test_a_caller_who_gives_up_leaves_the_attempt_to_the_others() -> None:
     await store.close()
 
 
-async def test_closing_ends_an_attempt_that_is_under_way_and_tells_who_awaits_it() -> None:
+async def test_close_cancels_an_attempt_in_progress() -> None:
     opener = Opener(responds=False)
     calls = await callers(store := lazy(opener), 2)
     await store.close()
@@ -129,7 +129,7 @@ async def test_closing_ends_an_attempt_that_is_under_way_and_tells_who_awaits_it
     assert opener.attempts == 1
 
 
-async def test_a_store_that_comes_while_closing_is_closed() -> None:
+async def test_store_opened_during_close_is_closed() -> None:
     opened = MemoryStore(10)
 
     async def stubborn() -> Store:
@@ -147,5 +147,5 @@ async def test_a_store_that_comes_while_closing_is_closed() -> None:
         await opened.span()
 
 
-async def test_a_store_that_never_came_can_be_closed() -> None:
+async def test_store_that_was_never_opened_can_be_closed() -> None:
     await LazyStore(Opener()).close()

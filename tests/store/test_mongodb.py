@@ -72,7 +72,7 @@ async def ttl(url: str) -> int | None:
     return None if index is None else int(index["expireAfterSeconds"])
 
 
-async def test_amounts_are_whole_cents_and_quotes_lie_inside_the_document(url: str) -> None:
+async def test_document_has_cents_and_encoded_quotes(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1_764_000_000_123))
     async with another_client(url) as database:
@@ -82,7 +82,7 @@ async def test_amounts_are_whole_cents_and_quotes_lie_inside_the_document(url: s
     assert isinstance(found["quotes"], bytes)
 
 
-async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(url: str) -> None:
+async def test_damaged_quotes_affect_only_their_tick(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1, 2))
         async with another_client(url) as database:
@@ -92,14 +92,14 @@ async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(url: str
         assert await store.get(2) == ticks(2)[0]
 
 
-async def test_several_instances_append_to_one_database_and_each_id_is_kept_once(url: str) -> None:
+async def test_concurrent_instances_store_each_id_once(url: str) -> None:
     async with opened(url) as one, opened(url) as other:
         batches = [ticks(*range(start, start + 6)) for start in range(1, 20, 3)]
         await asyncio.gather(*(store.append(batch) for batch in batches for store in (one, other)))
         assert await ids(one) == [*range(1, 25)]
 
 
-async def test_a_write_that_fails_for_more_than_a_known_id_is_an_error() -> None:
+async def test_write_error_other_than_duplicate_is_detected() -> None:
     duplicate, other = {"code": 11000}, {"code": 121}
     assert only_duplicates(BulkWriteError({"writeErrors": [duplicate, duplicate]}))
     assert not only_duplicates(BulkWriteError({"writeErrors": [duplicate, other]}))
@@ -108,7 +108,7 @@ async def test_a_write_that_fails_for_more_than_a_known_id_is_an_error() -> None
     )
 
 
-async def test_a_write_is_in_most_journals_unless_the_url_says_otherwise(url: str) -> None:
+async def test_write_concern_is_majority_unless_the_url_sets_one(url: str) -> None:
     async with opened(url) as store:
         assert store._ticks._collection.write_concern.document == {"w": "majority", "j": True}
     async with opened(f"{url}&w=1") as store:
@@ -118,7 +118,7 @@ async def test_a_write_is_in_most_journals_unless_the_url_says_otherwise(url: st
 # Expiry
 
 
-async def test_the_age_at_which_the_database_drops_ticks_follows_retention_in_place(url: str) -> None:
+async def test_ttl_index_follows_retention(url: str) -> None:
     for retention, seconds in ((None, None), (DAY, 90_000), (2 * DAY, 176_400), (DAY, 90_000), (None, None)):
         async with opened(url, retention) as store:
             await store.append(ticks(1))
@@ -144,7 +144,7 @@ FOREIGN: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("index", FOREIGN)
-async def test_an_index_that_isnt_ours_is_left_alone_and_prices_are_kept(url: str, index: str) -> None:
+async def test_foreign_index_is_left_unchanged_and_logged(url: str, index: str) -> None:
     expires = "expireAfterSeconds" in FOREIGN[index]
     async with another_client(url) as database:
         await database.ticks.create_index(**FOREIGN[index])
@@ -161,7 +161,7 @@ async def test_an_index_that_isnt_ours_is_left_alone_and_prices_are_kept(url: st
             ]
 
 
-async def test_another_index_beside_ours_changes_nothing(url: str) -> None:
+async def test_index_on_another_field_has_no_effect(url: str) -> None:
     async with another_client(url) as database:
         for retention, seconds in ((DAY, 90_000), (2 * DAY, 176_400), (None, None)):
             async with opened(url, retention):
@@ -171,7 +171,7 @@ async def test_another_index_beside_ours_changes_nothing(url: str) -> None:
             assert "price_1" in await database.ticks.index_information()
 
 
-async def test_of_two_instances_that_make_the_index_at_once_the_last_one_counts(
+async def test_concurrent_creation_of_the_index_keeps_the_last(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(url, DAY):
@@ -189,9 +189,7 @@ async def test_of_two_instances_that_make_the_index_at_once_the_last_one_counts(
     assert await ttl(url) == 176_400
 
 
-async def test_of_two_instances_that_drop_the_index_at_once_the_second_finds_none(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_concurrent_removal_of_the_index_succeeds(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(url, DAY), another_client(url) as database:
         found: Indexes = await database.ticks.index_information()
         await database.ticks.drop_index("at_1")
@@ -205,12 +203,12 @@ async def test_of_two_instances_that_drop_the_index_at_once_the_second_finds_non
     assert await ttl(url) is None
 
 
-async def test_a_retention_beyond_the_servers_limit_is_the_limit(url: str) -> None:
+async def test_retention_is_capped_at_the_limit_of_the_server(url: str) -> None:
     async with opened(url, 10**15):
         assert await ttl(url) == 2**31 - 1
 
 
-async def test_what_the_database_dropped_by_itself_counts_as_dropped(url: str) -> None:
+async def test_expired_ticks_count_as_dropped(url: str) -> None:
     now = time.time_ns() // 1_000_000
     async with opened(url) as store:
         await store.append(ticks(now - 9 * DAY, now - 8 * DAY, now))
@@ -222,7 +220,7 @@ async def test_what_the_database_dropped_by_itself_counts_as_dropped(url: str) -
         assert await store.span() == Span(now, now, now - 1)
 
 
-async def test_a_store_that_the_database_emptied_still_knows_its_last_id(url: str) -> None:
+async def test_last_id_survives_expiry_of_all_ticks(url: str) -> None:
     old = time.time_ns() // 1_000_000 - 9 * DAY
     async with opened(url) as store:
         await store.append(ticks(old, old + 5))
@@ -231,7 +229,7 @@ async def test_a_store_that_the_database_emptied_still_knows_its_last_id(url: st
         assert await store.span() == Span(0, 0, old + 5)
 
 
-async def test_pruning_remembers_what_the_database_dropped_before_it(url: str) -> None:
+async def test_prune_preserves_what_expired_before(url: str) -> None:
     now = time.time_ns() // 1_000_000
     async with opened(url) as store:
         await store.append(ticks(now - 9 * DAY, now - 8 * DAY, now - 5, now))
@@ -243,7 +241,7 @@ async def test_pruning_remembers_what_the_database_dropped_before_it(url: str) -
         assert await store.span() == Span(now - 9, now, now - 5)
 
 
-async def test_a_store_whose_notes_somebody_dropped_goes_on_and_takes_new_ones(url: str) -> None:
+async def test_deleted_history_document_is_created_again(url: str) -> None:
     old = time.time_ns() // 1_000_000 - 9 * DAY
     async with opened(url) as store, another_client(url) as database:
         await store.append(ticks(old, old + 1))
@@ -260,7 +258,7 @@ async def test_a_store_whose_notes_somebody_dropped_goes_on_and_takes_new_ones(u
 # What is in the database
 
 
-async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
+async def test_newer_schema_is_refused(url: str) -> None:
     async with opened(url):
         pass
     async with another_client(url) as database:
@@ -269,7 +267,7 @@ async def test_a_database_of_a_newer_version_is_refused(url: str) -> None:
         await open_store(url, capacity=1, operation_timeout=TIMEOUT)
 
 
-async def test_a_url_without_a_database_is_refused(mongo_server: MongoServer) -> None:
+async def test_url_without_database_is_refused(mongo_server: MongoServer) -> None:
     with pytest.raises(
         StoreError, match="lacks the name of a database; add it after the host, as in mongodb://"
     ):
@@ -351,7 +349,7 @@ async def test_outage_raises_until_the_server_is_back(
 
 @pytest.mark.usefixtures("cut_off")
 @ignore_unclosed
-async def test_an_opening_that_is_cancelled_leaves_no_connection(
+async def test_cancelled_open_leaves_no_connection(
     mongo_server: MongoServer, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connected = asyncio.Event()
@@ -410,7 +408,7 @@ async def test_connecting_to_a_silent_host_times_out() -> None:
         ("mongodb://user:hunter2@127.0.0.1:1/a b?", "STORE_URL"),
     ],
 )
-async def test_no_error_of_a_url_holds_its_password(url: str, words: str) -> None:
+async def test_errors_of_a_url_omit_its_password(url: str, words: str) -> None:
     with pytest.raises(StoreError, match=words) as caught:
         await open_store(url, capacity=1, operation_timeout=0.3)
     assert SECRET not in told(caught.value)
@@ -424,6 +422,6 @@ async def test_wrong_password_is_refused_and_not_shown(mongo_server: MongoServer
     assert SECRET not in told(caught.value)
 
 
-async def test_a_store_shows_no_password(url: str) -> None:
+async def test_repr_omits_the_password(url: str) -> None:
     async with opened(url) as store:
         assert SECRET not in f"{store!r}{vars(store)!r}"

@@ -59,13 +59,13 @@ async def ids(store: Flaky) -> list[int]:
     return [tick.id for tick in await store.newest(100)]
 
 
-async def test_a_tick_is_stored_before_keep_returns(outbox: Outbox, store: Flaky) -> None:
+async def test_tick_is_stored_before_keep_returns(outbox: Outbox, store: Flaky) -> None:
     await outbox.keep(a_tick(1))
     assert await ids(store) == [1]
     assert outbox.fault is None
 
 
-async def test_ticks_of_an_outage_are_written_in_order_once_it_ends(
+async def test_ticks_of_an_outage_are_written_in_order(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     await outbox.keep(a_tick(1))
@@ -80,7 +80,7 @@ async def test_ticks_of_an_outage_are_written_in_order_once_it_ends(
     assert (outbox.lost, len(outbox)) == (0, 0)
 
 
-async def test_while_it_fails_a_tick_does_not_wait_for_it(outbox: Outbox, store: Flaky) -> None:
+async def test_tick_is_only_queued_while_the_store_fails(outbox: Outbox, store: Flaky) -> None:
     store.down = True
     await outbox.keep(a_tick(1))
     appends = store.appends
@@ -88,7 +88,7 @@ async def test_while_it_fails_a_tick_does_not_wait_for_it(outbox: Outbox, store:
     assert store.appends == appends
 
 
-async def test_what_overflows_is_the_oldest_and_is_counted(
+async def test_overflow_drops_the_oldest_and_counts_it(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     store.down = True
@@ -113,7 +113,7 @@ async def test_append_that_hangs_times_out_and_is_retried(
 
 
 @pytest.mark.parametrize("bug", [KeyError("price"), TimeoutError()], ids=repr)
-async def test_a_bug_in_the_store_is_a_fault_in_words_and_its_traceback_is_logged_once(
+async def test_bug_in_the_store_is_logged_once_with_traceback(
     outbox: Outbox, store: Flaky, clock: ManualClock, bug: Exception
 ) -> None:
     store.bug = bug
@@ -127,7 +127,7 @@ async def test_a_bug_in_the_store_is_a_fault_in_words_and_its_traceback_is_logge
     assert await ids(store) == [1]
 
 
-async def test_the_traceback_of_a_bug_is_logged_if_another_fault_came_first(
+async def test_bug_after_another_failure_is_logged_with_traceback(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     store.down = True
@@ -138,7 +138,7 @@ async def test_the_traceback_of_a_bug_is_logged_if_another_fault_came_first(
     assert [entry["exc_info"] for entry in logs] == [None, store.bug]
 
 
-async def test_a_price_that_no_store_takes_holds_the_others_up_until_it_overflows(
+async def test_rejected_tick_blocks_others_until_it_overflows(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     await outbox.keep(a_tick(1, "1.001"))
@@ -150,7 +150,7 @@ async def test_a_price_that_no_store_takes_holds_the_others_up_until_it_overflow
     assert list(outbox.lost_ranges) == [(1, 1)]
 
 
-async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(
+async def test_each_overflowing_outage_leaves_one_lost_range(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     for outage in (range(1, 9), range(11, 17)):
@@ -164,7 +164,7 @@ async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(
     assert await ids(store) == [*range(4, 10), *range(12, 18)]
 
 
-async def test_at_the_end_what_waits_is_offered_once_more(outbox: Outbox, store: Flaky) -> None:
+async def test_close_writes_queued_ticks(outbox: Outbox, store: Flaky) -> None:
     store.down = True
     for tick_id in (1, 2):
         await outbox.keep(a_tick(tick_id))
@@ -173,7 +173,7 @@ async def test_at_the_end_what_waits_is_offered_once_more(outbox: Outbox, store:
     assert await ids(store) == [1, 2]
 
 
-async def test_what_no_store_has_taken_at_the_end_is_said(outbox: Outbox, store: Flaky) -> None:
+async def test_close_logs_ticks_that_were_not_stored(outbox: Outbox, store: Flaky) -> None:
     store.down = True
     for tick_id in (1, 2):
         await outbox.keep(a_tick(tick_id))

@@ -43,9 +43,7 @@ async def read(store: Store, limit: int) -> list[Tick]:
     st.lists(st.tuples(st.integers(1, 1500), st.sampled_from([1, 900, 10_000, 3_600_000, YEAR])), max_size=4),
     st.integers(1, 4000),
 )
-async def test_it_reads_what_newest_would_and_never_much_at_once(
-    spells: list[tuple[int, int]], limit: int
-) -> None:
+async def test_newest_first_equals_newest_in_short_pages(spells: list[tuple[int, int]], limit: int) -> None:
     store, at = Counting(), 0
     for count, step in spells:
         await store.append([a_tick(at + step * number) for number in range(1, count + 1)])
@@ -56,7 +54,9 @@ async def test_it_reads_what_newest_would_and_never_much_at_once(
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgresql"])
-async def test_every_store_is_read_so(kind: str, new_store_url: Callable[[str], Awaitable[str]]) -> None:
+async def test_newest_first_reads_every_store(
+    kind: str, new_store_url: Callable[[str], Awaitable[str]]
+) -> None:
     store = await open_store(await new_store_url(kind), capacity=10_000, operation_timeout=60)
     ids = [*range(1000, 3000), *range(3 * YEAR, 3 * YEAR + 10_000 * PAGE, 10_000)]
     await store.append([a_tick(tick_id) for tick_id in ids])
@@ -65,7 +65,7 @@ async def test_every_store_is_read_so(kind: str, new_store_url: Callable[[str], 
     await store.close()
 
 
-async def test_what_a_price_costs_does_not_grow_with_how_many_there_are() -> None:
+async def test_number_of_reads_is_linear() -> None:
     store = Counting()
     await store.append([a_tick(10_000 * number) for number in range(1, 50_001)])
     await read(store, 50_000)

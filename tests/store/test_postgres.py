@@ -76,7 +76,7 @@ async def partitions(url: str) -> set[int]:
     return {int(str(name).removeprefix("ticks_")) for name in await query(url, names)}
 
 
-async def test_several_instances_append_to_one_database_and_each_id_is_kept_once(url: str) -> None:
+async def test_concurrent_instances_store_each_id_once(url: str) -> None:
     async with opened(url) as one, opened(url) as other:
         batches = [ticks(*range(start, start + 40)) for start in range(1, 200, 20)]
         await asyncio.gather(*(store.append(batch) for batch in batches for store in (one, other)))
@@ -85,7 +85,7 @@ async def test_several_instances_append_to_one_database_and_each_id_is_kept_once
         assert candle.count == 220
 
 
-async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(url: str) -> None:
+async def test_damaged_quotes_affect_only_their_tick(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1, 2))
         async with another_client(url) as client:
@@ -98,7 +98,7 @@ async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(url: str
 # Partitions
 
 
-async def test_partitions_are_made_a_window_ahead_of_need(url: str) -> None:
+async def test_partitions_are_created_one_window_ahead(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(5 * WINDOW + 1))
         assert await partitions(url) == {5, 6}
@@ -107,7 +107,7 @@ async def test_partitions_are_made_a_window_ahead_of_need(url: str) -> None:
         assert await ids(store) == [2 * WINDOW - 1, 5 * WINDOW + 1, 6 * WINDOW]
 
 
-async def test_a_window_that_is_old_as_a_whole_is_dropped_with_its_partition(url: str) -> None:
+async def test_old_partition_is_dropped(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1, 2, WINDOW, 3 * WINDOW, 3 * WINDOW + 5))
         assert await store.prune(3 * WINDOW + 1) == 4
@@ -118,7 +118,7 @@ async def test_a_window_that_is_old_as_a_whole_is_dropped_with_its_partition(url
         assert await partitions(url) == {4}
 
 
-async def test_whole_windows_go_without_deleting_row_by_row(
+async def test_old_partition_is_dropped_without_deleting_rows(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
@@ -135,7 +135,7 @@ async def test_whole_windows_go_without_deleting_row_by_row(
         assert await ids(store) == []
 
 
-async def test_a_partition_that_another_instance_dropped_is_made_again_when_an_old_tick_comes(
+async def test_partition_dropped_by_another_instance_is_created_again(
     url: str,
 ) -> None:
     async with opened(url) as one, opened(url) as other:
@@ -146,13 +146,13 @@ async def test_a_partition_that_another_instance_dropped_is_made_again_when_an_o
         assert await one.span() == Span(2, 2 * WINDOW, 1)
 
 
-async def test_instances_that_need_a_partition_at_the_same_time_make_it_once(url: str) -> None:
+async def test_concurrent_instances_create_a_partition_once(url: str) -> None:
     async with opened(url) as one, opened(url) as other:
         await asyncio.gather(*(store.append(ticks(at)) for at in range(1, 9) for store in (one, other)))
         assert await partitions(url) == {0, 1}
 
 
-async def test_a_reader_that_takes_its_time_holds_up_no_new_partition_and_dropping_gives_up_soon(
+async def test_slow_reader_blocks_no_append_and_prune_times_out(
     url: str,
 ) -> None:
     async with opened(url) as store, another_client(url) as dump:
@@ -166,7 +166,7 @@ async def test_a_reader_that_takes_its_time_holds_up_no_new_partition_and_droppi
         assert await store.prune(WINDOW) == 1
 
 
-async def test_a_partition_of_the_operators_own_is_left_to_them_and_what_it_holds_is_pruned(url: str) -> None:
+async def test_foreign_partition_is_kept_and_its_rows_are_pruned(url: str) -> None:
     async with opened(url) as store, another_client(url) as client:
         await store.append(ticks(5 * WINDOW))
         await client.execute("CREATE TABLE theirs PARTITION OF ticks DEFAULT")
@@ -181,7 +181,7 @@ async def test_a_partition_of_the_operators_own_is_left_to_them_and_what_it_hold
 # The tables
 
 
-async def test_instances_that_start_at_the_same_time_make_the_tables_once(url: str) -> None:
+async def test_concurrent_instances_create_the_tables_once(url: str) -> None:
     stores = await asyncio.gather(*(open_store(url, capacity=1, operation_timeout=TIMEOUT) for _ in range(4)))
     await stores[0].append(ticks(1))
     assert await stores[3].span() == Span(1, 1, 0)
@@ -190,9 +190,7 @@ async def test_instances_that_start_at_the_same_time_make_the_tables_once(url: s
         await store.close()
 
 
-async def test_tables_of_an_older_version_are_brought_forward_with_what_they_hold(
-    url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_older_schema_is_migrated_with_its_ticks(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as older:
         older.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:1])
         async with opened(url):
@@ -205,7 +203,7 @@ async def test_tables_of_an_older_version_are_brought_forward_with_what_they_hol
         assert [(each.id, each.quote_age) for each in await store.newest(2)] == [(1, 7000), (2, 1234)]
 
 
-async def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_failed_migration_changes_nothing(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = schema.MIGRATIONS
     async with opened(url) as store:
         await store.append(ticks(1))
@@ -217,7 +215,7 @@ async def test_a_migration_that_fails_changes_nothing(url: str, monkeypatch: pyt
         assert await store.span() == Span(1, 1, 0)
 
 
-async def test_tables_of_a_newer_version_are_refused(url: str) -> None:
+async def test_newer_schema_is_refused(url: str) -> None:
     async with opened(url):
         pass
     async with another_client(url) as client:
@@ -226,7 +224,7 @@ async def test_tables_of_a_newer_version_are_refused(url: str) -> None:
         await open_store(url, capacity=1, operation_timeout=TIMEOUT)
 
 
-async def test_another_programs_tables_are_refused_and_left_alone(url: str) -> None:
+async def test_foreign_tables_are_refused_and_left_unchanged(url: str) -> None:
     async with another_client(url) as client:
         await client.execute("CREATE TABLE ticks (x int)")
     with pytest.raises(StoreError, match="tables of another program have the same names"):
@@ -236,7 +234,7 @@ async def test_another_programs_tables_are_refused_and_left_alone(url: str) -> N
     ) == ["x"]
 
 
-async def test_options_of_the_url_choose_the_schema(postgres_server: PostgresServer, database: str) -> None:
+async def test_url_options_choose_the_schema(postgres_server: PostgresServer, database: str) -> None:
     await postgres_server.execute("CREATE SCHEMA ours", database)
     async with opened(postgres_server.url(database, options="-c search_path=ours")) as store:
         await store.append(ticks(1))
@@ -256,7 +254,7 @@ async def terminate(url: str) -> None:
     )
 
 
-async def test_connections_that_are_killed_are_replaced_and_nobody_notices(url: str) -> None:
+async def test_terminated_connections_are_replaced(url: str) -> None:
     async with opened(url) as store:
         for at in range(1, 6):
             await store.append(ticks(at))
@@ -277,7 +275,7 @@ async def waiting(client: "asyncpg.Connection[asyncpg.Record]", connections: int
     return pids
 
 
-async def test_a_connection_that_is_killed_at_work_costs_that_work_a_second_try(url: str) -> None:
+async def test_work_is_retried_if_its_connection_is_terminated(url: str) -> None:
     async with opened(url) as store, another_client(url) as client:
         async with client.transaction():
             await client.execute("LOCK TABLE ticks")
@@ -288,9 +286,7 @@ async def test_a_connection_that_is_killed_at_work_costs_that_work_a_second_try(
         assert await ids(store) == [1]
 
 
-async def test_an_opening_that_is_cancelled_leaves_no_connection(
-    postgres_server: PostgresServer, database: str
-) -> None:
+async def test_cancelled_open_leaves_no_connection(postgres_server: PostgresServer, database: str) -> None:
     url = postgres_server.url(database)
     async with opened(url):
         pass
@@ -309,9 +305,7 @@ async def test_an_opening_that_is_cancelled_leaves_no_connection(
                 pass
 
 
-async def test_a_server_that_stops_is_an_error_until_it_is_back(
-    postgres_server: PostgresServer, url: str
-) -> None:
+async def test_outage_raises_until_the_server_is_back(postgres_server: PostgresServer, url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1))
         await asyncio.to_thread(postgres_server.stop)
@@ -327,7 +321,7 @@ async def test_a_server_that_stops_is_an_error_until_it_is_back(
         assert await ids(store) == [1, 2]
 
 
-async def test_a_server_that_takes_too_long_is_an_error_and_the_next_query_goes_on(url: str) -> None:
+async def test_query_timeout_raises_and_the_next_query_succeeds(url: str) -> None:
     async with opened(url) as store, another_client(url) as client:
         await store.append(ticks(1))
         async with client.transaction():
@@ -341,9 +335,7 @@ async def test_a_server_that_takes_too_long_is_an_error_and_the_next_query_goes_
         assert await ids(store) == [1, 3]
 
 
-async def test_the_servers_own_limit_on_queries_is_named(
-    postgres_server: PostgresServer, database: str
-) -> None:
+async def test_statement_timeout_is_named(postgres_server: PostgresServer, database: str) -> None:
     unlimited = postgres_server.url(database, options="-c statement_timeout=0")
     async with opened(postgres_server.url(database)) as store:
         await postgres_server.execute(f"ALTER DATABASE {database} SET statement_timeout = 200")
@@ -369,7 +361,7 @@ async def test_reads_time_out_while_all_connections_are_busy(url: str) -> None:
         assert await store.newest(1) == []
 
 
-async def test_readers_that_have_taken_every_connection_keep_no_price_waiting(url: str) -> None:
+async def test_append_does_not_wait_for_busy_readers(url: str) -> None:
     async with opened(url) as store, another_client(url) as client:
         async with client.transaction():
             await client.execute("LOCK TABLE retention")  # which appending doesn't ask
@@ -382,7 +374,7 @@ async def test_readers_that_have_taken_every_connection_keep_no_price_waiting(ur
         assert (set(spans), gone) == ({Span(1, 1, 0)}, 0)
 
 
-async def test_a_standby_can_be_read_and_says_what_to_do_about_writing(
+async def test_standby_is_readable_and_append_names_the_remedy(
     postgres_server: PostgresServer, database: str
 ) -> None:
     url = postgres_server.url(database)
@@ -402,9 +394,7 @@ async def test_a_standby_can_be_read_and_says_what_to_do_about_writing(
         assert await ids(store) == [1, 2]
 
 
-async def test_of_several_hosts_the_one_that_can_be_written_to_is_found(
-    postgres_server: PostgresServer, database: str
-) -> None:
+async def test_writable_host_is_chosen_among_several(postgres_server: PostgresServer, database: str) -> None:
     url = postgres_server.url(database, target_session_attrs="read-write")
     here = f"127.0.0.1:{postgres_server.port}"
     async with opened(url.replace(here, f"127.0.0.1:1,{here}")) as store:
@@ -438,16 +428,14 @@ async def test_connecting_to_a_silent_host_times_out() -> None:
         ("postgresql://127.0.0.1:1/prices?password=hunter2&user=x", "can't be reached"),
     ],
 )
-async def test_no_error_of_a_url_holds_its_password(url: str, words: str) -> None:
+async def test_errors_of_a_url_omit_its_password(url: str, words: str) -> None:
     with pytest.raises(StoreError, match=words) as caught:
         await open_store(url, capacity=1, operation_timeout=TIMEOUT)
     assert SECRET not in told(caught.value)
     assert "Errno" not in str(caught.value)
 
 
-async def test_no_error_of_the_server_holds_the_password(
-    postgres_server: PostgresServer, database: str
-) -> None:
+async def test_errors_of_the_server_omit_the_password(postgres_server: PostgresServer, database: str) -> None:
     refused = {
         postgres_server.url(database, password="hunter2 wrong"): "authentication failed",
         postgres_server.url("nowhere"): "the database doesn't exist; create it",
@@ -461,9 +449,7 @@ async def test_no_error_of_the_server_holds_the_password(
         assert PASSWORD not in told(caught.value)
 
 
-async def test_a_user_who_may_not_make_tables_is_told_what_is_missing(
-    postgres_server: PostgresServer, database: str
-) -> None:
+async def test_missing_permission_is_named(postgres_server: PostgresServer, database: str) -> None:
     await postgres_server.execute(f"CREATE ROLE {database}_guest LOGIN PASSWORD 'hunter2'", database)
     url = postgres_server.url(database, password=SECRET).replace("//postgres:", f"//{database}_guest:")
     with pytest.raises(StoreError, match="grant this user the right to create and use") as caught:
@@ -471,6 +457,6 @@ async def test_a_user_who_may_not_make_tables_is_told_what_is_missing(
     assert SECRET not in told(caught.value)
 
 
-async def test_a_store_shows_no_password(url: str) -> None:
+async def test_repr_omits_the_password(url: str) -> None:
     async with opened(url) as store:
         assert SECRET not in f"{store!r}{vars(store)!r}{store._writers!r}{vars(store._writers)!r}"

@@ -55,7 +55,7 @@ async def use(store: Store, first: int, times: int) -> None:
         )
 
 
-async def test_two_instances_work_through_it_without_a_cache_of_statements(
+async def test_two_instances_work_without_statement_cache(
     postgres_server: PostgresServer, pooler: PgBouncer
 ) -> None:
     url = pooler.url(await postgres_server.new_database(), SWITCHED_OFF)
@@ -67,7 +67,9 @@ async def test_two_instances_work_through_it_without_a_cache_of_statements(
         assert [tick.id async for page in pages(one, 0) for tick in page] == [5, *range(WINDOW, WINDOW + 20)]
 
 
-async def test_with_a_cache_it_names_the_remedy(postgres_server: PostgresServer, pooler: PgBouncer) -> None:
+async def test_statement_cache_error_names_the_remedy(
+    postgres_server: PostgresServer, pooler: PgBouncer
+) -> None:
     url = pooler.url(await postgres_server.new_database())
     with pytest.raises(
         StoreError, match=r"a pooler in transaction mode .* add \?statement_cache_size=0 to STORE_URL"
@@ -81,11 +83,11 @@ async def test_with_a_cache_it_names_the_remedy(postgres_server: PostgresServer,
     [asyncpg.DuplicatePreparedStatementError("x"), asyncpg.InvalidSQLStatementNameError("x")],
     ids=repr,
 )
-def test_both_errors_of_a_pooler_have_the_remedy(error: Exception) -> None:
+def test_both_pooler_errors_have_the_remedy(error: Exception) -> None:
     assert "statement_cache_size=0" in str(errors.store_error(error))
 
 
-async def test_an_option_that_it_refuses_is_named(pooler: PgBouncer) -> None:
+async def test_rejected_option_is_named(pooler: PgBouncer) -> None:
     with pytest.raises(StoreError, match=r"rejected an option of STORE_URL; remove .* parameter: options\)"):
         await open_store(
             pooler.url("postgres", "?options=-c%20search_path%3Dx"), capacity=1, operation_timeout=TIMEOUT
@@ -93,7 +95,7 @@ async def test_an_option_that_it_refuses_is_named(pooler: PgBouncer) -> None:
 
 
 @pytest.mark.parametrize("size", ["", "x", "-1", "1.5"])
-async def test_a_size_that_is_no_number_is_a_bad_url(size: str) -> None:
+async def test_invalid_cache_size_is_an_invalid_url(size: str) -> None:
     with pytest.raises(InvalidStoreUrl, match="STORE_URL is malformed"):
         await open_store(
             f"postgresql://127.0.0.1:1/prices?statement_cache_size={size}",
@@ -106,7 +108,7 @@ async def test_a_size_that_is_no_number_is_a_bad_url(size: str) -> None:
     "options",
     ["?statement_cache_size=0", "?statement_cache_size=5&sslmode=disable", "?statement_cache_size=1&"],
 )
-async def test_the_option_is_no_setting_of_the_session(postgres_server: PostgresServer, options: str) -> None:
+async def test_cache_size_is_no_session_setting(postgres_server: PostgresServer, options: str) -> None:
     url = postgres_server.url(await postgres_server.new_database()).rstrip("?") + options
     async with opened(url, 1) as (store,):
         assert await store.span() == Span(0, 0, 0)

@@ -60,7 +60,7 @@ async def counts(store: Store) -> list[int]:
     return [candle.count for candle in await store.candles(900, 0, 2**40, 10)]
 
 
-async def test_two_instances_that_prune_at_once_drop_each_price_once(url: str) -> None:
+async def test_concurrent_prunes_delete_each_tick_once(url: str) -> None:
     old = [number * WINDOW + offset for number in range(4) for offset in range(3)]
     async with opened(url) as one, opened(url) as other:
         await one.append(ticks(*old, 5 * WINDOW))
@@ -77,7 +77,7 @@ async def test_two_instances_that_prune_at_once_drop_each_price_once(url: str) -
         assert await counts(one) == [1]
 
 
-async def test_instances_that_prune_again_and_again_never_fail(url: str) -> None:
+async def test_repeated_concurrent_prunes_succeed(url: str) -> None:
     async with opened(url) as one, opened(url) as other:
         for number in range(1, 6):
             await one.append(ticks(*range(number * WINDOW, number * WINDOW + 600)))
@@ -110,7 +110,7 @@ async def guest(postgres_server: PostgresServer, url: str) -> str:
     return f"postgresql://{schema}_guest:{SECRET}@{base}"
 
 
-async def test_a_role_that_may_write_rows_alone_keeps_and_prunes_them(url: str, guest: str) -> None:
+async def test_role_without_ddl_rights_appends_and_prunes(url: str, guest: str) -> None:
     async with opened(url) as owner, opened(guest) as store:
         await owner.append(ticks(1, WINDOW, 3 * WINDOW))
         assert await store.append(ticks(2, WINDOW + 1, 3 * WINDOW + 1)) == 3
@@ -121,9 +121,7 @@ async def test_a_role_that_may_write_rows_alone_keeps_and_prunes_them(url: str, 
         assert await counts(store) == [2]
 
 
-async def test_such_a_role_goes_on_in_the_last_partition_that_others_made_and_says_what_is_missing(
-    url: str, guest: str
-) -> None:
+async def test_role_without_ddl_rights_uses_existing_partitions(url: str, guest: str) -> None:
     async with opened(url) as owner, opened(guest) as store:
         await owner.append(ticks(1))
         with capture_logs() as logs:
@@ -141,7 +139,7 @@ async def test_such_a_role_goes_on_in_the_last_partition_that_others_made_and_sa
 # What others drop
 
 
-async def test_what_another_program_dropped_counts_as_dropped(url: str) -> None:
+async def test_partition_dropped_by_another_program_counts_as_dropped(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1, WINDOW - 1, WINDOW + QUARTER, 2 * WINDOW))
         assert await store.span() == Span(1, 2 * WINDOW, 0)
@@ -154,7 +152,7 @@ async def test_what_another_program_dropped_counts_as_dropped(url: str) -> None:
         assert await counts(store) == [1, 1, 1]
 
 
-async def test_a_quarter_of_which_a_part_was_dropped_is_summed_up_again(url: str) -> None:
+async def test_partly_deleted_quarter_hour_is_summed_up_again(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1, 2, 3))
         await execute(url, "DELETE FROM ticks WHERE id < 3")
@@ -164,7 +162,7 @@ async def test_a_quarter_of_which_a_part_was_dropped_is_summed_up_again(url: str
         assert await store.span() == Span(3, 3, 2)
 
 
-async def test_a_table_that_another_program_emptied_still_knows_its_last_id(url: str) -> None:
+async def test_last_id_survives_foreign_deletion_of_all_ticks(url: str) -> None:
     async with opened(url) as store:
         await store.append(ticks(1, WINDOW + 7))
         await execute(url, "DELETE FROM ticks")
@@ -174,7 +172,7 @@ async def test_a_table_that_another_program_emptied_still_knows_its_last_id(url:
         assert await counts(store) == []
 
 
-async def test_a_price_that_is_part_of_no_candle_hides_nothing(url: str) -> None:
+async def test_stale_first_tick_is_part_of_the_span(url: str) -> None:
     async with opened(url) as store:
         stale = Tick(5, Decimal("1.00"), Status.STALE, 0, Decimal("0.10"), 9, "vote3/1")
         await store.append([stale, *ticks(7)])

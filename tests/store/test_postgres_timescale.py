@@ -119,7 +119,7 @@ async def opened(url: str) -> AsyncIterator[Store]:
         await store.close()
 
 
-async def test_the_table_is_a_hypertable_that_knows_what_now_is(database: Database) -> None:
+async def test_ticks_is_a_hypertable_with_integer_now_function(database: Database) -> None:
     async with opened(database.url) as store:
         assert await store.append(ticks(1, WINDOW)) == 2
         assert (await store.describe()).endswith("prices in a hypertable of TimescaleDB 2.0")
@@ -133,7 +133,7 @@ async def test_the_table_is_a_hypertable_that_knows_what_now_is(database: Databa
     assert await database.client.fetchval(children) == 0
 
 
-async def test_chunks_go_by_their_own_range_whatever_it_is(database: Database) -> None:
+async def test_chunks_are_dropped_by_their_own_range(database: Database) -> None:
     async with opened(database.url) as store:
         await database.divide((0, 10 * DAY), (10 * DAY, 50 * DAY), (50 * DAY, 60 * DAY))
         await store.append(ticks(1, 9 * DAY, 10 * DAY, 40 * DAY, 50 * DAY, 51 * DAY))
@@ -150,7 +150,7 @@ async def test_chunks_go_by_their_own_range_whatever_it_is(database: Database) -
     ]
 
 
-async def test_an_empty_chunk_is_no_obstacle(database: Database) -> None:
+async def test_empty_chunk_is_dropped(database: Database) -> None:
     async with opened(database.url) as store:
         await database.divide((0, DAY), (DAY, 2 * DAY))
         await store.append(ticks(DAY, 3 * DAY))
@@ -167,9 +167,7 @@ async def test_an_empty_chunk_is_no_obstacle(database: Database) -> None:
     ],
     ids=["a chunk that stays", "a row before all chunks"],
 )
-async def test_what_cant_be_dropped_as_a_chunk_is_deleted_row_by_row(
-    database: Database, obstacle: str
-) -> None:
+async def test_ticks_of_a_chunk_that_stays_are_deleted(database: Database, obstacle: str) -> None:
     async with opened(database.url) as store:
         await database.divide((0, DAY))
         await store.append(ticks(1, 2, DAY + 1))
@@ -178,7 +176,7 @@ async def test_what_cant_be_dropped_as_a_chunk_is_deleted_row_by_row(
         assert await store.span() == Span(DAY + 1, DAY + 1, 2)
 
 
-async def test_chunks_that_an_operators_policy_dropped_count_as_dropped(database: Database) -> None:
+async def test_chunks_dropped_by_a_policy_count_as_dropped(database: Database) -> None:
     async with opened(database.url) as store:
         await database.divide((0, DAY))
         await store.append(ticks(1, 2, DAY + 1))
@@ -186,7 +184,7 @@ async def test_chunks_that_an_operators_policy_dropped_count_as_dropped(database
         assert await store.span() == Span(DAY + 1, DAY + 1, DAY)
 
 
-async def test_an_extension_that_is_not_loaded_is_refused_before_and_after_the_table_is_made(
+async def test_extension_that_is_not_loaded_is_refused(
     database: Database,
 ) -> None:
     words = "the server hasn't loaded it.*add timescaledb to its shared_preload_libraries and restart"
@@ -198,7 +196,9 @@ async def test_an_extension_that_is_not_loaded_is_refused_before_and_after_the_t
         await open_store(database.unloaded_url, capacity=1, operation_timeout=TIMEOUT)
 
 
-async def test_native_partitions_need_no_extension(postgres_server: PostgresServer, extensions: Path) -> None:
+async def test_native_partitions_stay_when_the_extension_is_created(
+    postgres_server: PostgresServer, extensions: Path
+) -> None:
     name = await postgres_server.new_database()
     async with opened(postgres_server.url(name)) as store:
         await store.append(ticks(1))
@@ -210,7 +210,7 @@ async def test_native_partitions_need_no_extension(postgres_server: PostgresServ
         assert (await store.describe()).endswith("prices in native partitions of 28 days")
 
 
-async def test_a_table_whose_extension_was_removed_goes_on(database: Database) -> None:
+async def test_table_stays_usable_without_its_extension(database: Database) -> None:
     async with opened(database.url) as store:
         await store.append(ticks(1, 2))
     await database.client.execute("DROP EXTENSION timescaledb CASCADE")
@@ -220,7 +220,7 @@ async def test_a_table_whose_extension_was_removed_goes_on(database: Database) -
         assert await store.append(ticks(3)) == 1
 
 
-async def test_deleting_is_planned_for_the_ids_that_it_is_about(
+async def test_delete_uses_a_custom_plan(
     database: Database,
 ) -> None:
     """A plan for any id would decompress whole chunks, up to the limit that TimescaleDB has for that."""

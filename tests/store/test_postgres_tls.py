@@ -72,7 +72,7 @@ async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     writer.close()
 
 
-async def test_sslmode_is_obeyed_and_a_stranger_is_refused(
+async def test_sslmode_verifies_the_certificate(
     doorman: int, certificate: Path, postgres_server: PostgresServer
 ) -> None:
     async def opened(host: str, **options: str) -> None:

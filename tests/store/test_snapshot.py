@@ -42,7 +42,7 @@ def beside(path: Path) -> list[Path]:
     return [other for other in path.parent.iterdir() if other != path]
 
 
-async def test_a_proper_end_loses_nothing_and_can_be_told_twice(tmp_path: Path) -> None:
+async def test_close_saves_everything_and_is_idempotent(tmp_path: Path) -> None:
     url = f"memory://{tmp_path}/prices.snapshot"
     store = await open_store(url, capacity=2)
     await store.append([tick(1), tick(2), tick(3)])
@@ -54,7 +54,7 @@ async def test_a_proper_end_loses_nothing_and_can_be_told_twice(tmp_path: Path) 
     await store.close()
 
 
-async def test_a_snapshot_that_is_open_is_refused_a_second_time_and_free_after_closing(
+async def test_snapshot_is_locked_until_close(
     tmp_path: Path,
 ) -> None:
     path, link = tmp_path / "a" / "prices.snapshot", tmp_path / "link.snapshot"
@@ -75,7 +75,7 @@ async def test_a_snapshot_that_is_open_is_refused_a_second_time_and_free_after_c
     assert link.is_symlink()
 
 
-async def test_a_path_is_shown_as_a_path_is_written(tmp_path: Path) -> None:
+async def test_error_shows_the_path_with_one_slash(tmp_path: Path) -> None:
     path = tmp_path / "prices.snapshot"
     path.write_bytes(b"")
     with pytest.raises(StoreError, match=f"^{path} is not a snapshot of this program"):
@@ -83,7 +83,7 @@ async def test_a_path_is_shown_as_a_path_is_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-async def test_what_is_no_regular_file_is_refused_and_nothing_is_put_beside_it(
+async def test_special_file_is_refused_without_creating_a_lock(
     make: Callable[[Path], None], tmp_path: Path
 ) -> None:
     path = tmp_path / "prices.snapshot"
@@ -94,7 +94,7 @@ async def test_what_is_no_regular_file_is_refused_and_nothing_is_put_beside_it(
     assert beside(path) == []
 
 
-async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
+async def test_impossible_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     for name in ("file/prices.snapshot", "loop"):
@@ -103,7 +103,7 @@ async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_a_snapshot_of_an_older_version_is_read(tmp_path: Path, version: int) -> None:
+async def test_older_snapshot_is_read(tmp_path: Path, version: int) -> None:
     path = tmp_path / "prices.snapshot"
     ticks = [as_it_was(tick(1), age=7), as_it_was(tick(2), age=0)]
     body = msgpack.encode(ticks if version == 1 else (5, ticks))
@@ -130,7 +130,7 @@ async def saved(path: Path, clock: ManualClock, *tick_ids: int) -> None:
     await eventually(lambda: path.exists() and held(path) == [*tick_ids])
 
 
-async def test_a_crash_loses_the_last_minute_at_most_also_where_no_price_follows(tmp_path: Path) -> None:
+async def test_ticks_are_saved_within_a_minute(tmp_path: Path) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
     store = await SnapshotStore.restored(path, 10, clock)
     assert await store.append([tick(1), tick(2)]) == 2
@@ -145,7 +145,7 @@ async def test_a_crash_loses_the_last_minute_at_most_also_where_no_price_follows
     await store.close()
 
 
-async def test_what_changes_nothing_is_not_saved_again(tmp_path: Path) -> None:
+async def test_unchanged_store_is_not_saved_again(tmp_path: Path) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
@@ -158,9 +158,7 @@ async def test_what_changes_nothing_is_not_saved_again(tmp_path: Path) -> None:
     await store.close()
 
 
-def test_a_crash_while_writing_leaves_the_snapshot_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_keeps_the_previous_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "prices.snapshot"
     save(path, Snapshot(0, [tick(1)]))
     monkeypatch.setattr("os.fsync", crash)
@@ -188,7 +186,7 @@ class Disk:
         self.writing.remove(file)
 
 
-async def test_a_price_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_append_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, clock, disk = tmp_path / "prices.snapshot", ManualClock(), Disk(monkeypatch)
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
@@ -205,7 +203,7 @@ async def test_a_price_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pyt
     await store.close()
 
 
-async def test_closing_waits_for_a_save_and_saves_what_came_after_it(
+async def test_close_waits_for_a_save_and_saves_later_ticks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, clock, disk = tmp_path / "prices.snapshot", ManualClock(), Disk(monkeypatch)
@@ -225,7 +223,7 @@ async def test_closing_waits_for_a_save_and_saves_what_came_after_it(
     assert held(path) == [1, 2]
 
 
-async def test_nothing_is_saved_after_closing(tmp_path: Path) -> None:
+async def test_nothing_is_saved_after_close(tmp_path: Path) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
@@ -237,7 +235,7 @@ async def test_nothing_is_saved_after_closing(tmp_path: Path) -> None:
     assert held(path) == [1]
 
 
-async def test_a_disk_that_stays_full_is_logged_once_and_costs_no_price(
+async def test_full_disk_is_logged_once_and_loses_no_tick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
@@ -264,7 +262,7 @@ async def test_a_disk_that_stays_full_is_logged_once_and_costs_no_price(
     await store.close()
 
 
-async def test_a_bug_in_saving_is_logged_and_costs_no_price(
+async def test_bug_in_saving_is_logged_and_loses_no_tick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bug = KeyError("price")
@@ -285,7 +283,7 @@ async def test_a_bug_in_saving_is_logged_and_costs_no_price(
     await store.close()
 
 
-async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_path: Path) -> None:
+async def test_encoding_releases_the_gil_between_ticks(tmp_path: Path) -> None:
     turn = threading.Semaphore(0)
     turns: list[Tick] = []
 
@@ -315,7 +313,9 @@ async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_p
         (lambda _: b"", "not a snapshot of this program"),
     ],
 )
-async def test_a_torn_or_foreign_file_is_refused_and_kept(tmp_path: Path, spoil: object, reason: str) -> None:
+async def test_damaged_or_foreign_file_is_refused_and_kept(
+    tmp_path: Path, spoil: object, reason: str
+) -> None:
     path = tmp_path / "prices.snapshot"
     save(path, Snapshot(0, [tick(1)]))
     assert callable(spoil)

@@ -67,22 +67,20 @@ def foreign(path: Path) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-async def test_folders_are_made_and_closing_leaves_no_log(tmp_path: Path) -> None:
+async def test_folders_are_created_and_close_removes_the_wal(tmp_path: Path) -> None:
     async with opened(tmp_path / "a" / "b" / "prices.db") as store:
         await store.append(ticks(1))
     assert sorted(left.name for left in (tmp_path / "a" / "b").iterdir()) == ["prices.db", "prices.db.lock"]
 
 
-async def test_the_path_is_relative_after_three_slashes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_path_after_three_slashes_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     store = await open_store("sqlite:///here.db", capacity=1)
     await store.close()
     assert (tmp_path / "here.db").exists()
 
 
-async def test_a_commit_doesnt_wait_for_the_disk_and_the_log_is_ahead_of_the_file(path: Path) -> None:
+async def test_journal_is_wal_with_synchronous_normal(path: Path) -> None:
     async with opened(path) as store:
         writer = store._writer.connection
         assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -92,7 +90,7 @@ async def test_a_commit_doesnt_wait_for_the_disk_and_the_log_is_ahead_of_the_fil
 # Files that aren't ours
 
 
-async def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None:
+async def test_foreign_database_is_refused_and_left_unchanged(path: Path) -> None:
     with foreign(path) as connection:
         connection.execute("CREATE TABLE theirs (x)")
     before = contents(path)
@@ -101,14 +99,14 @@ async def test_another_programs_database_is_refused_and_left_alone(path: Path) -
     assert contents(path) == before
 
 
-async def test_another_application_id_is_refused(path: Path) -> None:
+async def test_foreign_application_id_is_refused(path: Path) -> None:
     with foreign(path) as connection:
         connection.execute("PRAGMA application_id = 7")
     with pytest.raises(StoreError, match="the database of another program"):
         await open_store(f"sqlite:///{path}", capacity=1)
 
 
-async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
+async def test_newer_schema_is_refused(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1))
     with foreign(path) as connection:
@@ -120,7 +118,7 @@ async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
         await open_store(f"sqlite:///{path}", capacity=1)
 
 
-async def test_a_file_of_the_first_version_is_brought_forward_with_what_it_holds(path: Path) -> None:
+async def test_first_schema_is_migrated_with_its_ticks(path: Path) -> None:
     with foreign(path) as connection:
         for statement in MIGRATIONS[0]:
             connection.execute(statement)
@@ -139,7 +137,7 @@ async def test_a_file_of_the_first_version_is_brought_forward_with_what_it_holds
         assert [each.quote_age for each in await store.newest(1)] == [1234]
 
 
-async def test_an_empty_file_is_as_good_as_none(path: Path) -> None:
+async def test_empty_file_becomes_a_database(path: Path) -> None:
     put(path, b"")
     async with opened(path) as store:
         await store.append(ticks(1))
@@ -185,7 +183,7 @@ def as_if_alone(path: Path) -> None:
         *product([overwritten, torn], [as_if_alone]),
     ],
 )
-async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
+async def test_damaged_file_is_renamed_and_replaced(
     path: Path, damage: Callable[[bytes], bytes], end: Callable[[Path], None]
 ) -> None:
     damaged = damage(await filled(path))
@@ -201,7 +199,7 @@ async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
 
 
 @pytest.mark.parametrize("damage", [no_database, torn])
-async def test_what_is_no_whole_database_at_a_glance_is_set_aside_after_a_proper_end_too(
+async def test_obvious_damage_is_detected_after_a_clean_shutdown(
     path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     put(path, damage(await filled(path)))
@@ -209,7 +207,7 @@ async def test_what_is_no_whole_database_at_a_glance_is_set_aside_after_a_proper
         assert await ids(store) == []
 
 
-async def test_damage_that_a_query_meets_is_named_and_set_aside_at_the_next_start(path: Path) -> None:
+async def test_damage_found_by_a_query_is_replaced_at_restart(path: Path) -> None:
     damaged = overwritten(await filled(path))
     put(path, damaged)
     async with opened(path) as store:
@@ -221,7 +219,7 @@ async def test_damage_that_a_query_meets_is_named_and_set_aside_at_the_next_star
     assert contents(aside) == damaged
 
 
-async def test_a_file_is_read_as_a_whole_at_the_start_only_unless_its_last_end_was_a_proper_one(
+async def test_integrity_check_runs_only_after_an_unclean_shutdown(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
@@ -244,7 +242,7 @@ async def test_a_file_is_read_as_a_whole_at_the_start_only_unless_its_last_end_w
     assert checks == [0, 1, 0]
 
 
-async def test_what_never_was_a_database_is_refused_and_left_alone(path: Path) -> None:
+async def test_other_file_is_refused_and_left_unchanged(path: Path) -> None:
     put(path, b"a letter, not a database")
     for _ in range(2):
         with pytest.raises(StoreError, match="is not a database; name another file"):
@@ -254,16 +252,14 @@ async def test_what_never_was_a_database_is_refused_and_left_alone(path: Path) -
 
 
 @pytest.mark.parametrize("name", ["~nobody-of-that-name/prices.db", "loop"])
-def test_a_path_that_leads_nowhere_is_named(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unresolvable_path_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("loop").symlink_to("loop")
     with pytest.raises(StoreError, match="can't be resolved"):
         asyncio.run(open_store(f"sqlite:///{name}", capacity=1))
 
 
-async def test_the_log_of_a_damaged_file_goes_with_it(path: Path) -> None:
+async def test_wal_of_a_damaged_file_is_renamed_with_it(path: Path) -> None:
     whole = await filled(path)
     put(path, no_database(whole))
     log = path.with_name("prices.db-wal")
@@ -274,7 +270,7 @@ async def test_the_log_of_a_damaged_file_goes_with_it(path: Path) -> None:
     assert contents(aside.with_name(f"{aside.name}-wal")) == b"the log"
 
 
-async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(path: Path) -> None:
+async def test_damaged_quotes_affect_only_their_tick(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1, 2))
         with foreign(path) as connection:
@@ -288,7 +284,7 @@ async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(path: Pa
 # Files that can't be written
 
 
-async def test_a_full_disk_is_named_and_the_store_goes_on_when_there_is_room_again(path: Path) -> None:
+async def test_full_disk_is_named_and_recovers(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1))
         writer = store._writer.connection
@@ -302,7 +298,7 @@ async def test_a_full_disk_is_named_and_the_store_goes_on_when_there_is_room_aga
         assert await ids(store) == [*range(1, 1000)]
 
 
-async def test_a_file_that_becomes_read_only_is_named_and_can_become_writable_again(path: Path) -> None:
+async def test_read_only_file_is_named_and_recovers(path: Path) -> None:
     async with opened(path) as store:
         writer = store._writer.connection
         writer.execute("PRAGMA query_only = ON")
@@ -326,7 +322,7 @@ def unprivileged() -> Iterator[None]:
         os.seteuid(0)
 
 
-async def test_a_file_that_this_user_may_not_write_is_refused_with_the_remedy() -> None:
+async def test_unwritable_file_is_refused_with_the_remedy() -> None:
     with tempfile.TemporaryDirectory() as folder:  # the user without rights can't look into tmp_path
         path = Path(folder) / "prices.db"
         await filled(path)
@@ -341,7 +337,7 @@ async def test_a_file_that_this_user_may_not_write_is_refused_with_the_remedy() 
         path.parent.chmod(0o755)
 
 
-async def test_a_lock_that_this_user_may_not_write_is_named() -> None:
+async def test_unwritable_lock_is_named() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "prices.db"
         await filled(path)
@@ -354,7 +350,7 @@ async def test_a_lock_that_this_user_may_not_write_is_named() -> None:
             await open_store(f"sqlite:///{path}", capacity=1)
 
 
-async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
+async def test_impossible_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"can't be opened: (Not a directory|File exists)"):
         await open_store(f"sqlite:///{tmp_path}/file/prices.db", capacity=1)
@@ -362,7 +358,7 @@ async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
         await open_store(f"sqlite:///{tmp_path}", capacity=1)
 
 
-async def test_a_lock_of_another_program_is_named(path: Path) -> None:
+async def test_lock_of_another_program_is_named(path: Path) -> None:
     async with opened(path, operation_timeout=0.01) as store:
         with foreign(path) as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -444,7 +440,7 @@ async def grown(tmp_path: Path) -> Path:
         ),
     ],
 )
-async def test_a_file_that_is_lost_while_in_use_takes_no_more_and_loses_no_more(
+async def test_lost_file_raises_on_append_and_prune(
     grown: Path, mishap: Callable[[Path], None], words: str
 ) -> None:
     async with opened(grown) as store:
@@ -460,7 +456,7 @@ async def test_a_file_that_is_lost_while_in_use_takes_no_more_and_loses_no_more(
         assert (await store.newest(1))[0].id == 6000
 
 
-async def test_a_copy_of_a_file_from_since_it_was_opened_is_noticed_in_its_place(grown: Path) -> None:
+async def test_overwriting_with_a_recent_copy_is_detected(grown: Path) -> None:
     async with opened(grown) as store:
         earlier = contents(grown)
         await store.append(ticks(*range(5001, 8001)))
@@ -472,7 +468,7 @@ async def test_a_copy_of_a_file_from_since_it_was_opened_is_noticed_in_its_place
             await store.append(ticks(8002))
 
 
-async def test_a_file_that_is_moved_back_goes_on(grown: Path) -> None:
+async def test_file_that_is_moved_back_recovers(grown: Path) -> None:
     async with opened(grown) as store:
         moved_away(grown)
         with pytest.raises(StoreError):
@@ -483,7 +479,7 @@ async def test_a_file_that_is_moved_back_goes_on(grown: Path) -> None:
         assert (await store.span()).last == 5001
 
 
-async def test_a_file_that_was_moved_away_has_all_that_was_appended_and_its_log_harms_no_other(
+async def test_moved_file_is_complete_and_its_wal_is_empty(
     grown: Path,
 ) -> None:
     away, log = grown.with_name("moved.db"), grown.with_name("prices.db-wal")
@@ -497,7 +493,7 @@ async def test_a_file_that_was_moved_away_has_all_that_was_appended_and_its_log_
         assert await ids(store) == [*range(1, 5002)]
 
 
-async def test_a_file_that_was_lost_is_checked_at_the_next_start(grown: Path) -> None:
+async def test_lost_file_is_checked_at_restart(grown: Path) -> None:
     async with opened(grown) as store:
         await store.append(ticks(5001))
         put(grown, overwritten(contents(grown.with_name("copy.db"))))
@@ -507,7 +503,7 @@ async def test_a_file_that_was_lost_is_checked_at_the_next_start(grown: Path) ->
     assert [log["log_level"] for log in logs] == ["warning"]
 
 
-async def test_what_other_programs_do_to_a_file_by_way_of_sqlite_is_no_mishap(grown: Path) -> None:
+async def test_changes_by_other_programs_through_sqlite_are_accepted(grown: Path) -> None:
     async with opened(grown) as store:
         await store.prune(4000)
         with foreign(grown) as connection:
@@ -523,7 +519,7 @@ async def test_what_other_programs_do_to_a_file_by_way_of_sqlite_is_no_mishap(gr
 # One writer, many readers
 
 
-async def test_a_file_that_is_open_is_refused_a_second_time_and_free_after_closing(path: Path) -> None:
+async def test_file_is_locked_until_close(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1))
         with pytest.raises(StoreError, match=f"already in use by process {os.getpid()}; stop that"):
@@ -537,7 +533,7 @@ async def test_a_file_that_is_open_is_refused_a_second_time_and_free_after_closi
         assert await ids(store) == [1, 2]
 
 
-async def test_an_append_doesnt_wait_for_a_read(path: Path) -> None:
+async def test_append_does_not_wait_for_a_read(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(*range(1, 1001)))
         reading, done = threading.Event(), threading.Event()
@@ -558,7 +554,7 @@ async def test_an_append_doesnt_wait_for_a_read(path: Path) -> None:
         assert await read == 1000  # it saw the one moment at which it began
 
 
-async def test_no_read_waits_for_the_writer_or_takes_its_time(path: Path) -> None:
+async def test_reads_do_not_wait_for_the_writer(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1))
         done = threading.Event()
@@ -573,7 +569,7 @@ async def test_no_read_waits_for_the_writer_or_takes_its_time(path: Path) -> Non
         await write
 
 
-async def test_no_other_read_waits_for_candles(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reads_do_not_wait_for_candles(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
 
     def of_years(*_: object) -> list[Candle]:
@@ -592,7 +588,7 @@ async def test_no_other_read_waits_for_candles(path: Path, monkeypatch: pytest.M
         assert await charting == []
 
 
-async def test_an_append_waits_for_one_step_of_a_pruning_at_most(
+async def test_append_waits_for_one_batch_of_prune_at_most(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
@@ -618,7 +614,7 @@ async def test_an_append_waits_for_one_step_of_a_pruning_at_most(
         assert await ids(store) == [10**9]
 
 
-async def test_work_whose_caller_gave_up_is_whole_or_absent(path: Path) -> None:
+async def test_cancelled_append_is_all_or_nothing(path: Path) -> None:
     async with opened(path) as store:
         appends = [asyncio.create_task(store.append(ticks(at, at + 1))) for at in range(1, 101, 2)]
         await asyncio.sleep(0)

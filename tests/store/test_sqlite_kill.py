@@ -48,7 +48,7 @@ def serve_and_kill(path: Path, lines: int) -> int:
         return int((told + server.stdout.read()).split()[-1])
 
 
-async def test_every_acknowledged_tick_survives_kill_9_in_order_and_once(tmp_path: Path) -> None:
+async def test_acknowledged_ticks_survive_sigkill(tmp_path: Path) -> None:
     path = tmp_path / "prices.db"
     chance = random.Random(20261122)
     for _ in range(ROUNDS):
