@@ -82,8 +82,8 @@ async def test_append_of_nothing_changes_nothing(store: Store) -> None:
 
 async def test_get_returns_quotes_with_exact_decimals(store: Store) -> None:
     await store.append([tick(7, "69420.20", QUOTES)])
-    kept = await store.get(7)
-    assert repr(kept) == repr(tick(7, "69420.20", QUOTES))  # repr shows exponents, == doesn't
+    stored = await store.get(7)
+    assert repr(stored) == repr(tick(7, "69420.20", QUOTES))  # repr shows exponents, == doesn't
 
 
 @pytest.mark.parametrize("status", Status)
@@ -350,17 +350,17 @@ async def test_timed_store_reports_a_cancelled_operation_as_failed() -> None:
 
 # Candles
 
-HOUR = 1_763_999_999 // 3600 * 3600  # seconds; begins hours, quarters and minutes
+HOUR = 1_763_999_999 // 3600 * 3600  # seconds; the start of an hour
 
 
 def at(second: float, price: str, status: Status = Status.OK) -> Tick:
-    """A tick so many seconds into the hour."""
+    """A tick this many seconds into the hour."""
     tick_id = round((HOUR + second) * 1000)
     return Tick(tick_id, Decimal(price), status, 3, Decimal("3.10"), 0, "vote3/1")
 
 
 def candle(second: int, *amounts: str) -> Candle:
-    """open, high, low, close, count of the candle that begins so many seconds into the hour."""
+    """The candle that starts this many seconds into the hour: open, high, low, close, count."""
     opening, high, low, closing, count = map(Decimal, amounts)
     return Candle(HOUR + second, opening, high, low, closing, int(count))
 

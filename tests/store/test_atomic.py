@@ -1,4 +1,4 @@
-"""A file takes the place of another in one step, whatever lies under its temporary name, with fitting permissions."""
+"""Atomic replacement: permissions, symbolic links, and leftover temporary files."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Candles are read in few steps, and no step reads much more than it gives, whatever holes lie between the prices."""
+"""Candles are read in few steps, and no step reads many more pieces than it returns, for any gaps."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ BEGIN = 20_000 * DAY
 
 
 class Memory:
-    """Prices in a list, each in cents equal to its place; notes what is read."""
+    """Ticks in a list, each priced in cents by its index; records what is read."""
 
     def __init__(self, ids: Sequence[int], longest: int = 56 * DAY) -> None:
         self.ids = ids

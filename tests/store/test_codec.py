@@ -1,4 +1,4 @@
-"""Quotes survive their encoding exactly, and stay small."""
+"""Quotes are encoded losslessly and compactly."""
 
 from decimal import Decimal
 

@@ -36,7 +36,7 @@ def answer(connection: sqlite3.Connection) -> int:
 
 
 async def test_cancelled_read_is_interrupted_and_the_next_one_runs(thread: ConnectionThread) -> None:
-    for _ in range(20):  # whether it is amid a statement by then or about to begin one
+    for _ in range(20):  # whether a statement is running by then or about to start
         begun = threading.Event()
         reading = asyncio.create_task(thread.run(endless, begun))
         await eventually(begun.is_set)

@@ -19,7 +19,7 @@ ELSEWHERE = "postgresql://localhost/prices"
 
 @asynccontextmanager
 async def in_use(url: str) -> AsyncIterator[None]:
-    """A store that a process has open."""
+    """A store that is open."""
     store = await open_store(url, capacity=10)
     await store.append([TICK])
     yield
@@ -36,11 +36,11 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def test_files_of_the_configured_store_are_refused(tmp_path: Path, url: str, suffix: str) -> None:
     path = tmp_path / f"prices.db{suffix}"
     store = tmp_path / "prices.db"
-    words = f"^{path} belongs to the store {store} and is not overwritten; name another file"
-    with pytest.raises(StoreError, match=words):
-        refuse_store_file(path, url)  # before they are there, too
+    message = f"^{path} belongs to the store {store} and is not overwritten; name another file"
+    with pytest.raises(StoreError, match=message):
+        refuse_store_file(path, url)  # also before they exist
     async with in_use(url):
-        with pytest.raises(StoreError, match=words):
+        with pytest.raises(StoreError, match=message):
             refuse_store_file(path, url)
 
 
@@ -69,7 +69,7 @@ async def test_link_to_the_lock_is_refused(tmp_path: Path, url: str) -> None:
 async def test_files_of_another_store_are_refused(tmp_path: Path, url: str, suffix: str) -> None:
     async with in_use(url):
         pass
-    async with in_use(url):  # a snapshot is there from its first end on
+    async with in_use(url):  # a snapshot exists after its first close
         with pytest.raises(StoreError, match=f"belongs to the store {tmp_path}/prices.db"):
             refuse_store_file(tmp_path / f"prices.db{suffix}", ELSEWHERE)
 

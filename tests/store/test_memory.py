@@ -1,4 +1,4 @@
-"""What only memory:// does: it forgets beyond its capacity."""
+"""MemoryStore: eviction at its capacity, and candles in a thread."""
 
 import asyncio
 import threading
@@ -56,7 +56,7 @@ async def test_candles_do_not_block_the_event_loop(monkeypatch: pytest.MonkeyPat
     await store.append(ticks(4))
     goes_on.set()
     (candle,) = await charting
-    assert candle.count == 2  # 1 made room meanwhile
+    assert candle.count == 2  # 1 was evicted meanwhile
 
 
 async def test_cancelled_candles_stop_rolling_up(

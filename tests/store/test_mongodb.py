@@ -22,8 +22,8 @@ from btc_price_tracker.store.mongodb.errors import only_duplicates
 from btc_price_tracker.store.mongodb.expiry import Expiry, Indexes
 from btc_price_tracker.store.mongodb.history import History
 from btc_price_tracker.store.paging import pages
+from databases.error_text import SECRET, full_text
 from databases.mongo import MongoServer
-from databases.told import SECRET, told
 from ports import free_port
 
 DAY = 86_400_000  # ms
@@ -66,7 +66,7 @@ async def ids(store: MongoStore) -> list[int]:
 
 
 async def ttl(url: str) -> int | None:
-    """Seconds after which the database drops a tick."""
+    """The age in seconds at which the database expires a tick."""
     async with another_client(url) as database:
         index = (await database.ticks.index_information()).get("at_1")
     return None if index is None else int(index["expireAfterSeconds"])
@@ -153,8 +153,8 @@ async def test_foreign_index_is_left_unchanged_and_logged(url: str, index: str) 
             with capture_logs() as logs:
                 async with opened(url, retention) as store:
                     await store.append(ticks(time.time_ns() // 1_000_000))
-                    words = "with a TTL index" if expires else "without a TTL index"
-                    assert words in await store.describe()
+                    description = "with a TTL index" if expires else "without a TTL index"
+                    assert description in await store.describe()
             assert await database.ticks.index_information() == before
             assert [entry["index"] for entry in logs] == [
                 name for name in before if warned and name != "_id_"
@@ -255,7 +255,7 @@ async def test_deleted_history_document_is_created_again(url: str) -> None:
         assert await store.span() == Span(old + 3, old + 3, old + 2)
 
 
-# What is in the database
+# Schema
 
 
 async def test_newer_schema_is_refused(url: str) -> None:
@@ -279,7 +279,7 @@ async def test_url_without_database_is_refused(mongo_server: MongoServer) -> Non
 
 @pytest.fixture
 def cut_off() -> Iterator[None]:
-    """PyMongo forgets to close a socket whose connecting it cancels; it is let go of here, not in a later test."""
+    """Collect sockets that PyMongo leaves unclosed when connecting is cancelled, here rather than in a later test."""
     yield
     gc.collect()
 
@@ -287,20 +287,20 @@ def cut_off() -> Iterator[None]:
 ignore_unclosed = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 
-class Gate:
-    """A way to a server that can be shut and opened again."""
+class TcpProxy:
+    """A TCP proxy that can be closed and opened again."""
 
     def __init__(self, port: int) -> None:
-        self._behind = port
+        self._server_port = port
         self._writers: list[asyncio.StreamWriter] = []
         self._server: asyncio.Server | None = None
         self.port = free_port()
-        self.passing = 0  # connections
+        self.connections = 0
 
     async def open(self) -> None:
         self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
 
-    async def shut(self) -> None:
+    async def close(self) -> None:
         assert self._server is not None
         self._server.close()
         for writer in self._writers:
@@ -308,11 +308,11 @@ class Gate:
         self._writers.clear()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._behind)
-        self._writers += [writer, far_writer]
-        self.passing += 1
-        await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
-        self.passing -= 1
+        server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        self._writers += [writer, server_writer]
+        self.connections += 1
+        await asyncio.gather(_copy(reader, server_writer), _copy(server_reader, writer))
+        self.connections -= 1
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -331,20 +331,20 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def test_outage_raises_until_the_server_is_back(
     mongo_server: MongoServer, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = Gate(mongo_server.port)
-    await gate.open()
-    async with opened(url.replace(f":{mongo_server.port}/", f":{gate.port}/")) as store:
+    proxy = TcpProxy(mongo_server.port)
+    await proxy.open()
+    async with opened(url.replace(f":{mongo_server.port}/", f":{proxy.port}/")) as store:
         await store.append(ticks(1))
-        await gate.shut()
+        await proxy.close()
         monkeypatch.setattr(store, "_timeout", 0.3)
         for call in (store.append(ticks(2)), store.span(), store.prune(1), store.candles(60, 0, 60, 1)):
             with pytest.raises(StoreError, match=r"can't be reached|no response in time"):
                 await call
         monkeypatch.setattr(store, "_timeout", TIMEOUT)
-        await gate.open()
+        await proxy.open()
         await store.append(ticks(2))
         assert await ids(store) == [1, 2]
-    await gate.shut()
+    await proxy.close()
 
 
 @pytest.mark.usefixtures("cut_off")
@@ -359,21 +359,21 @@ async def test_cancelled_open_leaves_no_connection(
         await asyncio.Event().wait()
 
     monkeypatch.setattr(History, "create", create)
-    gate = Gate(mongo_server.port)
-    await gate.open()
+    proxy = TcpProxy(mongo_server.port)
+    await proxy.open()
     opening = asyncio.create_task(
         open_store(
-            url.replace(f":{mongo_server.port}/", f":{gate.port}/"), capacity=1, operation_timeout=TIMEOUT
+            url.replace(f":{mongo_server.port}/", f":{proxy.port}/"), capacity=1, operation_timeout=TIMEOUT
         )
     )
     await connected.wait()
-    assert gate.passing
+    assert proxy.connections
     opening.cancel()
     await asyncio.wait({opening})
     async with asyncio.timeout(30):
-        while gate.passing:
+        while proxy.connections:
             await asyncio.sleep(0)
-    await gate.shut()
+    await proxy.close()
 
 
 @pytest.mark.usefixtures("cut_off")
@@ -388,13 +388,13 @@ async def test_connecting_to_a_silent_host_times_out() -> None:
         )
 
 
-# Words, and what they never hold
+# Error messages
 
 
 @pytest.mark.usefixtures("cut_off")
 @ignore_unclosed
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("mongodb://user:hunter2@127.0.0.1:1/prices", "check host and port"),
         ("mongodb://user:hunter2@nowhere.invalid/prices", "check host and port"),
@@ -408,10 +408,10 @@ async def test_connecting_to_a_silent_host_times_out() -> None:
         ("mongodb://user:hunter2@127.0.0.1:1/a b?", "STORE_URL"),
     ],
 )
-async def test_errors_of_a_url_omit_its_password(url: str, words: str) -> None:
-    with pytest.raises(StoreError, match=words) as caught:
+async def test_errors_of_a_url_omit_its_password(url: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message) as caught:
         await open_store(url, capacity=1, operation_timeout=0.3)
-    assert SECRET not in told(caught.value)
+    assert SECRET not in full_text(caught.value)
     assert "Errno" not in str(caught.value)
 
 
@@ -419,7 +419,7 @@ async def test_wrong_password_is_refused_and_not_shown(mongo_server: MongoServer
     url = mongo_server.url("prices", password="hunter2 wrong")
     with pytest.raises(StoreError, match="Authentication failed") as caught:
         await open_store(url, capacity=1, operation_timeout=TIMEOUT)
-    assert SECRET not in told(caught.value)
+    assert SECRET not in full_text(caught.value)
 
 
 async def test_repr_omits_the_password(url: str) -> None:

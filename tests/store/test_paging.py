@@ -1,4 +1,4 @@
-"""The newest ticks, read backwards in short pages, whatever lies between them."""
+"""The newest ticks are read backwards in short pages, for any gaps between them."""
 
 from collections.abc import Awaitable, Callable
 from itertools import chain
@@ -17,7 +17,7 @@ YEAR = 365 * 86_400_000  # ms
 
 
 class Counting(MemoryStore):
-    """It knows how much it was asked for."""
+    """Records the number of ticks of each read."""
 
     def __init__(self) -> None:
         super().__init__(1_000_000)

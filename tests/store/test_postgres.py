@@ -16,8 +16,8 @@ from btc_price_tracker.store import Span, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.postgres import MAX_READERS, PostgresStore, retention, schema
 from btc_price_tracker.store.postgres.window import WINDOW
+from databases.error_text import SECRET, full_text
 from databases.postgres import PASSWORD, PostgresServer
-from databases.told import SECRET, told
 from timeouts import leap
 
 TIMEOUT = 60.0  # seconds: a busy machine may take longer than the default
@@ -64,7 +64,7 @@ async def ids(store: PostgresStore) -> list[int]:
 
 
 async def query(url: str, statement: str) -> list[object]:
-    """The first column of what another client sees."""
+    """The first column of a query by another client."""
     async with another_client(url) as client:
         return [row[0] for row in await client.fetch(statement)]
 
@@ -178,7 +178,7 @@ async def test_foreign_partition_is_kept_and_its_rows_are_pruned(url: str) -> No
         assert await query(url, "SELECT 'theirs'::regclass::text") == ["theirs"]
 
 
-# The tables
+# Schema
 
 
 async def test_concurrent_instances_create_the_tables_once(url: str) -> None:
@@ -246,7 +246,7 @@ async def test_url_options_choose_the_schema(postgres_server: PostgresServer, da
 
 
 async def terminate(url: str) -> None:
-    """End every other client's connection to the database."""
+    """Terminate all other connections to the database."""
     await query(
         url,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -263,7 +263,7 @@ async def test_terminated_connections_are_replaced(url: str) -> None:
 
 
 async def waiting(client: "asyncpg.Connection[asyncpg.Record]", connections: int) -> list[int]:
-    """The pids of the connections that wait for `ticks`, once they are so many."""
+    """Wait until this many connections wait for the table `ticks`; returns their process ids."""
     pids: list[int] = []
     while len(pids) < connections:
         pids = [
@@ -300,7 +300,7 @@ async def test_cancelled_open_leaves_no_connection(postgres_server: PostgresServ
             opening.cancel()
             await asyncio.wait({opening})
         assert opening.cancelled()
-        async with asyncio.timeout(30):  # the server needs a moment to see that it is gone
+        async with asyncio.timeout(30):  # the server needs a moment to notice
             while await client.fetch(others):
                 pass
 
@@ -364,14 +364,14 @@ async def test_reads_time_out_while_all_connections_are_busy(url: str) -> None:
 async def test_append_does_not_wait_for_busy_readers(url: str) -> None:
     async with opened(url) as store, another_client(url) as client:
         async with client.transaction():
-            await client.execute("LOCK TABLE retention")  # which appending doesn't ask
+            await client.execute("LOCK TABLE retention")  # which append() doesn't use
             blocked = asyncio.gather(*(store.span() for _ in range(2 * MAX_READERS)), store.prune(1))
             while await client.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") <= MAX_READERS:
                 pass
             assert await store.append(ticks(1)) == 1
             assert not blocked.done()
-        *spans, gone = await blocked
-        assert (set(spans), gone) == ({Span(1, 1, 0)}, 0)
+        *spans, deleted = await blocked
+        assert (set(spans), deleted) == ({Span(1, 1, 0)}, 0)
 
 
 async def test_standby_is_readable_and_append_names_the_remedy(
@@ -390,7 +390,7 @@ async def test_standby_is_readable_and_append_names_the_remedy(
         async with opened(url) as reader:
             assert await ids(reader) == [1]
         await postgres_server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
-        await store.append(ticks(2))  # over a new connection: the old ones still think that they may not
+        await store.append(ticks(2))  # over a new connection: the old ones are still read-only
         assert await ids(store) == [1, 2]
 
 
@@ -411,11 +411,11 @@ async def test_connecting_to_a_silent_host_times_out() -> None:
         )
 
 
-# Words, and what they never hold
+# Error messages
 
 
 @pytest.mark.parametrize(
-    ("url", "words"),
+    ("url", "message"),
     [
         ("postgresql://user:hunter2@127.0.0.1:1/prices", "can't be reached"),
         ("postgresql://user:hunter2@nowhere.invalid/prices", "can't be reached"),
@@ -428,10 +428,10 @@ async def test_connecting_to_a_silent_host_times_out() -> None:
         ("postgresql://127.0.0.1:1/prices?password=hunter2&user=x", "can't be reached"),
     ],
 )
-async def test_errors_of_a_url_omit_its_password(url: str, words: str) -> None:
-    with pytest.raises(StoreError, match=words) as caught:
+async def test_errors_of_a_url_omit_its_password(url: str, message: str) -> None:
+    with pytest.raises(StoreError, match=message) as caught:
         await open_store(url, capacity=1, operation_timeout=TIMEOUT)
-    assert SECRET not in told(caught.value)
+    assert SECRET not in full_text(caught.value)
     assert "Errno" not in str(caught.value)
 
 
@@ -442,11 +442,11 @@ async def test_errors_of_the_server_omit_the_password(postgres_server: PostgresS
         postgres_server.url(database, sslmode="require"): "can't be reached; check host, port and TLS",
         postgres_server.url(database, options="-c no_such=1"): "the database failed",
     }
-    for url, words in refused.items():
-        with pytest.raises(StoreError, match=words) as caught:
+    for url, message in refused.items():
+        with pytest.raises(StoreError, match=message) as caught:
             await open_store(url, capacity=1, operation_timeout=TIMEOUT)
-        assert SECRET not in told(caught.value)
-        assert PASSWORD not in told(caught.value)
+        assert SECRET not in full_text(caught.value)
+        assert PASSWORD not in full_text(caught.value)
 
 
 async def test_missing_permission_is_named(postgres_server: PostgresServer, database: str) -> None:
@@ -454,7 +454,7 @@ async def test_missing_permission_is_named(postgres_server: PostgresServer, data
     url = postgres_server.url(database, password=SECRET).replace("//postgres:", f"//{database}_guest:")
     with pytest.raises(StoreError, match="grant this user the right to create and use") as caught:
         await open_store(url, capacity=1, operation_timeout=TIMEOUT)
-    assert SECRET not in told(caught.value)
+    assert SECRET not in full_text(caught.value)
 
 
 async def test_repr_omits_the_password(url: str) -> None:

@@ -63,7 +63,7 @@ async def test_two_instances_work_without_statement_cache(
         await asyncio.gather(use(one, 1, 20), use(other, WINDOW, 20))
         assert await one.span() == Span(1, WINDOW + 19, 0)
         assert await one.prune(WINDOW) == 20
-        await other.append(ticks(5))  # whose partition is gone, which the other doesn't know
+        await other.append(ticks(5))  # its partition was dropped, which `other` hasn't noticed
         assert [tick.id async for page in pages(one, 0) for tick in page] == [5, *range(WINDOW, WINDOW + 20)]
 
 

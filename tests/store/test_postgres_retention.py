@@ -15,8 +15,8 @@ from btc_price_tracker.store import Span, Store, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.postgres.schema import LOCK
 from btc_price_tracker.store.postgres.window import WINDOW
+from databases.error_text import SECRET
 from databases.postgres import PostgresServer
-from databases.told import SECRET
 
 QUARTER = 900_000
 
@@ -46,7 +46,7 @@ async def ids(store: Store) -> list[int]:
 
 
 async def execute(url: str, *statements: str) -> None:
-    """As the owner of the tables, or another program of theirs."""
+    """Execute statements as the owner of the tables, outside the store."""
     client = await asyncpg.connect(url)
     try:
         for statement in statements:
@@ -56,7 +56,7 @@ async def execute(url: str, *statements: str) -> None:
 
 
 async def counts(store: Store) -> list[int]:
-    """The prices in each candle of a quarter of an hour."""
+    """The number of ticks in each candle of 15 minutes."""
     return [candle.count for candle in await store.candles(900, 0, 2**40, 10)]
 
 
@@ -88,12 +88,12 @@ async def test_repeated_concurrent_prunes_succeed(url: str) -> None:
             assert len(await ids(other)) == left
 
 
-# A role that may write rows, and no more
+# A role without DDL rights
 
 
 @pytest.fixture
 async def guest(postgres_server: PostgresServer, url: str) -> str:
-    """The URL of such a role, in the tables of the one who made them."""
+    """The URL of a role that may only read and write rows of the tables."""
     async with opened(url):
         pass
     client = await asyncpg.connect(url)
@@ -125,7 +125,7 @@ async def test_role_without_ddl_rights_uses_existing_partitions(url: str, guest:
     async with opened(url) as owner, opened(guest) as store:
         await owner.append(ticks(1))
         with capture_logs() as logs:
-            await store.append(ticks(WINDOW))  # which was made ahead, and nothing was after it
+            await store.append(ticks(WINDOW))  # its partition was created ahead, the next one wasn't
             await store.append(ticks(WINDOW + 1))
         assert [(entry["log_level"], entry["numbers"]) for entry in logs] == [("warning", [1, 2])]
         for _ in range(2):
@@ -136,7 +136,7 @@ async def test_role_without_ddl_rights_uses_existing_partitions(url: str, guest:
         assert await ids(store) == [1, WINDOW, WINDOW + 1, 2 * WINDOW, 2 * WINDOW + 1]
 
 
-# What others drop
+# Deletions by other programs
 
 
 async def test_partition_dropped_by_another_program_counts_as_dropped(url: str) -> None:
@@ -145,7 +145,7 @@ async def test_partition_dropped_by_another_program_counts_as_dropped(url: str) 
         assert await store.span() == Span(1, 2 * WINDOW, 0)
         await execute(url, "DROP TABLE ticks_0")
         assert await store.span() == Span(WINDOW + QUARTER, 2 * WINDOW, WINDOW + QUARTER - 1)
-        assert await store.prune(0) == 0  # which notes it
+        assert await store.prune(0) == 0  # records it
         assert await counts(store) == [1, 1]
         await store.append(ticks(5))
         assert await store.span() == Span(5, 2 * WINDOW, WINDOW + QUARTER - 1)

@@ -53,7 +53,7 @@ BEGIN
 END $$;
 """
 
-LOADED = {"options": "-c timescaledb.restoring=off"}  # a setting that its library defines
+LOADED = {"options": "-c timescaledb.restoring=off"}  # a setting that the library defines
 
 TIMEOUT = 60.0  # seconds: a busy machine may take longer than the default
 
@@ -64,7 +64,7 @@ def ticks(*tick_ids: int) -> list[Tick]:
 
 @pytest.fixture
 def extensions() -> Iterator[Path]:
-    """A folder with the extension, which the server may look into."""
+    """A folder with the extension that the server can read."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         path.chmod(0o755)
@@ -76,7 +76,7 @@ def extensions() -> Iterator[Path]:
 
 
 class Database:
-    """One that has the extension, in a schema outside the search path, and its owner."""
+    """A database with the extension in a schema outside the search path, and a connection of its owner."""
 
     def __init__(
         self, server: PostgresServer, name: str, client: "asyncpg.Connection[asyncpg.Record]"
@@ -86,7 +86,7 @@ class Database:
         self.client = client
 
     async def divide(self, *ranges: tuple[int, int]) -> None:
-        """Have the hypertable these chunks."""
+        """Add chunks with these ranges."""
         chunks = [("public", "ticks", *each) for each in ranges]
         await self.client.executemany(
             "INSERT INTO timescaledb_information.chunks VALUES ($1, $2, $3, $4)", chunks
@@ -137,7 +137,7 @@ async def test_chunks_are_dropped_by_their_own_range(database: Database) -> None
     async with opened(database.url) as store:
         await database.divide((0, 10 * DAY), (10 * DAY, 50 * DAY), (50 * DAY, 60 * DAY))
         await store.append(ticks(1, 9 * DAY, 10 * DAY, 40 * DAY, 50 * DAY, 51 * DAY))
-        assert await store.prune(WINDOW) == 3  # the second chunk begins before, and ends after
+        assert await store.prune(WINDOW) == 3  # the second chunk starts before it and ends after it
         assert await store.span() == Span(40 * DAY, 51 * DAY, 10 * DAY)
         assert await database.chunks() == [(10 * DAY, 50 * DAY), (50 * DAY, 60 * DAY)]
         assert await store.prune(50 * DAY + 1) == 2
@@ -187,12 +187,12 @@ async def test_chunks_dropped_by_a_policy_count_as_dropped(database: Database) -
 async def test_extension_that_is_not_loaded_is_refused(
     database: Database,
 ) -> None:
-    words = "the server hasn't loaded it.*add timescaledb to its shared_preload_libraries and restart"
-    with pytest.raises(StoreError, match=words):
+    message = "the server hasn't loaded it.*add timescaledb to its shared_preload_libraries and restart"
+    with pytest.raises(StoreError, match=message):
         await open_store(database.unloaded_url, capacity=1, operation_timeout=TIMEOUT)
     async with opened(database.url) as store:
         await store.append(ticks(1))
-    with pytest.raises(StoreError, match=words):
+    with pytest.raises(StoreError, match=message):
         await open_store(database.unloaded_url, capacity=1, operation_timeout=TIMEOUT)
 
 
@@ -223,7 +223,7 @@ async def test_table_stays_usable_without_its_extension(database: Database) -> N
 async def test_delete_uses_a_custom_plan(
     database: Database,
 ) -> None:
-    """A plan for any id would decompress whole chunks, up to the limit that TimescaleDB has for that."""
+    """A generic plan would decompress entire chunks, up to a limit of TimescaleDB."""
     async with opened(database.url) as store:
         await store.append(ticks(1, 2))
         await database.client.execute(

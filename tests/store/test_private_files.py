@@ -1,4 +1,4 @@
-"""What a store puts on the disk is for its owner alone, unless the operator said otherwise, and follows no link."""
+"""Files of stores are private unless the operator changes their permissions, and no symbolic link is followed."""
 
 import os
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""A start has what it could read of history, without a hole, and says where that begins."""
+"""Restoring returns the recent ticks that could be read, without a gap, and their floor."""
 
 import asyncio
 
@@ -21,15 +21,15 @@ IDS = [NOW - 10_000 * number for number in range(3 * PAGE, 0, -1)]
 
 
 class Failing(MemoryStore):
-    """A store that fails at what it is told to."""
+    """A store whose operations in `fails` raise `error`."""
 
     def __init__(self, *fails: str) -> None:
         super().__init__(10_000)
         self.fails = fails
-        self.error: Exception = StoreError("no answer in time")
+        self.error: Exception = StoreError("no response in time")
 
-    def _try(self, what: str) -> None:
-        if what in self.fails:
+    def _try(self, operation: str) -> None:
+        if operation in self.fails:
             raise self.error
 
     async def span(self) -> Span:
@@ -79,7 +79,7 @@ async def test_empty_store_has_no_last_price_and_floor_zero() -> None:
     assert (ring.first, ring.last, ring.floor, last) == (0, 0, 0, None)
 
 
-@pytest.mark.parametrize("error", [StoreError("no answer in time"), KeyError("price")], ids=repr)
+@pytest.mark.parametrize("error", [StoreError("no response in time"), KeyError("price")], ids=repr)
 @pytest.mark.parametrize(
     ("fails", "held", "floor"),
     [("page", IDS[-PAGE:], IDS[-PAGE] - 1), ("newest", [], IDS[-1]), ("span", [], NOW - 1)],

@@ -38,7 +38,7 @@ def held(path: Path) -> list[int]:
 
 
 def beside(path: Path) -> list[Path]:
-    """What else lies in the folder."""
+    """The other files in the folder."""
     return [other for other in path.parent.iterdir() if other != path]
 
 
@@ -105,7 +105,7 @@ async def test_impossible_path_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", [1, 2])
 async def test_older_snapshot_is_read(tmp_path: Path, version: int) -> None:
     path = tmp_path / "prices.snapshot"
-    ticks = [as_it_was(tick(1), age=7), as_it_was(tick(2), age=0)]
+    ticks = [old_record(tick(1), age=7), old_record(tick(2), age=0)]
     body = msgpack.encode(ticks if version == 1 else (5, ticks))
     path.write_bytes(
         SNAPSHOT_HEADER + b"%d\n" % version + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
@@ -116,15 +116,15 @@ async def test_older_snapshot_is_read(tmp_path: Path, version: int) -> None:
     await store.close()
 
 
-def as_it_was(tick: Tick, age: int) -> dict[str, object]:
-    """A tick as versions before `quote_age` wrote it."""
+def old_record(tick: Tick, age: int) -> dict[str, object]:
+    """A tick as written by versions without `quote_age`."""
     fields = {**asdict(tick), "age": age}
     del fields["quote_age"], fields["recorded"]
     return fields
 
 
 async def saved(path: Path, clock: ManualClock, *tick_ids: int) -> None:
-    """Let a minute pass, and wait until the snapshot has just these."""
+    """Advance the clock by the interval, and wait until the snapshot has exactly these ids."""
     await clock.sleeping()
     await clock.advance(SAVE_INTERVAL)
     await eventually(lambda: path.exists() and held(path) == [*tick_ids])
@@ -173,13 +173,13 @@ class Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.goes_on = threading.Event(), threading.Event()
         self.writing: list[int] = []
-        self.most = 0  # writes at a time
+        self.max_concurrent = 0  # writes
         self._fsync = os.fsync
         monkeypatch.setattr("os.fsync", self._slow)
 
     def _slow(self, file: int) -> None:
         self.writing.append(file)
-        self.most = max(self.most, len(self.writing))
+        self.max_concurrent = max(self.max_concurrent, len(self.writing))
         self.begun.set()
         assert self.goes_on.wait(30)
         self._fsync(file)
@@ -194,12 +194,12 @@ async def test_append_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: py
     await clock.advance(SAVE_INTERVAL)
     await asyncio.to_thread(disk.begun.wait, 30)
     for tick_id in (2, 3):
-        await store.append([tick(tick_id)])  # returns while the disk doesn't
+        await store.append([tick(tick_id)])  # returns while fsync blocks
         await clock.advance(SAVE_INTERVAL)
     assert len(disk.writing) == 1
     disk.goes_on.set()
-    await eventually(lambda: path.exists() and held(path) == [1, 2, 3])  # a minute is over already
-    assert disk.most == 1
+    await eventually(lambda: path.exists() and held(path) == [1, 2, 3])  # the interval has already passed
+    assert disk.max_concurrent == 1
     await store.close()
 
 
@@ -213,13 +213,13 @@ async def test_close_waits_for_a_save_and_saves_later_ticks(
     await clock.advance(SAVE_INTERVAL)
     await asyncio.to_thread(disk.begun.wait, 30)
     await store.append([tick(2)])
-    given_up, *closing = (asyncio.create_task(store.close()) for _ in range(3))
+    cancelled, *closing = (asyncio.create_task(store.close()) for _ in range(3))
     for _ in range(5):
         await asyncio.sleep(0)
-    given_up.cancel()
+    cancelled.cancel()
     disk.goes_on.set()
     await asyncio.gather(*closing)
-    assert disk.most == 1
+    assert disk.max_concurrent == 1
     assert held(path) == [1, 2]
 
 
@@ -304,7 +304,7 @@ async def test_encoding_releases_the_gil_between_ticks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("damage", "reason"),
     [
         (lambda content: content[:-1], "damaged"),
         (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
@@ -314,12 +314,12 @@ async def test_encoding_releases_the_gil_between_ticks(tmp_path: Path) -> None:
     ],
 )
 async def test_damaged_or_foreign_file_is_refused_and_kept(
-    tmp_path: Path, spoil: object, reason: str
+    tmp_path: Path, damage: object, reason: str
 ) -> None:
     path = tmp_path / "prices.snapshot"
     save(path, Snapshot(0, [tick(1)]))
-    assert callable(spoil)
-    path.write_bytes(spoil(path.read_bytes()))
+    assert callable(damage)
+    path.write_bytes(damage(path.read_bytes()))
     before = path.read_bytes()
     with pytest.raises(StoreError, match=reason):
         await open_store(f"memory://{path}", capacity=10)

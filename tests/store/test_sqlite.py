@@ -62,7 +62,7 @@ def contents(path: Path) -> bytes:
 
 @contextmanager
 def foreign(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file as another program sees it."""
+    """A connection of another program."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         yield connection
 
@@ -87,7 +87,7 @@ async def test_journal_is_wal_with_synchronous_normal(path: Path) -> None:
         assert writer.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
 
 
-# Files that aren't ours
+# Foreign files
 
 
 async def test_foreign_database_is_refused_and_left_unchanged(path: Path) -> None:
@@ -148,14 +148,14 @@ async def test_empty_file_becomes_a_database(path: Path) -> None:
 
 
 async def filled(path: Path) -> bytes:
-    """The bytes of a whole file of several pages."""
+    """Create an intact file of several pages; returns its bytes."""
     async with opened(path) as store:
         await store.append(ticks(*range(1, 2001)))
     return contents(path)
 
 
 def no_database(whole: bytes) -> bytes:
-    return b"these are not the bytes you are looking for " * 1000
+    return b"not a database " * 3000
 
 
 def overwritten(whole: bytes) -> bytes:
@@ -167,12 +167,12 @@ def torn(whole: bytes) -> bytes:
 
 
 def as_if_killed(path: Path) -> None:
-    """Nobody said that the file was closed."""
+    """The lock records no clean shutdown."""
     path.with_name("prices.db.lock").write_bytes(b"4711\n")
 
 
-def as_if_alone(path: Path) -> None:
-    """A copy, say, of which nobody said anything."""
+def as_if_copied(path: Path) -> None:
+    """There is no lock, as after copying the file."""
     path.with_name("prices.db.lock").unlink()
 
 
@@ -180,7 +180,7 @@ def as_if_alone(path: Path) -> None:
     ("damage", "end"),
     [
         *product([no_database, overwritten, torn], [as_if_killed]),
-        *product([overwritten, torn], [as_if_alone]),
+        *product([overwritten, torn], [as_if_copied]),
     ],
 )
 async def test_damaged_file_is_renamed_and_replaced(
@@ -222,12 +222,12 @@ async def test_damage_found_by_a_query_is_replaced_at_restart(path: Path) -> Non
 async def test_integrity_check_runs_only_after_an_unclean_shutdown(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    statements: list[str] = []
     connect = sqlite3.connect
 
     def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
         connection: sqlite3.Connection = connect(*args, **kwargs)
-        connection.set_trace_callback(asked.append)
+        connection.set_trace_callback(statements.append)
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", traced)
@@ -235,23 +235,23 @@ async def test_integrity_check_runs_only_after_an_unclean_shutdown(
     await filled(path)
     for end in (lambda _: None, as_if_killed, lambda _: None):
         end(path)
-        asked.clear()
+        statements.clear()
         async with opened(path) as store:
             assert len(await store.newest(9)) == 9
-        checks.append(sum("quick_check" in statement for statement in asked))
+        checks.append(sum("quick_check" in statement for statement in statements))
     assert checks == [0, 1, 0]
 
 
 async def test_other_file_is_refused_and_left_unchanged(path: Path) -> None:
-    put(path, b"a letter, not a database")
+    put(path, b"text, not a database")
     for _ in range(2):
         with pytest.raises(StoreError, match="is not a database; name another file"):
             await open_store(f"sqlite:///{path}", capacity=1)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-    assert contents(path) == b"a letter, not a database"
+    assert contents(path) == b"text, not a database"
 
 
-@pytest.mark.parametrize("name", ["~nobody-of-that-name/prices.db", "loop"])
+@pytest.mark.parametrize("name", ["~no-such-user/prices.db", "loop"])
 def test_unresolvable_path_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("loop").symlink_to("loop")
@@ -262,12 +262,12 @@ def test_unresolvable_path_is_named(name: str, tmp_path: Path, monkeypatch: pyte
 async def test_wal_of_a_damaged_file_is_renamed_with_it(path: Path) -> None:
     whole = await filled(path)
     put(path, no_database(whole))
-    log = path.with_name("prices.db-wal")
-    put(log, b"the log")
+    wal = path.with_name("prices.db-wal")
+    put(wal, b"the wal")
     async with opened(path) as store:
         assert await ids(store) == []
     (aside,) = path.parent.glob("prices.db.damaged-*Z")
-    assert contents(aside.with_name(f"{aside.name}-wal")) == b"the log"
+    assert contents(aside.with_name(f"{aside.name}-wal")) == b"the wal"
 
 
 async def test_damaged_quotes_affect_only_their_tick(path: Path) -> None:
@@ -311,7 +311,7 @@ async def test_read_only_file_is_named_and_recovers(path: Path) -> None:
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
-    """Whoever runs the tests, root too, is bound by permissions."""
+    """Apply file permissions also if the tests run as root."""
     if os.geteuid() != 0:
         yield
         return
@@ -323,7 +323,7 @@ def unprivileged() -> Iterator[None]:
 
 
 async def test_unwritable_file_is_refused_with_the_remedy() -> None:
-    with tempfile.TemporaryDirectory() as folder:  # the user without rights can't look into tmp_path
+    with tempfile.TemporaryDirectory() as folder:  # the unprivileged user can't read tmp_path
         path = Path(folder) / "prices.db"
         await filled(path)
         path.chmod(0o444)
@@ -367,7 +367,7 @@ async def test_lock_of_another_program_is_named(path: Path) -> None:
         await store.append(ticks(1))
 
 
-# Files that are taken away or written over while in use
+# Files that are deleted, moved or overwritten while in use
 
 
 def deleted(path: Path) -> None:
@@ -390,7 +390,7 @@ def replaced_by_a_copy(path: Path) -> None:
     path.with_name("copy.db").rename(path)
 
 
-def log_deleted(path: Path) -> None:
+def wal_deleted(path: Path) -> None:
     path.with_name("prices.db-wal").unlink()
 
 
@@ -404,23 +404,23 @@ def overwritten_by_an_older_one(path: Path) -> None:
 
 
 def overwritten_by_a_backup(path: Path) -> None:
-    """A backup that SQLite made: it begins as a file without a log does."""
+    """A backup by SQLite, whose header differs: it has no WAL."""
     with foreign(path.with_name("copy.db")) as copy:
         copy.execute("VACUUM INTO ?", (str(path.with_name("backup.db")),))
     put(path, contents(path.with_name("backup.db")))
 
 
-def overwritten_by_a_letter(path: Path) -> None:
-    put(path, b"a letter, not a database" * 1000)
+def overwritten_by_text(path: Path) -> None:
+    put(path, b"text, not a database" * 1000)
 
 
-TAKEN_AWAY = [deleted, moved_away, folder_removed, replaced_by_a_copy, log_deleted]
-WRITTEN_OVER = [emptied, overwritten_by_an_older_one, overwritten_by_a_backup, overwritten_by_a_letter]
+REMOVALS = [deleted, moved_away, folder_removed, replaced_by_a_copy, wal_deleted]
+OVERWRITES = [emptied, overwritten_by_an_older_one, overwritten_by_a_backup, overwritten_by_text]
 
 
 @pytest.fixture
 async def grown(tmp_path: Path) -> Path:
-    """A path with room of its own, and beside it a copy of the file from when it was smaller."""
+    """A database in a folder of its own, with an older copy of it, copy.db."""
     path = tmp_path / "data" / "prices.db"
     await filled(path)
     path.with_name("copy.db").write_bytes(contents(path))
@@ -430,26 +430,26 @@ async def grown(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("mishap", "words"),
+    ("loss", "message"),
     [
         *product(
-            TAKEN_AWAY, ["the file was deleted, moved or replaced while in use; move it back, or restart"]
+            REMOVALS, ["the file was deleted, moved or replaced while in use; move it back, or restart"]
         ),
         *product(
-            WRITTEN_OVER, ["the file was overwritten or truncated while in use; stop the server, restore"]
+            OVERWRITES, ["the file was overwritten or truncated while in use; stop the server, restore"]
         ),
     ],
 )
 async def test_lost_file_raises_on_append_and_prune(
-    grown: Path, mishap: Callable[[Path], None], words: str
+    grown: Path, loss: Callable[[Path], None], message: str
 ) -> None:
     async with opened(grown) as store:
         await store.append(ticks(5001))
-        mishap(grown)
+        loss(grown)
         for _ in range(2):
-            with pytest.raises(StoreError, match=words):
+            with pytest.raises(StoreError, match=message):
                 await store.append(ticks(5002))
-        with pytest.raises(StoreError, match=words):
+        with pytest.raises(StoreError, match=message):
             await store.prune(100)
     async with opened(grown) as store:
         await store.append(ticks(6000))
@@ -461,7 +461,7 @@ async def test_overwriting_with_a_recent_copy_is_detected(grown: Path) -> None:
         earlier = contents(grown)
         await store.append(ticks(*range(5001, 8001)))
         with foreign(grown) as connection:
-            connection.execute("PRAGMA wal_checkpoint")  # as every 1000 pages
+            connection.execute("PRAGMA wal_checkpoint")  # as SQLite does every 1000 pages
         await store.append(ticks(8001))
         put(grown, earlier)
         with pytest.raises(StoreError, match="the file was overwritten"):
@@ -482,14 +482,14 @@ async def test_file_that_is_moved_back_recovers(grown: Path) -> None:
 async def test_moved_file_is_complete_and_its_wal_is_empty(
     grown: Path,
 ) -> None:
-    away, log = grown.with_name("moved.db"), grown.with_name("prices.db-wal")
+    moved, wal = grown.with_name("moved.db"), grown.with_name("prices.db-wal")
     async with opened(grown) as store:
         await store.append(ticks(5001))
         moved_away(grown)
         with pytest.raises(StoreError):
             await store.append(ticks(5002))
-        assert contents(log) == b""  # nothing that could be played into a file that is put there
-    async with opened(away) as store:
+        assert contents(wal) == b""  # nothing that SQLite could apply to another file at this path
+    async with opened(moved) as store:
         assert await ids(store) == [*range(1, 5002)]
 
 
@@ -516,7 +516,7 @@ async def test_changes_by_other_programs_through_sqlite_are_accepted(grown: Path
         assert await ids(store) == [*range(4000, 8002)]
 
 
-# One writer, many readers
+# Concurrency
 
 
 async def test_file_is_locked_until_close(path: Path) -> None:
@@ -528,7 +528,7 @@ async def test_file_is_locked_until_close(path: Path) -> None:
         link.symlink_to(path)
         with pytest.raises(StoreError, match="already in use"):
             await open_store(f"sqlite:///{link}", capacity=1)
-        await store.append(ticks(2))  # the refused ones have not taken SQLite's own locks with them
+        await store.append(ticks(2))  # the refused ones have not released SQLite's own locks
     async with opened(path) as store:
         assert await ids(store) == [1, 2]
 
@@ -551,7 +551,7 @@ async def test_append_does_not_wait_for_a_read(path: Path) -> None:
         assert await store.prune(500) == 499
         assert not read.done()
         done.set()
-        assert await read == 1000  # it saw the one moment at which it began
+        assert await read == 1000  # a consistent read as of its start
 
 
 async def test_reads_do_not_wait_for_the_writer(path: Path) -> None:
@@ -559,7 +559,7 @@ async def test_reads_do_not_wait_for_the_writer(path: Path) -> None:
         await store.append(ticks(1))
         done = threading.Event()
         write = asyncio.create_task(store._writer.run(lambda _: done.wait(30)))
-        await asyncio.sleep(0)  # it has the writer's thread to itself
+        await asyncio.sleep(0)  # it occupies the writer's thread
         assert await store.span() == Span(1, 1, 0)
         assert await store.get(1) == ticks(1)[0]
         assert len(await store.newest(1)) == 1
@@ -572,15 +572,15 @@ async def test_reads_do_not_wait_for_the_writer(path: Path) -> None:
 async def test_reads_do_not_wait_for_candles(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
 
-    def of_years(*_: object) -> list[Candle]:
+    def slow(*_: object) -> list[Candle]:
         done.wait(30)
         return []
 
-    monkeypatch.setattr(candles, "candles", of_years)
+    monkeypatch.setattr(candles, "candles", slow)
     async with opened(path) as store:
         await store.append(ticks(1))
         charting = asyncio.create_task(store.candles(60, 0, 60, 1))
-        await asyncio.sleep(0)  # it has its thread to itself
+        await asyncio.sleep(0)  # it occupies its thread
         assert await store.span() == Span(1, 1, 0)
         assert await ids(store) == [1]
         assert not charting.done()
@@ -621,7 +621,7 @@ async def test_cancelled_append_is_all_or_nothing(path: Path) -> None:
         for append in appends:
             append.cancel()
         await asyncio.gather(*appends, return_exceptions=True)
-        kept = await ids(store)
-        assert all(at + 1 in kept for at in kept if at % 2)
+        stored = await ids(store)
+        assert all(at + 1 in stored for at in stored if at % 2)
         await store.append(ticks(1000))
         assert (await ids(store))[-1] == 1000
