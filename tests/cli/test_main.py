@@ -241,7 +241,7 @@ async def test_an_export_over_the_store_is_refused(tmp_path: Path, scheme: str, 
     result = run("export", f"{path}{suffix}", STORE_URL=f"{scheme}{path}")
     assert result.returncode == 1
     assert (
-        f"{path}{suffix} belongs to the store {path} and is not overwritten; name another file"
+        f"{path}{suffix} belongs to the store {path} and isn't overwritten; name another file"
         in result.stderr
     )
     assert contents(tmp_path) == before
@@ -276,7 +276,7 @@ def test_a_file_that_is_no_text_is_refused_in_words(tmp_path: Path, name: str) -
     words = f"'{file}'" if name == "file" else f"- < '{file}'"
     result = shell(f"$TRACKER import {words}", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
     assert result.returncode == 1
-    assert "the file is not UTF-8 text" in result.stderr
+    assert "the file is no UTF-8 text" in result.stderr
     assert "Traceback" not in result.stderr
 
 

@@ -32,7 +32,7 @@ def test_until_the_end_the_old_file_is_read(tmp_path: Path) -> None:
 def test_a_store_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     path = tmp_path / "prices.db"
     path.write_text("precious")
-    with pytest.raises(StoreError, match="is not overwritten"), replacing(str(path), f"sqlite:///{path}"):
+    with pytest.raises(StoreError, match="isn't overwritten"), replacing(str(path), f"sqlite:///{path}"):
         pass
     assert path.read_text() == "precious"
     assert list(tmp_path.iterdir()) == [path]

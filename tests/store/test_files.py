@@ -36,7 +36,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 async def test_files_of_the_configured_store_are_refused(tmp_path: Path, url: str, suffix: str) -> None:
     path = tmp_path / f"prices.db{suffix}"
     store = tmp_path / "prices.db"
-    message = f"^{path} belongs to the store {store} and is not overwritten; name another file"
+    message = f"^{path} belongs to the store {store} and isn't overwritten; name another file"
     with pytest.raises(StoreError, match=message):
         refuse_store_file(path, url)  # also before they exist
     async with in_use(url):
@@ -52,7 +52,7 @@ async def test_link_to_the_store_is_refused(
         pass
     link = tmp_path / "link.csv"
     make(link, tmp_path / "prices.db")
-    with pytest.raises(StoreError, match="is not overwritten"):
+    with pytest.raises(StoreError, match="isn't overwritten"):
         refuse_store_file(link, url)
 
 
@@ -61,7 +61,7 @@ async def test_link_to_the_lock_is_refused(tmp_path: Path, url: str) -> None:
         pass
     link = tmp_path / "link.csv"
     link.hardlink_to(tmp_path / "prices.db.lock")
-    with pytest.raises(StoreError, match="is not overwritten"):
+    with pytest.raises(StoreError, match="isn't overwritten"):
         refuse_store_file(link, url)
 
 
@@ -83,7 +83,7 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("url", ["sqlite:///prices.db", "sqlite:///~/prices.db"])
 def test_relative_and_home_paths_are_resolved(tmp_path: Path, url: str) -> None:
-    with pytest.raises(StoreError, match="is not overwritten"):
+    with pytest.raises(StoreError, match="isn't overwritten"):
         refuse_store_file(tmp_path / "prices.db", url)
 
 
@@ -92,7 +92,7 @@ def test_any_sqlite_database_is_refused(tmp_path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
-    with pytest.raises(StoreError, match="is not overwritten"):
+    with pytest.raises(StoreError, match="isn't overwritten"):
         refuse_store_file(path, ELSEWHERE)
 
 

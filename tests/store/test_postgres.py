@@ -419,12 +419,12 @@ async def test_connecting_to_a_silent_host_times_out() -> None:
     [
         ("postgresql://user:hunter2@127.0.0.1:1/prices", "can't be reached"),
         ("postgresql://user:hunter2@nowhere.invalid/prices", "can't be reached"),
-        ("postgresql://user:a/hunter2@127.0.0.1:1/prices", "is malformed; write postgresql://"),
-        ("postgresql://user:a:hunter2@127.0.0.1:b/prices", "is malformed"),
+        ("postgresql://user:a/hunter2@127.0.0.1:1/prices", "can't be parsed; write postgresql://"),
+        ("postgresql://user:a:hunter2@127.0.0.1:b/prices", "can't be parsed"),
         ("postgresql://user:a@hunter2@127.0.0.1:1/prices", "STORE_URL"),
-        ("postgresql://user:[hunter2@127.0.0.1:1/prices", "is malformed"),
-        ("postgresql://user:hunter2@127.0.0.1:1/prices?sslmode=perhaps", "is malformed"),
-        ("postgresql://user:a?target_session_attrs=hunter2@127.0.0.1:1/prices", "is malformed"),
+        ("postgresql://user:[hunter2@127.0.0.1:1/prices", "can't be parsed"),
+        ("postgresql://user:hunter2@127.0.0.1:1/prices?sslmode=perhaps", "can't be parsed"),
+        ("postgresql://user:a?target_session_attrs=hunter2@127.0.0.1:1/prices", "can't be parsed"),
         ("postgresql://127.0.0.1:1/prices?password=hunter2&user=x", "can't be reached"),
     ],
 )

@@ -96,7 +96,7 @@ async def test_rejected_option_is_named(pooler: PgBouncer) -> None:
 
 @pytest.mark.parametrize("size", ["", "x", "-1", "1.5"])
 async def test_invalid_cache_size_is_an_invalid_url(size: str) -> None:
-    with pytest.raises(InvalidStoreUrl, match="STORE_URL is malformed"):
+    with pytest.raises(InvalidStoreUrl, match="STORE_URL can't be parsed"):
         await open_store(
             f"postgresql://127.0.0.1:1/prices?statement_cache_size={size}",
             capacity=1,

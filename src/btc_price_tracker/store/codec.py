@@ -15,7 +15,7 @@ from msgspec import DecodeError, Struct, msgpack
 from msgspec.structs import replace
 
 from btc_price_tracker.errors import StoreError
-from btc_price_tracker.price.model import AssessedQuote, Kind, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, QuoteState, Tick
 
 VERSION = b"\x01"
 
@@ -48,7 +48,8 @@ class _Record(Struct, array_like=True, frozen=True):
     confidence: Packed
     used: bool
     reason: str | None
-    rate_from: str | None = None  # absent in records of older versions
+    rate_from: str | None = None  # this and the next are absent in records of older versions
+    state: QuoteState | None = None
 
 
 _DECODER = msgpack.Decoder(list[_Record])
@@ -99,6 +100,7 @@ def _record(quote: AssessedQuote, tick: Tick) -> _Record:
         used=quote.used,
         reason=quote.reason,
         rate_from=quote.rate_from,
+        state=quote.state,
     )
 
 
@@ -119,6 +121,7 @@ def _quote(record: _Record, tick_id: int, price: Decimal) -> AssessedQuote:
         used=record.used,
         reason=record.reason,
         rate_from=record.rate_from,
+        state=record.state,
     )
 
 

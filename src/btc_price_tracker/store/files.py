@@ -18,7 +18,7 @@ def refuse_store_file(path: Path, url: str) -> None:
     path = path.resolve()
     for store in filter(None, (_path_of(url), *_possible_stores(path))):
         if any(_is_same(path, store.with_name(store.name + suffix)) for suffix in _SUFFIXES):
-            raise StoreError(f"{path} belongs to the store {store} and is not overwritten; name another file")
+            raise StoreError(f"{path} belongs to the store {store} and isn't overwritten; name another file")
 
 
 def _path_of(url: str) -> Path | None:

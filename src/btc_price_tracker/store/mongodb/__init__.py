@@ -164,7 +164,7 @@ def _database(client: Client) -> AsyncDatabase[Document]:
         return client.get_default_database(write_concern=durable)
     except ConfigurationError:
         raise InvalidStoreUrl(
-            "STORE_URL lacks the name of a database; add it after the host, as in mongodb://localhost/prices"
+            "STORE_URL can't be used: it names no database; add one after the host, as in mongodb://localhost/prices"
         ) from None
 
 

@@ -55,7 +55,7 @@ def store_error(error: Exception) -> StoreError:
 def invalid_url() -> InvalidStoreUrl:
     """The error for a malformed URL. The text of the driver is left out: it may contain a part of the password."""
     return InvalidStoreUrl(
-        "STORE_URL is malformed; write mongodb://user:password@host:27017/database?tls=true, "
+        "STORE_URL can't be parsed; write mongodb://user:password@host:27017/database?tls=true, "
         "with special characters in user and password percent-encoded (p@ss is p%40ss), and known options"
     )
 

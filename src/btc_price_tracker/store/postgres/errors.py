@@ -51,7 +51,7 @@ def store_error(error: Exception) -> StoreError:
 def invalid_url() -> InvalidStoreUrl:
     """The error for a malformed URL. The text of the driver is left out: it may contain a part of the password."""
     return InvalidStoreUrl(
-        "STORE_URL is malformed; write postgresql://user:password@host:5432/database?sslmode=require, with special "
+        "STORE_URL can't be parsed; write postgresql://user:password@host:5432/database?sslmode=require, with special "
         "characters in user and password percent-encoded (p@ss is p%40ss), known options, and existing certificates"
     )
 
