@@ -138,4 +138,4 @@ def test_what_is_logged_during_an_export_is_no_part_of_it(tmp_path: Path) -> Non
     (tmp_path / "prices.db.lock").write_bytes(b"4711\n")  # of one who was killed
     result = run("export", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
     assert result.stdout == HEADER + "\n"
-    assert "store file is damaged" in result.stderr
+    assert "damaged database replaced" in result.stderr

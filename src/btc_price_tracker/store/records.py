@@ -42,7 +42,7 @@ def decoded(lines: Iterable[str]) -> Iterator[str]:
     try:
         yield from lines
     except UnicodeDecodeError as error:
-        raise RecordError(f"the file is not UTF-8 text ({error.reason})") from None
+        raise RecordError(f"the file is no UTF-8 text ({error.reason})") from None
 
 
 def _in_range(tick: Tick, last: int) -> Tick:
