@@ -35,14 +35,14 @@ def _open(path: Path) -> FileIO:
 class Lock:
     """An exclusive lock (flock) on a file, held until release() or the end of the process, even by SIGKILL.
 
-    It is a file beside the other one: a snapshot is a new file after each save, and closing any descriptor of a
+    It is a separate file: a snapshot is a new file after each save, and closing any descriptor of a
     database would release SQLite's own locks (POSIX). It is never deleted: else the holder of a deleted lock and
     the holder of a new one would both continue. It contains the process id of the holder or, after a clean release,
     `closed`.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raise StoreError if another process holds it or a link is in its place, OSError if it can't be created."""
+        """Acquire it. Raises StoreError if another process holds it or it is a symbolic link, else OSError."""
         self._file = _open(lock_path(path))
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

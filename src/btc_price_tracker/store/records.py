@@ -18,7 +18,7 @@ class Pattern(NamedTuple):
     description: str
 
 
-# Needs no quoting in CSV, and no spreadsheet takes it for a formula (those begin with = + - @ or a blank).
+# Needs no quoting in CSV, and no spreadsheet takes it for a formula (which begin with = + - @ or whitespace).
 METHOD = Pattern(
     r"(?:[A-Za-z0-9_][ !#-+\--~]{0,99})?",
     "method name: at most 100 ASCII characters, no comma or double quote, the first a letter, digit or _",

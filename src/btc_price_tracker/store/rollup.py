@@ -30,7 +30,7 @@ QUARTERS = "SELECT start AS at, open, high, low, close, count FROM quarter_hours
 
 
 def query_parameters(seconds: int, first: int, last: int, limit: int) -> tuple[int, int, int, int]:
-    """Ids from and below which lie the candles that begin in [first, last] seconds, their width in ms, the limit."""
+    """The half-open range of ids of the candles that begin in [first, last] seconds, their width in ms, the limit."""
     start = -(-first // seconds) * seconds
     end = (last // seconds + 1) * seconds
     return clamped(start * 1000), clamped(end * 1000), seconds * 1000, clamped(limit)

@@ -140,7 +140,7 @@ def _resolved(name: Path) -> Path:
 
 
 def _lock(path: Path) -> Lock:
-    """Lock the snapshot, which need not exist yet; nothing is created beside what can't be one, such as a device."""
+    """Lock the snapshot, which may not exist yet. Nothing is created next to special files, such as devices."""
     try:
         if path.exists() and not path.is_file():
             raise StoreError(f"{path} is not a regular file; name another one in STORE_URL")

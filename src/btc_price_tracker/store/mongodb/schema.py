@@ -15,8 +15,8 @@ _OURS = {"_id": "schema"}
 async def migrate(database: AsyncDatabase[Document]) -> None:
     """Record our version in an empty database. Raises StoreError where a newer version has created it."""
     collection = database["btc_price_tracker"]
-    begin: dict[str, Any] = {"$setOnInsert": {"version": VERSION}}
-    await collection.update_one(_OURS, begin, upsert=True)
+    initial: dict[str, Any] = {"$setOnInsert": {"version": VERSION}}
+    await collection.update_one(_OURS, initial, upsert=True)
     found = await collection.find_one(_OURS) or {}
     if found["version"] > VERSION:
         raise StoreError(

@@ -7,9 +7,9 @@ In this order, so that nothing is written to a file before it is known to be our
     check    a damaged file is renamed, never deleted, and replaced by a new one
     migrate  forward only
 
-An integrity check reads the whole file, seconds per gigabyte. So it runs only where there is a reason: the last process
-was killed, found damage, or left no record (a copy, a backup). Other damage shows when the damaged page is read, at
-once or later; then the next start has the reason.
+An integrity check reads the entire file, seconds per gigabyte. So it runs only if the last process was killed, found
+damage, or left no record (a copy, a backup). Other damage is found when the damaged page is read, and the next start
+runs the check.
 """
 
 import os
@@ -92,7 +92,7 @@ def _refuse_non_database(path: Path) -> None:
 def _ensure_file(path: Path, mode: int = PRIVATE) -> int:
     """Create the file with these permissions unless it exists, and return the permissions that it has.
 
-    SQLite would create it readable for everyone. It gives the WAL the permissions of the file.
+    SQLite would create it readable by all users. It gives the WAL the permissions of the file.
     """
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
@@ -126,7 +126,7 @@ def _is_damaged(connection: sqlite3.Connection, path: Path, *, thorough: bool) -
 def set_aside(path: Path, now: datetime) -> None:
     """Rename the file with its WAL, so that nothing is lost and a new one can be created."""
     aside = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%S.%fZ}")
-    # The file last: a WAL alone is ignored, but SQLite might apply a WAL to a new file beside it.
+    # The file last: a WAL alone is ignored, but SQLite might apply a WAL to a new file at this path.
     for suffix in ("-wal", "-shm", ""):
         piece = path.with_name(path.name + suffix)
         if piece.exists():
