@@ -35,7 +35,7 @@ from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import LONGEST_DEADLINE, Enough, Poller, deadline
+from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, Enough, Poller, round_time_limit
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
@@ -99,14 +99,14 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 async def poll_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
-    async with _open_poller(settings, clock, LONGEST_DEADLINE, enough=lambda *_: False) as poller:
+    async with _open_poller(settings, clock, MAX_TIME_LIMIT, enough=lambda *_: False) as poller:
         update = _policy(settings, None).decide(await poller.poll(), clock.now())
         update = structs.replace(update, sources=tuple(poller.states()))
         return update, source_views(update, update.tick, clock.now())
 
 
 def source_urls(settings: Settings) -> list[str]:
-    """The base URLs of all that will be asked."""
+    """Return the base URLs of all sources that will be polled."""
     in_tethers = any(SOURCES[name].currency == "USDT" for name in settings.sources)
     names = dict.fromkeys([*settings.sources, *(TETHERS if in_tethers else ())])
     return list(map(settings.url_of, names))
@@ -144,8 +144,8 @@ async def compose(
         timed = TimedStore(store, metrics.observer("btc_store_operation_seconds"))
         restored = await restore(timed, settings.store_size, clock.now(), sse.price)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
-        seconds, enough = deadline(settings.interval), _enough(settings)
-        opening = _open_poller(settings, clock, seconds, enough, recorded=recorded)
+        time_limit, enough = round_time_limit(settings.interval), _enough(settings)
+        opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
         poller = await stack.enter_async_context(opening)
         initial = structs.replace(INITIAL, sources=tuple(poller.states()))
         hub = Hub(ring, clock, settings.heartbeat, last, initial)
@@ -212,31 +212,29 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> Store:
 
 @asynccontextmanager
 async def _open_poller(
-    settings: Settings, clock: Clock, seconds: float, enough: Enough, *, recorded: bool = False
+    settings: Settings, clock: Clock, time_limit: float, enough: Enough, *, recorded: bool = False
 ) -> AsyncIterator[Poller]:
     """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
     key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
     async with open_client(trust_env=not recorded) as client:
-        at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
-        sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
-        in_tethers = any(source.currency == "USDT" for source in sources)
         client.check(source_urls(settings))
-        upstreams = [at(source) for source in sources]
-        rates = {name: at(replace(source, url=settings.url_of(name))) for name, source in TETHERS.items()}
-        for upstream in upstreams:
-            if upstream.source.name in rates:
-                rates[upstream.source.name].share_api(upstream)
-        clocks = Clocks(clock)
-        for upstream in (*upstreams, *rates.values()):
-            upstream.share_clocks(clocks)
+        at = partial(
+            connect, client=client, clock=clock, random=random.Random(), key=key, clocks=Clocks(clock)
+        )
+        sources = [at(replace(SOURCES[name], url=settings.url_of(name))) for name in settings.sources]
+        limiters = {source.name: source.rate_limiter for source in sources}
+        rates = {
+            name: at(replace(tether, url=settings.url_of(name)), parent=limiters.get(name))
+            for name, tether in TETHERS.items()
+        }
         poller = Poller(
-            upstreams=upstreams,
+            sources=sources,
             clock=clock,
-            seconds=seconds,
+            time_limit=time_limit,
             fresh=partial(is_fresh, interval=round(settings.interval * 1000)),
             enough=enough,
-            fallback=settings.policy == "fallback",
-            rates=Rates(rates, clock) if in_tethers else None,
+            in_order=settings.policy == "fallback",
+            rates=Rates(rates, clock) if any(source.currency == "USDT" for source in sources) else None,
         )
         async with aclosing(poller):
             yield poller
