@@ -38,10 +38,11 @@ from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, Enough, Poller, round_time_limit
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
-from btc_price_tracker.store import Store, open_store, scheme_of
+from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
 from btc_price_tracker.store.lazy import LazyStore
-from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.store.outbox import Outbox, OutboxLimits
 from btc_price_tracker.store.restore import restore
+from btc_price_tracker.store.timed import TimedStore
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.admission import StreamLimit
@@ -114,7 +115,7 @@ def source_urls(settings: Settings) -> list[str]:
 @asynccontextmanager
 async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
     """The store that the settings name, for as long as the caller needs it. Raises StoreError."""
-    store = await _opening(settings)()
+    store = await _opener(settings)()
     try:
         yield store
     finally:
@@ -123,14 +124,25 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def compose(
-    settings: Settings, clock: Clock, origin: str | None = None, *, detach: bool = True
+    settings: Settings,
+    clock: Clock,
+    origin: str | None = None,
+    *,
+    detach: bool = True,
+    outbox_limits: OutboxLimits | None = None,
+    store_timeout: float = OPERATION_TIMEOUT,
 ) -> AsyncIterator[Service]:
-    """Make the parts and, at the end, release them. With `detach` False, streams stay with the HTTP server."""
+    """Make the parts and, at the end, release them. With `detach` False, streams stay with the HTTP server.
+
+    `store_timeout`, in seconds, bounds an operation of a store that is a database.
+    """
     recorded = origin is not None
     async with AsyncExitStack() as stack:
-        store = await _patient_store(settings)
+        metrics = Metrics()
+        store = await _store(settings, clock, store_timeout)
         stack.push_async_callback(store.close)
-        restored = await restore(store, settings.store_size, clock.now(), sse.price)
+        timed = TimedStore(store, metrics.observer("btc_store_operation_seconds"))
+        restored = await restore(timed, settings.store_size, clock.now(), sse.price)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         time_limit, enough = round_time_limit(settings.interval), _enough(settings)
         opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
@@ -141,14 +153,13 @@ async def compose(
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
-        outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
+        outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
         stack.push_async_callback(outbox.close)
-        metrics = Metrics()
         broker = TimedBroker(LocalBroker(), metrics.observer("btc_broker_operation_seconds"))
         watchdog = Watchdog(clock)
         limit = StreamLimit(hub, settings.max_clients)
         parts = Parts(
-            streams=Streams(hub, ring, store, outbox.holes, limit, reactor),
+            streams=Streams(hub, ring, timed, outbox.lost_ranges, limit, reactor),
             outbox=outbox,
             clock=clock,
             interval=settings.interval,
@@ -168,7 +179,7 @@ async def compose(
         ]
         check = ClockCheck(clock, recorded=recorded)
         if settings.retention:
-            serve.append(partial(pipeline.forget, store, clock, settings.retention, check.time))
+            serve.append(partial(pipeline.forget, timed, clock, settings.retention, check.time))
 
         async def lead() -> None:
             policy = _policy(settings, last, ring.floor, recorded=recorded)
@@ -178,16 +189,25 @@ async def compose(
         yield Service(hub, store, outbox, broker, application(parts), detached, lead, tuple(serve))
 
 
-def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:
-    """How to open the store that the settings name."""
-    retention = settings.retention * 1000 or None  # ms
-    return partial(open_store, settings.store_url, capacity=settings.store_size, retention=retention)
+def _opener(
+    settings: Settings, seconds: float = OPERATION_TIMEOUT
+) -> Callable[[], Coroutine[None, None, Store]]:
+    """Return a function that opens the store that the settings name."""
+    return partial(
+        open_store,
+        settings.store_url,
+        capacity=settings.store_size,
+        retention=settings.retention * 1000 or None,  # ms
+        operation_timeout=seconds,
+    )
 
 
-async def _patient_store(settings: Settings) -> Store:
-    """The store; one in a database elsewhere may be out of reach now and come later."""
-    opening = _opening(settings)
-    return LazyStore(opening) if scheme_of(settings.store_url).remote else await opening()
+async def _store(settings: Settings, clock: Clock, seconds: float) -> Store:
+    """Open the store; a remote database, which may be unreachable now, on first use."""
+    opener = _opener(settings, seconds)
+    if scheme_of(settings.store_url).remote:
+        return LazyStore(opener, monotonic=clock.monotonic)
+    return await opener()
 
 
 @asynccontextmanager

@@ -2,8 +2,9 @@
 
 TrackerError
 ├── SettingsError              the settings are invalid: `faults`, one sentence each
-├── StoreError                 the store can't do what was asked
-│   └── InvalidStoreUrl        … because of its URL: it never will
+├── StoreError                 an operation of the store failed
+│   ├── InvalidStoreUrl        … because its URL is malformed: retrying is useless
+│   └── StoreClosed            … because it was closed
 ├── RecordError                a file to import has something other than ticks in it: `line`
 ├── ServerError                the server that a command asks gave no prices
 ├── HttpClientError            the environment names a proxy or certificates that can't be used; an OSError, too
@@ -36,11 +37,18 @@ class SettingsError(TrackerError):
 
 
 class StoreError(TrackerError):
-    """The store can't do what was asked. The message names the fault and the remedy and holds no password."""
+    """An operation of the store failed. The message names the fault and the remedy and contains no password."""
 
 
 class InvalidStoreUrl(StoreError):
-    """The URL itself is wrong: no store will come of it, however long one waits."""
+    """The URL is malformed, so the store can never be opened and retrying is useless."""
+
+
+class StoreClosed(StoreError):
+    """The store was closed before the call."""
+
+    def __init__(self) -> None:
+        super().__init__("the store is closed")
 
 
 class RecordError(TrackerError):
