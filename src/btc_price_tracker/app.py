@@ -5,7 +5,7 @@ import gc
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -100,7 +100,7 @@ async def poll_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
     async with _open_poller(settings, clock, MAX_TIME_LIMIT, enough=lambda *_: False) as poller:
-        update = _policy(settings, None).decide(await poller.poll(), clock.now())
+        update = _policy(settings).decide(await poller.poll(), clock.now())
         update = structs.replace(update, sources=tuple(poller.states()))
         return update, source_views(update, update.tick, clock.now())
 
@@ -182,7 +182,7 @@ async def compose(
             serve.append(partial(pipeline.forget, timed, clock, settings.retention, check.time))
 
         async def lead() -> None:
-            policy = _policy(settings, last, ring.floor, recorded=recorded)
+            policy = _policy(settings, restored.recent, ring.floor, recorded=recorded)
             await pipeline.produce(rounds, poller, check, policy, outbox, broker)
 
         detached = reactor.__len__ if reactor is not None else lambda: 0
@@ -246,12 +246,14 @@ def _enough(settings: Settings) -> Enough:
     return partial(rule, interval=round(settings.interval * 1000))
 
 
-def _policy(settings: Settings, last: Tick | None, floor: int = 0, *, recorded: bool = False) -> Policy:
-    """The rule that the settings name. It goes on from the last price unless one of the two is recorded, one live."""
-    if last is not None and last.recorded != recorded:
-        floor, last = max(floor, last.id), None
+def _policy(
+    settings: Settings, recent: Sequence[Tick] = (), floor: int = 0, *, recorded: bool = False
+) -> Policy:
+    """The rule that the settings name. It goes on from recent ticks, unless only these or only it is recorded."""
+    if recent and recent[-1].recorded != recorded:
+        floor, recent = max(floor, recent[-1].id), ()
     rule = Consensus if settings.policy == "consensus" else Fallback
-    return rule(settings.interval, last, floor, recorded=recorded)
+    return rule(settings.interval, recent, floor, recorded=recorded)
 
 
 def _on_stop_signal() -> asyncio.Event:

@@ -27,6 +27,8 @@ FIELDS = {
     "reason": st.none() | st.text(max_size=40),
     "rate_from": st.none() | st.text(max_size=20),
     "state": st.none() | st.sampled_from(QuoteState),
+    "offset": st.none() | amounts,
+    "usual_offset": st.none() | amounts,
 }
 quotes = st.lists(st.builds(AssessedQuote, **FIELDS), max_size=4).map(tuple)
 

@@ -30,7 +30,7 @@ _WINDOW = -12  # raw deflate with 4 KiB: enough for a record and the dictionary,
 Packed = int | tuple[int, int] | str | None
 _DIGITS = 18  # longer amounts and exponents are encoded as text: int64 and _WIDE hold the others exactly
 _WIDE = Context(prec=60)
-_ZERO, _ONE = Decimal(0), Decimal(1)
+_ZERO, _ONE, _OFFSET = Decimal(0), Decimal(1), Decimal("0E-8")
 
 
 class _Record(Struct, array_like=True, frozen=True):
@@ -50,6 +50,8 @@ class _Record(Struct, array_like=True, frozen=True):
     reason: str | None
     rate_from: str | None = None  # this and the next are absent in records of older versions
     state: QuoteState | None = None
+    offset: Packed = None
+    usual_offset: Packed = None
 
 
 _DECODER = msgpack.Decoder(list[_Record])
@@ -101,6 +103,8 @@ def _record(quote: AssessedQuote, tick: Tick) -> _Record:
         reason=quote.reason,
         rate_from=quote.rate_from,
         state=quote.state,
+        offset=pack(quote.offset, _OFFSET),
+        usual_offset=pack(quote.usual_offset, _OFFSET),
     )
 
 
@@ -122,6 +126,8 @@ def _quote(record: _Record, tick_id: int, price: Decimal) -> AssessedQuote:
         reason=record.reason,
         rate_from=record.rate_from,
         state=record.state,
+        offset=unpack(record.offset, _OFFSET),
+        usual_offset=unpack(record.usual_offset, _OFFSET),
     )
 
 

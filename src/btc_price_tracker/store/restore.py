@@ -8,6 +8,7 @@ import structlog
 
 from btc_price_tracker.errors import InvalidStoreUrl
 from btc_price_tracker.price.model import Tick
+from btc_price_tracker.price.parameters import RECENT
 from btc_price_tracker.store import Span, Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.paging import newest_first
@@ -21,6 +22,7 @@ class Restored(NamedTuple):
     frames: list[tuple[int, bytes]]
     floor: int  # every new id must exceed it; older ticks than the frames are read from the store
     last: Tick | None
+    recent: tuple[Tick, ...]  # the last ones with their quotes, for the price rule; oldest first
 
 
 async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], bytes]) -> Restored:
@@ -29,12 +31,14 @@ async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], by
     Pages are read newest first. So if the store fails, the result contains those read before, without a gap.
     Raises InvalidStoreUrl, after which the store can never be opened.
     """
-    span, last = Span(0, 0, dropped=now - 1), None
+    span, last, recent = Span(0, 0, dropped=now - 1), None, tuple[Tick, ...]()
     pages: list[list[tuple[int, bytes]]] = []  # newest first
     try:
         span = await store.span()
         async for ticks in newest_first(store, size, span.first):
-            last = last or ticks[-1]
+            if last is None:
+                last = ticks[-1]
+                recent = tuple(await store.page_with_quotes(ticks[-RECENT:][0].id - 1, None, RECENT))
             pages.append([(tick.id, encode(tick)) for tick in ticks])
             await asyncio.sleep(0)
     except InvalidStoreUrl:
@@ -44,4 +48,4 @@ async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], by
         log.error("history not restored", read=sum(map(len, pages)), reason=cause.reason, exc_info=cause.bug)
     unread = pages[-1][0][0] - 1 if pages else span.last
     floor = max(span.dropped, unread if unread >= span.first else 0)
-    return Restored([frame for page in reversed(pages) for frame in page], floor, last)
+    return Restored([frame for page in reversed(pages) for frame in page], floor, last, recent)

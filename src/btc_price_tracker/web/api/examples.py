@@ -16,7 +16,7 @@ from btc_price_tracker.web.api.views import (
 
 _TICK = decode(
     """{"id":1764000000123,"price":69420.25,"status":"ok","sources":3,"spread":4.10,"quote_age":120,
-    "method":"vote3-ped/1",
+    "method":"vote3-ped/2",
     "quotes":[
       {"source":"coinbase","kind":"exchange","last":69420.26,"bid":69420.24,"ask":69420.26,"time":1763999999600,
        "age":523,"price":69420.2500,"interval":7.0630,"used":true},

@@ -64,6 +64,8 @@ class QuoteView(Struct, frozen=True):
     used: bool
     state: QuoteState | None  # why it is not used, as a value; null in prices of earlier versions
     reason: str | None
+    offset: Decimal | None  # part of the price, subtracted from the vote
+    usual_offset: Decimal | None  # as learned before this price
 
     @classmethod
     def of(cls, quote: AssessedQuote) -> Self:
@@ -83,6 +85,8 @@ class QuoteView(Struct, frozen=True):
             used=quote.used,
             state=quote.state,
             reason=quote.reason,
+            offset=quote.offset,
+            usual_offset=quote.usual_offset,
         )
 
     def quote(self) -> AssessedQuote:
@@ -102,6 +106,8 @@ class QuoteView(Struct, frozen=True):
             used=self.used,
             state=self.state,
             reason=self.reason,
+            offset=self.offset,
+            usual_offset=self.usual_offset,
         )
 
 
