@@ -10,6 +10,8 @@ from btc_price_tracker.price.parameters import FALLBACK_METHOD, FIRST_METHOD, ME
 from btc_price_tracker.price.voices import by_voice
 from btc_price_tracker.price.votes import combine, to_the_cent
 
+__all__ = ["recompute"]
+
 
 def recompute(tick: Tick) -> tuple[Decimal, Decimal] | None:
     """Price and spread from the raw quotes of the tick (bid, ask, last, rate, age, offset) and which of them were used.
