@@ -44,9 +44,9 @@ from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.store.restore import restore
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
-from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
+from btc_price_tracker.web.limits import Limits
 from btc_price_tracker.web.server.server import listen, server
 from btc_price_tracker.web.stream.shared import Streams
 
@@ -146,9 +146,10 @@ async def compose(
         metrics = Metrics()
         broker = TimedBroker(LocalBroker(), metrics.observer("btc_broker_operation_seconds"))
         watchdog = Watchdog(clock)
-        limit = StreamLimit(hub, settings.max_clients)
+        limits = Limits(hub, settings.max_clients)
         parts = Parts(
-            streams=Streams(hub, ring, store, outbox.holes, limit, reactor),
+            streams=Streams(hub, ring, store, outbox.holes, reactor),
+            limits=limits,
             outbox=outbox,
             clock=clock,
             interval=settings.interval,
@@ -158,7 +159,7 @@ async def compose(
             metrics=metrics,
             metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
         )
-        metrics.read_from(readers(Instance(hub, limit, parts.gates, outbox, watchdog, recorded)))
+        metrics.read_from(readers(Instance(hub, limits, parts.gates, outbox, watchdog, recorded)))
         rounds = pipeline.every(settings.interval, clock)
         serve: list[Loop] = [
             partial(pipeline.deliver, broker, hub),

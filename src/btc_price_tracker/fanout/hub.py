@@ -84,6 +84,11 @@ class Hub:
         return len(self._live) + len(self._live_with_sources) + len(self._lagging)
 
     @property
+    def streams(self) -> list[Stream]:
+        """Every open stream."""
+        return [*self._live, *self._live_with_sources, *self._lagging]
+
+    @property
     def lagging(self) -> int:
         """How many streams wait for room."""
         return len(self._lagging)
@@ -278,7 +283,7 @@ class Hub:
         self._catch_up(stream, lag)
 
     def leave(self, stream: Stream) -> None:
-        """Close a stream and forget it. Idempotent; never raises."""
+        """Close a stream, forget it and release its slot. Idempotent; never raises."""
         self._live.pop(stream, None)
         self._live_with_sources.pop(stream, None)
         self._lagging.pop(stream, None)
@@ -286,6 +291,8 @@ class Hub:
             stream.close()
         except Exception as error:  # noqa: BLE001 - the hub has forgotten it already
             self._log_bug(error)
+        if stream.slot is not None:
+            stream.slot.release()
 
     def _fail(self, stream: Stream, error: Exception) -> None:
         """Close a stream that raised an unexpected exception; its client resumes by id."""
@@ -363,7 +370,7 @@ class Hub:
         The spread and the jitter keep the clients from coming back all at once.
         """
         self.draining = True
-        everyone = [*self._live, *self._live_with_sources, *self._lagging]
+        everyone = self.streams
         steps = max(1, int(window * 10))
         for step in range(steps):
             for stream in everyone[step::steps]:

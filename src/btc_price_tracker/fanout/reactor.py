@@ -16,7 +16,7 @@ import sys
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.sse import LAST_CHUNK
-from btc_price_tracker.fanout.stream import Lag
+from btc_price_tracker.fanout.stream import Lag, Slot
 
 INPUT_LIMIT = 8192  # bytes a client may send on its stream: the rest of a body, a pipelined request
 SLICE = 64  # sockets seen to before the loop gets a turn: who catches up may be sent as much as the kernel has room for
@@ -25,11 +25,12 @@ SLICE = 64  # sockets seen to before the loop gets a turn: who catches up may be
 class Socket(socket.SocketType):  # socket.socket adds what files need, in Python
     """A stream that is a connected socket of ours. Its response is in HTTP/1.1 chunks."""
 
-    __slots__ = ("_reactor", "lag")
+    __slots__ = ("_reactor", "lag", "slot")
 
-    def __init__(self, fd: int, reactor: "Reactor") -> None:
+    def __init__(self, fd: int, reactor: "Reactor", slot: Slot | None = None) -> None:
         super().__init__(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK, proto=0, fileno=fd)
         self.lag: Lag | None = None
+        self.slot = slot
         self._reactor = reactor
 
     def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see stream.Stream
@@ -77,7 +78,13 @@ class Reactor:
         return sys.platform == "linux"
 
     def adopt(
-        self, fd: int, after: int, opening: bytes, told: bytes = b"", sources: bytes | None = None
+        self,
+        fd: int,
+        after: int,
+        opening: bytes,
+        told: bytes = b"",
+        sources: bytes | None = None,
+        slot: Slot | None = None,
     ) -> None:
         """Own this connected, non-blocking descriptor and stream to it; see `Hub.join`.
 
@@ -88,7 +95,7 @@ class Reactor:
         except OSError:
             os.close(fd)
             raise
-        stream = self._streams[fd] = Socket(fd, self)
+        stream = self._streams[fd] = Socket(fd, self, slot)
         try:
             self._hub.join(stream, after, opening, told, sources)
         except BaseException:

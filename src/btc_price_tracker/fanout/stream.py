@@ -19,10 +19,21 @@ class Lag:
         self.waiting = False  # whether it has asked to hear of room
 
 
+class Slot(Protocol):
+    """What an admitted stream occupies (see web/limits.py)."""
+
+    def release(self) -> None:
+        """Give it back. Idempotent; never raises."""
+
+
 class Stream(Protocol):
     """One client's open connection. The hub owns `lag`: None while the stream is live."""
 
     lag: Lag | None
+
+    @property
+    def slot(self) -> Slot | None:
+        """What `Hub.leave` releases; None for a stream that no limit applies to."""
 
     def send(self, data: bytes, /) -> int:
         """Take as much as there is room for, and say how much.

@@ -30,6 +30,7 @@ from btc_price_tracker.web.api.views import (
     store_view,
 )
 from btc_price_tracker.web.gate import Gate
+from btc_price_tracker.web.limits import SLOT, Admission, Limits, Slot
 from btc_price_tracker.web.middleware.compression import Compression
 from btc_price_tracker.web.middleware.cors import Cors
 from btc_price_tracker.web.middleware.request_id import RequestId
@@ -46,6 +47,7 @@ class Parts:
     """What the routes look at."""
 
     streams: Streams
+    limits: Limits
     outbox: Outbox
     clock: Clock
     interval: float  # seconds between prices
@@ -68,12 +70,10 @@ def application(parts: Parts) -> ASGIApp:
         last_event_id = headers.get(b"last-event-id", b"").strip(BLANKS).decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}
         wanted = position(last_event_id, query, parts.streams.hub.now())
-        return PriceStream(
-            parts.streams,
-            wanted,
-            browser=is_browser(headers),
-            with_sources=with_sources(query),
-        )
+        include_sources = with_sources(query)
+        slot: Slot = scope[SLOT]
+        retry_after = slot.admit_stream(browser=is_browser(headers))
+        return PriceStream(parts.streams, wanted, slot, retry_after, with_sources=include_sources)
 
     _add_routes(app, parts)
     site.install(app)
@@ -84,7 +84,7 @@ def application(parts: Parts) -> ASGIApp:
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
-    return RequestId(StreamFirst(stream, Compression(app), cors))
+    return RequestId(Admission(StreamFirst(stream, Compression(app), cors), parts.limits))
 
 
 class StreamFirst:

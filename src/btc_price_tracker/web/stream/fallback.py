@@ -4,14 +4,15 @@ import asyncio
 from collections.abc import Callable
 
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.fanout.stream import Lag
+from btc_price_tracker.fanout.stream import Lag, Slot
 
 
 class Mailbox:
     """Room for one payload; see `fanout.stream.Stream`. A full one makes its stream a laggard like any other."""
 
-    def __init__(self, hub: Hub, abort: Callable[[], None]) -> None:
+    def __init__(self, hub: Hub, slot: Slot, abort: Callable[[], None]) -> None:
         self.lag: Lag | None = None
+        self.slot = slot
         self._hub = hub
         self._abort = abort  # how to cut off a client that takes nothing
         self._content = b""
