@@ -20,7 +20,8 @@ from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.broker.timed import TimedBroker
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import INITIAL, Hub
+from btc_price_tracker.fanout.current import INITIAL
+from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price import consensus, fallback

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store, open_store
@@ -97,9 +97,9 @@ async def test_replay_is_sent_in_pages_with_the_same_bytes(ring_size: int) -> No
         assert len(client.sent) <= 3000 / replay_module.PAGE + 5
 
 
-async def test_many_replays_do_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "PAGE", 10)
+async def test_many_replays_do_not_block_the_loop() -> None:
     shared = await shared_streams(1000, 10_000)
+    shared.hub.limits = HubLimits(page=10)
     async with clients(shared, 100) as crowd:
         await eventually(lambda: all(len(client.sent) >= 2 for client in crowd))
         most = 0

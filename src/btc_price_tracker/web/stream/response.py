@@ -72,14 +72,14 @@ class PriceStream:
         """
         shared = self._streams
         head = await exchange.head(send, asgi.start())
-        head, told = head + greeting(shared.hub), shared.hub.said
+        head, sent_status = head + greeting(shared.hub), shared.hub.sent_status
         if is_recent(self._position, shared.ring) and exchange.drained:
             start = begin(self._position, shared)
-            start.told, start.sources = told, self._sources
+            start.sent_status, start.sources = sent_status, self._sources
         else:
             exchange.write(head)
             head = b""
-            start = await with_heartbeats(self._locate(told), shared.hub, send)
+            start = await with_heartbeats(self._locate(sent_status), shared.hub, send)
             await replay(start, shared, send, exchange)
         # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with the
         # kernel, so what the reactor writes comes after it.
@@ -92,9 +92,9 @@ class PriceStream:
         """Stream through the server."""
         shared = self._streams
         await send(asgi.start())
-        first, told = greeting(shared.hub), shared.hub.said
+        first, sent_status = greeting(shared.hub), shared.hub.sent_status
         await send(asgi.bare(first))
-        start = await with_heartbeats(self._locate(told), shared.hub, send)
+        start = await with_heartbeats(self._locate(sent_status), shared.hub, send)
         await replay(start, shared, send, exchange)
         await self._follow(start, receive, send, exchange)
 
@@ -104,7 +104,9 @@ class PriceStream:
             return False
         opening = head + start.opening
         try:
-            reactor.adopt(exchange.duplicate(), start.after, opening, start.told, start.sources, self._slot)
+            reactor.adopt(
+                exchange.duplicate(), start.after, opening, start.sent_status, start.sources, self._slot
+            )
         except OSError as error:
             log.warning("stream not detached", error=str(error))
             return False
@@ -112,9 +114,9 @@ class PriceStream:
         exchange.let_go()
         return True
 
-    async def _locate(self, told: bytes) -> Start:
+    async def _locate(self, sent_status: bytes) -> Start:
         start = await locate(self._position, self._streams)
-        start.told, start.sources = told, self._sources
+        start.sent_status, start.sources = sent_status, self._sources
         return start
 
     async def _follow(
@@ -141,7 +143,7 @@ class PriceStream:
             wait_for_disconnect = tasks.create_task(asgi.wait_for_disconnect(receive))
             wait_for_disconnect.add_done_callback(lambda _: hub.leave(mailbox))
             try:
-                hub.join(mailbox, start.after, start.opening, start.told, start.sources)
+                hub.join(mailbox, start.after, start.opening, start.sent_status, start.sources)
                 await asyncio.wait({forwarding})
             finally:
                 hub.leave(mailbox)

@@ -16,12 +16,12 @@ from btc_price_tracker.web.stream.shared import Streams
 class Start:
     """Where a stream goes on: after an id, with frames still to be sent before.
 
-    The client has the status frame `told` and the frame `sources` with those (see Hub.join).
+    With those, the client has the status frame `sent_status` and the frame `sources` (see Hub.join).
     """
 
     after: int
     opening: bytes = b""
-    told: bytes = b""
+    sent_status: bytes = b""
     sources: bytes | None = None
 
 
@@ -30,7 +30,7 @@ def greeting(hub: Hub) -> bytes:
 
     That is jittered, since a native EventSource doesn't jitter by itself.
     """
-    return sse.with_retry(int(random.uniform(2000, 5000)), hub.said)
+    return sse.with_retry(int(random.uniform(2000, 5000)), hub.sent_status)
 
 
 def is_recent(position: Position, ring: Ring) -> bool:
