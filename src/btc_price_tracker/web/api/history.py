@@ -14,10 +14,10 @@ from btc_price_tracker.price.candles import INTERVALS, Candle, Interval
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Outbox
-from btc_price_tracker.web.api.digits import DIGITS
 from btc_price_tracker.web.api.forms import FORMS, Form, Page, Pages, Read
 from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STORE_FAILS
 from btc_price_tracker.web.api.paged import PagedResponse
+from btc_price_tracker.web.api.parameters import DIGITS
 from btc_price_tracker.web.api.reply import get
 from btc_price_tracker.web.api.views import CandleView, PriceView
 from btc_price_tracker.web.gate import Gate

@@ -1,16 +1,19 @@
 """The API's own description: what FastAPI can't know of the routes."""
 
+from collections.abc import Iterable
+from inspect import cleandoc
 from itertools import chain
 from operator import attrgetter
+from types import GenericAlias
 from typing import Any
 
 from fastapi import FastAPI, Response
+from msgspec.json import schema_components
 
 from btc_price_tracker import __version__
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.web.api.examples import EXAMPLES
 from btc_price_tracker.web.api.reply import get, reply
-from btc_price_tracker.web.api.schemas import components, schema, type_of
 from btc_price_tracker.web.api.views import SourcesView
 from btc_price_tracker.web.problems import ProblemDetails
 
@@ -38,6 +41,7 @@ _HEADERS = {
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }
 _HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
+_REFERENCE = "#/components/schemas/{name}"
 _PAGED = ("/prices", "/prices/candles")
 # By the name that each has in the stream; `message` is what an unnamed one is dispatched as.
 _EVENTS = {
@@ -128,7 +132,7 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
     return document | {
         "paths": {path: _described(path, operations["get"]) for path, operations in paths.items()},
         "components": {
-            "schemas": components([ProblemDetails, *_EVENTS.values(), *map(type_of, shown)]),
+            "schemas": _components([ProblemDetails, *_EVENTS.values(), *map(_type_of, shown)]),
             "headers": _HEADERS,
         },
     }
@@ -154,9 +158,9 @@ def _content(path: str, status: str) -> dict[str, Any]:
     """What an answer holds, by media type: a problem, where there is no example."""
     examples = EXAMPLES.get((path, status))
     if examples is None:
-        return {"application/problem+json": {"schema": schema(ProblemDetails)}}
+        return {"application/problem+json": {"schema": _schema(ProblemDetails)}}
     return {
-        media: {"schema": schema(type_of(example)), "example": example} | _events(media)
+        media: {"schema": _schema(_type_of(example)), "example": example} | _events(media)
         for media, example in examples.items()
     }
 
@@ -165,4 +169,36 @@ def _events(media: str) -> dict[str, Any]:
     """The data of each event of a stream, which OpenAPI 3.1 has no words for."""
     if media != "text/event-stream":
         return {}
-    return {"x-events": {name: schema(kind) for name, kind in _EVENTS.items()}}
+    return {"x-events": {name: _schema(kind) for name, kind in _EVENTS.items()}}
+
+
+def _type_of(example: object) -> object:
+    """The type of an example; that of a list includes the type of its first item."""
+    return GenericAlias(list, type(example[0])) if isinstance(example, list) else type(example)
+
+
+def _schema(kind: object) -> dict[str, Any]:
+    """The JSON schema of a type, which may refer to components."""
+    (own,), _ = schema_components([kind], ref_template=_REFERENCE)
+    return own
+
+
+def _components(kinds: Iterable[object]) -> dict[str, Any]:
+    """The schemas that those of these types refer to, by name."""
+    _, named = schema_components(kinds, ref_template=_REFERENCE)
+    return {name: _as_sent(each) for name, each in named.items()}
+
+
+def _as_sent(schema: Any) -> Any:
+    """A schema of msgspec, corrected: decimals are sent as numbers, and only fields with defaults may be absent."""
+    if isinstance(schema, list):
+        return [_as_sent(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    sent = {name: _as_sent(value) for name, value in schema.items()}
+    if sent.get("format") == "decimal":
+        sent["type"] = "number"
+    if "properties" in sent:
+        sent["required"] = [name for name, each in sent["properties"].items() if "default" not in each]
+        sent["description"] = cleandoc(sent.get("description", ""))
+    return sent

@@ -16,9 +16,9 @@ from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
 from btc_price_tracker.web.api import history, metrics
-from btc_price_tracker.web.api.digits import DIGITS
 from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STATE, STORE_FAILS, Api
+from btc_price_tracker.web.api.parameters import DIGITS
 from btc_price_tracker.web.api.reply import encoder, get, reply
 from btc_price_tracker.web.api.views import (
     Liveness,
