@@ -16,7 +16,7 @@ from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Update
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.testing import ManualClock
-from btc_price_tracker.web.api import routes as api
+from btc_price_tracker.web.api import prices
 from btc_price_tracker.web.api.views import Provenance
 from btc_price_tracker.web.stream.position import PARAMETERS
 from live import Client, Event, Live, a_tick, live
@@ -139,7 +139,7 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
 
     monkeypatch.setattr(Watchdog, "recovering", True)
     await ask("/healthz")
-    monkeypatch.setattr(api, "reply", bug)
+    monkeypatch.setattr(prices, "reply", bug)
     await ask("/prices/latest")
 
     foreseen = {answer for answer in description.answers() if answer[1] != "default"}
