@@ -15,6 +15,7 @@ from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status, Tick, Update
 from btc_price_tracker.settings import Settings
+from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
 from btc_price_tracker.web.server.server import Server, listen, server
 
 
@@ -59,14 +60,21 @@ def a_tick(tick_id: int, price: str = "69420.25", status: Status = Status.OK) ->
 
 
 @asynccontextmanager
-async def live(clock: Clock | None = None, *, detach: bool = True, **settings: Any) -> AsyncIterator[Live]:
+async def live(
+    clock: Clock | None = None,
+    *,
+    detach: bool = True,
+    limits: ConnectionLimits = DEFAULTS,
+    files: int | None = None,
+    **settings: Any,
+) -> AsyncIterator[Live]:
     """Serve on a free port, with a store in memory unless the settings say otherwise; no source is asked."""
     clock = clock or SystemClock()
     sockets = listen("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
     chosen = Settings(**{"store_url": "memory://", **settings})
     async with compose(chosen, clock, detach=detach) as service:
-        serving = server(service.application, chosen.keep_alive, service.detached)
+        serving = server(service.application, chosen.keep_alive, service.detached, limits, files)
         running = [asyncio.create_task(loop()) for loop in service.serve]
         ended = asyncio.create_task(serving.serve(sockets=sockets))
         try:
