@@ -94,11 +94,11 @@ def test_a_price_is_unknown_until_it_and_the_sources_have_come(blank: Page) -> N
     assert (said["price"], said["isLost"], said["badge"], said["reason"]) == ("unknown", False, "", "")
 
 
-def test_no_price_yet_is_said_without_its_heading(blank: Page) -> None:
+def test_without_a_price_the_reason_is_that_of_the_server(blank: Page) -> None:
     none = GOOD["sources"] | {"price": None}
     status = {"status": "stale", "reason": "No price yet: no exchange answers."}
     said = verdict(blank, price=None, sources=none, status=status)
-    assert (said["price"], said["reason"]) == ("none", "No exchange answers.")
+    assert (said["price"], said["reason"]) == ("none", "No price yet: no exchange answers.")
 
 
 def test_a_status_that_the_page_does_not_know_is_shown_as_it_is(blank: Page) -> None:
