@@ -1,8 +1,8 @@
 """One epoll for all detached sockets: it reports disconnects, room to write and unexpected input.
 
 A silent client, the normal case, costs nothing. Input is read and discarded, so that it doesn't fill kernel buffers; a
-client that keeps sending is closed. A half-closed stream counts as disconnected: RFC 9112, 9.5 asks servers to respond
-to closure signals promptly, and a browser that leaves a page sends nothing else.
+client that keeps sending is disconnected. A half-closed stream counts as disconnected: RFC 9112, 9.5 asks servers to
+respond to closure signals promptly, and a browser that leaves a page sends nothing else.
 
 Linux only: `Reactor.available()` is False elsewhere and streams stay with the HTTP server (web/stream/response.py).
 """
@@ -20,7 +20,7 @@ from btc_price_tracker.fanout.stream import Lag, Slot
 
 
 class Socket(socket.SocketType):  # socket.socket adds what files need, in Python
-    """A stream that is a connected socket of ours. Its response is in HTTP/1.1 chunks."""
+    """A stream on a detached, connected socket. Its response is in HTTP/1.1 chunks."""
 
     __slots__ = ("_reactor", "lag", "slot")
 

@@ -177,7 +177,7 @@ async def test_errors_are_problems_with_the_id_of_their_request(client: httpx2.A
 )
 async def test_trailing_slash_is_404_that_names_the_path(client: httpx2.AsyncClient, path: str) -> None:
     response = await client.get(path, headers={"Host": "evil.example"})
-    assert f"ask for {path.rstrip('/')}, without a slash" in check_problem(response, 404)["detail"]
+    assert f"request {path.rstrip('/')}, without a trailing slash" in check_problem(response, 404)["detail"]
     assert "evil" not in str(response.headers)
 
 

@@ -164,7 +164,7 @@ async def test_a_bad_since_is_400_and_says_why(server: Live, query: str) -> None
     [
         ("sinc=1", "did you mean 'since'?"),
         ("since=1&lasteventid=5", "did you mean 'last_event_id'?"),
-        ("stream=prices", "give since, last_event_id, with."),
+        ("stream=prices", "supported are since, last_event_id, with."),
     ],
 )
 async def test_an_unknown_parameter_is_400_and_names_the_nearest(

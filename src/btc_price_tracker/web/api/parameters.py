@@ -25,12 +25,12 @@ def check_known(given: Iterable[str], known: Collection[str]) -> None:
     """Raise Problem (400) for the first parameter that a route doesn't know, with the most similar known one."""
     for name in given:
         if name not in known:
-            raise Problem(400, f"There is no parameter {name[:SHOWN]!r} here: {_advice(name[:SHOWN], known)}")
+            raise Problem(400, f"Unknown parameter {name[:SHOWN]!r}: {_advice(name[:SHOWN], known)}")
 
 
 def _advice(name: str, known: Collection[str]) -> str:
     if not known:
-        return "this takes none."
+        return "none is supported."
     if near := get_close_matches(name.lower(), known, n=1):
         return f"did you mean {near[0]!r}?"
-    return f"give {', '.join(known)}."
+    return f"supported are {', '.join(known)}."

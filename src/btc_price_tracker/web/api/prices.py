@@ -13,9 +13,9 @@ from btc_price_tracker.web.api.reply import get, reply
 from btc_price_tracker.web.api.views import PriceView, Provenance
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.problems import Problem
-from btc_price_tracker.web.stream.position import GREATEST_ID
+from btc_price_tracker.web.stream.position import MAX_ID
 
-TickId = Annotated[int, Path(alias="id", ge=0, le=GREATEST_ID, description="The id of a price."), DIGITS]
+TickId = Annotated[int, Path(alias="id", ge=0, le=MAX_ID, description="The id of a price."), DIGITS]
 
 
 def install(app: FastAPI, hub: Hub, store: Store, outbox: Outbox, gate: Gate, interval: float) -> None:

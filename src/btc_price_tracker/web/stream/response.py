@@ -1,8 +1,7 @@
 """The response of /prices/stream: history first (replay.py), then the socket leaves the server.
 
-Where it can't leave (no epoll, no plain TCP socket of ours, HTTP/1.0, no descriptor left) the same hub writes into a
-mailbox that this response empties through ASGI, and the client gets the same events. Why it leaves:
-docs/decisions/detached-sockets.md.
+Where it can't (no epoll, no plain TCP socket, HTTP/1.0, no descriptor left) the same hub writes into a mailbox that
+this response empties through ASGI, and the client gets the same events. See docs/decisions/detached-sockets.md.
 """
 
 import asyncio
@@ -45,7 +44,7 @@ class PriceStream:
         self._sources = b"" if with_sources else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the head, then whatever the client is to have."""
+        """Send the head, then the events."""
         exchange: DetachableResponse | None = scope.get("extensions", {}).get(DETACHABLE)
         if exchange is not None:
             exchange.endless = True
@@ -58,17 +57,17 @@ class PriceStream:
             await send(asgi.start())
             await send(asgi.bare(sse.retry(self._retry_after)))
             await asgi.finish(exchange, receive, send)
-        elif self._streams.reactor is not None and exchange is not None and _can_leave(scope):
-            await self._leave(self._streams.reactor, receive, send, exchange)
+        elif self._streams.reactor is not None and exchange is not None and _can_detach(scope):
+            await self._detach(self._streams.reactor, receive, send, exchange)
         else:
-            await self._stay(receive, send, exchange)
+            await self._serve(receive, send, exchange)
 
-    async def _leave(
+    async def _detach(
         self, reactor: Reactor, receive: Receive, send: Send, exchange: DetachableResponse
     ) -> None:
-        """Stream on a descriptor of our own. What most clients need goes out with the head, in one packet.
+        """Stream on a duplicated descriptor. Most clients get all that they need with the head, in one packet.
 
-        Where the store has to be asked, the head and the status leave at once: that may take its time.
+        If the store must be read, which may take long, the head and the status are sent first.
         """
         shared = self._streams
         head = await exchange.head(send, asgi.start())
@@ -88,8 +87,8 @@ class PriceStream:
             exchange.hold_nothing_back()
             await self._follow(start, receive, send, exchange)
 
-    async def _stay(self, receive: Receive, send: Send, exchange: DetachableResponse | None) -> None:
-        """Stream through the server."""
+    async def _serve(self, receive: Receive, send: Send, exchange: DetachableResponse | None) -> None:
+        """Stream through the HTTP server."""
         shared = self._streams
         await send(asgi.start())
         first, sent_status = greeting(shared.hub), shared.hub.sent_status
@@ -108,7 +107,7 @@ class PriceStream:
                 exchange.duplicate(), start.after, opening, start.sent_status, start.sources, self._slot
             )
         except OSError as error:
-            log.warning("stream not detached", error=str(error))
+            log.warning("stream not detached", reason=str(error))
             return False
         self._slot.is_handed_over = True
         exchange.let_go()
@@ -122,12 +121,12 @@ class PriceStream:
     async def _follow(
         self, start: Start, receive: Receive, send: Send, exchange: DetachableResponse | None
     ) -> None:
-        """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
+        """Forward from the hub to ASGI until the client disconnects or the hub ends the stream."""
         hub = self._streams.hub
         if exchange is not None and exchange.closing:
             exchange.let_go()  # disconnected during the replay: don't join the hub
             return
-        if hub.draining:  # the client comes back for the rest
+        if hub.draining:  # the client reconnects for the rest
             await send(asgi.bare(hub.final_retry()))
             await asgi.finish(exchange, receive, send)
             return
@@ -159,7 +158,7 @@ async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore)
 
     Streams that catch up share a few pages per iteration of the event loop, so that many of them don't block it.
     """
-    with contextlib.suppress(OSError):  # how some servers say that the client is gone
+    with contextlib.suppress(OSError):  # how some servers report a disconnect
         while frames := await mailbox.take():
             await send(asgi.bare(frames))
             if mailbox.lag is not None:
@@ -167,6 +166,6 @@ async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore)
                     await asyncio.sleep(0)
 
 
-def _can_leave(scope: Scope) -> bool:
-    """Whether the bytes on the socket are ours to write: chunks, and no TLS in this process."""
+def _can_detach(scope: Scope) -> bool:
+    """Whether plain chunks can be written to the socket: HTTP/1.1 and no TLS in this process."""
     return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")

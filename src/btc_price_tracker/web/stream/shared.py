@@ -1,4 +1,4 @@
-"""What all streams of this instance share."""
+"""The parts that all streams of an instance share."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ class Streams:
     hub: Hub
     ring: Ring
     store: Store
-    holes: Sequence[Hole]  # what the store was never given
+    holes: Sequence[Hole]  # prices that were never stored
     reactor: Reactor | None = None  # None: every stream stays with the server
     # Limits: reads of pages older than the ring, and pages of the ring sent through the server per loop iteration.
     replays: Gate = field(default_factory=lambda: Gate(at_once=2))
