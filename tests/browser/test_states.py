@@ -173,14 +173,14 @@ def test_when_the_server_goes_silent_nothing_stays_green(page: Page) -> None:
     be_live(page)
     go_on(page, 21)
     expect_nothing_fresh(page)
-    expect(page.locator("#link-words")).to_have_text("No word from the server")
+    expect(page.locator("#link-words")).to_have_text("Server not responding")
 
 
 def test_when_every_source_is_dead_nothing_stays_green(page: Page) -> None:
     be_live(page)
     say_sources(page, sources=[SOURCE | {"state": "error", "error": "connection reset"}])
     expect_nothing_fresh(page)
-    expect(page.locator(".verdict")).to_have_text(re.compile(r"Stale\s+No source answers now\."))
+    expect(page.locator(".verdict")).to_have_text(re.compile(r"Stale\s+No source is responding\."))
     expect(page.locator("#link-words")).to_have_text("No fresh price")
 
 
@@ -274,7 +274,7 @@ def test_at_max_clients_the_page_says_so_and_shows_the_price_all_the_same(page: 
         page.evaluate("() => { stream.onopen(); stream.end(); }")
     while page.locator("#dollars").inner_text() != "69,420":  # until the page has read the response
         go_on(page)
-    expect(page.locator("#link-words")).to_have_text("Every place is taken; trying again.")
+    expect(page.locator("#link-words")).to_have_text("Server at its stream limit. Retrying.")
     expect_nothing_fresh(page)
     expect(page.locator(".none")).to_be_hidden()
     page.set_viewport_size({"width": 320, "height": 568})
@@ -332,9 +332,9 @@ def test_a_change_of_status_is_spoken_and_prices_are_not(page: Page) -> None:
     expect(page.locator("[role=status]")).to_have_text("Degraded. Two agree.")
     page.evaluate("stream.die()")
     go_on(page)
-    expect(page.locator("[role=status]")).to_have_text("The connection to the server is lost. Reconnecting.")
+    expect(page.locator("[role=status]")).to_have_text("Connection to the server lost. Reconnecting.")
     say_price(page, 69422)
-    expect(page.locator("[role=status]")).to_have_text("Connected again.")
+    expect(page.locator("[role=status]")).to_have_text("Reconnected.")
     assert page.locator("[aria-live]").count() == 0
 
 
@@ -366,7 +366,7 @@ def test_a_store_that_fails_is_said_as_long_as_it_does(page: Page) -> None:
     store = {"fault": "the disk is full", "waiting": 7, "lost": 0}
     say_sources(page, store=store)
     expect(page.locator("#unsaved")).to_have_text(
-        "Prices can't be stored now: the disk is full. 7 of them wait, none is lost."
+        "Prices can't be stored: the disk is full. 7 are queued, none are lost."
     )
     say_sources(page, store=store | {"fault": None})
     expect(page.locator("#unsaved")).to_be_hidden()

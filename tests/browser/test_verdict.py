@@ -62,7 +62,7 @@ def test_a_hand_over_may_take_six_seconds(blank: Page) -> None:
 def test_while_no_source_answers_nothing_is_fresh(blank: Page, states: list[str]) -> None:
     sources = GOOD["sources"] | {"sources": [{"state": state} for state in states]}
     said = verdict(blank, sources=sources)
-    assert (said["price"], said["badge"], said["reason"]) == ("old", "Stale", "No source answers now.")
+    assert (said["price"], said["badge"], said["reason"]) == ("old", "Stale", "No source is responding.")
 
 
 @pytest.mark.parametrize("source", [{"state": "excluded"}, {"state": "throttled", "used": True}])

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store, open_store
 from btc_price_tracker.testing import ManualClock, eventually
-from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.gate import Gate
+from btc_price_tracker.web.limits import Limits, Slot
 from btc_price_tracker.web.server.detach import DETACHABLE
 from btc_price_tracker.web.stream import replay as replay_module
 from btc_price_tracker.web.stream.position import Anchor, Position
@@ -40,7 +40,7 @@ class Asgi:
         extensions = {} if exchange is None else {DETACHABLE: exchange}
         scope = {"method": "GET", "scheme": "http", "http_version": "1.1", "extensions": extensions}
         self.task = asyncio.create_task(
-            PriceStream(shared, position, browser=False)(scope, self._receive, self._send)
+            PriceStream(shared, position, Slot(Limits(shared.hub, 0)))(scope, self._receive, self._send)
         )
 
     async def _receive(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ async def shared_streams(stored: int, ring_size: int) -> Streams:
     for tick in ticks:
         ring.append(tick.id, sse.price(tick))
     hub = Hub(ring, ManualClock(), HEARTBEAT, ticks[-1])
-    return Streams(hub, ring, store, [], StreamLimit(hub, 0))
+    return Streams(hub, ring, store, [])
 
 
 def events(stored: int) -> bytes:
@@ -97,9 +97,9 @@ async def test_replay_is_sent_in_pages_with_the_same_bytes(ring_size: int) -> No
         assert len(client.sent) <= 3000 / replay_module.PAGE + 5
 
 
-async def test_many_replays_do_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "PAGE", 10)
+async def test_many_replays_do_not_block_the_loop() -> None:
     shared = await shared_streams(1000, 10_000)
+    shared.hub.limits = HubLimits(page=10)
     async with clients(shared, 100) as crowd:
         await eventually(lambda: all(len(client.sent) >= 2 for client in crowd))
         most = 0
@@ -142,7 +142,7 @@ class SlowStore:
 
 
 def with_store(shared: Streams, store: Any) -> Streams:
-    return Streams(shared.hub, shared.ring, store, [], shared.admission, replays=Gate(at_once=2))
+    return Streams(shared.hub, shared.ring, store, [], replays=Gate(at_once=2))
 
 
 async def test_deep_replays_are_bounded_and_waiting_ones_get_heartbeats() -> None:
