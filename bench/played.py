@@ -14,9 +14,8 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.playback import Playback, Recording, Ticker, load, packaged
 from btc_price_tracker.playback.market import TETHER_COINBASE
 from btc_price_tracker.playback.recording import MINUTE
-from btc_price_tracker.price.consensus import Consensus
+from btc_price_tracker.price.consensus import Consensus, enough
 from btc_price_tracker.price.model import Kind, Status, Update
-from btc_price_tracker.price.policy import Policy
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
@@ -114,7 +113,7 @@ async def play(days: Days, interval: int, minutes: range | None = None) -> Async
     policy = Consensus(interval)
     async with (
         Playback(days, clock) as playback,
-        ask(days.sources, playback, clock, policy, interval) as poller,
+        ask(days.sources, playback, clock, interval) as poller,
     ):
         for due in range(0, len(chosen) * 60, interval):
             await clock.sleep(due - clock.monotonic())
@@ -125,7 +124,7 @@ async def play(days: Days, interval: int, minutes: range | None = None) -> Async
 
 @asynccontextmanager
 async def ask(
-    sources: Collection[str], playback: Playback, clock: Clock, policy: Policy, interval: float
+    sources: Collection[str], playback: Playback, clock: Clock, interval: float
 ) -> AsyncIterator[Poller]:
     """The sources at the playback, over one HTTP client, as the service has them."""
     async with open_client() as client:
@@ -136,7 +135,7 @@ async def ask(
             clock=clock,
             seconds=deadline(interval),
             fresh=lambda *_: True,  # nobody looks at the states
-            enough=policy.enough,
+            enough=partial(enough, interval=round(interval * 1000)),
             rates=Rates(rates, clock) if TETHERED in sources else None,
         )
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from btc_price_tracker.price.model import Answer, Kind, Quote, Update
-from btc_price_tracker.price.policy import Policy
+from btc_price_tracker.price.model import Answer, Kind, Policy, Quote, Update
 
 START = 1_700_000_000_000
 INTERVAL = 10  # seconds

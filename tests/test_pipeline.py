@@ -119,9 +119,6 @@ class Ahead:
         self.last: Tick | None = None
         self._next = first
 
-    def enough(self, _answers: Sequence[Answer], _now: int) -> bool:
-        return True
-
     def decide(self, _answers: Sequence[Answer], _now: int) -> Update:
         self.last = a_tick(self._next)
         self._next += 1
@@ -146,12 +143,12 @@ async def produced(
     policy, outbox = Ahead(clock.now() + 3_600_000), Outbox(MemoryStore(10), clock, size=10)
     broker, rounds = LocalBroker(), pipeline.every(10, clock)
     poller = Scripted(
-        upstreams=[], clock=clock, seconds=1, fresh=lambda *_: True, enough=policy.enough, answers=answers
+        upstreams=[], clock=clock, seconds=1, fresh=lambda *_: True, enough=lambda *_: True, answers=answers
     )
     producing = asyncio.create_task(
         pipeline.produce(rounds, poller, ClockCheck(clock), policy, outbox, broker)
     )
-    yield broker.follow()
+    yield broker.follow(after=0)
     producing.cancel()
 
 

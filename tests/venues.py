@@ -13,13 +13,12 @@ from typing import NamedTuple
 from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.playback import Playback, Script
 from btc_price_tracker.playback.market import ticker
-from btc_price_tracker.price.consensus import Consensus
-from btc_price_tracker.price.model import CENT, AssessedQuote, Quote, Status, Update
+from btc_price_tracker.price.consensus import Consensus, enough
+from btc_price_tracker.price.model import CENT, AssessedQuote, Quote, SourceState, Status, Update
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.endpoint import Endpoint, SourceResponse
 from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.sources.ratelimit import RateLimiter
-from btc_price_tracker.sources.state import SourceState
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import LeapingClock, eventually
 from troubles import Trouble
@@ -107,7 +106,7 @@ class Venues:
             clock=self.clock,
             seconds=DEADLINE,
             fresh=lambda *_: True,
-            enough=self.policy.enough,
+            enough=partial(enough, interval=round(INTERVAL * 1000)),
         )
         self._turn = -1
         self._recent = {name: deque[Quote](maxlen=REMEMBERED) for name in ALL}

@@ -11,22 +11,25 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
+from msgspec import structs
 from starlette.types import ASGIApp
 
 from btc_price_tracker import pipeline
 from btc_price_tracker.broker import Broker
 from btc_price_tracker.broker.local import LocalBroker
+from btc_price_tracker.broker.timed import TimedBroker
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.hub import INITIAL, Hub
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.price import consensus, fallback
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.freshness import is_fresh
-from btc_price_tracker.price.model import Tick, Update
-from btc_price_tracker.price.policy import Policy
+from btc_price_tracker.price.model import Policy, Tick, Update
+from btc_price_tracker.readers import Instance, readers
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.clocks import Clocks
@@ -39,6 +42,7 @@ from btc_price_tracker.store import Store, open_store, scheme_of
 from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.store.restore import restore
+from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.api.routes import Parts, application
@@ -65,7 +69,7 @@ class Service:
     broker: Broker
     application: ASGIApp
     detached: Callable[[], int]  # number of streams that have left the HTTP server
-    ask: Loop  # on the one instance that asks the sources
+    lead: Loop  # one term: on the one instance that polls the sources
     serve: tuple[Loop, ...]  # on every instance
 
 
@@ -79,7 +83,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
         serving = server(service.application, settings.keep_alive, service.detached)
         ended = tasks.create_task(serving.serve(sockets=sockets))
-        running = [tasks.create_task(loop()) for loop in (service.ask, *service.serve)]
+        running = [tasks.create_task(loop()) for loop in (service.lead, *service.serve)]
         gc.freeze()  # what lives as long as the process need not be looked through again and again
         log.info("serving", url=_url(settings.host, sockets[0].getsockname()[1]))
         await stop.wait()
@@ -96,7 +100,8 @@ async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     clock = SystemClock()
     async with _open_poller(settings, clock, LONGEST_DEADLINE, enough=lambda *_: False) as poller:
         update = _policy(settings, None).decide(await poller.ask(), clock.now())
-        return update, source_views(poller.states(), update.quotes, update.tick, clock.now())
+        update = structs.replace(update, sources=tuple(poller.states()))
+        return update, source_views(update, update.tick, clock.now())
 
 
 def asked_urls(settings: Settings) -> list[str]:
@@ -121,39 +126,39 @@ async def compose(
     settings: Settings, clock: Clock, origin: str | None = None, *, detach: bool = True
 ) -> AsyncIterator[Service]:
     """Make the parts and, at the end, release them. With `detach` False, streams stay with the HTTP server."""
+    recorded = origin is not None
     async with AsyncExitStack() as stack:
         store = await _patient_store(settings)
         stack.push_async_callback(store.close)
         restored = await restore(store, settings.store_size, clock.now(), sse.price)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
-        hub = Hub(ring, clock, settings.heartbeat, last)
+        seconds, enough = deadline(settings.interval), _enough(settings)
+        opening = _open_poller(settings, clock, seconds, enough, recorded=recorded)
+        poller = await stack.enter_async_context(opening)
+        initial = structs.replace(INITIAL, sources=tuple(poller.states()))
+        hub = Hub(ring, clock, settings.heartbeat, last, initial)
         reactor = None
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
-        policy = _policy(settings, last, ring.floor, recorded=origin is not None)
-        seconds = deadline(settings.interval)
-        opening = _open_poller(settings, clock, seconds, policy.enough, recorded=origin is not None)
-        poller = await stack.enter_async_context(opening)
         outbox = Outbox(store, clock, size=round(A_DAY / settings.interval))
         stack.push_async_callback(outbox.close)
-        broker = LocalBroker()
+        metrics = Metrics()
+        broker = TimedBroker(LocalBroker(), metrics.observer("btc_broker_operation_seconds"))
         watchdog = Watchdog(clock)
-        app = application(
-            Parts(
-                streams=Streams(
-                    hub, ring, store, outbox.holes, StreamLimit(hub, settings.max_clients), reactor
-                ),
-                poller=poller,
-                outbox=outbox,
-                clock=clock,
-                interval=settings.interval,
-                watchdog=watchdog,
-                cors_origins=settings.cors_origins,
-                origin=origin,
-                metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
-            )
+        limit = StreamLimit(hub, settings.max_clients)
+        parts = Parts(
+            streams=Streams(hub, ring, store, outbox.holes, limit, reactor),
+            outbox=outbox,
+            clock=clock,
+            interval=settings.interval,
+            watchdog=watchdog,
+            cors_origins=settings.cors_origins,
+            origin=origin,
+            metrics=metrics,
+            metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
         )
+        metrics.read_from(readers(Instance(hub, limit, parts.gates, outbox, watchdog, recorded)))
         rounds = pipeline.every(settings.interval, clock)
         serve: list[Loop] = [
             partial(pipeline.deliver, broker, hub),
@@ -161,12 +166,16 @@ async def compose(
             outbox.recover,
             watchdog.watch,
         ]
-        check = ClockCheck(clock, recorded=origin is not None)
+        check = ClockCheck(clock, recorded=recorded)
         if settings.retention:
             serve.append(partial(pipeline.forget, store, clock, settings.retention, check.time))
-        ask = partial(pipeline.produce, rounds, poller, check, policy, outbox, broker)
+
+        async def lead() -> None:
+            policy = _policy(settings, last, ring.floor, recorded=recorded)
+            await pipeline.produce(rounds, poller, check, policy, outbox, broker)
+
         detached = reactor.__len__ if reactor is not None else lambda: 0
-        yield Service(hub, store, outbox, broker, app, detached, ask, tuple(serve))
+        yield Service(hub, store, outbox, broker, application(parts), detached, lead, tuple(serve))
 
 
 def _opening(settings: Settings) -> Callable[[], Coroutine[None, None, Store]]:
@@ -211,6 +220,12 @@ async def _open_poller(
         )
         async with aclosing(poller):
             yield poller
+
+
+def _enough(settings: Settings) -> Enough:
+    """Whether answers suffice for a price, so that the poller need not wait for the rest."""
+    rule = consensus.enough if settings.policy == "consensus" else fallback.enough
+    return partial(rule, interval=round(settings.interval * 1000))
 
 
 def _policy(settings: Settings, last: Tick | None, floor: int = 0, *, recorded: bool = False) -> Policy:

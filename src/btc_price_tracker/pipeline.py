@@ -13,8 +13,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.freshness import silence
-from btc_price_tracker.price.model import Status, Update
-from btc_price_tracker.price.policy import Policy
+from btc_price_tracker.price.model import Policy, Stages, Status, Update
 from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import failure
@@ -34,9 +33,10 @@ async def produce(
     outbox: Outbox,
     broker: Broker,
 ) -> None:
-    """Ask, conclude, keep, publish: on the one instance that asks."""
+    """Ask, conclude, keep, publish: on the one instance that leads, for one term; the policy is of that term."""
     is_behind = False
     async for _ in rounds:
+        polled = poller.clock.now()
         answers = await poller.ask()
         now = poller.clock.now()
         contradiction = check.review(answers)
@@ -46,12 +46,19 @@ async def produce(
             if is_behind and not was_behind:
                 _log_behind(update.tick.id - now)
             await outbox.keep(update.tick)  # durable first: no client ever holds an id that a crash forgets
-        await broker.publish(replace(update, silence=silence(answers, now)))
+        await broker.publish(
+            replace(
+                update,
+                sources=tuple(poller.states()),
+                silence=silence(answers, now),
+                stages=Stages(polled, now, poller.clock.now()),
+            )
+        )
 
 
 async def deliver(broker: Broker, hub: Hub) -> None:
     """Pass every update on to the open streams: on every instance."""
-    async for update in broker.follow():
+    async for update in broker.follow(after=hub.head):
         if update.status is not hub.status or (update.tick is None and update.reason != hub.reason):
             _log_status(update, has_price=hub.latest is not None or update.tick is not None)
         hub.publish(update)  # encodes once, writes to all, never awaits

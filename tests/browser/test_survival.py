@@ -66,7 +66,7 @@ class Joined:
         self._before = self._total()
 
     def _total(self) -> int:
-        return self._server.metric("btc_streams_joined_total")
+        return self._server.metric("btc_streams_opened_total")
 
     @property
     def streams(self) -> int:
@@ -75,7 +75,7 @@ class Joined:
 
 def wait_for_streams(page: Page, server: Server, number: int) -> None:
     """Until so many are open on a server that only this test visits."""
-    while server.metric("btc_streams") != number:
+    while server.metric("btc_streams_open") != number:
         page.wait_for_timeout(50)
 
 
@@ -147,7 +147,7 @@ def test_without_shared_workers_each_tab_has_a_stream_and_ends_it_when_it_is_lef
     browser_context.add_init_script("delete globalThis.SharedWorker;")
     with running(Server("demo", store_url="memory://")) as server:
         one, two = visit(server), visit(server)
-        assert server.metric("btc_streams") == 2
+        assert server.metric("btc_streams_open") == 2
         one.goto("about:blank")
         wait_for_streams(one, server, 1)
         one.go_back()

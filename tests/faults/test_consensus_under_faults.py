@@ -15,10 +15,9 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from btc_price_tracker.http_client.client import Client
-from btc_price_tracker.price.model import AssessedQuote, Kind, Status
+from btc_price_tracker.price.model import AssessedQuote, Kind, State, Status
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.state import State
 from troubles import BOOKLESS, EVERY, TROUBLES, Trouble, named
 from venues import ALL, EXCHANGES, INTERVAL, TIMED, Round, Venues, venues
 

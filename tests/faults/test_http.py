@@ -26,13 +26,12 @@ from btc_price_tracker.clock import SystemClock
 from btc_price_tracker.errors import ConnectionDropped, SourceUnreachable
 from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.playback import Fault, Playback, Script
-from btc_price_tracker.price.model import Answer, Quote
+from btc_price_tracker.price.model import Answer, Quote, State
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import Endpoint, open_client
 from btc_price_tracker.sources.parsing import MAX_BYTES
 from btc_price_tracker.sources.ratelimit import RateLimiter
-from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.upstream import Upstream
 
 DEADLINE = 1.9  # seconds: too short for a retry, which would come a second later

@@ -31,7 +31,7 @@ async def service_with(clock: ManualClock, fault: Fault) -> AsyncIterator[Servic
         urls: dict[str, Any] = playback.urls()
         settings = Settings(store_url="memory://", **urls)
         async with compose(settings, clock, "a test") as service:
-            running = [asyncio.create_task(loop()) for loop in (service.ask, *service.serve)]
+            running = [asyncio.create_task(loop()) for loop in (service.lead, *service.serve)]
             yield service
             for each in running:
                 each.cancel()
@@ -50,7 +50,7 @@ async def test_a_start_without_aggregators_is_a_good_start(status: int) -> None:
             for _ in range(ROUNDS):
                 await eventually(partial(has_price_of, service, clock.now()))
                 assert service.hub.status is Status.OK
-                assert readiness(service.hub, service.outbox, 30).ready
+                assert readiness(service.hub, service.outbox, 10).ready
                 await clock.advance(10)
     said = [line["source"] for line in lines if "source" in line and line["log_level"] != "debug"]
     assert sorted(said) == sorted(AGGREGATORS)

@@ -6,8 +6,7 @@ import pytest
 
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
-from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.price.policy import Policy
+from btc_price_tracker.price.model import Policy, Status, Tick
 from rounds import INTERVAL, START, STEP, Play, answers, exact
 
 Make = Callable[..., Policy]

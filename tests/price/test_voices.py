@@ -4,10 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from btc_price_tracker.price.consensus import Consensus
+from btc_price_tracker.price.consensus import Consensus, enough
 from btc_price_tracker.price.model import Answer, Kind, Quote, Status, Update
 from btc_price_tracker.price.recompute import recompute
-from rounds import INTERVAL, Play, price, says
+from rounds import INTERVAL, STEP, Play, price, says
 
 
 @pytest.fixture
@@ -92,5 +92,5 @@ def test_price_of_joined_quotes_is_recomputed(play: Play) -> None:
 def test_two_answers_with_one_voice_are_not_enough(play: Play) -> None:
     now = play.now
     joined = [says("kraken", 50_000, now), *(tethered(name, 50_000, now) for name in ("binance", "okx"))]
-    assert not play.policy.enough(joined, now)
-    assert play.policy.enough([*joined, says("coinbase", 1, now), says("gemini", 1, now)], now)
+    assert not enough(joined, now, STEP)
+    assert enough([*joined, says("coinbase", 1, now), says("gemini", 1, now)], now, STEP)

@@ -337,7 +337,7 @@ async def test_without_a_store_newcomers_get_the_price_even_if_the_clock_is_set_
             clock, store_url=nowhere, policy=policy, sources=("kraken",), kraken_url=kraken
         ) as service:
             clock.step(-HOUR)
-            asking = asyncio.create_task(service.service.ask())
+            asking = asyncio.create_task(service.service.lead())
             await eventually(lambda: service.hub.latest)
             async with await Client.get(service.port, "/prices/stream") as client:
                 assert len(await client.prices(1)) == 1

@@ -14,15 +14,14 @@ import pytest
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.http_client.client import Client
 from btc_price_tracker.playback import Fault, Playback, Script
-from btc_price_tracker.price.consensus import Consensus
+from btc_price_tracker.price import consensus, fallback
 from btc_price_tracker.price.fallback import Fallback
-from btc_price_tracker.price.model import Answer, Quote
+from btc_price_tracker.price.model import Answer, Quote, State
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.poller import LATE, TURNS, Enough, Poller, deadline
 from btc_price_tracker.sources.rates import LASTS, Rates
-from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock, eventually
@@ -130,7 +129,7 @@ async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_n
 ) -> None:
     playback.faults["gemini"] = Fault(hang=True)
     names = (*NAMES, "gemini")
-    poller = poller_of(playback, client, names, enough=Consensus(10).enough, seconds=60)
+    poller = poller_of(playback, client, names, enough=partial(consensus.enough, interval=10_000), seconds=60)
     async with aclosing(poller), asyncio.timeout(30):
         for _ in range(2):
             answers = await poller.ask()
@@ -140,7 +139,9 @@ async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_n
 
 async def test_while_it_is_not_enough_all_are_waited_for(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(delay=1.5)
-    answers = await poller_of(playback, client, enough=Consensus(10).enough, seconds=60).ask()
+    answers = await poller_of(
+        playback, client, enough=partial(consensus.enough, interval=10_000), seconds=60
+    ).ask()
     assert [answer.fault for answer in answers] == [None, None, None]
 
 
@@ -197,7 +198,9 @@ async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
 ) -> None:
     script.quotes["coinbase"] = Quote(Decimal(90_000), time=SystemClock().now() + 90_000)  # a clock ahead
     policy = Fallback(10)
-    answers = await poller_of(playback, client, fallback=True, enough=policy.enough).ask()
+    answers = await poller_of(
+        playback, client, fallback=True, enough=partial(fallback.enough, interval=10_000)
+    ).ask()
     assert [answer.source for answer in answers] == ["coinbase", "kraken"]
     assert policy.decide(answers, SystemClock().now()).tick
 
@@ -207,7 +210,9 @@ async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_q
 ) -> None:
     del script.quotes["tether"]
     names = ("okx", "gemini")
-    answers = await poller_of(playback, client, names, fallback=True, enough=Fallback(10).enough).ask()
+    answers = await poller_of(
+        playback, client, names, fallback=True, enough=partial(fallback.enough, interval=10_000)
+    ).ask()
     assert [(answer.source, answer.fault) for answer in answers] == [("okx", None), ("gemini", None)]
 
 

@@ -14,11 +14,10 @@ from btc_price_tracker.errors import (
     SourceError,
     SourceUnreachable,
 )
-from btc_price_tracker.price.model import Answer, Kind, Quote
+from btc_price_tracker.price.model import Answer, Kind, Quote, State
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.source import Source
-from btc_price_tracker.sources.state import State
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock
 

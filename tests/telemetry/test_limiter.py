@@ -4,7 +4,9 @@ import logging
 
 import pytest
 
-from btc_price_tracker.telemetry.limiter import BURST, MAX_KINDS, PERIOD, Limiter
+from btc_price_tracker.telemetry.limiter import Limiter
+
+BURST, PERIOD, MAX_KINDS = 5, 20.0, 10
 
 
 class Time:
@@ -22,7 +24,7 @@ def time() -> Time:
 
 @pytest.fixture
 def limiter(time: Time) -> Limiter:
-    return Limiter(time)
+    return Limiter(time, BURST, PERIOD, MAX_KINDS)
 
 
 def record(
@@ -38,7 +40,7 @@ def written(limiter: Limiter, lines: int, event: object = "invalid HTTP request"
 def test_flood_is_suppressed_with_a_notice_and_counted(limiter: Limiter, time: Time) -> None:
     assert written(limiter, BURST) == ["invalid HTTP request"] * BURST
     assert written(limiter, 1000) == [
-        "too many log lines like 'invalid HTTP request': suppressed for up to 10 s"
+        "too many log lines like 'invalid HTTP request': suppressed for up to 20 s"
     ]
     time.now += PERIOD
     assert written(limiter, 2) == [

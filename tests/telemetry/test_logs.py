@@ -1,4 +1,4 @@
-"""What a line of the log says, read from the stderr of a process of its own: logging is set up once for each."""
+"""Log lines as written to stderr, each test in a process of its own because logging is configured once per process."""
 
 import json
 import os
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from btc_price_tracker.telemetry.writer import ROOM
+CAPACITY = 1000  # lines queued by default
 
 REQUEST = """
 import asyncio
@@ -25,7 +25,7 @@ structlog.get_logger("app").warning("outside")
 """
 
 
-def test_a_line_bears_the_id_of_the_request_under_which_it_was_written() -> None:
+def test_line_carries_the_request_id() -> None:
     result = subprocess.run(
         [sys.executable, "-c", REQUEST], capture_output=True, text=True, timeout=120, check=True
     )
@@ -85,7 +85,7 @@ logging.getLogger("a library").warning("the next")
 """
 
 
-def test_a_line_that_cannot_be_made_is_no_fault_of_who_says_it() -> None:
+def test_unformattable_line_raises_nothing() -> None:
     result = subprocess.run(
         [sys.executable, "-c", GARBLED], capture_output=True, text=True, timeout=120, check=True
     )
@@ -107,9 +107,9 @@ structlog.get_logger("app").warning("the last")
 """
 
 
-def test_nothing_waits_for_a_log_that_nobody_reads_and_what_is_lost_is_counted() -> None:
+def test_blocked_stderr_drops_lines_and_counts_them() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", FLOOD, str(ROOM)],
+        [sys.executable, "-c", FLOOD, str(CAPACITY)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -118,20 +118,20 @@ def test_nothing_waits_for_a_log_that_nobody_reads_and_what_is_lost_is_counted()
         assert process.stdout
         assert process.stderr
         assert process.stdout.readline() == b"written\n"
-        head = [json.loads(process.stderr.readline()) for _ in range(ROOM)]
+        head = [json.loads(process.stderr.readline()) for _ in range(CAPACITY)]
         process.stdin.close()
         lines = [*head, *map(json.loads, process.stderr)]
     assert process.returncode == 0
     numbers = [line["number"] for line in lines if "number" in line]
     assert numbers == sorted(numbers)
-    lost = sum(int(line["event"].split()[0]) for line in lines if "are lost" in line["event"])
-    assert lost > 0
-    assert len(numbers) + lost == 3 * ROOM
+    dropped = sum(int(line["event"].split()[0]) for line in lines if "dropped" in line["event"])
+    assert dropped > 0
+    assert len(numbers) + dropped == 3 * CAPACITY
     assert lines[-1]["event"] == "the last"
 
 
-def test_a_log_that_nobody_reads_does_not_hold_up_the_end() -> None:
+def test_blocked_stderr_does_not_delay_exit() -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", FLOOD, str(ROOM)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+        [sys.executable, "-c", FLOOD, str(CAPACITY)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.wait(30) == 0

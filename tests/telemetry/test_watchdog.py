@@ -9,7 +9,9 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from btc_price_tracker.telemetry.watchdog import RECENT, RECOVERY, STUCK, Watchdog
+from btc_price_tracker.telemetry.watchdog import RECENT, Watchdog
+
+STALL_AFTER, RECOVERY = 4.0, 20.0  # seconds
 
 
 class Clock:
@@ -40,49 +42,49 @@ def check_each_second(watchdog: Watchdog, clock: Clock, seconds: float) -> None:
 
 
 def test_stuck_loop_is_logged_once_with_all_stacks(clock: Clock) -> None:
-    watchdog = Watchdog(clock)
+    watchdog = Watchdog(clock, STALL_AFTER, RECOVERY)
     with capture_logs() as lines:
-        check_each_second(watchdog, clock, STUCK - 1)
+        check_each_second(watchdog, clock, STALL_AFTER - 1)
         assert not lines
         check_each_second(watchdog, clock, 30)
     (line,) = lines
-    assert line["seconds"] == STUCK
+    assert line["seconds"] == STALL_AFTER
     assert "test_stuck_loop_is_logged_once_with_all_stacks" in line["stacks"]
     assert "MainThread" in line["stacks"]
 
 
 def test_recovered_loop_is_unhealthy_briefly_and_watched_again(clock: Clock) -> None:
-    watchdog = Watchdog(clock)
-    unfit = [watchdog.recovering]
+    watchdog = Watchdog(clock, STALL_AFTER, RECOVERY)
+    states = [watchdog.recovering]
     with capture_logs() as lines:
         check_each_second(watchdog, clock, 12)
         watchdog._turn(11.0)
         assert [line["event"] for line in lines] == ["event loop is stuck", "event loop recovered"]
-        unfit.append(watchdog.recovering)
+        states.append(watchdog.recovering)
         clock.time += RECOVERY
-        unfit.append(watchdog.recovering)
+        states.append(watchdog.recovering)
         watchdog._turn(0.0)
-        check_each_second(watchdog, clock, STUCK)
-    assert unfit == [False, True, False]
+        check_each_second(watchdog, clock, STALL_AFTER)
+    assert states == [False, True, False]
     assert (len(lines), watchdog.stalls) == (3, 1)
 
 
 def test_short_delays_show_as_lag_only(clock: Clock) -> None:
-    watchdog = Watchdog(clock)
+    watchdog = Watchdog(clock, STALL_AFTER, RECOVERY)
     with capture_logs() as lines:
-        for lag in (0.1, 5.0, 0.2):
+        for lag in (0.1, 2.0, 0.2):
             clock.time += 1 + lag
             watchdog.check()
             watchdog._turn(lag)
     assert not lines
-    assert (watchdog.lag, watchdog.stalls, watchdog.recovering) == (5.0, 0, False)
+    assert (watchdog.lag, watchdog.stalls, watchdog.recovering) == (2.0, 0, False)
     for _ in range(RECENT):
         watchdog._turn(0.0)
     assert watchdog.lag == 0.0
 
 
 def test_blocked_watchdog_thread_logs_no_stale_stacks(clock: Clock) -> None:
-    watchdog = Watchdog(clock)
+    watchdog = Watchdog(clock, STALL_AFTER, RECOVERY)
     with capture_logs() as lines:
         clock.time += 60  # a regular expression held the interpreter, or the process was stopped
         watchdog.check()
@@ -95,9 +97,8 @@ import re
 import sys
 import time
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.telemetry import logs, watchdog
-
-watchdog.STUCK, watchdog.PERIOD = 0.5, 0.05
+from btc_price_tracker.telemetry import logs
+from btc_price_tracker.telemetry.watchdog import Watchdog
 
 def sleep_on_the_loop():
     time.sleep(2)
@@ -105,10 +106,10 @@ def sleep_on_the_loop():
 def match_on_the_loop():
     until = time.monotonic() + 2
     while time.monotonic() < until:
-        re.fullmatch("(a|aa)+", "a" * int(sys.argv[2]) + "b")  # holds the interpreter's lock all the while
+        re.fullmatch("(a|aa)+", "a" * int(sys.argv[2]) + "b")  # holds the GIL
 
 async def main():
-    watching = asyncio.create_task(watchdog.Watchdog(SystemClock()).watch())
+    watching = asyncio.create_task(Watchdog(SystemClock(), stall_after=0.5, period=0.05).watch())
     await asyncio.sleep(0.2)
     globals()[sys.argv[1]]()
     await asyncio.sleep(0.2)
@@ -134,14 +135,14 @@ def test_blocking_call_is_logged_as_json() -> None:
 
 
 def test_stacks_are_written_even_while_the_gil_is_held() -> None:
-    said = stall("match_on_the_loop", size_that_takes_seconds())
-    assert "Timeout (0:00:00.5" in said
-    assert "in match_on_the_loop" in said
-    assert "event loop recovered" in said
+    output = stall("match_on_the_loop", size_that_takes_seconds())
+    assert "Timeout (0:00:00.5" in output
+    assert "in match_on_the_loop" in output
+    assert "event loop recovered" in output
 
 
 def size_that_takes_seconds() -> int:
-    """How long a text must be for a bad pattern to take about two seconds on this machine."""
+    """Length of a text for which the pattern takes about two seconds on this machine."""
     size, took = 20, 0.0
     while took < 0.2:
         begun = time.perf_counter()

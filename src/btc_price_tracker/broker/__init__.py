@@ -12,5 +12,8 @@ class Broker(Protocol):
     async def publish(self, update: Update) -> None:
         """Send an update to the follower of each instance."""
 
-    def follow(self) -> AsyncIterator[Update]:
-        """Every update published from now on, in order. An instance has one follower."""
+    def follow(self, after: int) -> AsyncIterator[Update]:
+        """Every update with a tick after the id `after`, as far as the broker holds them, then each new one, in order.
+
+        An instance has one follower.
+        """

@@ -16,7 +16,7 @@ class LocalBroker:
         """Hand over an update, once the one before has been taken."""
         await self._updates.put(update)
 
-    async def follow(self) -> AsyncIterator[Update]:
+    async def follow(self, after: int) -> AsyncIterator[Update]:  # noqa: ARG002 - it holds nothing that was taken
         """The updates, in order."""
         while True:
             yield await self._updates.get()

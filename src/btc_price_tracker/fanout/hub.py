@@ -23,11 +23,13 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.stream import Lag, Stream
-from btc_price_tracker.price.model import AssessedQuote, Status, Tick, Update
+from btc_price_tracker.price.model import Status, Tick, Update
 
 SLICE = 1000  # streams written to before the loop gets a turn: about 10 ms
 PAGE = 128  # frames replayed in one write: about 25 KB, the memory of one client that reads none of it
 STALL = 30.0  # seconds without progress before a laggard is closed
+
+INITIAL = Update(Status.STALE, "No price yet: the sources are being polled.")
 
 log = structlog.get_logger(__name__)
 
@@ -35,15 +37,21 @@ log = structlog.get_logger(__name__)
 class Hub:
     """The streams of this instance. `join`, `publish` and `advance` never await."""
 
-    def __init__(self, ring: Ring, clock: Clock, heartbeat: float, latest: Tick | None = None) -> None:
+    def __init__(
+        self,
+        ring: Ring,
+        clock: Clock,
+        heartbeat: float,
+        latest: Tick | None = None,
+        update: Update = INITIAL,
+    ) -> None:
+        """Stand where `ring`, its `latest` tick and `update` are; send a heartbeat after so many seconds of silence."""
+        self.update = update  # the last one
         self._latest = latest  # price, published or restored with the ring
         # Monotonic times: no step of the wall clock makes a price younger or older than it is.
         self._published_at = self._answered_at = clock.monotonic()
         if latest is not None:
             self._published_at -= max(clock.now() - latest.id, 0) / 1000
-        self.status = Status.STALE
-        self.reason = "No price yet: the sources are being asked."
-        self.quotes: tuple[AssessedQuote, ...] = ()  # what became of every source in the last round
         self.describe_sources: Callable[[], bytes] = lambda: b"{}"  # what `/sources` says now, as JSON
         self.draining = False
         # These only grow, for metrics.
@@ -112,6 +120,16 @@ class Hub:
         return tick.outdated() if self.status is Status.STALE else tick
 
     @property
+    def status(self) -> Status:
+        """The status of the last update."""
+        return self.update.status
+
+    @property
+    def reason(self) -> str:
+        """Why the status is what it is."""
+        return self.update.reason
+
+    @property
     def silence(self) -> float:
         """Seconds since any source answered, or since the start."""
         return self._clock.monotonic() - self._answered_at
@@ -129,12 +147,17 @@ class Hub:
     # Publishing
 
     def publish(self, update: Update) -> None:
-        """Give an update to every stream: the status if it changed, then the price."""
-        self.quotes = update.quotes
+        """Give an update to every stream: the status if it changed, then the price.
+
+        An update whose tick the ring has, or is past, is ignored: a broker may deliver one twice.
+        """
+        if update.tick is not None and update.tick.id <= self._ring.last:
+            return
         if update.silence is not None:
             self._answered_at = self._clock.monotonic() - update.silence / 1000
-        if (update.status, update.reason) != (self.status, self.reason):
-            self.status, self.reason = update.status, update.reason
+        is_new_status = (update.status, update.reason) != (self.status, self.reason)
+        self.update = update
+        if is_new_status:
             self._status_frame = self._frame_of_status()
             self._outbox.append(self._status_frame)
         if update.tick is not None:

@@ -21,6 +21,13 @@ from btc_price_tracker.price.voices import Prices, prices_by_voice
 from btc_price_tracker.price.votes import near, vote
 
 
+def enough(answers: Sequence[Answer], now: int, interval: int) -> bool:
+    """Whether as many exchanges as `ok` takes are among the answers, at `now`, with `interval` between rounds (ms)."""
+    exchanges = [answer for answer in answers if answer.kind is Kind.EXCHANGE]
+    voices = {each.rate_from or each.source for each in exchanges if usable(each, now, interval)}
+    return len(voices) >= QUORUM
+
+
 class Consensus:
     """The three-vote median of the exchanges that are fresh and not far from the others.
 
@@ -43,13 +50,6 @@ class Consensus:
     def last(self) -> Tick | None:
         """The last tick it made, or was given at the start."""
         return self._publisher.last
-
-    def enough(self, answers: Sequence[Answer], now: int) -> bool:
-        """Whether as many exchanges as `ok` takes are among them."""
-        interval = self._publisher.interval
-        exchanges = [answer for answer in answers if answer.kind is Kind.EXCHANGE]
-        voices = {each.rate_from or each.source for each in exchanges if usable(each, now, interval)}
-        return len(voices) >= QUORUM
 
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""

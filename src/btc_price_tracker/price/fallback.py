@@ -13,6 +13,11 @@ from btc_price_tracker.price.votes import combine, to_the_cent, vote
 from btc_price_tracker.price.wording import ago, causes
 
 
+def enough(answers: Sequence[Answer], now: int, interval: int) -> bool:
+    """Whether one of the answers gives a price, at `now`, with `interval` between rounds (ms)."""
+    return any(usable(answer, now, interval) for answer in answers)
+
+
 class Fallback:
     """One source at a time: its price is never confirmed, so its status is `single_source` or `stale`."""
 
@@ -26,10 +31,6 @@ class Fallback:
     def last(self) -> Tick | None:
         """The last tick it made, or was given at the start."""
         return self._publisher.last
-
-    def enough(self, answers: Sequence[Answer], now: int) -> bool:
-        """Whether one of them gives a price."""
-        return any(usable(answer, now, self._publisher.interval) for answer in answers)
 
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""

@@ -4,9 +4,10 @@ Prices are exact decimals in US dollars. Times are integer milliseconds since th
 milliseconds, unless a name says seconds. Everything here is frozen: a price that was published can't change.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
 from enum import StrEnum
-from typing import Self
+from typing import Protocol, Self
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -123,14 +124,67 @@ class Tick(Struct, frozen=True):
         return replace(self, status=Status.STALE, sources=0)
 
 
-class Update(Struct, frozen=True):
-    """What one round brings to every instance: the status and why, and a tick unless there is no price.
+class State(StrEnum):
+    """The state of a source, the most serious first."""
 
-    `quotes` is what became of every source this round, also when there is no tick to carry it.
+    THROTTLED = "throttled"  # it asked for fewer requests, or bans this address
+    OPEN = "open"  # it mostly failed: its circuit is open
+    ERROR = "error"  # the last attempt failed
+    WAITING = "waiting"  # not polled yet
+    STALE = "stale"  # it answers, but with an old price
+    OK = "ok"
+
+
+class SourceState(Struct, frozen=True):
+    """One source after a round. The counters only grow, for metrics."""
+
+    name: str
+    kind: Kind
+    state: State
+    quote: Quote | None  # the last one
+    heard: int  # ms since the epoch at which it arrived; 0 before the first
+    latency: float | None  # ms that the last good answer took
+    next_try: float  # seconds until it may be polled again; 0 means in the next round
+    spacing: float  # seconds that its quota puts between two polls
+    error: str | None  # why the last attempt failed; None if it succeeded
+    calls: int  # requests sent, retries included
+    failures: int  # of these, the ones that brought no quote
+
+
+class Stages(Struct, frozen=True):
+    """When a round passed each stage, in ms since the epoch by the clock of the instance that leads."""
+
+    polled: int = 0  # the round began
+    concluded: int = 0  # the policy decided
+    published: int = 0  # handed to the broker
+
+
+class Update(Struct, frozen=True):
+    """The result of one round: all that an instance needs to answer every request by itself.
+
+    `quotes` and `sources` are there for every source, also when there is no tick.
     """
 
     status: Status
     reason: str
     tick: Tick | None = None
     quotes: tuple[AssessedQuote, ...] = ()
-    silence: int | None = None  # ms since any source answered; None where none has yet
+    sources: tuple[SourceState, ...] = ()
+    silence: int | None = None  # ms since any source answered; None if none has yet
+    stages: Stages = Stages()
+    term: int = 0  # of the leader that concluded the round; later leaders have higher ones
+    trace: str | None = None  # W3C traceparent of the round
+
+
+class Policy(Protocol):
+    """Decides the price from rounds of answers. Deterministic: the same rounds at the same times give the same updates.
+
+    One policy serves one term of the leader.
+    """
+
+    @property
+    def last(self) -> Tick | None:
+        """The last tick it made, or was given at the start."""
+
+    def decide(self, answers: Sequence[Answer], now: int) -> Update:
+        """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""

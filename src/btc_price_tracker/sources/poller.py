@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from msgspec import structs
 
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.price.model import Answer
+from btc_price_tracker.price.model import Answer, SourceState
 from btc_price_tracker.sources.rates import Rates
-from btc_price_tracker.sources.state import SourceState
 from btc_price_tracker.sources.upstream import Fresh, Upstream
 
 LONGEST_DEADLINE = 5.0  # seconds for a round of questions
@@ -60,11 +59,6 @@ class Poller:
         for ask in asks:
             ask.cancel()
         await asyncio.gather(*asks, return_exceptions=True)
-
-    @property
-    def spacing(self) -> float:
-        """Seconds between two calls to the source that may be asked most often."""
-        return min(upstream.spacing for upstream in self.upstreams)
 
     def states(self) -> list[SourceState]:
         """How each source is doing now, in the configured order."""

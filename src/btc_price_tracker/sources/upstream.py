@@ -23,7 +23,7 @@ from btc_price_tracker.errors import (
     SourceUnavailable,
     SourceUnreachable,
 )
-from btc_price_tracker.price.model import Answer, Quote
+from btc_price_tracker.price.model import Answer, Quote, SourceState, State
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.clocks import Clocks, Reception
 from btc_price_tracker.sources.endpoint import SourceResponse
@@ -31,7 +31,6 @@ from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.response import read
 from btc_price_tracker.sources.secrets import Secrets
 from btc_price_tracker.sources.source import Source
-from btc_price_tracker.sources.state import SourceState, State
 
 Fetch = Callable[[], Awaitable[SourceResponse]]  # one request; raises SourceError
 Fresh = Callable[[Answer, int], bool]  # whether an answer still counts at a time in ms since the epoch
@@ -74,11 +73,6 @@ class Upstream:
             self._conclude(await self._outcome(seconds))
         return self.answer()
 
-    @property
-    def spacing(self) -> float:
-        """Seconds that its quota puts between two calls."""
-        return self._rate_limiter.spacing
-
     def shorten_pause(self) -> None:
         """Ask soon in spite of what the source said: no source is usable."""
         self._rate_limiter.shorten()
@@ -120,6 +114,7 @@ class Upstream:
             heard=self._heard,
             latency=self._latency,
             next_try=round(max(self._rate_limiter.wait(now), self._breaker.wait(now)), 3),
+            spacing=self._rate_limiter.spacing,
             error=self._error,
             calls=self._calls,
             failures=self._failures,

@@ -1,27 +1,33 @@
-"""A rate limit per kind of log line: clients that can provoke one, say with a bad request, must not fill the disk."""
+"""A rate limit per kind of log line: clients that can provoke lines, say with bad requests, must not fill the disk."""
 
 import logging
 import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-BURST = 50  # lines of one kind in PERIOD
-PERIOD = 10.0  # seconds
-MAX_KINDS = 1000  # remembered kinds; a kind is a logger, a level and an event, without its values
-
-Kind = tuple[Hashable, ...]
+Kind = tuple[Hashable, ...]  # logger, level and event, without its values
 
 
 @dataclass(slots=True)
 class _Window:
-    begun: float
+    began: float
     lines: int = 1
 
 
 class Limiter:
-    """Passes BURST lines of a kind per PERIOD, then one notice; the next period begins with the number suppressed."""
+    """Passes `burst` lines of a kind per period, then one notice; the next period begins with the number suppressed."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        monotonic: Callable[[], float] = time.monotonic,
+        burst: int = 50,
+        period: float = 10.0,
+        max_kinds: int = 1000,
+    ) -> None:
+        """Count per period of so many seconds; the counts of up to `max_kinds` kinds are kept."""
+        self._burst = burst
+        self._period = period
+        self._max_kinds = max_kinds
         self._monotonic = monotonic
         self._windows: dict[Kind, _Window] = {}
 
@@ -30,17 +36,17 @@ class Limiter:
         now, event = self._monotonic(), _event(record)
         kind = (record.name, record.levelno, event)
         window = self._windows.get(kind)
-        if window is None or now - window.begun >= PERIOD:
-            if len(self._windows) >= MAX_KINDS:
+        if window is None or now - window.began >= self._period:
+            if len(self._windows) >= self._max_kinds:
                 self._windows.clear()
             self._windows[kind] = _Window(now)
-            suppressed = window.lines - BURST if window else 0
+            suppressed = window.lines - self._burst if window else 0
             notice = [_notice(f"{suppressed} log lines like {event!r} suppressed")] if suppressed > 0 else []
             return [*notice, record]
         window.lines += 1
-        if window.lines == BURST + 1:
-            return [_notice(f"too many log lines like {event!r}: suppressed for up to {PERIOD:g} s")]
-        return [record] if window.lines <= BURST else []
+        if window.lines == self._burst + 1:
+            return [_notice(f"too many log lines like {event!r}: suppressed for up to {self._period:g} s")]
+        return [record] if window.lines <= self._burst else []
 
 
 def _event(record: logging.LogRecord) -> str:

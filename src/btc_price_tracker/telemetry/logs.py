@@ -1,4 +1,4 @@
-"""Structured logs on stderr: a console on a terminal, JSON elsewhere; uvicorn's go the same way."""
+"""Structured logs on stderr, the libraries' included: readable text on a terminal, JSON elsewhere."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ import structlog
 
 from btc_price_tracker.telemetry.writer import Writer
 
-REQUEST_ID: ContextVar[str] = ContextVar("request_id")  # of the request that is being answered
+REQUEST_ID: ContextVar[str] = ContextVar("request_id")  # of the current request
 
 
 def configure(level: str, form: str) -> None:
@@ -26,7 +26,11 @@ def configure(level: str, form: str) -> None:
     ]
     last: list[Any] = (
         # A plain traceback: the default shows local variables, of which one may be a password.
-        [structlog.dev.ConsoleRenderer(colors=_colours(), exception_formatter=structlog.dev.plain_traceback)]
+        [
+            structlog.dev.ConsoleRenderer(
+                colors=_use_colours(), exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
@@ -45,17 +49,17 @@ def configure(level: str, form: str) -> None:
     )
     logging.captureWarnings(capture=True)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    chatty = logging.getLogger("uvicorn.error")
-    chatty.setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    uvicorn = logging.getLogger("uvicorn.error")  # logs at INFO what we log ourselves
+    uvicorn.setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
 
 
-def _colours() -> bool:
-    """Whether whoever reads stderr can see and wants colours (no-color.org)."""
+def _use_colours() -> bool:
+    """Whether stderr is a terminal that supports colours, and NO_COLOR isn't set (no-color.org)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _add_request_id(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Name the request under which a line was written."""
+    """Add the id of the current request to a line."""
     request_id = REQUEST_ID.get(None)
     if request_id is not None:
         event["request_id"] = request_id

@@ -1,4 +1,4 @@
-"""A URL as it may be printed: without the passwords, tokens and keys in it."""
+"""Masks the passwords, tokens and keys in a URL before it is logged or printed."""
 
 import re
 
@@ -9,5 +9,5 @@ _FIELD = re.compile(r"([?&][^=&]*(?:pass|pwd|token|secret|key|properties)[^=&]*=
 
 
 def masked(url: str) -> str:
-    """Put *** for the user and password, and for the fields of the query that hold secrets."""
+    """Replace the user information, and the query parameters that hold secrets, by ***."""
     return _FIELD.sub(r"\1***", _USER.sub(r"\1***@", url))

@@ -14,23 +14,29 @@ import structlog
 
 from btc_price_tracker.clock import Clock
 
-STUCK = 9.0  # seconds without an iteration; with the period, a stall is reported within 10 s
-PERIOD = 1.0  # seconds between checks
-RECENT = 60  # checks that are remembered
-RECOVERY = 10.0  # seconds after a stall for which /healthz fails, so that a prober notices repeated stalls
+RECENT = 60  # measurements that `lag` covers
 STDERR = 2
 
 log = structlog.get_logger(__name__)
 
 
 class Watchdog:
-    """Measures the delay of the event loop once a second."""
+    """Measures the delay of the event loop once per period."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(
+        self, clock: Clock, stall_after: float = 9.0, recovery: float = 10.0, period: float = 1.0
+    ) -> None:
+        """Report a stall after `stall_after` seconds without an iteration, checked every `period` seconds.
+
+        For `recovery` seconds after a stall `recovering` is true, so that a prober notices repeated stalls.
+        """
         self.stalls = 0  # since the start
         self._clock = clock
+        self._stall_after = stall_after
+        self._recovery = recovery
+        self._period = period
         self._turned = clock.monotonic()  # time of the last iteration that was seen
-        self._recovered = -RECOVERY  # time at which the last stall ended
+        self._recovered = -recovery  # time at which the last stall ended
         self._checked = self._turned  # time of the thread's last check
         self._reported = False  # whether this stall's stacks are in the log
         self._lags: deque[float] = deque([0.0], maxlen=RECENT)
@@ -42,8 +48,8 @@ class Watchdog:
 
     @property
     def recovering(self) -> bool:
-        """Whether a stall ended within the last RECOVERY seconds."""
-        return self._clock.monotonic() - self._recovered < RECOVERY
+        """Whether a stall ended so recently that this instance counts as unhealthy."""
+        return self._clock.monotonic() - self._recovered < self._recovery
 
     async def watch(self) -> None:
         """Measure the delay of the loop while a thread checks for stalls. Runs for as long as the service."""
@@ -51,8 +57,8 @@ class Watchdog:
         threading.Thread(target=self._keep_checking, args=(stop,), name="watchdog", daemon=True).start()
         try:
             while True:
-                due = self._clock.monotonic() + PERIOD
-                await self._clock.sleep(PERIOD)
+                due = self._clock.monotonic() + self._period
+                await self._clock.sleep(self._period)
                 self._turn(max(self._clock.monotonic() - due, 0.0))
         finally:
             stop.set()
@@ -60,9 +66,9 @@ class Watchdog:
     def check(self) -> None:
         """Log the stacks if the loop is stuck; not if this thread was blocked with it: then the cause is over."""
         now = self._clock.monotonic()
-        was_blocked = now - self._checked >= STUCK / 2
+        was_blocked = now - self._checked >= self._stall_after / 2
         self._checked = now
-        if now - self._turned >= STUCK and not (self._reported or was_blocked):
+        if now - self._turned >= self._stall_after and not (self._reported or was_blocked):
             self._reported = True
             log.error("event loop is stuck", seconds=round(now - self._turned, 1), stacks=_stacks())
 
@@ -70,14 +76,14 @@ class Watchdog:
         self._turned = self._clock.monotonic()
         self._lags.append(lag)
         self._reported = False
-        if lag >= STUCK - PERIOD:  # check() counts from the iteration before
+        if lag >= self._stall_after - self._period:  # check() counts from the iteration before
             self.stalls += 1
             self._recovered = self._turned
             log.warning("event loop recovered", stuck_for_seconds=round(lag, 1))
 
     def _keep_checking(self, stop: threading.Event) -> None:
-        while not stop.wait(PERIOD):
-            faulthandler.dump_traceback_later(STUCK, file=STDERR)  # unless re-armed before
+        while not stop.wait(self._period):
+            faulthandler.dump_traceback_later(self._stall_after, file=STDERR)  # unless re-armed before
             self.check()
         faulthandler.cancel_dump_traceback_later()
 

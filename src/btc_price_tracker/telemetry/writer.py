@@ -1,7 +1,7 @@
-"""Log lines on their way out, for which the service never waits.
+"""Writes log lines to stderr from a thread, so that the event loop never blocks on it.
 
-Whoever reads them may stop: a paused terminal, a stuck log shipper. The pipe is full after 64 KiB, and the next write
-to it lasts for ever.
+The reader of a pipe may stop: a paused terminal, a stuck log shipper. The pipe is full after 64 KiB, and the next write
+to it blocks forever.
 """
 
 import logging
@@ -12,18 +12,18 @@ from queue import Full, Queue
 
 from btc_price_tracker.telemetry.limiter import Limiter
 
-STDERR = 2  # the descriptor: the lock of sys.stderr would be held for ever, and the interpreter needs it at its end
-ROOM = 1000  # lines that wait; what comes then is lost
-PATIENCE = 1.0  # seconds, at the end of the process, for those that wait
+STDERR = 2  # the descriptor: a blocked write would hold the lock of sys.stderr, which the interpreter needs at exit
 
 
 class Writer(logging.Handler):
-    """Formats lines at once and writes them to stderr from a thread of its own; says how many were lost."""
+    """Formats lines at once and writes them from a thread; logs how many were dropped because the queue was full."""
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = 1000, flush_timeout: float = 1.0) -> None:
+        """Queue up to `capacity` lines; at exit, wait up to `flush_timeout` seconds for them to be written."""
         super().__init__()
-        self._lines: Queue[str] = Queue(ROOM)
-        self._lost = 0  # only ever grows
+        self._lines: Queue[str] = Queue(capacity)
+        self._flush_timeout = flush_timeout
+        self._dropped = 0  # lines since the start
         self._limiter = Limiter()
         threading.Thread(target=self._write, name="log", daemon=True).start()
 
@@ -33,31 +33,31 @@ class Writer(logging.Handler):
             for each in self._limiter.limit(record):
                 self._lines.put_nowait(self.format(each))
         except Full:
-            self._lost += 1
-        except Exception:  # noqa: BLE001 - as every handler: a line that can't be made is no fault of who says it
+            self._dropped += 1
+        except Exception:  # noqa: BLE001 - as every handler: logging must not raise in the code that logs
             self.handleError(record)
 
     def flush(self) -> None:
-        """Wait for the lines that are on their way, a while; at the end of the process `logging` calls it, too."""
+        """Wait until the queued lines are written, or the timeout; `logging` calls this at exit, too."""
         with self._lines.all_tasks_done:
-            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, PATIENCE)
+            self._lines.all_tasks_done.wait_for(lambda: not self._lines.unfinished_tasks, self._flush_timeout)
 
     def _write(self) -> None:
-        told = 0
+        reported = 0
         while True:
             self._put(self._lines.get())
-            if lost := self._lost - told:
-                told += lost
-                self._put(self.format(_loss(lost)))
+            if dropped := self._dropped - reported:
+                reported += dropped
+                self._put(self.format(_notice(dropped)))
             self._lines.task_done()
 
     def _put(self, line: str) -> None:
         unwritten = f"{line}\n".encode(errors="backslashreplace")
-        with suppress(OSError):  # nobody reads it any more, or the disk is full: where could that be said?
+        with suppress(OSError):  # the reader is gone, or the disk is full: there is nowhere to report it
             while unwritten:
                 unwritten = unwritten[os.write(STDERR, unwritten) :]
 
 
-def _loss(lines: int) -> logging.LogRecord:
-    said = f"{lines} lines of the log are lost: nobody took them"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, said, None, None)
+def _notice(dropped: int) -> logging.LogRecord:
+    text = f"{dropped} log lines dropped: stderr is not being read fast enough"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None)

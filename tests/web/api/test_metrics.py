@@ -1,4 +1,4 @@
-"""What Prometheus is told, read with its own parser."""
+"""`/metrics` as served, read with the parser of prometheus_client."""
 
 import re
 from collections.abc import AsyncIterator
@@ -54,23 +54,23 @@ def name(of: str, labels: dict[str, str]) -> str:
     return f"{of}{{{inside}}}" if inside else of
 
 
-async def test_before_the_first_price_there_is_none_and_the_status_says_so(server: Live) -> None:
-    told = await samples(server)
-    assert "btc_price_dollars" not in told
-    assert told['btc_price_status{status="stale"}'] == 1
-    assert told["btc_prices_published_total"] == 0
+async def test_no_price_is_reported_before_the_first(server: Live) -> None:
+    values = await samples(server)
+    assert "btc_price_usd" not in values
+    assert values['btc_price_status{status="stale"}'] == 1
+    assert values["btc_prices_published_total"] == 0
 
 
-async def test_a_price_is_told_with_its_status(server: Live) -> None:
+async def test_price_and_status_are_reported(server: Live) -> None:
     await server.publish("69420.25", status=Status.DEGRADED)
-    told = await samples(server)
-    assert told["btc_price_dollars"] == 69420.25
-    assert told["btc_price_spread_dollars"] == 3.10
-    assert told["btc_price_sources"] == 3
-    assert [told[f'btc_price_status{{status="{status}"}}'] for status in Status] == [
+    values = await samples(server)
+    assert values["btc_price_usd"] == 69420.25
+    assert values["btc_price_spread_usd"] == 3.10
+    assert values["btc_price_sources"] == 3
+    assert [values[f'btc_price_status{{status="{status}"}}'] for status in Status] == [
         status is Status.DEGRADED for status in Status
     ]
-    assert told["btc_prices_published_total"] == 1
+    assert values["btc_prices_published_total"] == 1
 
 
 async def test_the_age_of_a_stale_price_grows(server: Live, clock: ManualClock) -> None:
@@ -81,24 +81,24 @@ async def test_the_age_of_a_stale_price_grows(server: Live, clock: ManualClock) 
     assert (await samples(server))["btc_price_age_seconds"] == 70
 
 
-async def test_streams_are_counted_while_they_are_open_and_ever_after(server: Live) -> None:
+async def test_streams_are_counted(server: Live) -> None:
     async with await Client.get(server.port, "/prices/stream") as client:
         await eventually(lambda: len(server.hub) == 1)
         await server.publish()
         await client.prices(1)
-        told = await samples(server)
-        assert (told["btc_streams"], told["btc_streams_joined_total"]) == (1, 1)
-        assert told["btc_stream_writes_total"] == 1
-        assert told["btc_streams_refused_total"] == 0
+        values = await samples(server)
+        assert (values["btc_streams_open"], values["btc_streams_opened_total"]) == (1, 1)
+        assert values["btc_stream_events_sent_total"] == 1
+        assert values["btc_streams_rejected_total"] == 0
         async with await Client.get(server.port, "/prices/stream") as refused:
             assert refused.status == 503
-        assert (await samples(server))["btc_streams_refused_total"] == 1
+        assert (await samples(server))["btc_streams_rejected_total"] == 1
     await eventually(lambda: len(server.hub) == 0)
-    told = await samples(server)
-    assert (told["btc_streams"], told["btc_streams_joined_total"]) == (0, 1)
+    values = await samples(server)
+    assert (values["btc_streams_open"], values["btc_streams_opened_total"]) == (0, 1)
 
 
-async def test_a_store_that_fails_shows_with_what_waits_for_it(
+async def test_store_failure_and_queue_are_reported(
     server: Live, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_: object) -> None:
@@ -107,20 +107,24 @@ async def test_a_store_that_fails_shows_with_what_waits_for_it(
     monkeypatch.setattr(server.service.store, "append", fail)
     await server.publish()
     await server.publish()
-    told = await samples(server)
-    assert (told["btc_store_up"], told["btc_store_waiting"], told["btc_store_lost_total"]) == (0, 2, 0)
+    values = await samples(server)
+    assert (values["btc_store_up"], values["btc_store_queued"], values["btc_store_dropped_total"]) == (
+        0,
+        2,
+        0,
+    )
     monkeypatch.undo()
     await clock.advance(2)
-    told = await samples(server)
-    assert (told["btc_store_up"], told["btc_store_waiting"]) == (1, 0)
+    values = await samples(server)
+    assert (values["btc_store_up"], values["btc_store_queued"]) == (1, 0)
 
 
 async def test_every_source_has_a_state(server: Live) -> None:
-    told = await samples(server)
+    values = await samples(server)
     for source in ("kraken", "coinbase"):
-        assert told[f'btc_source_state{{source="{source}",state="waiting"}}'] == 1
-        assert told[f'btc_source_state{{source="{source}",state="ok"}}'] == 0
-        assert told[f'btc_source_calls_total{{source="{source}"}}'] == 0
+        assert values[f'btc_source_state{{source="{source}",state="waiting"}}'] == 1
+        assert values[f'btc_source_state{{source="{source}",state="ok"}}'] == 0
+        assert values[f'btc_source_requests_total{{source="{source}"}}'] == 0
 
 
 TEXT = "text/plain; version=0.0.4"
@@ -168,7 +172,7 @@ async def test_format_is_negotiated_and_never_fails(server: Live, accept: str, e
 @pytest.mark.parametrize(
     "authorization", ["", "Bearer wrong", "Basic geheim", "geheim", "Bearer", "Bearer gehei"]
 )
-async def test_with_a_token_only_who_bears_it_is_told(authorization: str) -> None:
+async def test_token_is_required_if_set(authorization: str) -> None:
     async with live(metrics_token="geheim") as server:
         refused = await scrape(server, Authorization=authorization)
         assert refused.status_code == 401

@@ -127,7 +127,7 @@ async def ready(client: httpx2.AsyncClient) -> list[str]:
 async def test_readyz_gives_every_reason_and_recovers_from_it(
     server: Live, client: httpx2.AsyncClient, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await ready(client) == ["No price yet: the sources are being asked."]
+    assert await ready(client) == ["No price yet: the sources are being polled."]
     await server.publish()
     assert await ready(client) == []
 

@@ -11,14 +11,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker import __version__
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
 from btc_price_tracker.web.api import history, metrics
 from btc_price_tracker.web.api.digits import DIGITS
 from btc_price_tracker.web.api.history import Gates
-from btc_price_tracker.web.api.metrics import Metrics
 from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STATE, STORE_FAILS, Api
 from btc_price_tracker.web.api.reply import encoder, get, reply
 from btc_price_tracker.web.api.views import (
@@ -41,22 +40,20 @@ from btc_price_tracker.web.stream.position import GREATEST_ID, position, with_so
 from btc_price_tracker.web.stream.response import PriceStream
 from btc_price_tracker.web.stream.shared import Streams
 
-ROUNDS = 3  # without an answer from any source: then this instance isn't ready
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the routes look at."""
 
     streams: Streams
-    poller: Poller
     outbox: Outbox
     clock: Clock
     interval: float  # seconds between prices
     cors_origins: tuple[str, ...]
     origin: str | None = None  # where recorded prices come from; None where they are live
     watchdog: Watchdog
-    metrics_token: str | None = None  # that /metrics wants; None where it is open to all
+    metrics: Metrics
+    metrics_token: str | None = None  # that /metrics requires; None: it requires none
     gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
 
@@ -136,7 +133,7 @@ def _sources_view(parts: Parts) -> SourcesView:
         interval=parts.interval,
         heartbeat=hub.heartbeat,
         store=store_view(parts.outbox),
-        sources=source_views(parts.poller.states(), hub.quotes, hub.latest, now),
+        sources=source_views(hub.update, hub.latest, now),
     )
 
 
@@ -152,18 +149,7 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
         return reply(PriceView.of(newest))
 
     history.install(app, parts.streams.store, parts.outbox, parts.gates, hub.now)
-    recorded = parts.origin is not None
-    numbers = Metrics(
-        hub,
-        parts.streams.admission,
-        parts.gates,
-        parts.poller,
-        parts.outbox,
-        parts.watchdog,
-        parts.clock,
-        recorded,
-    )
-    metrics.install(app, numbers, parts.metrics_token)
+    metrics.install(app, parts.metrics, parts.metrics_token)
 
     @get(
         app,
@@ -206,5 +192,5 @@ def _add_routes(app: FastAPI, parts: Parts) -> None:
     @get(app, "/readyz", tags=[STATE], responses={503: {"description": "Not ready, and why."}})
     async def readyz() -> Response:
         """Whether it serves a fresh price and all its parts work; 503 and the reasons if not."""
-        view = readiness(hub, parts.outbox, ROUNDS * max(parts.interval, parts.poller.spacing))
+        view = readiness(hub, parts.outbox, parts.interval)
         return reply(view, 200 if view.ready else 503)

@@ -1,6 +1,5 @@
 """What the routes show, computed from the parts. Pure."""
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
@@ -9,12 +8,12 @@ from msgspec import Meta, Struct
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.freshness import age
-from btc_price_tracker.price.model import PAIR, AssessedQuote, Kind, Status, Tick
+from btc_price_tracker.price.model import PAIR, AssessedQuote, Kind, SourceState, State, Status, Tick, Update
 from btc_price_tracker.price.wording import is_excluded
-from btc_price_tracker.sources.state import SourceState, State
 from btc_price_tracker.store.outbox import Outbox
 
 BASIS_POINTS = 10_000
+ROUNDS = 3  # without an answer from any source: then this instance isn't ready
 EXCLUDED = "excluded"
 STATES = (*State, EXCLUDED)  # that a source can be in
 
@@ -213,8 +212,10 @@ class Readiness(Struct):
     reasons: list[str]
 
 
-def readiness(hub: Hub, outbox: Outbox, limit: float) -> Readiness:
-    """Whether this instance has a fresh price and parts that work; sources may be silent for `limit` seconds."""
+def readiness(hub: Hub, outbox: Outbox, interval: float) -> Readiness:
+    """Whether this instance has a fresh price and parts that work, with `interval` seconds between rounds."""
+    # A source whose quota is tighter than the interval isn't silent before it may be polled again.
+    limit = ROUNDS * max(interval, min((source.spacing for source in hub.update.sources), default=0))
     reasons = []
     if hub.draining:
         reasons.append("shutting down")
@@ -233,16 +234,15 @@ def store_view(outbox: Outbox) -> StoreView:
     return StoreView(outbox.fault, len(outbox), outbox.lost)
 
 
-def source_views(
-    states: Iterable[SourceState], quotes: Iterable[AssessedQuote], latest: Tick | None, now: int
-) -> list[SourceView]:
-    """Every source as of `now` (ms): how it is doing, and its part in the last round."""
-    judged = {quote.source: quote for quote in quotes}
-    return [_source_view(state, judged.get(state.name), latest, now) for state in states]
+def source_views(update: Update, latest: Tick | None, now: int) -> list[SourceView]:
+    """Every source as of `now` (ms): its state after the last round, and its part in it."""
+    quotes = {quote.source: quote for quote in update.quotes}
+    passed = max(now - update.stages.concluded, 0) / 1000 if update.stages.concluded else 0
+    return [_source_view(state, quotes.get(state.name), latest, now, passed) for state in update.sources]
 
 
 def _source_view(
-    state: SourceState, judged: AssessedQuote | None, latest: Tick | None, now: int
+    state: SourceState, judged: AssessedQuote | None, latest: Tick | None, now: int, passed: float
 ) -> SourceView:
     quote = state.quote
     price = judged.price if judged else None
@@ -260,7 +260,7 @@ def _source_view(
         latency_ms=state.latency and round(state.latency, 1),
         used=judged.used if judged else False,
         reason=judged.reason if judged else None,
-        next_try_s=round(state.next_try, 1),
+        next_try_s=round(max(state.next_try - passed, 0), 1),
         error=state.error,
     )
 
