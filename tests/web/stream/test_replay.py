@@ -28,9 +28,6 @@ from proofs.reader import Reader, request
 
 RING = 10
 HEARTBEAT = 0.01  # seconds
-# Bytes in the kernel for one client: far less than the replay, but a few segments. With less than one segment
-# of loopback (64 KiB) TCP sends a little every 200 ms, and the replay takes half a minute.
-RECEIVE = 128 * 1024
 AGO = Position(Anchor.TIME, 0)
 
 
@@ -205,8 +202,9 @@ async def test_disconnect_during_replay_never_joins_the_hub() -> None:
 
 @pytest.fixture(params=[True, False], ids=["detached", "fallback"])
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Live]:
-    """A server whose store has 3,000 prices older than the ring."""
-    async with live(detach=request.param, store_url=f"sqlite:///{tmp_path}/prices.db") as server:
+    """A server whose store has 3,000 prices older than the ring, of 1970: without retention they stay."""
+    store_url = f"sqlite:///{tmp_path}/prices.db"
+    async with live(detach=request.param, store_url=store_url, retention="0") as server:
         await server.publish()
         await server.service.store.append([a_tick(1000 * number) for number in range(1, 3001)])
         yield server
@@ -232,7 +230,7 @@ async def unread_replays(server: Live, number: int = 10) -> AsyncIterator[list[R
     readers = []
     try:
         for _ in range(number):
-            readers.append(await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=RECEIVE))
+            readers.append(await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096))
             readers[-1].pause()
         connections = server.server.server_state.connections
         await eventually(lambda: len(connections) == number and all(map(unsent, connections)))
