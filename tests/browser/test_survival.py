@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from browser.process import Server, running
+
+pytestmark = pytest.mark.proof
 
 Visit = Callable[[Server], Page]
 

@@ -127,6 +127,7 @@ async def test_without_a_sound_book_the_last_trade_votes(
             assert None in (said.bid, said.ask)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("one", EVERY, ids=lambda trouble: trouble.name)
 async def test_two_of_five_in_trouble_leave_an_honest_price(client: Client, one: Trouble) -> None:
     limit = asyncio.Semaphore(AT_ONCE)
@@ -146,6 +147,7 @@ async def test_two_of_five_in_trouble_leave_an_honest_price(client: Client, one:
             tasks.create_task(together(other, random.sample(EXCHANGES, 2)))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("trouble", EVERY, ids=lambda trouble: trouble.name)
 async def test_most_in_the_same_trouble_are_never_believed_for_sure(client: Client, trouble: Trouble) -> None:
     async def many(sources: Sequence[str]) -> None:
@@ -183,6 +185,7 @@ async def test_when_all_are_down_the_price_ages_then_ends_then_comes_back(
 TROUBLED = st.dictionaries(st.sampled_from(ALL), st.sampled_from(EVERY), max_size=4)
 
 
+@pytest.mark.proof
 @given(st.lists(TROUBLED, min_size=2, max_size=8))
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 async def test_whatever_happens_to_most_of_them_the_price_is_honest_and_they_recover(

@@ -230,7 +230,9 @@ async def unread_replays(server: Live, number: int = 10) -> AsyncIterator[list[R
     readers = []
     try:
         for _ in range(number):
-            readers.append(await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096))
+            readers.append(
+                await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
+            )
             readers[-1].pause()
         connections = server.server.server_state.connections
         await eventually(lambda: len(connections) == number and all(map(unsent, connections)))
