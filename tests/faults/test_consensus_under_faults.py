@@ -100,7 +100,7 @@ def _all_are_well(this: Round) -> bool:
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
-async def test_one_source_in_trouble_never_matters_and_shows_its_reason(
+async def test_one_faulty_source_keeps_ok_and_shows_its_reason(
     client: Client, trouble: Trouble
 ) -> None:
     async def alone(source: str) -> None:
@@ -117,7 +117,7 @@ async def test_one_source_in_trouble_never_matters_and_shows_its_reason(
 
 @pytest.mark.parametrize("trouble", BOOKLESS, ids=lambda trouble: trouble.name)
 @pytest.mark.parametrize("source", EXCHANGES)
-async def test_without_a_sound_book_the_last_trade_votes(
+async def test_invalid_book_falls_back_to_the_last_trade(
     client: Client, trouble: Trouble, source: str
 ) -> None:
     async with venues(client) as its:
@@ -129,7 +129,7 @@ async def test_without_a_sound_book_the_last_trade_votes(
 
 @pytest.mark.proof
 @pytest.mark.parametrize("one", EVERY, ids=lambda trouble: trouble.name)
-async def test_two_of_five_in_trouble_leave_an_honest_price(client: Client, one: Trouble) -> None:
+async def test_two_faulty_of_five_leave_an_honest_price(client: Client, one: Trouble) -> None:
     limit = asyncio.Semaphore(AT_ONCE)
     random = Random(one.name)
 
@@ -149,7 +149,7 @@ async def test_two_of_five_in_trouble_leave_an_honest_price(client: Client, one:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("trouble", EVERY, ids=lambda trouble: trouble.name)
-async def test_most_in_the_same_trouble_are_never_believed_for_sure(client: Client, trouble: Trouble) -> None:
+async def test_faulty_majority_never_yields_a_wrong_ok_price(client: Client, trouble: Trouble) -> None:
     async def many(sources: Sequence[str]) -> None:
         async with venues(client) as its:
             await endured(its, dict.fromkeys(sources, trouble), 10)
@@ -161,7 +161,7 @@ async def test_most_in_the_same_trouble_are_never_believed_for_sure(client: Clie
 
 
 @pytest.mark.parametrize("trouble", [named("503"), named("DNS")], ids=lambda its: its.name)
-async def test_when_all_are_down_the_price_ages_then_ends_then_comes_back(
+async def test_total_outage_ages_then_ends_then_restores_the_price(
     client: Client, trouble: Trouble
 ) -> None:
     async with venues(client) as its:
@@ -188,7 +188,7 @@ TROUBLED = st.dictionaries(st.sampled_from(ALL), st.sampled_from(EVERY), max_siz
 @pytest.mark.proof
 @given(st.lists(TROUBLED, min_size=2, max_size=8))
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-async def test_whatever_happens_to_most_of_them_the_price_is_honest_and_they_recover(
+async def test_random_faults_leave_an_honest_price_and_sources_recover(
     story: list[dict[str, Trouble]],
 ) -> None:
     with capture_logs():

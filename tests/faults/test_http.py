@@ -144,7 +144,7 @@ def gzipped(size: int) -> Fault:
         (gzipped(64 * MAX_BYTES), f"the body is larger than {MAX_BYTES} bytes"),
     ],
 )
-async def test_a_fault_is_named_and_there_is_no_price(
+async def test_fault_is_named_and_yields_no_price(
     playback: Playback, client: Client, fault: Fault, words: str
 ) -> None:
     playback.faults["kraken"] = fault
@@ -153,7 +153,7 @@ async def test_a_fault_is_named_and_there_is_no_price(
 
 
 @pytest.mark.parametrize("fault", [Fault(hang=True), Fault(delay=5), Fault(drip=0.05)])
-async def test_what_takes_too_long_is_given_up_at_the_deadline(
+async def test_slow_response_ends_at_the_deadline(
     playback: Playback, client: Client, fault: Fault
 ) -> None:
     playback.faults["kraken"] = fault
@@ -201,7 +201,7 @@ async def test_where_somebody_else_is(client: Client, scheme: str, said: bytes, 
         assert (await ask(f"{scheme}://127.0.0.1:{port}", client))[0].fault == words
 
 
-async def test_a_bomb_takes_no_more_memory_than_its_first_pieces(playback: Playback, client: Client) -> None:
+async def test_gzip_bomb_is_cut_off_with_bounded_memory(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = gzipped(64 * MAX_BYTES)
     tracemalloc.start()
     await ask(playback.url("kraken"), client)
@@ -210,7 +210,7 @@ async def test_a_bomb_takes_no_more_memory_than_its_first_pieces(playback: Playb
     assert peak < 8 * MAX_BYTES
 
 
-async def test_after_a_fault_the_last_quote_stays_with_its_age(playback: Playback, client: Client) -> None:
+async def test_after_a_fault_the_last_quote_keeps_its_age(playback: Playback, client: Client) -> None:
     upstream = Upstream(
         SOURCES["kraken"],
         Endpoint(client, playback.url("kraken") + SOURCES["kraken"].path).get,
@@ -235,7 +235,7 @@ async def test_after_a_fault_the_last_quote_stays_with_its_age(playback: Playbac
         b"Retry-After: 119" + 200 * b"\r\nSet-Cookie: a=b",
     ],
 )
-async def test_who_refuses_us_is_heard_whatever_else_it_sends(client: Client, head: bytes) -> None:
+async def test_refusal_is_recognised_despite_odd_headers(client: Client, head: bytes) -> None:
     async with server_saying(b"HTTP/1.1 429 No\r\n" + head + b"\r\nContent-Length: 3\r\n\r\nno!") as port:
         upstream = upstream_at(f"http://127.0.0.1:{port}", client)
         assert (await upstream.ask(DEADLINE)).fault == "HTTP 429: asked too often"
@@ -289,7 +289,7 @@ async def test_responses_to_no_request_end_a_kept_connection() -> None:
         await asyncio.wait_for(left.wait(), 10)
 
 
-async def test_a_kept_connection_that_ends_as_we_ask_is_told_from_a_source_that_is_in_trouble(
+async def test_closed_keep_alive_connection_is_retried_and_not_a_fault(
     client: Client,
 ) -> None:
     async with server_of_one_answer() as port:
@@ -322,7 +322,7 @@ async def test_retry_after_holds_back_the_next_round(playback: Playback, client:
     assert len(playback.calls["kraken"]) == 1
 
 
-async def test_a_ban_of_binance_lasts_until_the_time_in_its_message(
+async def test_binance_ban_lasts_until_the_time_in_its_message(
     playback: Playback, client: Client
 ) -> None:
     ends = SystemClock().now() + 600_000
@@ -335,7 +335,7 @@ async def test_a_ban_of_binance_lasts_until_the_time_in_its_message(
     assert 590 < upstream.state(lambda *_: True).next_try <= 661
 
 
-async def test_a_cached_answer_of_a_source_without_a_time_is_as_old_as_it_says(
+async def test_age_header_dates_a_cached_response_without_a_time(
     playback: Playback, client: Client
 ) -> None:
     playback.faults["kraken"] = Fault(headers={"Age": "37, 5"})
@@ -371,7 +371,7 @@ def no_descriptor_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
-async def test_a_proxy_stands_before_all_but_this_machine_and_those_it_is_not_for(
+async def test_proxy_is_used_except_for_loopback_and_no_proxy(
     playback: Playback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with server_saying(b"HTTP/1.1 403 Forbidden\r\n\r\n") as proxy:
@@ -412,14 +412,14 @@ async def test_a_proxy_that_talks_nonsense_breaks_the_connection(monkeypatch: py
             assert (await ask("https://a.invalid", client))[0].fault == "the connection broke"
 
 
-async def test_a_key_goes_to_coingecko_and_to_nobody_else(playback: Playback, client: Client) -> None:
+async def test_api_key_is_sent_to_coingecko_only(playback: Playback, client: Client) -> None:
     for name in ("coingecko", "kraken"):
         await upstream_at(playback.url(name), client, name, KEY).ask(DEADLINE)
     assert playback.calls["coingecko"][0].headers["x-cg-demo-api-key"] == KEY
     assert KEY not in str(playback.calls["kraken"][0].headers)
 
 
-async def test_a_pro_key_is_sent_under_its_own_name(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_pro_key_uses_its_own_header(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Mapping[str, str]] = []
 
     def get(_: Client, __: URL, headers: Mapping[str, str]) -> NoReturn:

@@ -32,7 +32,7 @@ def resolv_conf(tmp_path: Path) -> Path:
     return path
 
 
-def test_names_without_an_answer_hold_up_no_other_source(resolv_conf: Path) -> None:
+def test_hanging_dns_delays_no_other_source(resolv_conf: Path) -> None:
     child = [sys.executable, str(Path(__file__).with_name("hung_names.py")), SERVER]
     done = subprocess.run(in_own_namespace(resolv_conf, *child), check=True, stdout=subprocess.PIPE)
     said = json.loads(done.stdout)

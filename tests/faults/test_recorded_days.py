@@ -18,7 +18,7 @@ SILENT = range(270, 547)  # minutes of the table in which Coinbase said nothing
         (10, range(SILENT.start - 4, SILENT.start + 10), 30),
     ],
 )
-async def test_an_outage_of_coinbase_leaves_no_mark_on_the_price(
+async def test_coinbase_outage_does_not_move_the_price(
     interval: int, minutes: range, leeway: int
 ) -> None:
     with capture_logs():
@@ -34,7 +34,7 @@ async def test_an_outage_of_coinbase_leaves_no_mark_on_the_price(
     assert {each.status for each in rounds if each.all_up} == {Status.OK}
 
 
-async def test_a_liar_among_three_moves_the_price_by_no_more_than_the_others_are_apart() -> None:
+async def test_one_faulty_of_three_keeps_the_price_within_honest_quotes() -> None:
     days = Days.read(None)
     with capture_logs():
         rounds = [each async for each in play(days.with_lie("kraken", Decimal("1.049")), 60, range(30))]

@@ -68,7 +68,7 @@ async def test_a_source_is_asked_through_a_socks_proxy(
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks4"])
-async def test_a_proxy_that_is_to_get_addresses_is_told_no_name(
+async def test_proxy_without_remote_dns_gets_no_names(
     playback: Playback, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     async with socks(playback.port) as proxy:
@@ -90,7 +90,7 @@ async def test_loopback_is_asked_directly(playback: Playback, monkeypatch: pytes
     assert (await ask(playback.url("kraken"))).fault is None
 
 
-async def test_an_http_proxy_of_the_scheme_comes_before_socks_for_all(
+async def test_scheme_proxy_takes_precedence_over_all_proxy(
     playback: Playback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with socks(playback.port) as proxy:
@@ -139,7 +139,7 @@ def certificate(tmp_path: Path) -> Path:
     ("host", "fault"),
     [("prices.onion", None), ("other.onion", "TLS failed: no valid certificate, or not TLS at all")],
 )
-async def test_tls_is_with_the_source_and_not_with_the_proxy(
+async def test_tls_ends_at_the_source_and_not_at_the_proxy(
     certificate: Path, monkeypatch: pytest.MonkeyPatch, host: str, fault: str | None
 ) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

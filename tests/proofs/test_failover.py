@@ -13,7 +13,7 @@ from databases.postgres import PostgresServer, running
 from live import Client, Live, live
 
 
-async def test_prices_follow_the_primary_to_the_standby_that_takes_over() -> None:
+async def test_writes_follow_a_failover_to_the_standby() -> None:
     clock = ManualClock()
     with running() as primary:
         database = await primary.new_database()
