@@ -92,9 +92,7 @@ def test_two_tabs_share_one_stream(demo: Server, visit: Visit) -> None:
     expect_no_hole_and_no_repeat(two, demo)
 
 
-def test_many_tabs_share_one_stream_over_http_1(
-    demo: Server, browser_context: BrowserContext
-) -> None:
+def test_many_tabs_share_one_stream_over_http_1(demo: Server, browser_context: BrowserContext) -> None:
     """Where the context is not secure: browsers allow six connections to a server over HTTP/1.1."""
     joined = Joined(demo)
     for _ in range(7):
@@ -116,9 +114,7 @@ def test_sources_arrive_on_the_stream_without_requests(
     assert [url for url in asked if "/sources" in url and "/page/" not in url] == []
 
 
-def test_stream_outlives_the_tab_that_opened_it(
-    demo: Server, visit: Visit, complaints: list[str]
-) -> None:
+def test_stream_outlives_the_tab_that_opened_it(demo: Server, visit: Visit, complaints: list[str]) -> None:
     joined = Joined(demo)
     one, two = visit(demo), visit(demo)
     last = points(two)[1]
@@ -129,7 +125,7 @@ def test_stream_outlives_the_tab_that_opened_it(
     assert complaints == []
 
 
-def test_a_tab_that_wants_more_history_gets_it_for_all(demo: Server, visit: Visit) -> None:
+def test_longer_history_is_shared_by_all_tabs(demo: Server, visit: Visit) -> None:
     joined = Joined(demo)
     one, two = visit(demo), visit(demo)
     two.get_by_label("24h").check()
@@ -144,9 +140,7 @@ def test_a_tab_that_wants_more_history_gets_it_for_all(demo: Server, visit: Visi
     expect_no_hole_and_no_repeat(two, demo)
 
 
-def test_without_shared_workers_each_tab_owns_a_stream(
-    browser_context: BrowserContext, visit: Visit
-) -> None:
+def test_without_shared_workers_each_tab_owns_a_stream(browser_context: BrowserContext, visit: Visit) -> None:
     browser_context.add_init_script("delete globalThis.SharedWorker;")
     with running(Server("demo", store_url="memory://")) as server:
         one, two = visit(server), visit(server)

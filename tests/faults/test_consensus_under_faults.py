@@ -100,9 +100,7 @@ def _all_are_well(this: Round) -> bool:
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
-async def test_one_faulty_source_keeps_ok_and_shows_its_reason(
-    client: Client, trouble: Trouble
-) -> None:
+async def test_one_faulty_source_keeps_ok_and_shows_its_reason(client: Client, trouble: Trouble) -> None:
     async def alone(source: str) -> None:
         async with venues(client) as its:
             await endured(its, {}, 2, [Status.OK])
@@ -161,9 +159,7 @@ async def test_faulty_majority_never_yields_a_wrong_ok_price(client: Client, tro
 
 
 @pytest.mark.parametrize("trouble", [named("503"), named("DNS")], ids=lambda its: its.name)
-async def test_total_outage_ages_then_ends_then_restores_the_price(
-    client: Client, trouble: Trouble
-) -> None:
+async def test_total_outage_ages_then_ends_then_restores_the_price(client: Client, trouble: Trouble) -> None:
     async with venues(client) as its:
         await endured(its, {}, 2, [Status.OK])
         history = await endured(its, dict.fromkeys(ALL, trouble), 40)

@@ -153,9 +153,7 @@ async def test_fault_is_named_and_yields_no_price(
 
 
 @pytest.mark.parametrize("fault", [Fault(hang=True), Fault(delay=5), Fault(drip=0.05)])
-async def test_slow_response_ends_at_the_deadline(
-    playback: Playback, client: Client, fault: Fault
-) -> None:
+async def test_slow_response_ends_at_the_deadline(playback: Playback, client: Client, fault: Fault) -> None:
     playback.faults["kraken"] = fault
     answer, took = await ask(playback.url("kraken"), client)
     assert (answer.quote, answer.fault) == (None, "no whole answer in time")
@@ -322,9 +320,7 @@ async def test_retry_after_holds_back_the_next_round(playback: Playback, client:
     assert len(playback.calls["kraken"]) == 1
 
 
-async def test_binance_ban_lasts_until_the_time_in_its_message(
-    playback: Playback, client: Client
-) -> None:
+async def test_binance_ban_lasts_until_the_time_in_its_message(playback: Playback, client: Client) -> None:
     ends = SystemClock().now() + 600_000
     said = {"code": -1003, "msg": f"Way too much request weight used; IP banned until {ends}. Please use WS."}
     playback.faults["binance"] = Fault(status=418, body=json.dumps(said).encode())
@@ -335,9 +331,7 @@ async def test_binance_ban_lasts_until_the_time_in_its_message(
     assert 590 < upstream.state(lambda *_: True).next_try <= 661
 
 
-async def test_age_header_dates_a_cached_response_without_a_time(
-    playback: Playback, client: Client
-) -> None:
+async def test_age_header_dates_a_cached_response_without_a_time(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(headers={"Age": "37, 5"})
     answer, _ = await ask(playback.url("kraken"), client)
     assert answer.quote

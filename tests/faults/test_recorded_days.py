@@ -18,9 +18,7 @@ SILENT = range(270, 547)  # minutes of the table in which Coinbase said nothing
         (10, range(SILENT.start - 4, SILENT.start + 10), 30),
     ],
 )
-async def test_coinbase_outage_does_not_move_the_price(
-    interval: int, minutes: range, leeway: int
-) -> None:
+async def test_coinbase_outage_does_not_move_the_price(interval: int, minutes: range, leeway: int) -> None:
     with capture_logs():
         rounds = [each async for each in play(Days.read(None), interval, minutes)]
     assert len(rounds) == len(minutes) * 60 / interval

@@ -208,9 +208,7 @@ async def stored(place: Place) -> list[int]:
 
 
 @pytest.mark.parametrize(("kind", "outage", "reason"), OUTAGES, ids=[each[1].__name__ for each in OUTAGES])
-async def test_outage_delays_writes_and_loses_none(
-    place: Place, outage: Outage, reason: str
-) -> None:
+async def test_outage_delays_writes_and_loses_none(place: Place, outage: Outage, reason: str) -> None:
     service = place.service
     before = [await service.publish() for _ in range(3)]
     async with await Client.get(service.port, f"/prices/stream?last_event_id={before[0] - 1}") as client:
@@ -239,9 +237,7 @@ async def test_outage_delays_writes_and_loses_none(
 @pytest.mark.parametrize(
     ("kind", "outage"), [("sqlite", read_only), ("postgresql", stopped_server)], ids=["sqlite", "postgresql"]
 )
-async def test_outbox_overflow_drops_the_oldest_and_counts_them(
-    place: Place, outage: Outage
-) -> None:
+async def test_outbox_overflow_drops_the_oldest_and_counts_them(place: Place, outage: Outage) -> None:
     service = place.service
     before = [await service.publish()]
     with capture_logs() as logs:
