@@ -73,7 +73,9 @@ class Ours:
 
     def _answer(self, venue: str, close: Decimal | None) -> Answer:
         quote = None if close is None else Quote(close, time=self.now)
-        return Answer(venue, Kind.EXCHANGE, quote=quote, heard=self.now, fault=None if quote else "no trade")
+        return Answer(
+            venue, Kind.EXCHANGE, quote=quote, received_at=self.now, fault=None if quote else "no trade"
+        )
 
 
 RULES: Mapping[str, Callable[[], Rule]] = {

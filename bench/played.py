@@ -118,7 +118,7 @@ async def play(days: Days, interval: int, minutes: range | None = None) -> Async
         for due in range(0, len(chosen) * 60, interval):
             await clock.sleep(due - clock.monotonic())
             now = clock.now()
-            update = policy.decide(await poller.ask(), clock.now())
+            update = policy.decide(await poller.poll(), clock.now())
             yield judged(now, days.closes(now), update)
 
 

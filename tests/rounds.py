@@ -22,7 +22,7 @@ def says(source: str, price: float | str, now: int, **more: object) -> Answer:
     middle = exact(price)
     kind = Kind.AGGREGATOR if source in AGGREGATORS else Kind.EXCHANGE
     quote = Quote(middle) if kind is Kind.AGGREGATOR else Quote(middle, middle - 1, middle + 1)
-    fields = {"source": source, "kind": kind, "quote": quote, "heard": now}
+    fields = {"source": source, "kind": kind, "quote": quote, "received_at": now}
     return Answer(**{**fields, **more})  # type: ignore[arg-type]
 
 

@@ -103,7 +103,9 @@ async def test_pruning_many_prices_is_logged() -> None:
 
 async def test_nothing_is_dated_by_a_clock_that_the_sources_contradict() -> None:
     clock = ManualClock()
-    wrong = Answer("kraken", Kind.EXCHANGE, quote=Quote(Decimal(1)), heard=clock.now(), clock_offset=YEAR)
+    wrong = Answer(
+        "kraken", Kind.EXCHANGE, quote=Quote(Decimal(1)), received_at=clock.now(), clock_offset=YEAR
+    )
     async with produced(clock, [wrong]) as updates:
         update = await anext(updates)
     assert (update.status, update.tick) == (Status.STALE, None)
@@ -131,7 +133,7 @@ class Scripted(Poller):
 
     answers: Sequence[Answer]
 
-    async def ask(self) -> list[Answer]:
+    async def poll(self) -> list[Answer]:
         return list(self.answers)
 
 

@@ -138,7 +138,7 @@ class Venues:
             true = self._true(name)
             self._recent[name].append(true)
             self._speak(name, true)
-        update = self.policy.decide(await self.poller.ask(), self.clock.now())
+        update = self.policy.decide(await self.poller.poll(), self.clock.now())
         return Round(update, self.poller.states(), {name: tuple(self._recent[name]) for name in ALL})
 
     async def rounds(self, number: int) -> list[Round]:

@@ -95,16 +95,16 @@ async def run(settings: Settings, origin: str | None = None) -> None:
             task.cancel()
 
 
-async def ask_once(settings: Settings) -> tuple[Update, list[SourceView]]:
+async def poll_once(settings: Settings) -> tuple[Update, list[SourceView]]:
     """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
     clock = SystemClock()
     async with _open_poller(settings, clock, LONGEST_DEADLINE, enough=lambda *_: False) as poller:
-        update = _policy(settings, None).decide(await poller.ask(), clock.now())
+        update = _policy(settings, None).decide(await poller.poll(), clock.now())
         update = structs.replace(update, sources=tuple(poller.states()))
         return update, source_views(update, update.tick, clock.now())
 
 
-def asked_urls(settings: Settings) -> list[str]:
+def source_urls(settings: Settings) -> list[str]:
     """The base URLs of all that will be asked."""
     in_tethers = any(SOURCES[name].currency == "USDT" for name in settings.sources)
     names = dict.fromkeys([*settings.sources, *(TETHERS if in_tethers else ())])
@@ -200,7 +200,7 @@ async def _open_poller(
         at = partial(connect, client=client, clock=clock, random=random.Random(), key=key)
         sources = [replace(SOURCES[name], url=settings.url_of(name)) for name in settings.sources]
         in_tethers = any(source.currency == "USDT" for source in sources)
-        client.check(asked_urls(settings))
+        client.check(source_urls(settings))
         upstreams = [at(source) for source in sources]
         rates = {name: at(replace(source, url=settings.url_of(name))) for name, source in TETHERS.items()}
         for upstream in upstreams:

@@ -37,7 +37,7 @@ async def produce(
     is_behind = False
     async for _ in rounds:
         polled = poller.clock.now()
-        answers = await poller.ask()
+        answers = await poller.poll()
         now = poller.clock.now()
         contradiction = check.review(answers)
         update = Update(Status.STALE, contradiction) if contradiction else policy.decide(answers, now)

@@ -323,7 +323,7 @@ def test_without_a_price_the_page_explains_and_names_the_demo(browser_context: B
     with running(dead):
         page = browser_context.new_page()
         page.goto(dead.url)
-        expect(page.locator(".none-title")).to_have_text("No price yet")
+        expect(page.locator(".none-title")).to_have_text("Waiting for a price")
         expect(page.locator("#none-reason")).to_contain_text("coinbase")
         expect(page.locator(".none")).to_contain_text("make demo")
         expect(page.locator("#sources li")).to_contain_text("Coinbase")

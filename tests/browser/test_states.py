@@ -235,7 +235,9 @@ def test_price_without_successor_looks_old(page: Page) -> None:
     say_sources(page)
     say_price(page)
     expect(page.locator("main")).to_have_attribute("data-price", "old")
-    expect(page.locator(".verdict")).to_have_text(re.compile(r"^\s*Stale\s+No exchange answers\.$"))
+    expect(page.locator(".verdict")).to_have_text(
+        re.compile(r"^\s*Stale\s+No price yet: no exchange answers\.$")
+    )
     expect(page).to_have_title("Old: 69,420.25 · BTC/USD")
 
 
@@ -292,7 +294,7 @@ def test_server_without_a_price_is_not_shown_as_lost(page: Page) -> None:
     say_status(page, "stale", "No price yet: no exchange answers.")
     say_sources(page, price=None, sources=[SOURCE | {"state": "error", "error": "gone", "price": None}])
     expect(page.locator(".none-title")).to_be_visible()
-    expect(page.locator("#none-reason")).to_have_text("No exchange answers.")
+    expect(page.locator("#none-reason")).to_have_text("No price yet: no exchange answers.")
     expect(page.locator("#link-words")).to_have_text("No price yet")
     expect(page).to_have_title("No price · BTC/USD")
     assert page.evaluate(COLOURED) == []

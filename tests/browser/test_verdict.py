@@ -92,11 +92,11 @@ def test_verdict_is_unknown_until_price_and_sources_arrive(blank: Page) -> None:
     assert (said["price"], said["isLost"], said["badge"], said["reason"]) == ("unknown", False, "", "")
 
 
-def test_no_price_yet_is_said_without_its_heading(blank: Page) -> None:
+def test_without_a_price_the_reason_is_that_of_the_server(blank: Page) -> None:
     none = GOOD["sources"] | {"price": None}
     status = {"status": "stale", "reason": "No price yet: no exchange answers."}
     said = verdict(blank, price=None, sources=none, status=status)
-    assert (said["price"], said["reason"]) == ("none", "No exchange answers.")
+    assert (said["price"], said["reason"]) == ("none", "No price yet: no exchange answers.")
 
 
 def test_unknown_status_is_shown_verbatim(blank: Page) -> None:

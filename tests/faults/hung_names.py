@@ -72,7 +72,7 @@ async def round_of_sources() -> dict[str, str | None]:
         poller = Poller(
             upstreams=upstreams, clock=clock, seconds=SECONDS, fresh=lambda *_: True, enough=_have_answered
         )
-        return {answer.source: answer.fault for answer in await poller.ask()}
+        return {answer.source: answer.fault for answer in await poller.poll()}
 
 
 async def names_while_the_server_is_down(server: NameServer) -> list[str]:

@@ -220,7 +220,7 @@ async def test_after_a_fault_the_last_quote_keeps_its_age(playback: Playback, cl
     playback.faults["kraken"] = Fault(status=404)
     second = await upstream.ask(DEADLINE)
     assert second.fault == "HTTP 404"
-    assert (second.quote, second.heard) == (first.quote, first.heard)
+    assert (second.quote, second.received_at) == (first.quote, first.received_at)
 
 
 @pytest.mark.parametrize(
@@ -335,7 +335,7 @@ async def test_age_header_dates_a_cached_response_without_a_time(playback: Playb
     playback.faults["kraken"] = Fault(headers={"Age": "37, 5"})
     answer, _ = await ask(playback.url("kraken"), client)
     assert answer.quote
-    assert answer.quote.time == answer.heard - 37_000
+    assert answer.quote.time == answer.received_at - 37_000
 
 
 async def test_we_say_who_we_are(playback: Playback, client: Client) -> None:

@@ -9,7 +9,7 @@ from btc_price_tracker.playback import VENUES, Ticker
 from btc_price_tracker.playback.venues import Response
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.source import Source
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.tether import TETHERS
 
 NOW = 1_764_000_000_123
@@ -32,7 +32,7 @@ CARRIES: dict[str, tuple[bool, int | None]] = {
 }
 
 
-def answer(source: Source, said: Ticker | None = SAID, venue: str | None = None) -> Response:
+def answer(source: SourceDefinition, said: Ticker | None = SAID, venue: str | None = None) -> Response:
     return VENUES[venue or source.name].answer(source.path, lambda _: said, NOW)
 
 

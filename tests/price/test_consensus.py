@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from btc_price_tracker.price.consensus import Consensus
-from btc_price_tracker.price.model import Answer, Kind, Quote, Status
+from btc_price_tracker.price.model import Answer, Kind, Quote, QuoteState, Status
 from btc_price_tracker.price.recompute import recompute
 from rounds import INTERVAL, START, STEP, Play, answers, exact, price, reasons, says, used
 
@@ -39,6 +39,19 @@ def test_one_source_times_ten_is_excluded_and_says_so(play: Play) -> None:
     update = play({**FOUR, "gemini": 500300})
     assert used(update) == {"coinbase", "kraken", "bitstamp"}
     assert update.reason.startswith("3 of 4 exchanges agree; gemini: excluded: more than 5 % from the others")
+
+
+def test_every_quote_carries_its_state_as_a_value(play: Play) -> None:
+    late = says("bitstamp", 50005, START - 3_600_000)
+    update = play({**FOUR, "gemini": 500300, "bitstamp": late, "okx": None, "coingecko": 50000})
+    assert {quote.source: quote.state for quote in update.quotes} == {
+        "coinbase": QuoteState.USED,
+        "kraken": QuoteState.USED,
+        "bitstamp": QuoteState.STALE,
+        "gemini": QuoteState.EXCLUDED,
+        "okx": QuoteState.FAILED,
+        "coingecko": QuoteState.RESERVE,
+    }
 
 
 def test_one_in_three_is_excluded_not_the_two(play: Play) -> None:
@@ -101,7 +114,10 @@ def test_the_aggregator_is_in_reserve_while_two_exchanges_speak(play: Play) -> N
 
 def test_a_crossed_book_leaves_the_last_trade(play: Play) -> None:
     crossed = Answer(
-        "kraken", Kind.EXCHANGE, quote=Quote(exact(50010), exact(60000), exact(40000)), heard=START + STEP
+        "kraken",
+        Kind.EXCHANGE,
+        quote=Quote(exact(50010), exact(60000), exact(40000)),
+        received_at=START + STEP,
     )
     update = play({**FOUR, "kraken": crossed})
     kraken = update.quotes[1]
@@ -109,13 +125,13 @@ def test_a_crossed_book_leaves_the_last_trade(play: Play) -> None:
 
 
 def test_an_empty_side_leaves_the_last_trade(play: Play) -> None:
-    bare = Answer("kraken", Kind.EXCHANGE, quote=Quote(exact(50010), bid=exact(1)), heard=START + STEP)
+    bare = Answer("kraken", Kind.EXCHANGE, quote=Quote(exact(50010), bid=exact(1)), received_at=START + STEP)
     assert play({**FOUR, "kraken": bare}).quotes[1].price == Decimal("50010.0000")
 
 
 @pytest.mark.parametrize("absurd", ["NaN", "Infinity", "-50000", "0", "0.5", "1e12"])
 def test_an_absurd_price_is_no_vote(play: Play, absurd: str) -> None:
-    odd = Answer("kraken", Kind.EXCHANGE, quote=Quote(Decimal(absurd)), heard=START + STEP)
+    odd = Answer("kraken", Kind.EXCHANGE, quote=Quote(Decimal(absurd)), received_at=START + STEP)
     assert reasons(play({**FOUR, "kraken": odd}))["kraken"] == "its price is implausible"
 
 
@@ -160,8 +176,14 @@ def test_nothing_ever_is_no_price(play: Play) -> None:
 # Freshness
 
 
-def timed(source: str, now: int, time: int, cost: int = 50000, heard: int | None = None) -> Answer:
-    return says(source, cost, now, quote=Quote(exact(cost), time=time), heard=now if heard is None else heard)
+def timed(source: str, now: int, time: int, cost: int = 50000, received_at: int | None = None) -> Answer:
+    return says(
+        source,
+        cost,
+        now,
+        quote=Quote(exact(cost), time=time),
+        received_at=now if received_at is None else received_at,
+    )
 
 
 def test_a_quote_is_as_old_as_its_source_says_however_freshly_fetched(play: Play) -> None:
@@ -182,7 +204,7 @@ def test_a_source_may_miss_one_poll(play: Play) -> None:
 
 def test_a_quote_heard_long_ago_is_stale_even_if_its_time_is_not(play: Play) -> None:
     now = START + STEP
-    update = play({**FOUR, "kraken": timed("kraken", now, now, heard=now - 30_001)})
+    update = play({**FOUR, "kraken": timed("kraken", now, now, received_at=now - 30_001)})
     assert reasons(update)["kraken"] == "its quote is older than 30 s"
 
 

@@ -40,7 +40,7 @@ def honest(draw: st.DrawFn, source: str, base: Decimal, now: int) -> Answer:
     half = draw(st.integers(1, 3000)) * CENT
     bid, ask = (middle - half, middle + half) if draw(st.booleans()) else (None, None)
     time = now - draw(st.integers(0, 25_000))
-    return Answer(source, Kind.EXCHANGE, quote=Quote(middle, bid, ask, time), heard=now)
+    return Answer(source, Kind.EXCHANGE, quote=Quote(middle, bid, ask, time), received_at=now)
 
 
 @st.composite
@@ -53,14 +53,14 @@ def faulty(draw: st.DrawFn, source: str, base: Decimal, now: int) -> Answer:
     bid, ask = draw(st.one_of(st.just((None, None)), st.tuples(anything, anything)))
     time = draw(st.one_of(st.none(), st.sampled_from([-3_600_000, -31_000, 0, 29_000, 3_600_000])))
     quote = Quote(last, bid, ask, None if time is None else now + time)
-    return Answer(source, Kind.EXCHANGE, quote=quote, heard=now)
+    return Answer(source, Kind.EXCHANGE, quote=quote, received_at=now)
 
 
 @st.composite
 def aggregator(draw: st.DrawFn, base: Decimal, now: int) -> Answer:
     factor = draw(st.sampled_from(["1", "1.005", "1.049", "10"]))
     quote = Quote((base * Decimal(factor)).quantize(CENT), time=now - draw(st.integers(0, 130_000)))
-    return Answer("coingecko", Kind.AGGREGATOR, quote=quote, heard=now)
+    return Answer("coingecko", Kind.AGGREGATOR, quote=quote, received_at=now)
 
 
 @st.composite
@@ -178,6 +178,6 @@ def test_ids_rise_whatever_the_clock_does(steps: list[tuple[int, bool]], use_fal
     for step, speaks in steps:
         now += step
         quote = Quote(Decimal(50000)) if speaks else None
-        update = policy.decide([Answer("kraken", Kind.EXCHANGE, quote=quote, heard=now)], now)
+        update = policy.decide([Answer("kraken", Kind.EXCHANGE, quote=quote, received_at=now)], now)
         ids += [update.tick.id] if update.tick else []
     assert ids == sorted(set(ids))

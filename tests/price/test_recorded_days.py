@@ -30,4 +30,4 @@ def test_every_minute_is_recomputed_and_never_ok_while_coinbase_is_down() -> Non
 
 def _answer(venue: str, close: Decimal | None, now: int) -> Answer:
     quote = None if close is None else Quote(close, time=now)
-    return Answer(venue, Kind.EXCHANGE, quote=quote, heard=now, fault=None if quote else "no trade")
+    return Answer(venue, Kind.EXCHANGE, quote=quote, received_at=now, fault=None if quote else "no trade")

@@ -24,7 +24,7 @@ def tethered(
         Kind.EXCHANGE,
         currency="USDT",
         quote=Quote(middle, middle - 1, middle + 1),
-        heard=now,
+        received_at=now,
         rate=Decimal(rate),
         rate_from=rate_from,
     )

@@ -9,9 +9,9 @@ from btc_price_tracker.errors import SourceError, SourceUnreachable
 from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.clocks import Clocks
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.ratelimit import RateLimiter
-from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock
 
@@ -35,7 +35,7 @@ async def heard(clock: ManualClock, *replies: SourceResponse | SourceError) -> l
     clocks = Clocks(clock)
     upstreams = []
     for number, reply in enumerate(replies):
-        source = Source(f"venue{number}", Kind.EXCHANGE, "http://venue", "", parse)
+        source = SourceDefinition(f"venue{number}", Kind.EXCHANGE, "http://venue", "", parse)
 
         async def fetch(reply: SourceResponse | SourceError = reply) -> SourceResponse:
             if isinstance(reply, SourceError):
@@ -60,7 +60,7 @@ def age_of(upstream: Upstream, clock: ManualClock) -> int:
     """Seconds that the quote is old."""
     answer = upstream.answer()
     assert answer.quote
-    return age(answer.quote.time, answer.heard, clock.now()) // 1000
+    return age(answer.quote.time, answer.received_at, clock.now()) // 1000
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ async def test_a_cached_reply_is_as_old_as_its_age_says(
     (upstream,) = await heard(clock, good(age=header))
     answer = upstream.answer()
     assert answer.quote
-    assert answer.quote.time == (max(answer.heard - seconds * 1000, 0) if seconds else None)
+    assert answer.quote.time == (max(answer.received_at - seconds * 1000, 0) if seconds else None)
 
 
 async def test_the_time_of_the_source_itself_is_better_than_the_age(clock: ManualClock) -> None:

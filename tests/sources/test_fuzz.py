@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from btc_price_tracker.errors import SourceError
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.quoting import BITCOIN, GENESIS, HORIZON, Band
-from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.tether import TETHERS
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
@@ -84,12 +84,12 @@ every_source = pytest.mark.parametrize(
 )
 
 
-def bodies(source: Source) -> list[bytes]:
+def bodies(source: SourceDefinition) -> list[bytes]:
     files = sorted((RECORDINGS / source.name).glob("*.json"))
     return [path.read_bytes() for path in files if ".meta." not in path.name and path.stat().st_size < 4096]
 
 
-def assert_quote_or_fault(source: Source, body: bytes) -> None:
+def assert_quote_or_fault(source: SourceDefinition, body: bytes) -> None:
     try:
         quote = source.parse(body)
     except SourceError as fault:
@@ -142,7 +142,7 @@ def without_like_rows(value: Any) -> Any:
 
 
 @every_source
-def test_every_nasty_value_in_every_place_is_a_quote_or_a_fault(source: Source) -> None:
+def test_every_nasty_value_in_every_place_is_a_quote_or_a_fault(source: SourceDefinition) -> None:
     for value in map(json.loads, bodies(source)):
         for place in places(without_like_rows(value)):
             for fragment in NASTY:
@@ -150,7 +150,7 @@ def test_every_nasty_value_in_every_place_is_a_quote_or_a_fault(source: Source) 
 
 
 @every_source
-def test_a_body_cut_anywhere_is_never_a_quote(source: Source) -> None:
+def test_a_body_cut_anywhere_is_never_a_quote(source: SourceDefinition) -> None:
     for body in map(bytes.rstrip, bodies(source)):
         for end in range(0, len(body), 1 + len(body) // 200):
             with pytest.raises(SourceError):
@@ -160,7 +160,9 @@ def test_a_body_cut_anywhere_is_never_a_quote(source: Source) -> None:
 @every_source
 @given(data=st.data())
 @EXAMPLES
-def test_a_body_mutated_in_its_structure_is_a_quote_or_a_fault(source: Source, data: st.DataObject) -> None:
+def test_a_body_mutated_in_its_structure_is_a_quote_or_a_fault(
+    source: SourceDefinition, data: st.DataObject
+) -> None:
     body = data.draw(st.sampled_from(bodies(source)))
     for _ in range(data.draw(st.integers(1, 3))):
         try:
@@ -186,7 +188,7 @@ def test_a_body_mutated_in_its_structure_is_a_quote_or_a_fault(source: Source, d
 )
 @EXAMPLES
 def test_a_body_with_bytes_overwritten_or_put_in_is_a_quote_or_a_fault(
-    source: Source, data: st.DataObject, junk: bytes
+    source: SourceDefinition, data: st.DataObject, junk: bytes
 ) -> None:
     body = data.draw(st.sampled_from(bodies(source)))
     at = data.draw(st.integers(0, len(body)))
@@ -200,5 +202,5 @@ def test_a_body_with_bytes_overwritten_or_put_in_is_a_quote_or_a_fault(
     | st.text(alphabet='[]{}":,.0123456789-+eE truefalsn', max_size=40).map(str.encode)
 )
 @EXAMPLES
-def test_any_bytes_at_all_are_a_quote_or_a_fault(source: Source, body: bytes) -> None:
+def test_any_bytes_at_all_are_a_quote_or_a_fault(source: SourceDefinition, body: bytes) -> None:
     assert_quote_or_fault(source, body)

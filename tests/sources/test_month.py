@@ -16,10 +16,10 @@ from structlog.testing import capture_logs
 
 from btc_price_tracker.errors import InvalidQuote, SourceUnreachable
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.poller import deadline
 from btc_price_tracker.sources.ratelimit import RateLimiter, spacing
-from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import PATIENCE, Upstream
 
 DAY = 86_400
@@ -116,7 +116,7 @@ async def asked_for(
     """When a source was asked while a service ran for so long."""
     clock = JumpingClock()
     venue = Venue(clock, replies)
-    source = Source("venue", Kind.EXCHANGE, "", "", parse)
+    source = SourceDefinition("venue", Kind.EXCHANGE, "", "", parse)
     upstream = Upstream(source, venue.fetch, RateLimiter(gap, Random(1)), clock, Random(1))
     most = deadline(interval)
     due = 0.0

@@ -51,7 +51,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 def fresh(answer: Answer, now: int) -> bool:
-    return answer.quote is not None and now - answer.heard <= 30_000
+    return answer.quote is not None and now - answer.received_at <= 30_000
 
 
 def never(*_: object) -> bool:
@@ -105,7 +105,7 @@ def test_a_round_ends_well_before_the_next(interval: float, seconds: float) -> N
 
 async def test_all_are_asked_and_answer_in_the_configured_order(playback: Playback, client: Client) -> None:
     playback.faults["coinbase"] = Fault(delay=0.1)
-    answers = await poller_of(playback, client, enough=never).ask()
+    answers = await poller_of(playback, client, enough=never).poll()
     assert [(answer.source, answer.fault) for answer in answers] == [(name, None) for name in NAMES]
     assert all(answer.quote and answer.quote.last == 90_000 for answer in answers)
 
@@ -115,7 +115,7 @@ async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
 ) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(drip=0.1))
     poller = poller_of(playback, client, enough=never, seconds=60)
-    asking = asyncio.create_task(poller.ask())
+    asking = asyncio.create_task(poller.poll())
     await eventually(lambda: poller.states()[2].quote)
     assert not asking.done()
     leap(60)
@@ -132,7 +132,7 @@ async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_n
     poller = poller_of(playback, client, names, enough=partial(consensus.enough, interval=10_000), seconds=60)
     async with aclosing(poller), asyncio.timeout(30):
         for _ in range(2):
-            answers = await poller.ask()
+            answers = await poller.poll()
             assert [answer.fault for answer in answers] == [None, None, None, LATE]
     assert len(playback.calls["gemini"]) == 1
 
@@ -141,7 +141,7 @@ async def test_while_it_is_not_enough_all_are_waited_for(playback: Playback, cli
     playback.faults["kraken"] = Fault(delay=1.5)
     answers = await poller_of(
         playback, client, enough=partial(consensus.enough, interval=10_000), seconds=60
-    ).ask()
+    ).poll()
     assert [answer.fault for answer in answers] == [None, None, None]
 
 
@@ -150,18 +150,18 @@ async def test_a_late_answer_serves_the_next_round(script: Script, client: Clien
     async with Playback(script, there) as playback:
         playback.faults["gemini"] = Fault(delay=1.5)
         poller = poller_of(playback, client, (*NAMES, "gemini"), clock=here, seconds=3.9)
-        assert (await poller.ask())[-1].fault == LATE
+        assert (await poller.poll())[-1].fault == LATE
         await there.sleeping()
         await there.advance(1.5)
         await eventually(lambda: poller.states()[-1].quote)
-        late = (await poller.ask())[-1]
+        late = (await poller.poll())[-1]
     assert late.fault is None
     assert late.quote
 
 
 async def test_in_order_the_first_that_is_fit_ends_the_questions(playback: Playback, client: Client) -> None:
     poller = poller_of(playback, client, fallback=True)
-    assert [answer.source for answer in await poller.ask()] == ["coinbase"]
+    assert [answer.source for answer in await poller.poll()] == ["coinbase"]
     assert not playback.calls["kraken"]
     assert [state.state for state in poller.states()] == [State.OK, State.WAITING, State.WAITING]
 
@@ -170,7 +170,7 @@ async def test_in_order_those_that_failed_are_told_with_their_fault(
     playback: Playback, client: Client
 ) -> None:
     playback.faults["coinbase"] = Fault(status=404)  # which is not tried again
-    answers = await poller_of(playback, client, fallback=True).ask()
+    answers = await poller_of(playback, client, fallback=True).poll()
     assert [(answer.source, answer.fault) for answer in answers] == [
         ("coinbase", "HTTP 404"),
         ("kraken", None),
@@ -182,10 +182,10 @@ async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
 ) -> None:
     clock = ManualClock()
     poller = poller_of(playback, client, fallback=True, clock=clock)
-    await poller.ask()
+    await poller.poll()
     playback.faults["coinbase"] = Fault(status=404)
     await clock.advance(10)
-    answers = await poller.ask()
+    answers = await poller.poll()
     assert [(answer.source, answer.fault) for answer in answers] == [
         ("coinbase", "HTTP 404"),
         ("kraken", None),
@@ -200,7 +200,7 @@ async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
     policy = Fallback(10)
     answers = await poller_of(
         playback, client, fallback=True, enough=partial(fallback.enough, interval=10_000)
-    ).ask()
+    ).poll()
     assert [answer.source for answer in answers] == ["coinbase", "kraken"]
     assert policy.decide(answers, SystemClock().now()).tick
 
@@ -212,7 +212,7 @@ async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_q
     names = ("okx", "gemini")
     answers = await poller_of(
         playback, client, names, fallback=True, enough=partial(fallback.enough, interval=10_000)
-    ).ask()
+    ).poll()
     assert [(answer.source, answer.fault) for answer in answers] == [("okx", None), ("gemini", None)]
 
 
@@ -222,7 +222,7 @@ async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
     playback.faults["kraken"] = Fault(hang=True)
     names = ("coinbase", "okx")
     async with asyncio.timeout(30):
-        answers = await poller_of(playback, client, names, fallback=True, seconds=600).ask()
+        answers = await poller_of(playback, client, names, fallback=True, seconds=600).poll()
     assert [answer.source for answer in answers] == ["coinbase"]
     assert not playback.calls["kraken"]
 
@@ -233,7 +233,7 @@ async def test_in_order_slow_sources_get_the_time_that_they_need(script: Script,
         playback.faults.update(dict.fromkeys(names, Fault(delay=24)))
         poller = poller_of(playback, client, names, fallback=True, clock=clock, seconds=60)
         async with aclosing(poller), asyncio.timeout(60):
-            asking = asyncio.create_task(poller.ask())
+            asking = asyncio.create_task(poller.poll())
             await clock.sleeping()
             await go_on(clock, 60 / TURNS - 1)
             await asyncio.sleep(0.05)  # enough for a question
@@ -250,7 +250,7 @@ async def test_in_order_sources_that_hang_leave_time_for_the_next(playback: Play
     clock = ManualClock()
     poller = poller_of(playback, client, fallback=True, clock=clock, seconds=60)
     async with aclosing(poller):
-        asking = asyncio.create_task(poller.ask())
+        asking = asyncio.create_task(poller.poll())
         for name in ("coinbase", "kraken"):
             await eventually(partial(len, playback.calls[name]))
             assert not playback.calls["bitstamp"]
@@ -275,7 +275,7 @@ async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
     poller = poller_of(playback, client, ("coinpaprika", "kraken"), fallback=True, clock=clock)
     seen = []
     for _ in range(16):
-        answers = await poller.ask()
+        answers = await poller.poll()
         seen.append(answers[-1].source)
         await clock.advance(10)
     assert seen == ["coinpaprika"] * 4 + ["kraken"] * 11 + ["coinpaprika"]
@@ -286,7 +286,7 @@ async def rounds(poller: Poller, clock: ManualClock, number: int) -> list[Sequen
     """So many rounds, ten seconds apart."""
     answers: list[Sequence[Answer]] = []
     for _ in range(number):
-        answers.append(await poller.ask())
+        answers.append(await poller.poll())
         await clock.advance(10)
     return answers
 
@@ -342,7 +342,7 @@ async def test_a_refusal_is_obeyed_while_another_source_is_usable(playback: Play
 async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(
     playback: Playback, client: Client
 ) -> None:
-    answers = await poller_of(playback, client, ("coinbase", "okx"), enough=never).ask()
+    answers = await poller_of(playback, client, ("coinbase", "okx"), enough=never).poll()
     assert [(answer.currency, answer.rate) for answer in answers] == [
         ("USD", None),
         ("USDT", Decimal("0.99")),
@@ -358,7 +358,7 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
     for round_ in range(20):
         if round_ == 4:
             playback.faults["kraken"] = Fault(body=b"{}")
-        rates.append((await poller.ask())[0].rate)
+        rates.append((await poller.poll())[0].rate)
         await clock.advance(10)
     last = LASTS // 10_000 + 3  # heard in round 3
     assert rates == [Decimal("0.99")] * (last + 1) + [None] * (19 - last)
@@ -381,7 +381,7 @@ async def test_a_second_source_confirms_the_rate_where_the_two_agree(
 ) -> None:
     if second is not None:
         script.quotes["tether_coinbase"] = Quote(Decimal(second))
-    (answer,) = await poller_of(playback, client, ("okx",), enough=never).ask()
+    (answer,) = await poller_of(playback, client, ("okx",), enough=never).poll()
     assert (answer.rate, answer.rate_from) == (Decimal(rate), rate_from)
 
 
@@ -390,20 +390,20 @@ async def test_the_second_source_gives_the_rate_where_the_first_is_silent(
 ) -> None:
     script.quotes["tether_coinbase"] = Quote(Decimal("0.98"))
     playback.faults["kraken"] = Fault(status=404)
-    (answer,) = await poller_of(playback, client, ("okx",), enough=never).ask()
+    (answer,) = await poller_of(playback, client, ("okx",), enough=never).poll()
     assert (answer.rate, answer.rate_from) == (Decimal("0.98"), "coinbase")
 
 
 async def test_a_rate_out_of_a_cache_is_as_old_as_it_says(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(headers={"Age": str(LASTS // 1000 + 1)})
-    (answer,) = await poller_of(playback, client, ("okx",), enough=never).ask()
+    (answer,) = await poller_of(playback, client, ("okx",), enough=never).poll()
     assert (answer.fault, answer.rate) == (None, None)
 
 
 async def test_krakens_price_and_the_rate_are_a_second_apart(playback: Playback, client: Client) -> None:
     clock = ManualClock()
     poller = poller_of(playback, client, ("kraken", "okx"), clock=clock, enough=never)
-    asking = asyncio.create_task(poller.ask())
+    asking = asyncio.create_task(poller.poll())
     await eventually(lambda: poller.states()[1].quote and playback.calls["kraken"])
     await clock.advance(0.9)
     (rate,) = playback.calls["kraken"]
@@ -416,7 +416,7 @@ async def test_krakens_price_and_the_rate_are_a_second_apart(playback: Playback,
 async def test_the_rate_is_not_asked_for_where_nobody_quotes_tethers(
     playback: Playback, client: Client
 ) -> None:
-    await poller_of(playback, client).ask()
+    await poller_of(playback, client).poll()
     assert all("USDT" not in call.target for call in playback.calls["kraken"])
 
 
@@ -424,7 +424,7 @@ async def test_a_cancelled_round_leaves_no_task_behind(playback: Playback, clien
     playback.faults.update(dict.fromkeys(NAMES, Fault(hang=True)))
     poller = poller_of(playback, client)
     before = asyncio.all_tasks()
-    asking = asyncio.ensure_future(poller.ask())
+    asking = asyncio.ensure_future(poller.poll())
     await eventually(lambda: all(playback.calls[name] for name in NAMES))  # the questions are out, and hang
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -4,7 +4,7 @@ import pytest
 
 from btc_price_tracker.price.model import Kind
 from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.source import Source
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.tether import TETHERS
 
 
@@ -50,7 +50,7 @@ def test_the_rate_of_tether_is_no_source_of_bitcoin_prices(exchange: str, path: 
 
 
 @pytest.mark.parametrize("source", [*SOURCES.values(), *TETHERS.values()], ids=lambda source: source.name)
-def test_an_address_is_a_base_without_a_slash_and_a_path_with_one(source: Source) -> None:
+def test_an_address_is_a_base_without_a_slash_and_a_path_with_one(source: SourceDefinition) -> None:
     base = urlsplit(source.url)
     assert base.scheme == "https"
     assert base.path == base.query == ""

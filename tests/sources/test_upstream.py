@@ -15,9 +15,9 @@ from btc_price_tracker.errors import (
     SourceUnreachable,
 )
 from btc_price_tracker.price.model import Answer, Kind, Quote, State
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.ratelimit import RateLimiter
-from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.testing import ManualClock
 
@@ -35,7 +35,7 @@ def parse(body: bytes) -> Quote:
     return Quote(Decimal(body.decode()))
 
 
-SOURCE = Source("venue", Kind.EXCHANGE, "http://venue", "/ticker", parse)
+SOURCE = SourceDefinition("venue", Kind.EXCHANGE, "http://venue", "/ticker", parse)
 
 
 class Venue:
@@ -59,7 +59,7 @@ def upstream_of(venue: Venue, *, spacing: float = 1.0) -> Upstream:
 
 
 def fresh(answer: Answer, now: int) -> bool:
-    return answer.quote is not None and now - answer.heard <= 30_000
+    return answer.quote is not None and now - answer.received_at <= 30_000
 
 
 async def ask(upstream: Upstream, clock: ManualClock, seconds: float = 5.0) -> Answer:
@@ -81,7 +81,7 @@ def clock() -> ManualClock:
 
 async def test_a_good_answer_is_the_quote_and_when_it_was_heard(clock: ManualClock) -> None:
     answer = await ask(upstream_of(Venue(clock, GOOD)), clock)
-    assert answer == Answer("venue", Kind.EXCHANGE, quote=Quote(PRICE), heard=clock.now(), spacing=1000)
+    assert answer == Answer("venue", Kind.EXCHANGE, quote=Quote(PRICE), received_at=clock.now(), spacing=1000)
 
 
 async def test_before_the_first_round_a_source_is_waiting(clock: ManualClock) -> None:
@@ -100,7 +100,7 @@ async def test_between_two_calls_the_last_quote_is_offered_as_old_as_it_is(clock
     state = upstream.state(fresh)
     assert (state.state, state.next_try) == (State.OK, 30)
     await clock.advance(30)
-    assert (await ask(upstream, clock)).heard == first.heard + 60_000
+    assert (await ask(upstream, clock)).received_at == first.received_at + 60_000
     assert len(venue.asked) == 2
 
 
@@ -181,7 +181,11 @@ async def test_a_failure_keeps_the_last_quote_and_says_why(clock: ManualClock) -
     first = await ask(upstream, clock)
     await clock.advance(10)
     second = await ask(upstream, clock)
-    assert (second.quote, second.heard, second.fault) == (first.quote, first.heard, "the body is not JSON")
+    assert (second.quote, second.received_at, second.fault) == (
+        first.quote,
+        first.received_at,
+        "the body is not JSON",
+    )
     assert upstream.state(fresh).state is State.ERROR
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import fields
 
-from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, QuoteState, Status, Tick
 from btc_price_tracker.store.codec import decode_quotes, encode_quotes, pack, unpack
 
 amounts = st.decimals(allow_nan=False, allow_infinity=False) | st.decimals(10_000, 99_999, places=2)
@@ -26,6 +26,7 @@ FIELDS = {
     "used": st.booleans(),
     "reason": st.none() | st.text(max_size=40),
     "rate_from": st.none() | st.text(max_size=20),
+    "state": st.none() | st.sampled_from(QuoteState),
 }
 quotes = st.lists(st.builds(AssessedQuote, **FIELDS), max_size=4).map(tuple)
 

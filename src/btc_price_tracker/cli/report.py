@@ -19,7 +19,7 @@ WIDE = 10_000  # characters
 
 async def print_sources(settings: Settings) -> int:
     """Ask once and print a table; the exit code is 1 if there is no quorum."""
-    update, views = await app.ask_once(settings)
+    update, views = await app.poll_once(settings)
     table = Table("source", box=None, header_style="bold", pad_edge=False)
     for column in ("price", "age", "latency"):
         table.add_column(column, justify="right")
@@ -40,7 +40,7 @@ async def print_check(settings: Settings) -> int:
     """
     for listener in listen(settings.host, 0):  # whether PORT is free says nothing while the server runs
         listener.close()
-    await check_connectivity(app.asked_urls(settings))
+    await check_connectivity(app.source_urls(settings))
     async with app.history(settings) as store:
         span, what = await store.span(), await store.describe()
     console = _console()

@@ -1,6 +1,6 @@
 """Recorded exchanges, played back over loopback HTTP for the demo and the tests.
 
-A *market* knows what every venue says at a moment: a `Recording` of real closing prices, or a `Script`.
+A *market* gives every venue's ticker at a moment: a `Recording` of real closing prices, or a `Script`.
 A `Playback` answers for the venues on a loopback port: real paths, real formats, and faults on demand.
 
 What is real and what isn't: the closing prices and the silences are recorded. Bid and ask are computed, half

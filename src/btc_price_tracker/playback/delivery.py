@@ -1,4 +1,4 @@
-"""An answer on its way to the client, with the fault that was asked for."""
+"""Send a response, with the fault that was injected."""
 
 import asyncio
 import zlib

@@ -13,7 +13,7 @@ Size = Annotated[int, Meta(ge=0, le=2**40)]
 class Fault(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """How one source misbehaves; every field alone or together with others, each absent by default.
 
-    A connection whose answer could not be told apart from the next one (cut short, or with a Content-Length
+    A connection whose answer could not be distinguished from the next one (cut short, or with a Content-Length
     among `headers`) is closed after it. `flood` and `bomb` are sent chunked: only reading tells their length.
     """
 
@@ -34,7 +34,7 @@ NO_FAULT = Fault()
 
 
 class BadFault(ValueError):
-    """The JSON is no fault; the message says where and why."""
+    """The JSON does not describe a fault; the message says where and why."""
 
 
 def parse(raw: bytes) -> Fault:

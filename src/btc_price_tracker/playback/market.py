@@ -15,7 +15,7 @@ FINE = Decimal("0.00001")  # the price step of a pair worth about a dollar
 
 
 class Ticker(Struct, frozen=True):
-    """All that a venue's ticker says: dollars (or tethers), and its own time in ms since the epoch."""
+    """The content of a venue's ticker: dollars (or tethers), and its own time in ms since the epoch."""
 
     last: Decimal
     bid: Decimal
@@ -28,10 +28,10 @@ class Ticker(Struct, frozen=True):
 
 
 class Market(Protocol):
-    """Knows what each venue says: by the name of the source, or TETHER for its USDT/USD."""
+    """Gives each venue's ticker, by the name of the source, or TETHER for its USDT/USD."""
 
     def ticker(self, name: str, now: int) -> Ticker | None:
-        """What this venue says at `now` (wall time, ms); None while it is silent."""
+        """The venue's ticker at `now` (wall time, ms); None while it is silent."""
 
 
 def ticker(quote: Quote, now: int) -> Ticker:
@@ -52,7 +52,7 @@ def half_spread(price: Decimal) -> Decimal:
 
 
 class Script:
-    """A market that says what it is told: change `quotes` at any time; a name that isn't there is silent."""
+    """A market whose `quotes` can be changed at any time; a venue without one is silent."""
 
     def __init__(self, quotes: Mapping[str, Quote] | None = None) -> None:
         self.quotes: dict[str, Quote] = dict(quotes or {})

@@ -43,7 +43,7 @@ class Closes(Struct, frozen=True):
 def load(table: Traversable, columns: Mapping[str, str] = COLUMNS) -> Closes:
     """Read a gzipped CSV: `minute_epoch` (s), one row a minute without holes, and a column per market name.
 
-    `columns` says which column is whose: market name → column. Raises ValueError on a table of another shape.
+    `columns`: market name → column. Raises ValueError on a table of another shape.
     """
     with table.open("rb") as packed, gzip.open(packed) as raw:
         rows = list(csv.DictReader(TextIOWrapper(raw, encoding="ascii")))
@@ -61,7 +61,7 @@ def packaged() -> Closes:
 
 
 class Recording:
-    """A market that plays minute closes: a close is what the venue says throughout its minute."""
+    """A market that plays minute closes: a close is the venue's price throughout its minute."""
 
     def __init__(self, closes: Closes, started: int, speed: float = 60) -> None:
         """Play from `started` (wall time, ms) on, `speed` seconds of history a second."""
@@ -74,7 +74,7 @@ class Recording:
         return self._closes.start + self._elapsed(now) % (self._closes.minutes * MINUTE)
 
     def ticker(self, name: str, now: int) -> Ticker | None:
-        """What this venue says at `now`; None while it is silent, and for venues that weren't recorded."""
+        """The venue's ticker at `now`; None while it is silent, and for venues that weren't recorded."""
         if name == COINGECKO:
             return self._coingecko(now)
         price = self._close(name, self._elapsed(now))
@@ -85,10 +85,10 @@ class Recording:
         elapsed = self._elapsed(now)
         then = max(elapsed - COINGECKO_DELAY, min(elapsed, 0))
         closes = [self._close(name, then) for name in self._closes.prices if name != TETHER]
-        heard = [close for close in closes if close is not None]
-        if not heard:
+        known = [close for close in closes if close is not None]
+        if not known:
             return None
-        mean = (sum(heard, Decimal()) / len(heard)).quantize(CENT)
+        mean = (sum(known, Decimal()) / len(known)).quantize(CENT)
         return ticker(Quote(mean), self._wall(then))
 
     def _close(self, name: str, elapsed: int) -> Decimal | None:

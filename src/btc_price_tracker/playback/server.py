@@ -109,14 +109,14 @@ class Playback:
         )
 
     def _venue(self, source: str, target: str, request: Request, fault: Fault) -> Response:
-        """What the venue answers, and a note that it was asked."""
+        """The venue's response; the request is counted."""
         now = self._clock.now()
         self.calls[source].append(Call(now, self._clock.monotonic(), target, request.headers))
         if request.method != "GET":
             return control.problem(405, "the playback of a source answers GET only")
 
         def ticker(name: str) -> Ticker | None:
-            said = self._market.ticker(name, now)
-            return said and said.scaled(fault.scale)
+            ticker = self._market.ticker(name, now)
+            return ticker and ticker.scaled(fault.scale)
 
         return VENUES[source].answer(target, ticker, now)

@@ -1,4 +1,4 @@
-"""The venues as a table: which paths they answer, with what head, and how each says no in its own words."""
+"""The venues as a table: which paths they answer, with what head, and how each refuses a request."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -30,11 +30,11 @@ class Endpoint(Struct, frozen=True):
 
     path: str
     body: Callable[[Ticker], bytes]
-    says: str  # a market name
+    ticker: str  # its name in the market
     query: Mapping[str, str | None] = {}
 
     def answers(self, path: str, query: Mapping[str, str]) -> bool:
-        """Whether this is what was asked for; a slash at the end makes no difference."""
+        """Whether the request is for this endpoint; a slash at the end makes no difference."""
         return path.rstrip("/") == self.path and all(
             name in query and wanted in (None, query[name]) for name, wanted in self.query.items()
         )
@@ -57,23 +57,23 @@ class Venue(Struct, frozen=True):
         query = dict(parse_qsl(parameters))
         for endpoint in self.endpoints:
             if endpoint.answers(path, query):
-                return self._price(endpoint, ticker(endpoint.says), now)
+                return self._price(endpoint, ticker(endpoint.ticker), now)
         status, body = self._refusal(path)
         return Response(status, self.headers, body)
 
-    def _price(self, endpoint: Endpoint, said: Ticker | None, now: int) -> Response:
-        if said is None:
+    def _price(self, endpoint: Endpoint, ticker: Ticker | None, now: int) -> Response:
+        if ticker is None:
             return Response(503, self.headers, self.down)
-        age = {"Age": str(max(now - said.time, 0) // 1000)} if self.cached else {}
-        return Response(200, {**self.headers, **age}, endpoint.body(said))
+        age = {"Age": str(max(now - ticker.time, 0) // 1000)} if self.cached else {}
+        return Response(200, {**self.headers, **age}, endpoint.body(ticker))
 
     def _refusal(self, path: str) -> tuple[int, bytes]:
         known = any(path.rstrip("/") == endpoint.path for endpoint in self.endpoints)
         return self.unlisted if known and self.unlisted else (404, self.unknown)
 
 
-def _kraken_pair(alias: str, body: Callable[[Ticker], bytes], says: str) -> Endpoint:
-    return Endpoint("/0/public/Ticker", body, says, {"pair": alias})
+def _kraken_pair(alias: str, body: Callable[[Ticker], bytes], ticker: str) -> Endpoint:
+    return Endpoint("/0/public/Ticker", body, ticker, {"pair": alias})
 
 
 _BINANCE_DOWN = b'{"code":-1001,"msg":"Internal error; unable to process your request. Please try again."}'

@@ -34,12 +34,12 @@ async def read_request(reader: asyncio.StreamReader) -> Request | None:
     except asyncio.LimitOverrunError as error:
         raise BadRequest("the head of the request is too long") from error
     first, *lines = head[:-4].split("\r\n")
-    words = first.split(" ")
-    if len(words) != 3 or not words[1].startswith("/") or not words[2].startswith("HTTP/1."):
+    parts = first.split(" ")
+    if len(parts) != 3 or not parts[1].startswith("/") or not parts[2].startswith("HTTP/1."):
         raise BadRequest("the request line isn't METHOD /TARGET HTTP/1.1")
     pairs = (line.partition(":") for line in lines)
     headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
-    return Request(words[0], words[1], headers, await _read_body(reader, headers))
+    return Request(parts[0], parts[1], headers, await _read_body(reader, headers))
 
 
 async def _read_body(reader: asyncio.StreamReader, headers: Mapping[str, str]) -> bytes:

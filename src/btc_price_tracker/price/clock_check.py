@@ -1,4 +1,4 @@
-"""Whether our wall clock can be believed: the clocks of the sources are its witnesses.
+"""Check our wall clock against the clocks of the sources.
 
 A price is dated by the wall clock, and retention counts by those dates: one that is a year ahead for five seconds would
 make all of history too old. So nothing is dated by a clock that most sources contradict, and retention goes by a time
@@ -28,14 +28,14 @@ class ClockCheck:
         )
 
     def review(self, answers: Sequence[Answer]) -> str | None:
-        """Why the wall clock can't be believed now; None where most sources that show a clock agree with it.
+        """The reason for distrusting the wall clock; None where most sources that show a clock agree with it.
 
-        Where no source shows one, nobody contradicts ours, and nobody confirms it.
+        Where no source shows one, ours is neither contradicted nor confirmed.
         """
         now = self._clock.now()
         offsets = list(_offsets(answers, now))
         if (offset := _contradiction(offsets)) is not None:
-            return _words(offset)
+            return _wrong_clock(offset)
         if offsets and not self._recorded:
             self._confirmed = now, self._clock.monotonic()
         return None
@@ -71,8 +71,8 @@ def _offsets(answers: Iterable[Answer], now: int) -> Iterable[int]:
             yield now - answer.quote.time
 
 
-def _words(offset: int) -> str:
-    """The fault and the remedy, in words that stay the same while it lasts."""
+def _wrong_clock(offset: int) -> str:
+    """The fault and the remedy, worded the same while it lasts."""
     unit, size = next(each for each in _UNITS if abs(offset) >= each[1])
     direction = "ahead of" if offset > 0 else "behind"
     return (

@@ -1,22 +1,22 @@
-"""`POLICY=consensus`: several sources, one price, and how sure it is. The rule on one screen.
+"""`POLICY=consensus`: several sources, one price, and how well it is supported. The rule on one screen.
 
     answers ─screen─▶ fresh quotes ─frozen, excluded─▶ admitted ─quorum─▶ verdict ─jump guard─▶ publication
 
 The parts are pure or remember one thing each; the parameters and their origin: docs/decisions/consensus.md.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 
 from btc_price_tracker.price.exclusion import Exclusion
 from btc_price_tracker.price.freshness import silences
 from btc_price_tracker.price.frozen import FrozenWatch
 from btc_price_tracker.price.jump import JumpGuard
-from btc_price_tracker.price.model import Answer, AssessedQuote, Kind, Status, Tick, Update
+from btc_price_tracker.price.model import Answer, AssessedQuote, Kind, QuoteState, Status, Tick, Update
 from btc_price_tracker.price.parameters import AGREE, METHOD, QUORUM
 from btc_price_tracker.price.publisher import Publisher, Verdict
 from btc_price_tracker.price.quorum import Round, conclude
-from btc_price_tracker.price.screening import screen, set_aside, usable
+from btc_price_tracker.price.screening import screen, usable, without_vote
 from btc_price_tracker.price.voices import Prices, prices_by_voice
 from btc_price_tracker.price.votes import near, vote
 
@@ -44,7 +44,7 @@ class Consensus:
         self._frozen = FrozenWatch()
         self._exclusion = Exclusion()
         self._jump = JumpGuard()
-        self._sure = Fraction(last.price) if last is not None and last.status is Status.OK else None
+        self._undisputed = Fraction(last.price) if last is not None and last.status is Status.OK else None
 
     @property
     def last(self) -> Tick | None:
@@ -58,26 +58,25 @@ class Consensus:
             self._start_over()
         screened = [screen(answer, now, self._publisher.interval) for answer in answers]
         voices = {quote.source: quote.voice for quote in screened}
-        judged = self._set_frozen_aside(answers, screened, voices)
-        eligibility = self._exclusion.review(_prices(judged), voices)
+        quotes = self._without_frozen(answers, screened, voices)
+        eligibility = self._exclusion.review(_prices(quotes), voices)
         witnesses = prices_by_voice(_prices(screened), voices)
-        this = Round.of(judged, eligibility, witnesses, self._sure, silences(answers, now))
-        verdict = self._jump.check(conclude(this), last)
+        round_ = Round.of(quotes, eligibility, witnesses, self._undisputed, silences(answers, now))
+        verdict = self._jump.check(conclude(round_), last)
         self._remember(verdict, witnesses)
         return self._publisher.publish(verdict)
 
-    def _set_frozen_aside(
-        self, answers: Sequence[Answer], judged: Sequence[AssessedQuote], voices: Mapping[str, str]
+    def _without_frozen(
+        self, answers: Sequence[Answer], quotes: Sequence[AssessedQuote], voices: Mapping[str, str]
     ) -> list[AssessedQuote]:
-        """Take the votes of those that repeat themselves."""
-        frozen = self._frozen.look(answers, _prices(judged), voices)
-        reason = "frozen: its quote stands still while the others move"
-        return [set_aside(said, reason) if said.source in frozen else said for said in judged]
+        """The quotes, those of frozen sources without a vote."""
+        frozen = self._frozen.review(answers, _prices(quotes), voices)
+        return [without_vote(each, QuoteState.FROZEN) if each.source in frozen else each for each in quotes]
 
     def _start_over(self) -> None:
-        """With no price left to compare with, whoever was excluded by it gets another chance."""
+        """With no price left to compare with, the exchanges that were excluded by it may vote again."""
         self._exclusion.lapse()
-        self._sure = None
+        self._undisputed = None
 
     def _remember(self, verdict: Verdict, witnesses: Prices) -> None:
         """Keep a price that is `ok` and that no exchange contradicts.
@@ -87,9 +86,9 @@ class Consensus:
         if verdict.status is Status.OK and verdict.price is not None:
             price = Fraction(verdict.price)
             if all(near(other, price, AGREE / 2) for other in witnesses.values()):
-                self._sure = price
+                self._undisputed = price
 
 
-def _prices(judged: Sequence[AssessedQuote]) -> Prices:
+def _prices(quotes: Iterable[AssessedQuote]) -> Prices:
     """The fresh exchanges' prices."""
-    return {said.source: vote(said).price for said in judged if said.fresh and said.kind is Kind.EXCHANGE}
+    return {each.source: vote(each).price for each in quotes if each.fresh and each.kind is Kind.EXCHANGE}

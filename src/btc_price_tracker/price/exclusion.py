@@ -1,4 +1,4 @@
-"""Potentially erroneous data: who is far from the median is out, and comes back only when it is well within.
+"""Potentially erroneous data: an exchange far from the median is excluded until it is well within again.
 
 Thresholds and hysteresis are those published for the CME CF Bitcoin Real Time Index.
 """
@@ -14,7 +14,7 @@ from btc_price_tracker.price.votes import near
 
 
 class Eligibility(NamedTuple):
-    """Who may vote; `split` where half of them or more would have to go: then nobody can say who is right."""
+    """Which exchanges may vote; `split` where half or more would be excluded: then no side is known to be right."""
 
     admitted: frozenset[str]
     split: bool
@@ -22,14 +22,14 @@ class Eligibility(NamedTuple):
 
 @dataclass(slots=True)
 class Exclusion:
-    """Remembers who is out, and for how many rounds in a row it has been back within reach."""
+    """Remembers the excluded, and for how many rounds in a row each has been back within reach."""
 
     _rounds_back: dict[str, int] = field(default_factory=dict)
 
     def review(self, prices: Prices, voices: Mapping[str, str]) -> Eligibility:
-        """Judge the fresh exchanges of this round, each of which has a voice.
+        """Assess the fresh exchanges of this round, each of which has a voice.
 
-        The median includes the one that is judged: without it {100, 100, 200} would give the honest ones 150.
+        The median includes the one that is assessed: without it {100, 100, 200} would give the honest ones 150.
         """
         admitted = {name: price for name, price in prices.items() if name not in self._rounds_back}
         outliers = _outliers(admitted, voices)
@@ -41,7 +41,7 @@ class Exclusion:
         return Eligibility(frozenset(prices.keys() - self._rounds_back.keys()), split)
 
     def _readmit(self, prices: Prices, others: Prices, voices: Mapping[str, str]) -> None:
-        """Count the rounds, by the median of the admitted others; where there are none, nobody is back."""
+        """Count the rounds, by the median of the admitted others; where there are none, none is back."""
         for name in list(self._rounds_back):
             is_back = name in prices and _is_well_within(prices[name], others, voices)
             self._rounds_back[name] = self._rounds_back[name] + 1 if is_back else 0
@@ -49,7 +49,7 @@ class Exclusion:
                 del self._rounds_back[name]
 
     def lapse(self) -> None:
-        """Forget who was out: there is no price any more by which they were."""
+        """Forget the excluded: there is no price any more by which they were."""
         self._rounds_back.clear()
 
 

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from btc_price_tracker.price.freshness import silences
-from btc_price_tracker.price.model import Answer, AssessedQuote, Status, Tick, Update
+from btc_price_tracker.price.model import Answer, AssessedQuote, QuoteState, Status, Tick, Update
 from btc_price_tracker.price.parameters import FALLBACK_METHOD
 from btc_price_tracker.price.publisher import Publisher, Verdict
-from btc_price_tracker.price.screening import screen, usable
+from btc_price_tracker.price.screening import screen, unused, usable
 from btc_price_tracker.price.votes import combine, to_the_cent, vote
 from btc_price_tracker.price.wording import ago, causes
 
@@ -35,29 +35,32 @@ class Fallback:
     def decide(self, answers: Sequence[Answer], now: int) -> Update:
         """Conclude from one round of answers, in order of preference, at `now` (ms since the epoch)."""
         self._publisher.begin(now)
-        judged = [screen(answer, now, self._publisher.interval) for answer in answers]
+        quotes = [screen(answer, now, self._publisher.interval) for answer in answers]
         faults = {answer.source: answer.fault for answer in answers if answer.fault is not None}
-        return self._publisher.publish(_verdict(judged, faults, silences(answers, now)))
+        return self._publisher.publish(_verdict(quotes, faults, silences(answers, now)))
 
 
 def _verdict(
-    judged: Sequence[AssessedQuote], faults: Mapping[str, str], silences: Mapping[str, int]
+    quotes: Sequence[AssessedQuote], faults: Mapping[str, str], silences: Mapping[str, int]
 ) -> Verdict:
-    fresh = [said for said in judged if said.fresh]
-    # A source that fails now may have said something fresh before: better than nothing, but the last resort.
-    first = next((said for said in fresh if said.source not in faults), next(iter(fresh), None))
+    fresh = [quote for quote in quotes if quote.fresh]
+    # The earlier quote of a source that fails now may still be fresh: better than none, but the last resort.
+    first = next((quote for quote in fresh if quote.source not in faults), next(iter(fresh), None))
     if first is None:
-        return Verdict(Status.STALE, f"no source is usable{causes(judged)}.", tuple(judged))
+        return Verdict(Status.STALE, f"no source is usable{causes(quotes)}.", tuple(quotes))
     price, spread = combine([vote(first)])
     since = ago([first.source], silences)
-    quotes = tuple(_chosen(said, first, faults) for said in judged)
-    earlier = quotes[: judged.index(first)]
-    reason = f"The price is {first.source}'s{since and f' of{since}'}{causes(earlier)}."
-    return Verdict(Status.SINGLE_SOURCE, reason, quotes, to_the_cent(price), to_the_cent(spread))
+    decided = tuple(_decided(quote, first, faults) for quote in quotes)
+    preferred = decided[: quotes.index(first)]
+    reason = f"The price is {first.source}'s{since and f' of{since}'}{causes(preferred)}."
+    return Verdict(Status.SINGLE_SOURCE, reason, decided, to_the_cent(price), to_the_cent(spread))
 
 
-def _chosen(said: AssessedQuote, first: AssessedQuote, faults: Mapping[str, str]) -> AssessedQuote:
-    if said is first:
-        return replace(said, used=True)
-    why = said.reason or faults.get(said.source) or f"not needed: {first.source} comes first"
-    return replace(said, reason=why)
+def _decided(quote: AssessedQuote, first: AssessedQuote, faults: Mapping[str, str]) -> AssessedQuote:
+    if quote is first:
+        return replace(quote, used=True, state=QuoteState.USED)
+    if quote.state is not None:
+        return quote
+    if quote.source in faults:
+        return unused(quote, QuoteState.FAILED, faults[quote.source])
+    return unused(quote, QuoteState.NOT_NEEDED, first.source)

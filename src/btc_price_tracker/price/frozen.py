@@ -11,11 +11,11 @@ from btc_price_tracker.price.votes import near
 
 @dataclass(slots=True)
 class _Sighting:
-    """The first time that we saw a quote, and how often it has come again since."""
+    """The first time that a quote was received, and how often it has been repeated since."""
 
     quote: Quote
-    heard: int
-    others: Prices  # what the other voices said then
+    received_at: int
+    others: Prices  # the prices of the other voices then
     repeats: int = 0
 
 
@@ -24,12 +24,12 @@ class FrozenWatch:
     """Remembers of each exchange since when its quote has been the same.
 
     A market may rest, so standing still is a fault only while most of the other voices, and two at least, have each
-    moved by more than 10 bp. That takes a majority: a liar can't make the honest look frozen.
+    moved by more than 10 bp. That takes a majority: a liar can't make honest exchanges look frozen.
     """
 
     _seen: dict[str, _Sighting] = field(default_factory=dict)
 
-    def look(self, answers: Iterable[Answer], prices: Prices, voices: Mapping[str, str]) -> frozenset[str]:
+    def review(self, answers: Iterable[Answer], prices: Prices, voices: Mapping[str, str]) -> frozenset[str]:
         """Which of the sources with a price are frozen, after this round."""
         by_voice = prices_by_voice(prices, voices)
         return frozenset(
@@ -37,17 +37,17 @@ class FrozenWatch:
             for answer in answers
             if answer.source in prices and answer.quote is not None
             if self._is_frozen(
-                answer.source, answer.quote, answer.heard, _without(by_voice, voices[answer.source])
+                answer.source, answer.quote, answer.received_at, _without(by_voice, voices[answer.source])
             )
         )
 
-    def _is_frozen(self, name: str, quote: Quote, heard: int, others: Prices) -> bool:
-        """What it quotes starts anew when it changes; an answer that was heard before is no new poll."""
+    def _is_frozen(self, name: str, quote: Quote, received_at: int, others: Prices) -> bool:
+        """A changed quote starts the count anew; an answer that was received before is no new poll."""
         seen = self._seen.get(name)
         if seen is None or seen.quote != quote:
-            seen = self._seen[name] = _Sighting(quote, heard, others)
-        if seen.heard != heard:
-            seen.heard, seen.repeats = heard, seen.repeats + 1
+            seen = self._seen[name] = _Sighting(quote, received_at, others)
+        if seen.received_at != received_at:
+            seen.received_at, seen.repeats = received_at, seen.repeats + 1
         return seen.repeats >= FROZEN_POLLS and _moved(seen.others, others)
 
 
@@ -56,6 +56,6 @@ def _without(prices: Prices, voice: str) -> Prices:
 
 
 def _moved(then: Prices, now: Prices) -> bool:
-    """Whether most of those who speak now, and two at least, have moved since then."""
+    """Whether most of the voices of now, and two at least, have moved since then."""
     moved = sum(not near(now[name], then[name], FROZEN_MOVE) for name in then.keys() & now.keys())
     return moved >= 2 and moved * 2 > len(now)

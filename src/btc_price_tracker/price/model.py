@@ -1,7 +1,7 @@
-"""The words of the project as types: Quote, Answer, AssessedQuote, Tick, Status, Update.
+"""The terms of the project as types: Quote, Answer, AssessedQuote, Tick, Status, Update.
 
 Prices are exact decimals in US dollars. Times are integer milliseconds since the epoch, ages integer
-milliseconds, unless a name says seconds. Everything here is frozen: a price that was published can't change.
+milliseconds, unless a name says seconds. Everything here is frozen: a published price cannot change.
 """
 
 from collections.abc import Sequence
@@ -13,27 +13,27 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 CENT = Decimal("0.01")
-PAIR = "BTC/USD"  # what every price is of
+PAIR = "BTC/USD"  # of every price
 
 
 class Status(StrEnum):
-    """How sure the published price is."""
+    """How well the published price is supported."""
 
     OK = "ok"  # three exchanges or more agree
     DEGRADED = "degraded"  # two agree
-    SINGLE_SOURCE = "single_source"  # one speaks, unconfirmed
-    STALE = "stale"  # nobody fresh: the last price, its age grows
+    SINGLE_SOURCE = "single_source"  # only one, unconfirmed
+    STALE = "stale"  # none is fresh: the last price, its age grows
 
 
 class Kind(StrEnum):
-    """What a source is: a market, or somebody who re-reports markets."""
+    """What a source is: a market, or a service that re-reports markets."""
 
     EXCHANGE = "exchange"
     AGGREGATOR = "aggregator"  # never counts toward the quorum
 
 
 class Quote(Struct, frozen=True):
-    """What the body of one answer says: US dollars, or tethers where the source's `currency` is USDT."""
+    """The content of one response: US dollars, or tethers where the source's `currency` is USDT."""
 
     last: Decimal
     bid: Decimal | None = None
@@ -42,13 +42,13 @@ class Quote(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What came of asking one source: a quote and when we heard it, or the fault in its place."""
+    """The result of polling one source: its newest quote and when that arrived, or the fault in its place."""
 
     source: str
     kind: Kind
     currency: str = "USD"
     quote: Quote | None = None
-    heard: int = 0  # ms since the epoch at which the quote arrived
+    received_at: int = 0  # ms since the epoch at which the quote arrived
     fault: str | None = None  # why there is no fresh quote; with a quote: why the last attempt failed
     rate: Decimal | None = None  # live USD per unit of `currency`, where that isn't USD
     rate_from: str | None = None  # the source of the rate, where it alone gives it
@@ -58,10 +58,27 @@ class Answer(Struct, frozen=True):
     clock_offset: int | None = None
 
 
-class AssessedQuote(Struct, frozen=True):
-    """One source's part in a tick: what it said and what became of it.
+class QuoteState(StrEnum):
+    """What became of a quote in a round. `wording.why_unused` has the sentence for each but `USED`."""
 
-    `price` ± `confidence` is its vote in US dollars, rounded; the rule computes with the raw fields.
+    USED = "used"
+    FAILED = "failed"  # no quote, or none that counts: the source failed or has not answered yet
+    NO_RATE = "no_rate"  # not in dollars, and without a live rate
+    IMPLAUSIBLE = "implausible"
+    CLOCK_AHEAD = "clock_ahead"  # dated so far in the future that its age is unknown
+    STALE = "stale"
+    FROZEN = "frozen"  # unchanged while the others move
+    EXCLUDED = "excluded"  # far from the others, or not back for long enough
+    DISPUTED = "disputed"  # the exchanges disagree, and it is on no side, or on the other one
+    RESERVE = "reserve"  # an aggregator, while exchanges vote
+    UNCONFIRMED = "unconfirmed"  # part of a jump that waits for the next round
+    NOT_NEEDED = "not_needed"  # fallback: another source is preferred
+
+
+class AssessedQuote(Struct, frozen=True):
+    """One source's part in a tick: its quote, its vote, and whether that was used.
+
+    `price` ± `confidence` is the vote in US dollars, rounded; the rule computes with the raw fields.
     Without a confidence there is no vote. `reason` is None where the vote was used, else why not.
     """
 
@@ -74,12 +91,12 @@ class AssessedQuote(Struct, frozen=True):
     rate: Decimal | None = None
     age: int | None = None  # ms at the time of the tick
     price: Decimal | None = None
-    confidence: Decimal | None = field(
-        default=None, name="interval"
-    )  # as exported files and snapshots call it
+    # Exported files and snapshots call it `interval`.
+    confidence: Decimal | None = field(default=None, name="interval")
     used: bool = False
     reason: str | None = None
     rate_from: str | None = None  # the source of the rate, where it alone gave it
+    state: QuoteState | None = None  # None before the round decides, and in ticks of earlier versions
 
     @property
     def voice(self) -> str:
@@ -93,7 +110,7 @@ class AssessedQuote(Struct, frozen=True):
 
 
 class Tick(Struct, frozen=True):
-    """What we publish. `id` is the time of publication in ms, strictly increasing (docs/decisions/ids-and-gaps.md)."""
+    """A published price. `id` is its time in ms, strictly increasing (docs/decisions/ids-and-gaps.md)."""
 
     id: int
     price: Decimal  # exact to the cent
@@ -142,7 +159,7 @@ class SourceState(Struct, frozen=True):
     kind: Kind
     state: State
     quote: Quote | None  # the last one
-    heard: int  # ms since the epoch at which it arrived; 0 before the first
+    received_at: int  # ms since the epoch; 0 before the first quote
     latency: float | None  # ms that the last good answer took
     next_try: float  # seconds until it may be polled again; 0 means in the next round
     spacing: float  # seconds that its quota puts between two polls

@@ -1,4 +1,4 @@
-"""The published parameters of the rule `vote3-ped/1`; whoever changes one changes METHOD with it.
+"""The published parameters of the rule `vote3-ped/1`; a change of one is a change of METHOD.
 
 Ratios are exact fractions, times are milliseconds. Where each comes from: docs/decisions/consensus.md.
 """

@@ -1,4 +1,4 @@
-"""From a verdict to what goes out: ids that only rise, a last price that ages, and an end to it."""
+"""From a verdict to an update: ids that only rise, and a last price that ages and expires."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,7 +11,7 @@ from btc_price_tracker.price.parameters import MAX_STALE, MAX_STALE_POLLS
 
 
 class Verdict(Struct, frozen=True):
-    """What a policy makes of one round. Without a price the status is stale, and the reason a clause."""
+    """A policy's conclusion from one round. Without a price the status is stale, and the reason a clause."""
 
     status: Status
     reason: str
@@ -62,14 +62,14 @@ class Publisher:
         if verdict.price is None:
             return self._repeat(verdict)
         quote_age = min(
-            (said.age for said in verdict.quotes if said.used and said.age is not None), default=0
+            (each.age for each in verdict.quotes if each.used and each.age is not None), default=0
         )
         self._quoted_at = self._now - quote_age
         self.last = Tick(
             id=self._next_id(),
             price=verdict.price,
             status=verdict.status,
-            sources=sum(said.used for said in verdict.quotes),
+            sources=sum(each.used for each in verdict.quotes),
             spread=verdict.spread,
             quote_age=quote_age,
             method=self.method,

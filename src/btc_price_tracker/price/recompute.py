@@ -1,4 +1,4 @@
-"""Anyone can check a price: compute it again from what the sources said."""
+"""Recompute a published price from its quotes."""
 
 from decimal import Decimal
 
@@ -9,7 +9,7 @@ from btc_price_tracker.price.votes import combine, to_the_cent
 
 
 def recompute(tick: Tick) -> tuple[Decimal, Decimal] | None:
-    """Price and spread from the raw quotes of the tick (bid, ask, last, rate, age) and who of them was used.
+    """Price and spread from the raw quotes of the tick (bid, ask, last, rate, age) and which of them were used.
 
     None where nothing was used: a stale tick repeats the price of the last that wasn't.
     Raises ValueError for a method that this version doesn't know.

@@ -1,4 +1,4 @@
-"""From what a source answered to what can be judged: is there a plausible, convertible, fresh quote in it?
+"""From an answer to a quote that can be assessed: is there a plausible, convertible, fresh quote in it?
 
 Reasons are stable while their cause is: they hold no age that would make every round another reason.
 """
@@ -8,30 +8,31 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from btc_price_tracker.price.freshness import age, ahead, is_silent, stale_after
-from btc_price_tracker.price.model import Answer, AssessedQuote, Quote
-from btc_price_tracker.price.parameters import CLOCK_AHEAD, HIGHEST, LOWEST
+from btc_price_tracker.price.freshness import age, is_ahead, is_silent, stale_after
+from btc_price_tracker.price.model import Answer, AssessedQuote, Quote, QuoteState
+from btc_price_tracker.price.parameters import HIGHEST, LOWEST
 from btc_price_tracker.price.votes import vote
+from btc_price_tracker.price.wording import why_unused
 
-_IMPLAUSIBLE = "its price is implausible"
-_SHOWN = 4  # digits after the point of a vote; the rule doesn't compute with it
+_DECIMALS = 4  # of a vote as it is shown; the rule doesn't compute with it
 
 
 def screen(answer: Answer, now: int, interval: int) -> AssessedQuote:
-    """The answer as a vote that may be used, or with the reason why it can't be. Times in ms."""
-    quote = answer.quote
-    if quote is None:
-        return AssessedQuote(answer.source, answer.kind, reason=answer.fault or "no answer yet")
-    said = _said(answer, quote, now)
+    """The answer as a vote, or as a quote without one and its state. Times in ms."""
+    if answer.quote is None:
+        quote = AssessedQuote(answer.source, answer.kind)
+        return unused(quote, QuoteState.FAILED, answer.fault or "no answer yet")
+    quote = _assess(answer, answer.quote, now)
     if not _is_convertible(answer):
-        return replace(said, reason=f"no live {answer.currency}/USD rate")
+        return unused(quote, QuoteState.NO_RATE, answer.currency)
     if not _are_plausible(quote.last, quote.bid, quote.ask):
-        return replace(said, reason=_IMPLAUSIBLE)
-    its = vote(said)
-    if not LOWEST <= its.price <= HIGHEST:
-        return replace(said, reason=_IMPLAUSIBLE)
-    voted = replace(said, price=_shown(its.price), confidence=_shown(its.confidence))
-    return _timed(voted, answer, now, interval)
+        return unused(quote, QuoteState.IMPLAUSIBLE)
+    price, confidence = vote(quote).price, vote(quote).confidence
+    if not LOWEST <= price <= HIGHEST:
+        return unused(quote, QuoteState.IMPLAUSIBLE)
+    return _check_time(
+        replace(quote, price=_shown(price), confidence=_shown(confidence)), answer, now, interval
+    )
 
 
 def usable(answer: Answer, now: int, interval: int) -> bool:
@@ -39,12 +40,17 @@ def usable(answer: Answer, now: int, interval: int) -> bool:
     return answer.fault is None and screen(answer, now, interval).fresh
 
 
-def set_aside(said: AssessedQuote, reason: str) -> AssessedQuote:
-    """The same without a vote: its quote isn't fresh after all."""
-    return replace(said, confidence=None, reason=reason)
+def unused(quote: AssessedQuote, state: QuoteState, detail: object = "") -> AssessedQuote:
+    """The quote in a state in which it isn't used. For `detail` see `wording.why_unused`."""
+    return replace(quote, used=False, state=state, reason=why_unused(state, detail))
 
 
-def _said(answer: Answer, quote: Quote, now: int) -> AssessedQuote:
+def without_vote(quote: AssessedQuote, state: QuoteState, detail: object = "") -> AssessedQuote:
+    """The quote in a state in which it isn't fresh, so that it can't vote."""
+    return replace(unused(quote, state, detail), confidence=None)
+
+
+def _assess(answer: Answer, quote: Quote, now: int) -> AssessedQuote:
     return AssessedQuote(
         answer.source,
         answer.kind,
@@ -54,7 +60,7 @@ def _said(answer: Answer, quote: Quote, now: int) -> AssessedQuote:
         time=quote.time,
         rate=None if answer.currency == "USD" else answer.rate,
         rate_from=None if answer.currency == "USD" else answer.rate_from,
-        age=age(quote.time, answer.heard, now),
+        age=age(quote.time, answer.received_at, now),
     )
 
 
@@ -68,15 +74,17 @@ def _is_convertible(answer: Answer) -> bool:
     return answer.rate is not None and answer.rate.is_finite() and answer.rate > 0
 
 
-def _timed(said: AssessedQuote, answer: Answer, now: int, interval: int) -> AssessedQuote:
-    """The vote as it is if its time allows it, else set aside."""
+def _check_time(quote: AssessedQuote, answer: Answer, now: int, interval: int) -> AssessedQuote:
+    """The quote with its vote where its time allows one."""
     limit = stale_after(answer, interval)
-    if ahead(said.time, answer.heard, now):
-        return set_aside(said, f"its clock is more than {CLOCK_AHEAD // 1000} s ahead of ours")
-    if age(said.time, answer.heard, now) > limit or is_silent(answer, now, interval):
-        return set_aside(said, answer.fault or f"its quote is older than {limit // 1000} s")
-    return said
+    if is_ahead(quote.time, answer.received_at, now):
+        return without_vote(quote, QuoteState.CLOCK_AHEAD)
+    if age(quote.time, answer.received_at, now) <= limit and not is_silent(answer, now, interval):
+        return quote
+    if answer.fault is not None:
+        return without_vote(quote, QuoteState.FAILED, answer.fault)
+    return without_vote(quote, QuoteState.STALE, limit // 1000)
 
 
 def _shown(dollars: Fraction) -> Decimal:
-    return Decimal(round(dollars * 10**_SHOWN)).scaleb(-_SHOWN)
+    return Decimal(round(dollars * 10**_DECIMALS)).scaleb(-_DECIMALS)

@@ -23,7 +23,7 @@ def by_voice(quotes: Iterable[AssessedQuote]) -> dict[str, Vote]:
 
 
 def prices_by_voice(prices: Prices, voices: Mapping[str, str]) -> dict[str, Fraction]:
-    """What each voice says: the median of its sources' prices."""
+    """The price of each voice: the median of its sources' prices."""
     members: dict[str, list[Fraction]] = {}
     for source, price in prices.items():
         members.setdefault(voices[source], []).append(price)
@@ -31,12 +31,12 @@ def prices_by_voice(prices: Prices, voices: Mapping[str, str]) -> dict[str, Frac
 
 
 def middle_of(prices: Prices, voices: Mapping[str, str]) -> Fraction:
-    """The median of what the voices say. There must be one."""
+    """The median price of the voices, of which there must be one."""
     return median(prices_by_voice(prices, voices).values())
 
 
 def _joint(votes: list[Vote]) -> Vote:
-    """One vote for several: the medians, and as much doubt as they differ by at least."""
+    """One vote for several: the medians, and a confidence no narrower than they differ."""
     prices = [each.price for each in votes]
     return Vote(
         bid=median(each.bid for each in votes),

@@ -21,7 +21,7 @@ from btc_price_tracker.price.parameters import (
 
 
 class Vote(NamedTuple):
-    """One source's say in US dollars: its quote, the price that stands for it, and its confidence interval."""
+    """One source's vote in US dollars: its bid and ask, its price, and the confidence interval around it."""
 
     bid: Fraction
     price: Fraction
@@ -29,40 +29,40 @@ class Vote(NamedTuple):
     confidence: Fraction
 
 
-@lru_cache(maxsize=64)  # a round asks for the same few votes a dozen times
-def vote(said: AssessedQuote) -> Vote:
+@lru_cache(maxsize=64)  # a round uses the same few votes a dozen times
+def vote(quote: AssessedQuote) -> Vote:
     """The vote of a quote: mid ± half the spread where the book is sane, else the last trade; wider with age.
 
-    Uses the raw fields of `said` only (bid, ask, last, rate, kind, age), never its rounded price.
+    Uses the raw fields of `quote` only (bid, ask, last, rate, kind, age), never its rounded price.
     """
-    bid, price, ask = _book(said)
-    narrow = max((ask - bid) / 2, price * _floor(said, has_book=bid < ask))
-    confidence = narrow * _widening(said)
-    if said.rate is None:
+    bid, price, ask = _book(quote)
+    narrow = max((ask - bid) / 2, price * _floor(quote, has_book=bid < ask))
+    confidence = narrow * _widening(quote)
+    if quote.rate is None:
         return Vote(bid, price, ask, confidence)
-    rate = Fraction(said.rate)
+    rate = Fraction(quote.rate)
     return Vote(bid * rate, price * rate, ask * rate, confidence * rate)
 
 
-def _book(said: AssessedQuote) -> tuple[Fraction, Fraction, Fraction]:
+def _book(quote: AssessedQuote) -> tuple[Fraction, Fraction, Fraction]:
     """Bid, price and ask; a missing, empty or crossed book leaves the last trade for all three."""
-    if said.bid is not None and said.ask is not None and 0 < said.bid < said.ask:
-        bid, ask = Fraction(said.bid), Fraction(said.ask)
+    if quote.bid is not None and quote.ask is not None and 0 < quote.bid < quote.ask:
+        bid, ask = Fraction(quote.bid), Fraction(quote.ask)
         return bid, (bid + ask) / 2, ask
-    last = Fraction(said.last or 0)
+    last = Fraction(quote.last or 0)
     return last, last, last
 
 
-def _floor(said: AssessedQuote, *, has_book: bool) -> Fraction:
-    if said.rate is not None:
+def _floor(quote: AssessedQuote, *, has_book: bool) -> Fraction:
+    if quote.rate is not None:
         return CONVERTED_FLOOR
     return BOOK_FLOOR if has_book else LAST_FLOOR
 
 
-def _widening(said: AssessedQuote) -> Fraction:
-    """Doubt grows by its own width each 30 s (aggregators: 120 s), whatever the polling interval."""
-    unit = EXCHANGE_STALE if said.kind is Kind.EXCHANGE else AGGREGATOR_STALE
-    return 1 + Fraction(said.age or 0, unit)
+def _widening(quote: AssessedQuote) -> Fraction:
+    """Uncertainty grows by its own width each 30 s (aggregators: 120 s), whatever the polling interval."""
+    unit = EXCHANGE_STALE if quote.kind is Kind.EXCHANGE else AGGREGATOR_STALE
+    return 1 + Fraction(quote.age or 0, unit)
 
 
 def combine(used: Iterable[Vote], fresh: Sequence[Vote] = ()) -> tuple[Fraction, Fraction]:

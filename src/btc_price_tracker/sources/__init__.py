@@ -6,6 +6,7 @@ from types import MappingProxyType
 from btc_price_tracker.sources.aggregators.blockchain_info import BLOCKCHAIN_INFO
 from btc_price_tracker.sources.aggregators.coingecko import COINGECKO
 from btc_price_tracker.sources.aggregators.coinpaprika import COINPAPRIKA
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.exchanges.binance import BINANCE
 from btc_price_tracker.sources.exchanges.binanceus import BINANCEUS
 from btc_price_tracker.sources.exchanges.bitfinex import BITFINEX
@@ -14,7 +15,6 @@ from btc_price_tracker.sources.exchanges.coinbase import COINBASE
 from btc_price_tracker.sources.exchanges.gemini import GEMINI
 from btc_price_tracker.sources.exchanges.kraken import KRAKEN
 from btc_price_tracker.sources.exchanges.okx import OKX
-from btc_price_tracker.sources.source import Source
 
 _ALL = (
     COINGECKO,
@@ -30,4 +30,4 @@ _ALL = (
     BLOCKCHAIN_INFO,
 )
 
-SOURCES: Mapping[str, Source] = MappingProxyType({source.name: source for source in _ALL})
+SOURCES: Mapping[str, SourceDefinition] = MappingProxyType({source.name: source for source in _ALL})

@@ -4,14 +4,16 @@ from random import Random
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.http_client.client import Client
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import Endpoint
 from btc_price_tracker.sources.ratelimit import RateLimiter, is_pro, spacing, spacing_after_fault
 from btc_price_tracker.sources.secrets import secrets_of
-from btc_price_tracker.sources.source import Source
 from btc_price_tracker.sources.upstream import Upstream
 
 
-def connect(source: Source, client: Client, clock: Clock, random: Random, key: str = "") -> Upstream:
+def connect(
+    source: SourceDefinition, client: Client, clock: Clock, random: Random, key: str = ""
+) -> Upstream:
     """Make the upstream of a source at its `url`; `key` is CoinGecko's and is sent to no one else."""
     if source.name != "coingecko":
         key = ""

@@ -41,7 +41,7 @@ class Poller:
     # and `aclose` ends it.
     _asks: dict[str, asyncio.Task[Answer]] = field(default_factory=dict, init=False)
 
-    async def ask(self) -> list[Answer]:
+    async def poll(self) -> list[Answer]:
         """Ask within `seconds`. Never raises; the answers are in the configured order.
 
         With `fallback` they end where they are enough. Who is late may answer until `seconds` are over, for

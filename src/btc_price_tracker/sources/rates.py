@@ -44,6 +44,6 @@ class Rates:
 def _middle(answer: Answer, now: int) -> Decimal | None:
     """The middle of the book if there is one, else the last trade; None where it is too old to go by."""
     quote = answer.quote
-    if quote is None or age(quote.time, answer.heard, now) > LASTS:
+    if quote is None or age(quote.time, answer.received_at, now) > LASTS:
         return None
     return quote.last if quote.bid is None or quote.ask is None else (quote.bid + quote.ask) / 2

@@ -5,9 +5,9 @@ from decimal import Decimal
 from types import MappingProxyType
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.exchanges import coinbase, kraken
 from btc_price_tracker.sources.quoting import Band
-from btc_price_tracker.sources.source import Source
 
 _BAND = Band(Decimal("0.5"), Decimal("1.5"))
 
@@ -22,14 +22,14 @@ def parse_coinbase(body: bytes) -> Quote:
     return coinbase.ticker(body, _BAND)
 
 
-_KRAKEN = Source(
+_KRAKEN = SourceDefinition(
     name="tether",
     kind=Kind.EXCHANGE,
     url=kraken.KRAKEN.url,
     path="/0/public/Ticker?pair=USDTZUSD",
     parse=parse_kraken,
 )
-_COINBASE = Source(
+_COINBASE = SourceDefinition(
     name="tether_coinbase",
     kind=Kind.EXCHANGE,
     url=coinbase.COINBASE.url,
@@ -38,4 +38,4 @@ _COINBASE = Source(
 )
 
 # By the exchange that gives the rate, in order of preference.
-TETHERS: Mapping[str, Source] = MappingProxyType({"kraken": _KRAKEN, "coinbase": _COINBASE})
+TETHERS: Mapping[str, SourceDefinition] = MappingProxyType({"kraken": _KRAKEN, "coinbase": _COINBASE})

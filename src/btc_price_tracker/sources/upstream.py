@@ -26,11 +26,11 @@ from btc_price_tracker.errors import (
 from btc_price_tracker.price.model import Answer, Quote, SourceState, State
 from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.clocks import Clocks, Reception
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.response import read
 from btc_price_tracker.sources.secrets import Secrets
-from btc_price_tracker.sources.source import Source
 
 Fetch = Callable[[], Awaitable[SourceResponse]]  # one request; raises SourceError
 Fresh = Callable[[Answer, int], bool]  # whether an answer still counts at a time in ms since the epoch
@@ -48,7 +48,7 @@ class Upstream:
     """A source and what we remember of it. One `ask` at a time."""
 
     def __init__(
-        self, source: Source, fetch: Fetch, rate_limiter: RateLimiter, clock: Clock, random: Random
+        self, source: SourceDefinition, fetch: Fetch, rate_limiter: RateLimiter, clock: Clock, random: Random
     ) -> None:
         self.source = source
         self._fetch = fetch
@@ -97,7 +97,7 @@ class Upstream:
             kind=self.source.kind,
             currency=self.source.currency,
             quote=self._dated_quote(),
-            heard=self._heard,
+            received_at=self._heard,
             fault=self._fault(),
             spacing=round(self._rate_limiter.spacing * 1000),
             clock_offset=self._clocks.offset(self._api),
@@ -111,7 +111,7 @@ class Upstream:
             kind=self.source.kind,
             state=self._state(fresh, now),
             quote=self._dated_quote(),
-            heard=self._heard,
+            received_at=self._heard,
             latency=self._latency,
             next_try=round(max(self._rate_limiter.wait(now), self._breaker.wait(now)), 3),
             spacing=self._rate_limiter.spacing,

@@ -15,7 +15,7 @@ from msgspec import DecodeError, Struct, msgpack
 from msgspec.structs import replace
 
 from btc_price_tracker.errors import StoreError
-from btc_price_tracker.price.model import AssessedQuote, Kind, Tick
+from btc_price_tracker.price.model import AssessedQuote, Kind, QuoteState, Tick
 
 VERSION = b"\x01"
 
@@ -48,7 +48,8 @@ class _Record(Struct, array_like=True, frozen=True):
     confidence: Packed
     used: bool
     reason: str | None
-    rate_from: str | None = None  # left out by older versions
+    rate_from: str | None = None  # this and the next are left out by older versions
+    state: QuoteState | None = None
 
 
 _DECODER = msgpack.Decoder(list[_Record])
@@ -99,6 +100,7 @@ def _record(judged: AssessedQuote, tick: Tick) -> _Record:
         used=judged.used,
         reason=judged.reason,
         rate_from=judged.rate_from,
+        state=judged.state,
     )
 
 
@@ -119,6 +121,7 @@ def _judged(record: _Record, tick_id: int, price: Decimal) -> AssessedQuote:
         used=record.used,
         reason=record.reason,
         rate_from=record.rate_from,
+        state=record.state,
     )
 
 

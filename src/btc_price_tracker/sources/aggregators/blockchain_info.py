@@ -1,9 +1,9 @@
 """blockchain.info: an aggregator. `buy` and `sell` always equal `last`, so they are no book. No time."""
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote
-from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
@@ -19,7 +19,7 @@ def parse(body: bytes) -> Quote:
     return quote(dollars["last"])
 
 
-BLOCKCHAIN_INFO = Source(
+BLOCKCHAIN_INFO = SourceDefinition(
     name="blockchain_info",
     kind=Kind.AGGREGATOR,
     url="https://blockchain.info",

@@ -1,9 +1,9 @@
 """CoinGecko: an aggregator, the average of many markets, 20 to 60 s old. Keyless calls are few."""
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import JsonNode, read, refusal
 from btc_price_tracker.sources.quoting import quote, seconds
-from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
@@ -33,7 +33,7 @@ def _refuse(answer: JsonNode) -> None:
         raise refusal(status, error, throttled=status.value == "429")
 
 
-COINGECKO = Source(
+COINGECKO = SourceDefinition(
     name="coingecko",
     kind=Kind.AGGREGATOR,
     url="https://api.coingecko.com",

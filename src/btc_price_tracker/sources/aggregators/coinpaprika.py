@@ -1,9 +1,9 @@
 """CoinPaprika: an aggregator. Keyless calls are counted by the month, 20,000 to an IP."""
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote, rfc3339
-from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
@@ -18,7 +18,7 @@ def parse(body: bytes) -> Quote:
     return quote(answer["quotes"]["USD"]["price"], time=rfc3339(answer["last_updated"]))
 
 
-COINPAPRIKA = Source(
+COINPAPRIKA = SourceDefinition(
     name="coinpaprika",
     kind=Kind.AGGREGATOR,
     url="https://api.coinpaprika.com",

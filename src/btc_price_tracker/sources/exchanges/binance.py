@@ -1,9 +1,9 @@
 """Binance, by its mirror for market data, which needs no key. Its prices are in tethers."""
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import milliseconds, quote
-from btc_price_tracker.sources.source import Source
 
 _TOO_OFTEN = "-1003"
 
@@ -27,7 +27,7 @@ def ticker(body: bytes, symbol: str) -> Quote:
     return quote(answer["lastPrice"], answer["bidPrice"], answer["askPrice"], time=time)
 
 
-BINANCE = Source(
+BINANCE = SourceDefinition(
     name="binance",
     kind=Kind.EXCHANGE,
     url="https://data-api.binance.vision",

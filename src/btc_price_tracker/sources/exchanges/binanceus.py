@@ -1,8 +1,8 @@
 """Binance.US: Binance's format, prices in US dollars. A side without orders is 0.00."""
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.exchanges import binance
-from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
@@ -10,7 +10,7 @@ def parse(body: bytes) -> Quote:
     return binance.ticker(body, "BTCUSD")
 
 
-BINANCEUS = Source(
+BINANCEUS = SourceDefinition(
     name="binanceus",
     kind=Kind.EXCHANGE,
     url="https://api.binance.us",

@@ -2,9 +2,9 @@
 
 from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote
-from btc_price_tracker.sources.source import Source
 
 _FIELDS = 10
 _TOO_OFTEN = "11010"
@@ -27,7 +27,7 @@ def parse(body: bytes) -> Quote:
     return quote(last=answer[6], bid=answer[0], ask=answer[2])
 
 
-BITFINEX = Source(
+BITFINEX = SourceDefinition(
     name="bitfinex",
     kind=Kind.EXCHANGE,
     url="https://api-pub.bitfinex.com",

@@ -1,9 +1,9 @@
 """Bitstamp. Block pages of its CDN are HTML. The body doesn't name the pair."""
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote, seconds
-from btc_price_tracker.sources.source import Source
 
 _TOO_OFTEN = ("400.002", "400.067", "400.068")
 
@@ -20,7 +20,7 @@ def parse(body: bytes) -> Quote:
     return quote(answer["last"], answer["bid"], answer["ask"], time=seconds(answer["timestamp"]))
 
 
-BITSTAMP = Source(
+BITSTAMP = SourceDefinition(
     name="bitstamp",
     kind=Kind.EXCHANGE,
     url="https://www.bitstamp.net",

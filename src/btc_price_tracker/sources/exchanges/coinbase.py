@@ -1,9 +1,9 @@
 """Coinbase Exchange. Its `time` is that of the last trade. The body doesn't name the pair."""
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import BITCOIN, Band, quote, rfc3339
-from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
@@ -22,7 +22,7 @@ def ticker(body: bytes, band: Band) -> Quote:
     return quote(answer["price"], answer["bid"], answer["ask"], time=rfc3339(answer["time"]), band=band)
 
 
-COINBASE = Source(
+COINBASE = SourceDefinition(
     name="coinbase",
     kind=Kind.EXCHANGE,
     url="https://api.exchange.coinbase.com",

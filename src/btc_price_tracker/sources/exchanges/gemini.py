@@ -2,9 +2,9 @@
 
 from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote
-from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
@@ -22,7 +22,7 @@ def parse(body: bytes) -> Quote:
     return quote(answer["last"], answer["bid"], answer["ask"])
 
 
-GEMINI = Source(
+GEMINI = SourceDefinition(
     name="gemini",
     kind=Kind.EXCHANGE,
     url="https://api.gemini.com",

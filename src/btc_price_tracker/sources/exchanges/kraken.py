@@ -2,9 +2,9 @@
 
 from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import JsonNode, read, refusal
 from btc_price_tracker.sources.quoting import BITCOIN, Band, quote
-from btc_price_tracker.sources.source import Source
 
 
 def parse(body: bytes) -> Quote:
@@ -37,7 +37,7 @@ def _refuse(errors: JsonNode) -> None:
         raise refusal(*map(JsonNode, serious[:3]))
 
 
-KRAKEN = Source(
+KRAKEN = SourceDefinition(
     name="kraken",
     kind=Kind.EXCHANGE,
     url="https://api.kraken.com",

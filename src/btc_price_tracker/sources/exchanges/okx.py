@@ -1,9 +1,9 @@
 """OKX. Its prices are in tethers; errors are objects with a code other than "0", whatever the status."""
 
 from btc_price_tracker.price.model import Kind, Quote
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import milliseconds, quote
-from btc_price_tracker.sources.source import Source
 
 _GOOD = "0"
 _TOO_OFTEN = "50011"
@@ -23,7 +23,7 @@ def parse(body: bytes) -> Quote:
     return quote(market["last"], market["bidPx"], market["askPx"], time=milliseconds(market["ts"]))
 
 
-OKX = Source(
+OKX = SourceDefinition(
     name="okx",
     kind=Kind.EXCHANGE,
     url="https://www.okx.com",

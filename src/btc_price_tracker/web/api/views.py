@@ -8,14 +8,22 @@ from msgspec import Meta, Struct
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.freshness import age
-from btc_price_tracker.price.model import PAIR, AssessedQuote, Kind, SourceState, State, Status, Tick, Update
-from btc_price_tracker.price.wording import is_excluded
+from btc_price_tracker.price.model import (
+    PAIR,
+    AssessedQuote,
+    Kind,
+    QuoteState,
+    SourceState,
+    State,
+    Status,
+    Tick,
+    Update,
+)
 from btc_price_tracker.store.outbox import Outbox
 
 BASIS_POINTS = 10_000
 ROUNDS = 3  # without an answer from any source: then this instance isn't ready
-EXCLUDED = "excluded"
-STATES = (*State, EXCLUDED)  # that a source can be in
+STATES = (*State, QuoteState.EXCLUDED)  # that a source can be in
 
 
 class PriceView(Struct, omit_defaults=True):
@@ -54,6 +62,7 @@ class QuoteView(Struct, frozen=True):
     price: Decimal | None
     confidence: Decimal | None
     used: bool
+    state: QuoteState | None  # why it is not used, as a value; null in prices of earlier versions
     reason: str | None
 
     @classmethod
@@ -72,6 +81,7 @@ class QuoteView(Struct, frozen=True):
             price=quote.price,
             confidence=quote.confidence,
             used=quote.used,
+            state=quote.state,
             reason=quote.reason,
         )
 
@@ -90,6 +100,7 @@ class QuoteView(Struct, frozen=True):
             price=self.price,
             confidence=self.confidence,
             used=self.used,
+            state=self.state,
             reason=self.reason,
         )
 
@@ -236,39 +247,39 @@ def store_view(outbox: Outbox) -> StoreView:
 
 def source_views(update: Update, latest: Tick | None, now: int) -> list[SourceView]:
     """Every source as of `now` (ms): its state after the last round, and its part in it."""
-    quotes = {quote.source: quote for quote in update.quotes}
+    assessed = {quote.source: quote for quote in update.quotes}
     passed = max(now - update.stages.concluded, 0) / 1000 if update.stages.concluded else 0
-    return [_source_view(state, quotes.get(state.name), latest, now, passed) for state in update.sources]
+    return [_source_view(state, assessed.get(state.name), latest, now, passed) for state in update.sources]
 
 
 def _source_view(
-    state: SourceState, judged: AssessedQuote | None, latest: Tick | None, now: int, passed: float
+    state: SourceState, assessed: AssessedQuote | None, latest: Tick | None, now: int, passed: float
 ) -> SourceView:
     quote = state.quote
-    price = judged.price if judged else None
+    price = assessed.price if assessed else None
     return SourceView(
         name=state.name,
         kind=state.kind,
-        state=_state_of(state, judged),
+        state=_state_of(state, assessed),
         price=price,
         last=quote.last if quote else None,
         bid=quote.bid if quote else None,
         ask=quote.ask if quote else None,
         time_ms=quote.time if quote else None,
-        age=age(quote.time, state.heard, now) / 1000 if quote else None,
+        age=age(quote.time, state.received_at, now) / 1000 if quote else None,
         deviation_bp=_deviation(price, latest),
         latency_ms=state.latency and round(state.latency, 1),
-        used=judged.used if judged else False,
-        reason=judged.reason if judged else None,
+        used=assessed.used if assessed else False,
+        reason=assessed.reason if assessed else None,
         next_try_s=round(max(state.next_try - passed, 0), 1),
         error=state.error,
     )
 
 
-def _state_of(state: SourceState, judged: AssessedQuote | None) -> str:
-    """One of STATES: what the source does by itself, unless the price rule has shut it out."""
-    excluded = judged is not None and is_excluded(judged)
-    return EXCLUDED if excluded and state.state is State.OK else state.state
+def _state_of(state: SourceState, quote: AssessedQuote | None) -> str:
+    """One of STATES: the state of the source itself, unless it answers and the price rule excludes it."""
+    is_excluded = quote is not None and quote.state is QuoteState.EXCLUDED
+    return QuoteState.EXCLUDED if is_excluded and state.state is State.OK else state.state
 
 
 def _deviation(price: Decimal | None, latest: Tick | None) -> float | None:

@@ -27,7 +27,7 @@ export function verdict({ link, status, price, sources }) {
     const reason = LOST[link.state] ?? "No connection to the server.";
     return { price: price ? "old" : "unknown", isLost: true, status: "lost", badge: "Not live", reason };
   }
-  const said = { isLost: false, status: status?.status ?? "", badge: badge(status), reason: plain(status?.reason) };
+  const said = { isLost: false, status: status?.status ?? "", badge: badge(status), reason: status?.reason ?? "" };
   if (!sources || !price) return { ...said, price: sources?.price === null ? "none" : "unknown" };
   if (status?.status === "stale" || price.status === "stale") return { ...said, price: "old" };
   const fault = unheard(sources) ?? overdue(price, sources);
@@ -43,9 +43,6 @@ function isLost(link) {
 const badge = (status) => BADGES[status?.status] ?? status?.status ?? "";
 
 const stale = (reason) => ({ status: "stale", badge: BADGES.stale, reason });
-
-/** A reason without "No price yet", which the heading says where it is true. */
-const plain = (reason = "") => reason.replace(/^No price yet: ./, (start) => start.at(-1).toUpperCase());
 
 function unheard({ sources = [] }) {
   const answers = ({ state, used }) => ANSWERING.has(state) || (state === "throttled" && used);

@@ -1,4 +1,4 @@
-"""What a source is: an address, and a pure function from the body of its answer to a quote."""
+"""What a source is: an address, and a pure function from the body of a response to a quote."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from btc_price_tracker.price.model import Kind, Quote
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class SourceDefinition:
     """A public API that gives a Bitcoin price without an account."""
 
     name: str
