@@ -29,6 +29,11 @@ async def test_import_refuses_text_that_is_not_utf_8(tmp_path: Path) -> None:
         await import_ticks(MemoryStore(10), file, "csv", NOW)
 
 
+async def test_import_refuses_a_repeated_column() -> None:
+    with pytest.raises(RecordError, match="names a column twice"):
+        await import_ticks(MemoryStore(10), [CSV.replace("id,", "id,id,")], "csv", NOW)
+
+
 async def test_import_skips_empty_csv_lines() -> None:
     store = MemoryStore(10)
     await import_ticks(store, [CSV, "\n", "5,1.00,ok,1,0.00,0,x\n"], "csv", NOW)
