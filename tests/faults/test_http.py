@@ -43,7 +43,7 @@ TICKER = b'{"error":[],"result":{"XXBTZUSD":{"a":["90001"],"b":["90000"],"c":["9
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names that don't resolve are for us to see, not for a proxy of this machine."""
+    """Names that don't resolve must fail here and not at a proxy of this machine."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
