@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/.run-$(shell cat requirements/run.txt pyproject.toml | cksum | tr ' ' '-')
 DEV := $(BIN)/.dev-$(shell cat requirements/dev.txt pyproject.toml | cksum | tr ' ' '-')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
-# One worker per core; the tests of a file share its worker, and so its servers.
-PYTEST := $(BIN)/pytest -q -n auto --dist loadfile
+# One worker per core; the tests of a file share its worker, and so its servers; the long ones first (conftest.py).
+PYTEST := $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
 COVERAGE := $(BIN)/python -m coverage
 # Every branch of these is tested: the price, the fan-out, and what turns values into bytes and back.
 COMPLETE := $(foreach path,price/* fanout/* store/codec.py store/records.py store/snapshot_file.py,*/btc_price_tracker/$(path))
