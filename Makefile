@@ -52,6 +52,10 @@ bench: $(DEV)  ## measure, side by side with rivals
 bench-history: $(DEV)  ## measure the stores with a year of prices in them
 	$(BIN)/python bench/history.py
 
+.PHONY: docs
+docs: $(DEV)  ## write docs/reference from the code
+	$(BIN)/python docs/generate.py
+
 lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where they come from
 	for set in run dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -112,7 +112,7 @@ def source_urls(settings: Settings) -> list[str]:
 
 
 @asynccontextmanager
-async def history(settings: Settings) -> AsyncIterator[Store]:
+async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
     """The store that the settings name, for as long as the caller needs it. Raises StoreError."""
     store = await _opening(settings)()
     try:

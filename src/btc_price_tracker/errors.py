@@ -99,7 +99,7 @@ class LocalError(SourceError):
     """This machine could not open a connection."""
 
 
-def system_words(error: OSError) -> str:
-    """What the system says of an error: without its number, and without the file, which the caller names."""
-    said = error.strerror or str(error)
-    return said[:1].lower() + said[1:] if error.errno is not None else said
+def describe_os_error(error: OSError) -> str:
+    """The system's message for an error, without its number and without the file, which the caller names."""
+    message = error.strerror or str(error)
+    return message[:1].lower() + message[1:] if error.errno is not None else message

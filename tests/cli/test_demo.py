@@ -1,8 +1,8 @@
-"""What of the environment doesn't count in the demo, and that it says so."""
+"""The demo's own settings, which override the environment."""
 
 import pytest
 
-from btc_price_tracker.cli.demo import own_settings
+from btc_price_tracker.cli.demo import demo_settings
 from btc_price_tracker.cli.flags import DEMO
 from btc_price_tracker.settings import load
 
@@ -17,12 +17,10 @@ REAL = {
 }
 
 
-def test_what_belongs_to_the_real_sources_does_not_count_and_is_named(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_settings_for_real_sources_are_ignored_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in REAL.items():
         monkeypatch.setenv(name, value)
-    values, ignored = own_settings({}, REAL)
+    values, ignored = demo_settings({}, REAL)
     assert sorted(ignored) == sorted(name for name, value in REAL.items() if value)
     settings = load(values)
     assert settings.store_url == DEMO["store_url"]
@@ -30,10 +28,10 @@ def test_what_belongs_to_the_real_sources_does_not_count_and_is_named(
     assert settings.coingecko_api_key is None
 
 
-def test_flags_and_the_interval_of_the_environment_count() -> None:
-    values, ignored = own_settings({"store_url": "sqlite:///x.db"}, {**REAL, "INTERVAL": "5"})
+def test_flags_and_interval_of_the_environment_apply() -> None:
+    values, ignored = demo_settings({"store_url": "sqlite:///x.db"}, {**REAL, "INTERVAL": "5"})
     assert values["store_url"] == "sqlite:///x.db"
     assert "interval" not in values
     assert "STORE_URL" not in ignored
     assert "INTERVAL" not in ignored
-    assert own_settings({}, {})[1] == []
+    assert demo_settings({}, {})[1] == []

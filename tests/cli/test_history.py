@@ -1,4 +1,4 @@
-"""`history` against servers of every kind: ours below a path, and those that are something else."""
+"""`history` against servers like ours, below a path prefix, and against other servers."""
 
 import asyncio
 import io
@@ -11,8 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from btc_price_tracker.cli import history as past
-from btc_price_tracker.cli.history import fetch, moment, server_url
+from btc_price_tracker.cli.history import LIMITS, Limits, fetch, parse_time, server_url
 from btc_price_tracker.cli.tables import Row, write
 from btc_price_tracker.errors import ServerError, SettingsError
 from command import run
@@ -22,12 +21,12 @@ CANDLE = b'[{"timestamp":1764000000,"open":1.10,"high":2,"low":1,"close":2,"coun
 
 
 class Server(HTTPServer):
-    """Gives every request the same answer, and notes the targets."""
+    """Returns the same response to every request, and records the targets."""
 
     status, kind, body, link = 200, "application/json", b"[]", ""
     targets: list[str]
 
-    def says(self, status: int, kind: str, body: bytes) -> None:
+    def respond_with(self, status: int, kind: str, body: bytes) -> None:
         self.status, self.kind, self.body = status, kind, body
 
     @property
@@ -35,7 +34,7 @@ class Server(HTTPServer):
         return f"127.0.0.1:{self.server_port}"
 
 
-class Answer(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
@@ -52,30 +51,30 @@ class Answer(BaseHTTPRequestHandler):
         pass
 
 
-class Hasty(Answer):
-    """Gives one answer to a connection, leads on from the first of all, and hangs up where it is asked again."""
+class ClosingHandler(Handler):
+    """Sends one response per connection, a `Link` in the first, and closes on the second request."""
 
     protocol_version = "HTTP/1.1"
-    has_answered = False
+    has_responded = False
 
     def do_GET(self) -> None:
-        self.close_connection = self.has_answered
-        if not self.has_answered:
-            self.has_answered = True
+        self.close_connection = self.has_responded
+        if not self.has_responded:
+            self.has_responded = True
             super().do_GET()
             self.server.link = ""
 
 
-def pages(url: str, **query: str) -> list[list[Row]]:
-    async def collected() -> list[list[Row]]:
-        return [page async for page in fetch(url, query)]
+def pages(url: str, limits: Limits = LIMITS) -> list[list[Row]]:
+    async def fetched() -> list[list[Row]]:
+        return [page async for page in fetch(url, {}, limits)]
 
-    return asyncio.run(collected())
+    return asyncio.run(fetched())
 
 
 @contextmanager
-def serving(answer: type[Answer]) -> Iterator[Server]:
-    with Server(("127.0.0.1", 0), answer) as server:
+def serving(handler: type[Handler]) -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), handler) as server:
         server.targets = []
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -86,7 +85,7 @@ def serving(answer: type[Answer]) -> Iterator[Server]:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with serving(Answer) as server:
+    with serving(Handler) as server:
         yield server
 
 
@@ -108,31 +107,29 @@ def server() -> Iterator[Server]:
         (500, "application/json", b'{"detail":"\\u001b[2J"}'),
     ],
 )
-def test_another_server_is_called_that(server: Server, status: int, kind: str, body: bytes) -> None:
-    server.says(status, kind, body)
+def test_other_servers_are_reported(server: Server, status: int, kind: str, body: bytes) -> None:
+    server.respond_with(status, kind, body)
     with pytest.raises(ServerError, match=rf"^{server.name} is not a btc-price-tracker.*HTTP {status}"):
         asyncio.run(write(fetch(f"http://{server.name}", {}), "table", io.StringIO()))
 
 
-def test_a_link_that_leads_nowhere_is_not_the_end_of_history(server: Server) -> None:
+def test_an_invalid_link_is_reported(server: Server) -> None:
     server.link = "<http://[bad>; rel=next"
     with pytest.raises(ServerError, match=r"is not a btc-price-tracker"):
         pages(f"http://{server.name}")
 
 
-def test_an_answer_longer_than_any_of_ours_is_not_waited_for(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(past, "MAX_BYTES", 2)
-    assert pages(f"http://{server.name}") == [[]]
+def test_a_response_beyond_the_limit_is_refused(server: Server) -> None:
+    limits = Limits(max_bytes=2)
+    assert pages(f"http://{server.name}", limits) == [[]]
     server.body = b"[ ]"
-    with pytest.raises(ServerError, match=r"is not a btc-price-tracker: its answer has more than 2 bytes$"):
-        pages(f"http://{server.name}")
+    with pytest.raises(ServerError, match=r"is not a btc-price-tracker: its response has more than 2 bytes$"):
+        pages(f"http://{server.name}", limits)
 
 
-def test_links_that_lead_in_a_circle_end(server: Server) -> None:
+def test_links_that_form_a_loop_are_reported(server: Server) -> None:
     server.link = '</prices?since=1>; rel="next"'
-    with pytest.raises(ServerError, match=r"its answers lead in a circle$"):
+    with pytest.raises(ServerError, match=r"its pages form a loop$"):
         pages(f"http://{server.name}")
     assert server.targets == ["/prices?limit=10000", "/prices?since=1"]
 
@@ -141,54 +138,53 @@ def test_links_that_lead_in_a_circle_end(server: Server) -> None:
     "link", ["?since=1", "/prices?since=1", "prices?since=1", "http://elsewhere.invalid/prices?since=1"]
 )
 @pytest.mark.parametrize("base", ["", "/prefix"])
-def test_a_link_is_followed_at_the_address_that_was_given(link: str, base: str) -> None:
-    with serving(Hasty) as server:
+def test_links_are_followed_at_the_url_given(link: str, base: str) -> None:
+    with serving(ClosingHandler) as server:
         server.link = f'<{link}>; rel="next"'
         assert pages(f"http://{server.name}{base}") == [[], []]
     assert server.targets == [f"{base}/prices?limit=10000", f"{base}/prices?since=1"]
 
 
-def test_a_connection_that_ends_between_two_answers_is_not_the_end_of_history() -> None:
-    with serving(Hasty) as server:
+def test_history_continues_after_a_closed_connection() -> None:
+    with serving(ClosingHandler) as server:
         server.link = '</prices?since=1>; rel="next"'
         assert pages(f"http://{server.name}") == [[], []]
     assert server.targets == ["/prices?limit=10000", "/prices?since=1"]
 
 
-def test_a_proxy_that_says_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past, "PATIENCE", 0.2)
+def test_an_unresponsive_proxy_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(ServerError, match=r"^h\.invalid can't be reached: no connection in time$"):
-            pages("https://h.invalid")
+            pages("https://h.invalid", Limits(timeout=0.2))
 
 
-def test_the_servers_own_words_are_passed_on(server: Server) -> None:
-    server.says(503, "application/problem+json", b'{"detail":"the store fails"}')
+def test_the_detail_of_a_problem_is_shown(server: Server) -> None:
+    server.respond_with(503, "application/problem+json", b'{"detail":"the store fails"}')
     with pytest.raises(ServerError, match=r"^the store fails$"):
         pages(f"http://{server.name}")
 
 
-@pytest.mark.parametrize(("base", "asked"), [("", "/prices"), ("/base/path/", "/base/path/prices")])
-def test_a_path_before_ours_is_kept(server: Server, base: str, asked: str) -> None:
+@pytest.mark.parametrize(("base", "path"), [("", "/prices"), ("/base/path/", "/base/path/prices")])
+def test_a_path_prefix_is_kept(server: Server, base: str, path: str) -> None:
     assert pages(f"http://{server.name}{base}") == [[]]
-    assert server.targets == [f"{asked}?limit=10000"]
+    assert server.targets == [f"{path}?limit=10000"]
 
 
-def test_no_proxy_stands_before_this_machine(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_this_machine_is_reached_without_proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     assert pages(f"http://{server.name}") == [[]]
 
 
-def test_csv_says_true_and_false_as_json_does(server: Server) -> None:
-    server.says(200, "application/json", CANDLE)
+def test_csv_has_booleans_as_in_json(server: Server) -> None:
+    server.respond_with(200, "application/json", CANDLE)
     written = io.StringIO()
     asyncio.run(write(fetch(f"http://{server.name}", {"interval": "1m"}), "csv", written))
     assert written.getvalue().splitlines()[1] == "1764000000,1.10,2,1,2,3,false"
 
 
-def test_csv_has_the_columns_of_its_header_whatever_is_in_them(server: Server) -> None:
-    server.says(
+def test_csv_quotes_cells_and_keeps_column_order(server: Server) -> None:
+    server.respond_with(
         200, "application/json", b'[{"timestamp":1,"status":"a, \\"b\\""},{"status":null,"timestamp":2}]'
     )
     written = io.StringIO()
@@ -212,16 +208,16 @@ NOW = 1_764_000_000
         ("2025-11-24", NOW - 16 * 3600),
     ],
 )
-def test_a_moment_is_a_time_or_how_long_ago(text: str, seconds: int) -> None:
-    assert moment(text, NOW) == seconds
+def test_times_are_absolute_or_relative(text: str, seconds: int) -> None:
+    assert parse_time(text, NOW) == seconds
 
 
 @pytest.mark.parametrize(
     "text", ["", "-1", "-h", "1h", "-1y", "-99999999d", "yesterday", "1969-12-31", "-1.5h"]
 )
-def test_what_is_no_moment_is_refused(text: str) -> None:
+def test_invalid_times_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        moment(text, NOW)
+        parse_time(text, NOW)
 
 
 @pytest.mark.parametrize(
@@ -236,25 +232,25 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
         ({"url_flag": "http://h"}, {"PORT": "0"}, "http://h"),
     ],
 )
-def test_the_server_is_where_host_and_port_say_unless_a_url_is_given(
+def test_server_url_defaults_to_host_and_port(
     flags: dict[str, str], environment: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("HOST", "PORT"):
         monkeypatch.setenv(name, environment.get(name, ""))
-    monkeypatch.setenv("RETENTION", "no business of a client's")
+    monkeypatch.setenv("RETENTION", "not used by clients")
     assert server_url(flags) == url
 
 
-def test_a_server_that_cannot_be_known_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_server_url_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ServerError, match="given twice"):
         server_url({"url": "http://h", "url_flag": "http://h"})
-    for port, words in (("0", "give its URL"), ("x", "give a whole number, not 'x'")):
+    for port, message in (("0", "give its URL"), ("x", "give a whole number, not 'x'")):
         monkeypatch.setenv("PORT", port)
-        with pytest.raises(SettingsError, match=words):
+        with pytest.raises(SettingsError, match=message):
             server_url({})
 
 
-def test_history_takes_a_time_ago_and_asks_where_the_server_listens(server: Server) -> None:
+def test_history_uses_relative_times_and_port(server: Server) -> None:
     result = run("history", "--since", "-1h", "--until=-30m", "--plot", PORT=str(server.server_port))
     assert (result.returncode, result.stdout, result.stderr) == (0, "no prices\n", "")
     (target,) = server.targets
@@ -263,17 +259,17 @@ def test_history_takes_a_time_ago_and_asks_where_the_server_listens(server: Serv
 
 
 @pytest.mark.parametrize("url", ["notaurl", "localhost:8082", "ftp://localhost", "http://localhost:port"])
-def test_what_is_no_url_is_called_that(url: str) -> None:
-    with pytest.raises(ServerError, match=f"'{url}' is no URL of a server"):
+def test_invalid_urls_are_reported(url: str) -> None:
+    with pytest.raises(ServerError, match=f"'{url}' is not the URL of a server"):
         pages(url)
 
 
-def test_a_port_that_was_not_given_is_not_named() -> None:
+def test_the_default_port_is_not_shown() -> None:
     with pytest.raises(ServerError, match=r"^nowhere\.invalid can't be reached"):
         pages("http://nowhere.invalid")
 
 
-@pytest.mark.parametrize("words", [("history", "https://h.invalid"), ("sources",), ("check",)])
+@pytest.mark.parametrize("command", [("history", "https://h.invalid"), ("sources",), ("check",)])
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -283,15 +279,15 @@ def test_a_port_that_was_not_given_is_not_named() -> None:
         ("SSL_CERT_DIR", "/nonexistent"),
     ],
 )
-def test_a_variable_that_cannot_be_used_is_named(words: tuple[str, ...], name: str, value: str) -> None:
-    result = run(*words, **{name: value}, STORE_URL="memory://")
+def test_invalid_proxy_and_tls_variables_are_named(command: tuple[str, ...], name: str, value: str) -> None:
+    result = run(*command, **{name: value}, STORE_URL="memory://")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith(f"btc-price-tracker: {name} can't be used")
     assert result.stderr.endswith(", or unset it\n")
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "foo://x"])
-def test_a_proxy_that_is_not_needed_is_no_fault(server: Server, proxy: str) -> None:
+def test_an_unused_invalid_proxy_is_ignored(server: Server, proxy: str) -> None:
     result = run("history", f"http://{server.name}", "--format", "json", ALL_PROXY=proxy)
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -303,3 +299,9 @@ def test_history_is_fetched_through_a_socks_proxy(server: Server, monkeypatch: p
             return [page async for page in fetch("http://prices.onion", {})]
 
     assert asyncio.run(fetched()) == [[]]
+
+
+def test_an_unreachable_server_is_reported() -> None:
+    result = run("history", "http://127.0.0.1:1")
+    assert result.returncode == 1
+    assert "127.0.0.1:1 can't be reached" in result.stderr

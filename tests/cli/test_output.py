@@ -1,4 +1,4 @@
-"""What the commands do to their standard streams, and how they end when these or the user go away."""
+"""The standard streams of commands: closed, full, interrupted."""
 
 import signal
 import socket
@@ -30,32 +30,32 @@ def store(tmp_path: Path) -> str:
     return url
 
 
-@pytest.mark.parametrize("words", [["sources"], ["serve", "--help"]])
-def test_an_output_without_our_letters_gets_others(words: list[str]) -> None:
-    result = run(*words, PYTHONIOENCODING="ascii", **NOWHERE)
+@pytest.mark.parametrize("command", [["sources"], ["serve", "--help"]])
+def test_unencodable_characters_are_replaced(command: list[str]) -> None:
+    result = run(*command, PYTHONIOENCODING="ascii", **NOWHERE)
     assert result.returncode in (0, 1)
     assert "Traceback" not in result.stderr
     assert "?" in result.stdout
 
 
-def test_who_reads_only_the_beginning_of_an_export_hears_of_no_fault(store: str) -> None:
+def test_a_closed_pipe_ends_an_export_silently(store: str) -> None:
     result = shell("$TRACKER export | head -1; exit ${PIPESTATUS[0]}", STORE_URL=store)
     assert (result.stdout, result.stderr) == (HEADER + "\n", "")
     assert result.returncode == 128 + signal.SIGPIPE
 
 
 @pytest.mark.parametrize("command", ["check", "export"])
-def test_a_closed_output_is_said_in_words(store: str, command: str) -> None:
+def test_closed_stdout_is_reported(store: str, command: str) -> None:
     result = shell(f"$TRACKER {command} >&-", STORE_URL=store)
     assert (result.returncode, result.stderr) == (1, "btc-price-tracker: standard output is closed\n")
 
 
-def test_a_closed_input_is_said_in_words() -> None:
+def test_closed_stdin_is_reported() -> None:
     result = shell("$TRACKER import - <&-", STORE_URL="memory://")
     assert (result.returncode, result.stderr) == (1, "btc-price-tracker: standard input is closed\n")
 
 
-def test_a_stream_that_is_closed_matters_only_to_who_uses_it(store: str, tmp_path: Path) -> None:
+def test_unused_closed_streams_are_ignored(store: str, tmp_path: Path) -> None:
     moved = shell(
         "$TRACKER export $FILE >&- && $TRACKER import $FILE <&-",
         STORE_URL=store,
@@ -65,20 +65,20 @@ def test_a_stream_that_is_closed_matters_only_to_who_uses_it(store: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("command", "code", "shown"), [("check", 0, "settings are good"), ("sources", 1, "no price")]
+    ("command", "code", "shown"), [("check", 0, "settings are valid"), ("sources", 1, "no price")]
 )
-def test_a_closed_stderr_stops_no_command(command: str, code: int, shown: str) -> None:
+def test_commands_run_with_closed_stderr(command: str, code: int, shown: str) -> None:
     result = shell(f"$TRACKER {command} 2>&-", STORE_URL="memory://", **NOWHERE)
     assert result.returncode == code
     assert shown in result.stdout
 
 
-def test_what_is_said_to_a_closed_stderr_is_no_part_of_an_export() -> None:
+def test_messages_never_mix_into_an_export() -> None:
     assert shell("$TRACKER export 2>&-", STORE_URL="memory://").stdout == HEADER + "\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
-def test_a_server_with_closed_streams_serves_and_ends_in_good_order(closed: str) -> None:
+def test_the_server_runs_with_closed_streams(closed: str) -> None:
     port = free_port()
     process = subprocess.Popen(
         ["bash", "-c", f"exec {sys.executable} -m btc_price_tracker serve {closed}"],
@@ -87,7 +87,7 @@ def test_a_server_with_closed_streams_serves_and_ends_in_good_order(closed: str)
         stderr=subprocess.DEVNULL,
     )
     try:
-        assert _answers(process, port)
+        assert _responds(process, port)
         process.terminate()
         assert process.wait(60) == 0
     finally:
@@ -95,8 +95,8 @@ def test_a_server_with_closed_streams_serves_and_ends_in_good_order(closed: str)
         process.wait()
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
-    """Wait until a server answers a request, or ends."""
+def _responds(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Whether the server responds before it exits."""
     while process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=10) as client:
             client.sendall(b"GET /sources HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -106,14 +106,14 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
 
 
 @pytest.mark.parametrize("command", ["check", "export"])
-def test_an_output_that_is_full_is_said_in_words(store: str, command: str) -> None:
+def test_a_full_output_is_reported(store: str, command: str) -> None:
     result = shell(f"$TRACKER {command} > /dev/full", STORE_URL=store)
     assert result.returncode == 1
     assert result.stderr.endswith("btc-price-tracker: no space left on device\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_early_signal_ends_a_command_without_a_traceback(number: signal.Signals) -> None:
+def test_early_signals_cause_no_traceback(number: signal.Signals) -> None:
     process = subprocess.Popen(
         [sys.executable, "-X", "importtime", "-m", "btc_price_tracker", "check"],
         env=environment_of(STORE_URL="memory://"),
@@ -127,15 +127,15 @@ def test_an_early_signal_ends_a_command_without_a_traceback(number: signal.Signa
         if "btc_price_tracker.sources.parsing" in line:
             process.send_signal(number)
             break
-    _, said = process.communicate(timeout=60)
-    # Interrupted in an exec() of text, as of a NamedTuple being made, `python -m` ends by SIGINT itself.
+    _, errors = process.communicate(timeout=60)
+    # Interrupted in an exec() of source text, as NamedTuple does, `python -m` is killed by SIGINT itself.
     assert process.returncode in {128 + number, -signal.SIGINT if number == signal.SIGINT else 128 + number}
-    assert "Traceback" not in said
+    assert "Traceback" not in errors
 
 
-def test_what_is_logged_during_an_export_is_no_part_of_it(tmp_path: Path) -> None:
+def test_log_lines_never_mix_into_an_export(tmp_path: Path) -> None:
     (tmp_path / "prices.db").write_bytes(b"no database any more" * 1000)
-    (tmp_path / "prices.db.lock").write_bytes(b"4711\n")  # of one who was killed
+    (tmp_path / "prices.db.lock").write_bytes(b"4711\n")  # of a killed server
     result = run("export", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
     assert result.stdout == HEADER + "\n"
     assert "store file is damaged" in result.stderr

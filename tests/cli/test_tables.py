@@ -1,4 +1,4 @@
-"""Prices and candles as people read them: a table with units and its zone, or a chart."""
+"""Tables with units and time zone, and charts, of prices and candles."""
 
 import asyncio
 import io
@@ -48,7 +48,7 @@ def written(rows: list[Row], form: str = "table") -> list[str]:
     return to.getvalue().splitlines()
 
 
-def test_a_table_has_a_title_with_unit_and_zone_over_each_column() -> None:
+def test_table_titles_have_units_and_time_zone() -> None:
     title, *lines = written([PRICE, PRICE | {"price": Decimal("1169420.25"), "status": "ok"}])
     assert re.split(r"  +", title) == [
         "time (UTC)",
@@ -67,7 +67,7 @@ def test_a_table_has_a_title_with_unit_and_zone_over_each_column() -> None:
     assert len(lines[1]) == len(title)
 
 
-def test_a_candle_has_titles_of_its_own() -> None:
+def test_table_of_candles() -> None:
     title, line = written([CANDLE])
     assert title.split("  ")[0] == "time (UTC)"
     assert re.findall(r"(\w+) \(USD\)", title) == ["open", "high", "low", "close"]
@@ -75,7 +75,7 @@ def test_a_candle_has_titles_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("form", ["table", "plot"])
-def test_where_there_is_nothing_that_is_said(form: str) -> None:
+def test_empty_history_is_reported(form: str) -> None:
     assert written([], form) == ["no prices"]
 
 
@@ -85,7 +85,7 @@ def heights(lines: list[str], height: int, width: int) -> list[int]:
     return [sum(EIGHTHS.index(row[n]) for row in rows) for n in range(width)]
 
 
-def test_a_chart_spans_the_prices_from_bottom_to_top() -> None:
+def test_a_chart_spans_the_price_range() -> None:
     points = [Point(1_764_000_000 + 10 * n, 100 + n) for n in range(8)]
     lines = chart(points, 80, height=4)
     assert heights(lines, 4, 8) == [1, 5, 10, 14, 19, 23, 28, 32]
@@ -93,26 +93,26 @@ def test_a_chart_spans_the_prices_from_bottom_to_top() -> None:
     assert lines[4] == "USD, 2025-11-24 16:00:00 to 2025-11-24 16:01:10 UTC"
 
 
-def test_a_chart_is_no_wider_than_the_terminal_and_shows_the_last_of_each_part() -> None:
+def test_a_chart_fits_the_terminal() -> None:
     points = [Point(10 * n, n % 2) for n in range(1000)]
     lines = chart(points, 50, height=2)
     assert heights(lines, 2, 50) == [16] * 50
     assert max(map(len, lines[:2])) == 50 + len(f"{0:13,.2f}")
 
 
-def test_a_hole_stays_a_hole_and_jitter_makes_none() -> None:
+def test_gaps_stay_empty_despite_jitter() -> None:
     times = [0, 11, 19, 31, 40, 49, 150, 160, 171, 180]
     shown = heights(chart([Point(at, 5) for at in times], 19, height=2), 2, 10)
     assert [n for n, height in enumerate(shown) if height == 0] == [5, 6, 7]
 
 
 @pytest.mark.parametrize("prices", [[5], [5, 5], [5] * 100])
-def test_prices_that_do_not_move_are_drawn_in_the_middle(prices: list[int]) -> None:
+def test_constant_prices_are_drawn_in_the_middle(prices: list[int]) -> None:
     points = [Point(n, price) for n, price in enumerate(prices)]
     assert set(heights(chart(points, 80, height=4), 4, min(len(points), 66))) == {16}
 
 
-def test_a_plot_is_of_prices_or_of_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plot_shows_prices_or_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     rows: list[dict[str, Any]] = [PRICE, CANDLE, {"timestamp": 1_764_000_000}]
     lines = written(rows, "plot")

@@ -1,4 +1,4 @@
-"""The soft limit of open files is raised to the hard one."""
+"""The limit of open files."""
 
 import resource
 import subprocess
@@ -11,7 +11,7 @@ from btc_price_tracker.settings import open_files
 CHECK = [sys.executable, "-m", "btc_price_tracker", "check", "--store-url", "memory://"]
 
 
-def test_commands_raise_the_limit_and_max_clients_follows() -> None:
+def test_command_raises_the_limit_and_max_clients_follows() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = min(hard, 4096) if hard != resource.RLIM_INFINITY else 4096
     result = subprocess.run(

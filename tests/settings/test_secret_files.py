@@ -1,4 +1,4 @@
-"""METRICS_TOKEN_FILE and its like."""
+"""Secrets from files that METRICS_TOKEN_FILE and the like name."""
 
 from pathlib import Path
 
@@ -15,40 +15,40 @@ def token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "token"
 
 
-def loaded(name: str) -> str:
+def load_secret(name: str) -> str:
     secret = getattr(load({}), name)
     return str(secret.get_secret_value() if name != "store_url" else secret)
 
 
 @pytest.mark.parametrize("content", [b"geheim", b"geheim\n", b"geheim\r\n"])
-def test_a_secret_is_the_one_line_of_its_file(token: Path, content: bytes) -> None:
+def test_secret_is_the_one_line_of_its_file(token: Path, content: bytes) -> None:
     token.write_bytes(content)
-    assert loaded("metrics_token") == "geheim"
+    assert load_secret("metrics_token") == "geheim"
 
 
-def test_a_store_url_may_lie_in_a_file_and_a_flag_wins_over_it(
+def test_store_url_file_is_read_unless_the_flag_is_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("STORE_URL", raising=False)
     monkeypatch.setenv("STORE_URL_FILE", str(tmp_path / "url"))
     assert load({"store_url": "memory://"}).store_url == "memory://"
     (tmp_path / "url").write_text("postgresql://u:geheim@h/d\n")
-    assert loaded("store_url") == "postgresql://u:geheim@h/d"
+    assert load_secret("store_url") == "postgresql://u:geheim@h/d"
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "message"),
     [
         (None, "can't be read: no such file or directory"),
         (b"", "is empty"),
         (b"\n", "is empty"),
         (b"x" * 5000, "has more than 4096 bytes"),
-        (b"two\nlines\n", "give ASCII letters, digits and signs, without blanks"),
-        (b"\xff\xfe", "give ASCII letters, digits and signs, without blanks"),
+        (b"two\nlines\n", "give printable ASCII characters without blanks"),
+        (b"\xff\xfe", "give printable ASCII characters without blanks"),
     ],
 )
-def test_a_file_that_holds_no_secret_is_named_with_every_other_fault(
-    token: Path, content: bytes | None, words: str
+def test_file_without_a_secret_is_reported_with_all_other_errors(
+    token: Path, content: bytes | None, message: str
 ) -> None:
     if content is not None:
         token.write_bytes(content)
@@ -57,17 +57,17 @@ def test_a_file_that_holds_no_secret_is_named_with_every_other_fault(
     port, fault = sorted(str(raised.value).splitlines(), reverse=True)
     assert port == "  PORT: give a whole number, not 'x'"
     assert fault.startswith("  METRICS_TOKEN")
-    assert words in fault
+    assert message in fault
     assert "two" not in fault
 
 
-def test_a_folder_is_no_secret(token: Path) -> None:
+def test_directory_is_reported_as_one(token: Path) -> None:
     token.mkdir()
     with pytest.raises(SettingsError, match=r"METRICS_TOKEN_FILE: .*can't be read: is a directory"):
         load({})
 
 
-def test_a_secret_that_is_given_twice_is_refused(token: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_in_both_variable_and_file_is_refused(token: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     token.write_text("geheim")
     monkeypatch.setenv("METRICS_TOKEN", "anders")
     with pytest.raises(SettingsError, match="METRICS_TOKEN_FILE: METRICS_TOKEN is set as well") as raised:

@@ -1,1 +1,1 @@
-"""The commands, one file each: they parse their flags and call, and hold no logic."""
+"""The commands, one module each, named in `main`."""

@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from btc_price_tracker.cli.parser import Parser
 
-# Only these sources were recorded, and recorded prices are never mixed with a real history: the SOURCES and STORE_URL
-# of the environment don't count. A price a second is a minute of history each at the default speed.
+# Only these sources were recorded, and recorded prices must not mix with a real history: SOURCES and STORE_URL of the
+# environment are ignored. At one price a second and the default speed, each price is a minute of history.
 DEMO = {"sources": "coinbase,kraken,binanceus,coingecko", "store_url": "memory://", "interval": "1"}
 DEMO_ONLY_FLAGS = ("sources", "store_url")
 
@@ -20,13 +20,13 @@ _USES = {
     "export": (STORE, LOG),
     "import": (STORE, LOG),
 }
-_OF_SOURCES = {"sources", "policy", "interval", "coingecko_api_key"}  # and the URL of each
-_OF_THE_STORE = {"store_url", "store_size", "retention"}
-_TIMES = "seconds since the epoch, a time like 2026-11-22T09:30 (UTC), or how long ago, like -1h"
+_SOURCE_FIELDS = {"sources", "policy", "interval", "coingecko_api_key"}  # and the URL of each source
+_STORE_FIELDS = {"store_url", "store_size", "retention"}
+_TIMES = "seconds since the epoch, a time like 2026-11-22T09:30 (UTC), or a time ago like -1h"
 
 
 def add_flags(parser: Parser, name: str) -> None:
-    """Give the parser of a command its flags."""
+    """Add the flags of the command `name` to its parser."""
     from btc_price_tracker.settings import SECRETS, Settings
 
     parser.usage = f"{parser.prog} [flags]"
@@ -36,7 +36,7 @@ def add_flags(parser: Parser, name: str) -> None:
         return
     if name == "demo":
         parser.add_argument(
-            "--speed", type=_speed, default="60", help="how many times as fast as it was (default: 60)"
+            "--speed", type=_speed, default="60", help="playback speed, as a factor (default: 60)"
         )
     if name in ("export", "import"):
         parser.usage += " [file]"
@@ -44,7 +44,7 @@ def add_flags(parser: Parser, name: str) -> None:
         parser.add_argument(
             "--format",
             choices=("csv", "jsonl"),
-            help="jsonl has every quote, too (default: jsonl for files called .jsonl or .ndjson, else csv)",
+            help="jsonl includes every quote (default: jsonl for names in .jsonl or .ndjson, else csv)",
         )
     _add_settings(parser, name)
 
@@ -55,29 +55,29 @@ def _add_history_flags(parser: Parser) -> None:
 
     parser.usage = f"{parser.usage} [URL]"
     server = parser.add_argument_group(SERVER)
-    server.add_argument("url", nargs="?", metavar="URL", help="of the server (default: by HOST and PORT)")
+    server.add_argument("url", nargs="?", metavar="URL", help="URL of the server (default: by HOST and PORT)")
     server.add_argument("--url", dest="url_flag", metavar="URL", help="the same as a flag")
-    for field, words in (("host", "address that it listens on"), ("port", "port that it listens on")):
+    for field, meaning in (("host", "address that it listens on"), ("port", "port that it listens on")):
         default = Settings.model_fields[field].default
-        server.add_argument(f"--{field}", help=f"{words} ({field.upper()}; default: {default})")
-    which = parser.add_argument_group("prices")
-    which.add_argument("--since", type=_moment, metavar="TIME", help=f"from this moment on: {_TIMES}")
-    which.add_argument("--until", type=_moment, metavar="TIME", help="up to and including this moment")
-    which.add_argument("--interval", choices=INTERVALS, help="candles of this width")
+        server.add_argument(f"--{field}", help=f"{meaning} ({field.upper()}; default: {default})")
+    prices = parser.add_argument_group("prices")
+    prices.add_argument("--since", type=_time, metavar="TIME", help=f"first time, inclusive: {_TIMES}")
+    prices.add_argument("--until", type=_time, metavar="TIME", help="last time, inclusive")
+    prices.add_argument("--interval", choices=INTERVALS, help="candles of this interval instead of prices")
     output = parser.add_argument_group("output").add_mutually_exclusive_group()
-    output.add_argument("--format", choices=("table", "json", "csv"), default="table")
+    output.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
     output.add_argument(
-        "--plot", dest="format", action="store_const", const="plot", help="a chart in place of the table"
+        "--plot", dest="format", action="store_const", const="plot", help="a chart instead of a table"
     )
 
 
 def _add_settings(parser: Parser, name: str) -> None:
-    """A flag for every setting that a command uses, unless it is a secret."""
+    """Add a flag for every setting that a command uses, except secrets, which the epilog lists."""
     from btc_price_tracker.settings import SECRETS, Settings
 
     used = [field for field in Settings.model_fields if _is_used(field, name)]
     for group in _USES[name]:
-        fields = [field for field in used if _group(field) == group and field not in SECRETS]
+        fields = [field for field in used if group_of(field) == group and field not in SECRETS]
         _add_fields(parser.add_argument_group(group), fields, name)
     secrets = [field for field in used if field in SECRETS]
     if secrets:
@@ -92,35 +92,37 @@ def _add_fields(group: "argparse._ArgumentGroup", fields: Iterable[str], name: s
 
 
 def _help(field: str, name: str) -> str:
-    """What a setting is for, its name in the environment, and its default."""
-    from btc_price_tracker.settings import FROM_FILES, Settings, setting_text
+    """The description of a setting, its environment variables and its default."""
+    from btc_price_tracker.settings import FROM_FILES, Settings
+    from btc_price_tracker.settings.values import setting_text
 
     info = Settings.model_fields[field]
-    usual = info.get_default(call_default_factory=True)
-    default = "" if usual is None else setting_text(field, usual)
+    value = info.get_default(call_default_factory=True)
+    default = "" if value is None else setting_text(field, value)
     if name == "demo":
         default = DEMO.get(field, default)
     variables = f"{field.upper()} or {field.upper()}_FILE" if field in FROM_FILES else field.upper()
     known = [] if name == "demo" and field in DEMO_ONLY_FLAGS else [variables]
-    words = "; ".join([*known, *([f"default: {default}"] if default else [])])
-    return f"{info.description} ({words})".replace("%", "%%")
+    notes = "; ".join([*known, *([f"default: {default}"] if default else [])])
+    return f"{info.description} ({notes})".replace("%", "%%")
 
 
 def _is_used(field: str, name: str) -> bool:
-    if name == "demo" and (_is_url_of_a_source(field) or field == "coingecko_api_key"):
-        return False  # it asks the recorded ones
-    return _group(field) in _USES[name]
+    if name == "demo" and (_is_source_url(field) or field == "coingecko_api_key"):
+        return False  # it polls the recorded sources
+    return group_of(field) in _USES[name]
 
 
-def _group(field: str) -> str:
-    if field in _OF_SOURCES or _is_url_of_a_source(field):
+def group_of(field: str) -> str:
+    """The group of a setting: server, sources, store or log."""
+    if field in _SOURCE_FIELDS or _is_source_url(field):
         return SOURCES
-    if field in _OF_THE_STORE:
+    if field in _STORE_FIELDS:
         return STORE
     return LOG if field.startswith("log_") else SERVER
 
 
-def _is_url_of_a_source(field: str) -> bool:
+def _is_source_url(field: str) -> bool:
     from btc_price_tracker import sources
 
     return field.endswith("_url") and field.removesuffix("_url") in sources.SOURCES
@@ -133,11 +135,11 @@ def _speed(text: str) -> str:
     raise argparse.ArgumentTypeError(f"give a number above 0 and up to 3600, not {text!r}")
 
 
-def _moment(text: str) -> str:
-    from btc_price_tracker.cli.history import moment
+def _time(text: str) -> str:
+    from btc_price_tracker.cli.history import parse_time
     from btc_price_tracker.clock import SystemClock
 
     try:
-        return str(moment(text, SystemClock().now() // 1000))
+        return str(parse_time(text, SystemClock().now() // 1000))
     except (ValueError, OverflowError):
         raise argparse.ArgumentTypeError(f"give {_TIMES}; not {text!r}") from None

@@ -1,6 +1,8 @@
-"""`history`: a server's prices or candles, fetched over HTTP."""
+"""`history`: prices or candles of a running server, fetched over HTTP."""
 
+import asyncio
 import re
+import sys
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from btc_price_tracker.cli.tables import Row
+from btc_price_tracker.cli.tables import Row, write
 from btc_price_tracker.errors import ServerError
 from btc_price_tracker.http_client.body import ResponseTooLarge, read_limited
 from btc_price_tracker.http_client.client import Client, ConnectionEnded
@@ -19,43 +21,60 @@ from btc_price_tracker.http_client.words import describe_error
 from btc_price_tracker.settings import load_address
 from btc_price_tracker.telemetry.masking import masked
 
-PATIENCE = 30.0  # seconds for a connection, and for each piece of an answer
-LIMIT = 10_000  # rows to an answer, the most a server gives
-MAX_BYTES = 2**24  # of an answer: ours have some 150 a row
+PAGE_SIZE = 10_000  # rows, the maximum of a server
 
-_AGO = re.compile(r"-([0-9]{1,9})([smhd])")
+_TIME_AGO = re.compile(r"-([0-9]{1,9})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-_GARBLED = (msgspec.MsgspecError, RecursionError)  # the latter where it is nested without end
-_decoder = msgspec.json.Decoder(list[Row], float_hook=Decimal)  # cents stay exact
+_DECODE_ERRORS = (msgspec.MsgspecError, RecursionError)  # the latter for deep nesting
+_decoder = msgspec.json.Decoder(list[Row], float_hook=Decimal)  # exact to the cent
 
 
-class _Stamped(msgspec.Struct):
-    """What prices and candles have in common."""
+class Limits(NamedTuple):
+    """What a server may take."""
 
-    timestamp: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]  # the year 9999
+    timeout: float = 30.0  # seconds for a connection, and for each part of a response
+    max_bytes: int = 2**24  # of a response; our rows have about 150 bytes each
+
+
+LIMITS = Limits()
+
+
+class _Timestamped(msgspec.Struct):
+    """The field that prices and candles have in common."""
+
+    timestamp: Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799)]  # up to the year 9999
 
 
 class _Problem(msgspec.Struct):
     detail: str
 
 
-_stamps = msgspec.json.Decoder(list[_Stamped])
+_timestamp_decoder = msgspec.json.Decoder(list[_Timestamped])
 
 
-class _Answer(NamedTuple):
-    server: str
+class _Response(NamedTuple):
+    server: str  # host and port as given
     status: int
     body: bytes
-    following: URL | None = None  # where it goes on
+    next_url: URL | None = None
 
 
-def moment(text: str, now: int) -> int:
-    """Seconds since the epoch, given as such, in ISO 8601 (UTC unless it says otherwise), or as -1h: before `now`.
+def run(flags: dict[str, str]) -> int:
+    """Print prices or candles of a running server; returns the exit code."""
+    form = flags.pop("format")
+    url = server_url(flags)
+    query = {name: value for name, value in flags.items() if name in ("since", "until", "interval")}
+    asyncio.run(write(fetch(url, query), form, sys.stdout))
+    return 0
+
+
+def parse_time(text: str, now: int) -> int:
+    """Seconds since the epoch from a number of them, ISO 8601 (UTC by default), or a time ago like `-1h`.
 
     Raises ValueError and OverflowError.
     """
-    if ago := _AGO.fullmatch(text):
+    if ago := _TIME_AGO.fullmatch(text):
         seconds = now - int(ago[1]) * _UNITS[ago[2]]
     elif text.isdecimal():
         seconds = int(text)
@@ -68,9 +87,9 @@ def moment(text: str, now: int) -> int:
 
 
 def server_url(flags: Mapping[str, str]) -> str:
-    """The URL of the server: as given, else where HOST and PORT say that it listens, by flag or environment.
+    """The URL of the server from the flags, else from HOST and PORT.
 
-    Raises ServerError where two are given, and SettingsError.
+    Raises ServerError if two URLs are given, and SettingsError.
     """
     urls = [flags[name] for name in ("url", "url_flag") if name in flags]
     if len(urls) > 1:
@@ -79,92 +98,94 @@ def server_url(flags: Mapping[str, str]) -> str:
     return urls[0] if urls else load_address(address).url()
 
 
-async def fetch(url: str, query: dict[str, str]) -> AsyncGenerator[list[Row]]:
-    """The server's answers, one after the other as they lead on; candles where the query has an interval.
+async def fetch(url: str, query: dict[str, str], limits: Limits = LIMITS) -> AsyncGenerator[list[Row]]:
+    """Pages of prices, or of candles if the query has an interval, following the `Link` from one to the next.
 
-    Raises ServerError where the server refuses, can't be reached or isn't one of ours, and HttpClientError.
+    Raises ServerError if the server refuses, can't be reached or is not a btc-price-tracker, and HttpClientError.
     """
     path = "prices/candles" if "interval" in query else "prices"
-    following: URL | None = (_base(url) / path).with_query({"limit": str(LIMIT), **query})
-    asked: set[URL] = set()
-    patience = aiohttp.ClientTimeout(total=None, connect=PATIENCE, sock_read=PATIENCE)
-    async with Client(patience, {"Accept-Encoding": "identity"}) as client:
-        while following is not None:
-            answer = await _get(client, following)
-            asked.add(following)
-            if answer.following in asked:
-                raise ServerError(f"{answer.server} is not a btc-price-tracker: its answers lead in a circle")
-            yield _rows(answer)
-            following = answer.following
+    next_url: URL | None = (_base(url) / path).with_query({"limit": str(PAGE_SIZE), **query})
+    timeout = aiohttp.ClientTimeout(total=None, connect=limits.timeout, sock_read=limits.timeout)
+    fetched: set[URL] = set()
+    async with Client(timeout, {"Accept-Encoding": "identity"}) as client:
+        while next_url is not None:
+            response = await _get(client, next_url, limits.max_bytes)
+            fetched.add(next_url)
+            if response.next_url in fetched:
+                raise ServerError(f"{response.server} is not a btc-price-tracker: its pages form a loop")
+            yield _rows(response)
+            next_url = response.next_url
 
 
 def _base(url: str) -> URL:
-    """The URL of the server, which may itself be below a path."""
+    """The URL of the server, which may have a path prefix."""
     with suppress(ValueError):
         base = URL(url)
         if base.scheme in ("http", "https") and base.host:
             return base
-    raise ServerError(f"{masked(url)!r} is no URL of a server; give one like http://localhost:8082")
+    raise ServerError(f"{masked(url)!r} is not the URL of a server; give one like http://localhost:8082")
 
 
-async def _get(client: Client, url: URL) -> _Answer:
-    server = url.with_user(None).raw_authority  # host and port, as they were given
+async def _get(client: Client, url: URL, max_bytes: int) -> _Response:
+    server = url.with_user(None).raw_authority
     try:
-        response, body = await _persist(client, url)
+        response, body = await _get_over_live_connection(client, url, max_bytes)
     except ResponseTooLarge:
         raise ServerError(
-            f"{server} is not a btc-price-tracker: its answer has more than {MAX_BYTES:,} bytes"
+            f"{server} is not a btc-price-tracker: its response has more than {max_bytes:,} bytes"
         ) from None
     except (aiohttp.ClientError, ValueError) as error:
         raise ServerError(f"{server} can't be reached: {describe_error(error)}") from None
-    answer = _Answer(server, response.status, body)
-    if answer.status != 200:
-        raise ServerError(_detail(answer) or _stranger(answer))
+    page = _Response(server, response.status, body)
+    if page.status != 200:
+        raise ServerError(_detail(page) or _not_ours(page))
     try:
-        return answer._replace(following=_following(url, response))
+        return page._replace(next_url=_next_url(url, response))
     except ValueError:
-        raise ServerError(_stranger(answer)) from None
+        raise ServerError(_not_ours(page)) from None
 
 
-async def _persist(client: Client, url: URL) -> tuple[aiohttp.ClientResponse, bytes]:
-    """Ask, and again for each kept connection that has ended: a reader of what we write may take its time."""
+async def _get_over_live_connection(
+    client: Client, url: URL, max_bytes: int
+) -> tuple[aiohttp.ClientResponse, bytes]:
+    """Retry for each kept connection that the server has closed: our output may have been blocked for long."""
     while True:
         with suppress(ConnectionEnded):
             async with client.get(url) as response:
-                return response, await read_limited(response, MAX_BYTES)
+                return response, await read_limited(response, max_bytes)
 
 
-def _following(url: URL, response: aiohttp.ClientResponse) -> URL | None:
-    """Where the answer leads on: the query of its link, at the address that was given. Raises ValueError."""
+def _next_url(url: URL, response: aiohttp.ClientResponse) -> URL | None:
+    """The next page: the query of the `Link` at the URL given, which a proxy may have rewritten. Raises ValueError."""
     link = response.links.get("next")
     return url.with_query(URL(link["url"]).query) if link else None
 
 
-def _detail(answer: _Answer) -> str:
-    """What a server of ours says went wrong, on one line; nothing where it is none."""
+def _detail(response: _Response) -> str:
+    """The detail of a problem as one printable line; empty if the response is no problem of ours."""
     try:
-        detail = msgspec.json.decode(answer.body, type=_Problem).detail
-    except _GARBLED:
+        detail = msgspec.json.decode(response.body, type=_Problem).detail
+    except _DECODE_ERRORS:
         return ""
     return detail if detail.isprintable() else ""
 
 
-def _rows(answer: _Answer) -> list[Row]:
-    """The prices or candles in an answer. Raises ServerError where these are no such."""
+def _rows(response: _Response) -> list[Row]:
+    """The prices or candles of a response. Raises ServerError if it has anything else."""
     try:
-        _stamps.decode(answer.body)
-        rows = _decoder.decode(answer.body)
-    except _GARBLED:
-        raise ServerError(_stranger(answer)) from None
+        _timestamp_decoder.decode(response.body)
+        rows = _decoder.decode(response.body)
+    except _DECODE_ERRORS:
+        raise ServerError(_not_ours(response)) from None
     if not all(_is_plain(cell) for row in rows for cell in (*row, *row.values())):
-        raise ServerError(_stranger(answer))
+        raise ServerError(_not_ours(response))
     return rows
 
 
 def _is_plain(cell: object) -> bool:
-    """Whether it is a single value, and nothing that would move a terminal's cursor."""
+    """Whether a cell is a single value without terminal control characters."""
     return cell.isprintable() if isinstance(cell, str) else not isinstance(cell, list | dict)
 
 
-def _stranger(answer: _Answer) -> str:
-    return f"{answer.server} is not a btc-price-tracker: it answered with HTTP {answer.status} and no prices"
+def _not_ours(response: _Response) -> str:
+    return f"{response.server} is not a btc-price-tracker: it returned HTTP {response.status} without prices"

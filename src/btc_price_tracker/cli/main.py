@@ -1,62 +1,99 @@
-"""The commands: parse and call, no logic. Imports stay inside the commands, so that `--help` is quick."""
+"""Entry point: choose the command, run it, and report errors as a message and an exit code."""
 
 import argparse
-import asyncio
 import io
 import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import NamedTuple, NoReturn
 
 from btc_price_tracker import __version__
 from btc_price_tracker.cli.flags import add_flags
 from btc_price_tracker.cli.parser import Parser, choose
-from btc_price_tracker.errors import system_words
-
-if TYPE_CHECKING:
-    from btc_price_tracker.settings import Settings
-    from btc_price_tracker.store import Store
+from btc_price_tracker.errors import (
+    InvalidStoreUrl,
+    RecordError,
+    ServerError,
+    SettingsError,
+    StoreError,
+    describe_os_error,
+)
 
 PROGRAM = "btc-price-tracker"
-T = TypeVar("T")
+_STREAMS = {"stdin": "standard input", "stdout": "standard output"}
+
+
+class Command(NamedTuple):
+    """What runs a command, its summary for `--help`, and the standard stream that it requires."""
+
+    entry: str  # module:function, imported when the command runs, so that `--help` is quick
+    summary: str
+    stream: str | None = None  # unless a file is named instead
+
+    def run(self, flags: dict[str, str]) -> int:
+        """Run the command; returns its exit code."""
+        module, _, function = self.entry.partition(":")
+        run: Callable[[dict[str, str]], int] = getattr(import_module(f"{__package__}.{module}"), function)
+        return run(flags)
+
+
+COMMANDS = {
+    "serve": Command("serve:run", "Run the server: collect, store and stream prices, and serve the page."),
+    "demo": Command(
+        "demo:run", "Run the same server on recorded exchanges, for a machine without internet access."
+    ),
+    "sources": Command("sources:run", "Poll every source once; exit with 1 if there is no quorum.", "stdout"),
+    "check": Command(
+        "check:run", "Validate the settings, open the store, and print what was found.", "stdout"
+    ),
+    "history": Command("history:run", "Print prices or candles of a running server.", "stdout"),
+    "export": Command(
+        "transfer:run_export", "Write all prices in the store to a file or standard output.", "stdout"
+    ),
+    "import": Command(
+        "transfer:run_import",
+        "Add the prices in a file to the store; prices that it already has stay unchanged.",
+        "stdin",
+    ),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 it failed, 2 the call or the settings are wrong."""
+    """Run a command and exit: 0 for success, 1 for a failure, 2 for invalid arguments or settings."""
     _fill_standard_descriptors()
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without our letters gets question marks
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character gets a question mark
     try:
         code = _parse_and_run(list(sys.argv[1:] if arguments is None else arguments))
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
-    except BrokenPipeError:  # as with `| head`: nobody wants more
+    except BrokenPipeError:  # the reader has enough, as with `| head`
         code = 128 + signal.SIGPIPE
     try:
         _flush()
-    except OSError:  # said already; the interpreter's own flush would say it again
+    except OSError:  # reported already; the flush at interpreter exit would report it again
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(code)
 
 
 def _fill_standard_descriptors() -> None:
-    """Open /dev/null in place of those that are closed: a socket could get their number, which libuv won't close.
+    """Open /dev/null in place of closed standard streams: a socket could get their number, which libuv won't close.
 
-    What is said to a closed stderr goes there, too: else `print` would say it on stdout.
+    A closed stderr becomes a text stream again: otherwise `print(file=None)` writes to stdout.
     """
-    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest number that is free
+    while (spare := os.open(os.devnull, os.O_RDWR)) <= 2:  # the lowest free number
         pass
     os.close(spare)
     if sys.stderr is None:
-        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - until the end
+        sys.stderr = open(2, "w", errors="backslashreplace", closefd=False)  # noqa: SIM115 - until exit
 
 
-def _end(number: int, _: object) -> NoReturn:
-    """End until `serve` has its own way: the first process of a container would not be ended by the signal."""
+def _exit(number: int, _: object) -> NoReturn:
+    """Exit on SIGTERM until `serve` handles it: PID 1 of a container has no default action for signals."""
     sys.exit(128 + number)
 
 
@@ -65,178 +102,50 @@ def _flush() -> None:
         sys.stdout.flush()
 
 
-def _parse_and_run(words: Sequence[str]) -> int:
+def _parse_and_run(arguments: Sequence[str]) -> int:
     program = argparse.ArgumentParser(
         PROGRAM, description="A Bitcoin price you can trust, from your own machine."
     )
     program.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     subparsers = program.add_subparsers(metavar="command", required=True, parser_class=Parser)
-    parsers = {}
-    for name, command in _COMMANDS.items():
-        summary = (command.__doc__ or "").partition("\n")[0]  # `python -OO` leaves none
-        parsers[name] = subparsers.add_parser(
+    parsers = {
+        name: subparsers.add_parser(
             name,
-            help=summary,
-            description=summary,
+            help=command.summary,
+            description=command.summary,
             allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-    name = choose(program, words, _COMMANDS)
-    add_flags(parsers[name], name)  # of no other: the settings take their time to import
-    return _run(_COMMANDS[name], parsers[name].parse(words[1:]))
+        for name, command in COMMANDS.items()
+    }
+    name = choose(program, arguments, COMMANDS)
+    add_flags(parsers[name], name)  # of this command only: the settings take time to import
+    return _run(COMMANDS[name], parsers[name].parse(arguments[1:]))
 
 
-def _serve(flags: dict[str, str]) -> int:
-    """The server: collects, stores, streams, serves the page."""
-    from btc_price_tracker.app import run
-
-    return _until_stopped(flags, run)
-
-
-def _demo(flags: dict[str, str]) -> int:
-    """The same server against recorded real exchanges, for a machine without internet."""
-    from btc_price_tracker.cli.demo import own_settings, run
-
-    speed = float(flags.pop("speed"))
-    settings, ignored = own_settings(flags, os.environ)
-    return _until_stopped(settings, lambda settings: run(settings, speed, ignored))
-
-
-def _sources(flags: dict[str, str]) -> int:
-    """Ask every configured source once; exit 1 if there is no quorum."""
-    from btc_price_tracker.cli.report import print_sources
-    from btc_price_tracker.settings import load
-    from btc_price_tracker.telemetry import logs
-
-    logs.configure("error", "auto")  # the table says it all
-    return asyncio.run(print_sources(load(flags)))
-
-
-def _check(flags: dict[str, str]) -> int:
-    """Validate the settings, open the store, print what was found."""
-    from btc_price_tracker.cli.report import print_check
-
-    return asyncio.run(print_check(_load(flags)))
-
-
-def _history(flags: dict[str, str]) -> int:
-    """Prices or candles of a running server, to the terminal or a file."""
-    from btc_price_tracker.cli.history import fetch, server_url
-    from btc_price_tracker.cli.tables import write
-
-    form = flags.pop("format")
-    url = server_url(flags)
-    query = {name: value for name, value in flags.items() if name in ("since", "until", "interval")}
-    asyncio.run(write(fetch(url, query), form, sys.stdout))
-    return 0
-
-
-def _export(flags: dict[str, str]) -> int:
-    """Write everything that the store holds to a file, or to standard output."""
-    from btc_price_tracker.cli.replacement import replacing
-    from btc_price_tracker.store.export import export, format_of
-
-    path = flags.pop("file")
-    form = format_of(path, flags.pop("format", None))
-    settings = _load(flags)
-    with replacing(path, settings.store_url) if path != "-" else nullcontext(sys.stdout) as file:
-        count = asyncio.run(_with_store(settings, lambda store: export(store, file, form)))
-    print(f"{count} prices written", file=sys.stderr)
-    return 0
-
-
-def _import(flags: dict[str, str]) -> int:
-    """Take the prices of a file into the store; those it has already stay as they are."""
-    from btc_price_tracker.clock import SystemClock
-    from btc_price_tracker.store.export import format_of, import_ticks
-
-    now = SystemClock().now()
-    path = flags.pop("file")
-    form = format_of(path, flags.pop("format", None))
-    settings = _load(flags)
-    with open(0 if path == "-" else path, encoding="utf-8-sig") as file:  # spreadsheets begin it with a mark
-        imported = asyncio.run(_with_store(settings, lambda store: import_ticks(store, file, form, now)))
-    print(f"{imported.read} prices read, {imported.new} of them new", file=sys.stderr)
-    return 0
-
-
-_COMMANDS = {
-    "serve": _serve,
-    "demo": _demo,
-    "sources": _sources,
-    "check": _check,
-    "history": _history,
-    "export": _export,
-    "import": _import,
-}
-
-
-def _run(command: Callable[[dict[str, str]], int], flags: dict[str, str]) -> int:
-    """Run a command; what can go wrong in its surroundings is a sentence, not a traceback."""
-    from btc_price_tracker.errors import InvalidStoreUrl, RecordError, ServerError, SettingsError, StoreError
-
-    named = flags.get("file", "-") != "-"  # then it is a file, not a standard stream, that is read or written
-    if sys.stdout is None and command in (_sources, _check, _history, _export) and not named:
-        return _complain("standard output is closed", 1)
-    if sys.stdin is None and command is _import and not named:
-        return _complain("standard input is closed", 1)
+def _run(command: Command, flags: dict[str, str]) -> int:
+    """Run a command; errors of its surroundings become a message instead of a traceback."""
+    has_file = flags.get("file", "-") != "-"
+    if command.stream and getattr(sys, command.stream) is None and not has_file:
+        return _fail(f"{_STREAMS[command.stream]} is closed", 1)
     try:
-        code = command(flags)
+        code = command.run(flags)
         _flush()
     except BrokenPipeError:
         raise
     except (SettingsError, InvalidStoreUrl) as error:
-        return _complain(f"these settings can't be used:\n{error}", 2)
+        return _fail(f"invalid settings:\n{error}", 2)
     except (StoreError, RecordError, ServerError) as error:
-        return _complain(str(error), 1)
+        return _fail(str(error), 1)
     except OSError as error:
-        return _complain(_words(error), 1)
+        file = f"{error.filename}: " if error.filename is not None else ""
+        return _fail(f"{file}{describe_os_error(error)}", 1)
     return code
 
 
-def _words(error: OSError) -> str:
-    file = f"{error.filename}: " if error.filename is not None else ""
-    return f"{file}{system_words(error)}"
-
-
-def _complain(words: str, code: int) -> int:
-    """Say what went wrong, after what the log says of it, and return the exit code."""
+def _fail(message: str, code: int) -> int:
+    """Print an error message after the log lines that led to it; returns the exit code."""
     for handler in logging.root.handlers:
         handler.flush()
-    print(f"{PROGRAM}: {words}", file=sys.stderr)
+    print(f"{PROGRAM}: {message}", file=sys.stderr)
     return code
-
-
-async def _with_store(settings: "Settings", action: "Callable[[Store], Awaitable[T]]") -> T:
-    from btc_price_tracker.app import history
-
-    async with history(settings) as store:
-        return await action(store)
-
-
-def _load(flags: Mapping[str, str | None]) -> "Settings":
-    """Load the settings, raise the limit of open files and set up logging on stderr."""
-    from btc_price_tracker.settings import load
-    from btc_price_tracker.settings.open_files import raise_file_limit
-    from btc_price_tracker.telemetry import logs
-
-    raise_file_limit()  # first: MAX_CLIENTS follows from it
-    settings = load(flags)
-    logs.configure(settings.log_level, settings.log_format)
-    return settings
-
-
-def _until_stopped(
-    flags: Mapping[str, str | None], service: "Callable[[Settings], Coroutine[Any, Any, None]]"
-) -> int:
-    import structlog
-    import uvloop
-
-    settings = _load(flags)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        try:
-            runner.run(service(settings))
-        except ExceptionGroup:
-            structlog.get_logger(__name__).exception("a part of the server failed, so it ends")
-            return 1
-    return 0

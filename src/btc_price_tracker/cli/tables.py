@@ -15,53 +15,48 @@ Row = dict[str, Any]
 _UNITS = {"age": "s", "quote_age": "ms"} | dict.fromkeys(
     ("price", "spread", "open", "high", "low", "close"), "USD"
 )
-_UNSHOWN = (
-    "id",
-    "timestamp",
-    "pair",
-    "method",
-)  # in a table: the same in every row, or there in another form
+_HIDDEN = ("id", "timestamp", "pair", "method")  # in a table: constant, or shown in another form
 _TIME = "time (UTC)         "  # as wide as a time
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 async def write(pages: AsyncIterator[list[Row]], form: str, to: TextIO) -> None:
-    """Write rows as a `table`, as `csv` with a header, as one `json` array, or `plot` them."""
+    """Write rows as a `table`, as `csv` with a header, as one `json` array, or as a `plot`."""
     writers = {"table": _write_table, "csv": _write_csv, "json": _write_json, "plot": plot}
     await writers[form](pages, to)
 
 
 async def _write_json(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
-    opening = "["
+    separator = "["
     async for page in pages:
         for row in page:
-            to.write(f"{opening}{_encoder.encode(row).decode()}")
-            opening = ",\n"
-    to.write("[]\n" if opening == "[" else "]\n")
+            to.write(f"{separator}{_encoder.encode(row).decode()}")
+            separator = ",\n"
+    to.write("[]\n" if separator == "[" else "]\n")
 
 
 async def _write_csv(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
-    """The columns are those of the first row."""
+    """Write CSV with the columns of the first row."""
     writer = csv.writer(to, lineterminator="\n")
     names: list[str] = []
     async for page in pages:
         if page and not names:
             names = list(page[0])
             writer.writerow(names)
-        writer.writerows([_cell(row.get(name)) for name in names] for row in page)
+        writer.writerows([_csv_cell(row.get(name)) for name in names] for row in page)
 
 
-def _cell(value: object) -> object:
+def _csv_cell(value: object) -> object:
     return str(value).lower() if isinstance(value, bool) else value
 
 
 async def _write_table(pages: AsyncIterator[list[Row]], to: TextIO) -> None:
-    """The moment, then the columns of the first row, each as wide as its title."""
+    """Write the time, then the columns of the first row, each as wide as its title."""
     titles: dict[str, str] = {}
     async for page in pages:
         if page and not titles:
-            titles = {name: _title(name, value) for name, value in page[0].items() if name not in _UNSHOWN}
+            titles = {name: _title(name, value) for name, value in page[0].items() if name not in _HIDDEN}
             to.write(f"{_TIME}  {'  '.join(titles.values())}\n")
         to.writelines(_line(row, titles) for row in page)
     if not titles:
@@ -78,11 +73,11 @@ def _title(name: str, value: object) -> str:
 
 def _line(row: Row, titles: dict[str, str]) -> str:
     time = datetime.fromtimestamp(row["timestamp"], UTC).isoformat(sep=" ")[:19]
-    cells = [f"{_shown(row.get(name)):>{len(title)}}" for name, title in titles.items()]
+    cells = [f"{_table_cell(row.get(name)):>{len(title)}}" for name, title in titles.items()]
     return f"{time}  {'  '.join(cells)}\n"
 
 
-def _shown(value: object) -> str:
+def _table_cell(value: object) -> str:
     if isinstance(value, Decimal):
         return f"{value:,}"
-    return "–" if value is None else str(_cell(value))
+    return "–" if value is None else str(_csv_cell(value))

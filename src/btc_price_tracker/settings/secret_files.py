@@ -1,37 +1,37 @@
-"""Secrets from files: METRICS_TOKEN_FILE names one that holds METRICS_TOKEN, as Docker and Kubernetes mount them."""
+"""Secrets from files: METRICS_TOKEN_FILE names the file with METRICS_TOKEN, as Docker and Kubernetes mount it."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from btc_price_tracker.errors import system_words
+from btc_price_tracker.errors import describe_os_error
 
-LONGEST = 4096  # bytes
+MAX_BYTES = 4096
 
 
 def read(settings: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """What the files hold that the environment names for these settings, and what is wrong with the other files."""
+    """The contents of the files that the environment names for these settings, and one sentence for each bad file."""
     values, faults = {}, []
     for setting in settings:
         name = f"{setting.upper()}_FILE"
         if path := os.environ.get(name):
             try:
-                values[setting] = _value(setting, path)
+                values[setting] = _read(setting, path)
             except ValueError as error:
                 faults.append(f"{name}: {error}")
             except OSError as error:
-                faults.append(f"{name}: {path!r} can't be read: {system_words(error)}")
+                faults.append(f"{name}: {path!r} can't be read: {describe_os_error(error)}")
     return values, faults
 
 
-def _value(setting: str, path: str) -> str:
-    """The one line of a file. Raises OSError, and ValueError where it holds none or isn't to be read."""
+def _read(setting: str, path: str) -> str:
+    """The one line of a file. Raises OSError, and ValueError for a file that holds no secret or is not to be read."""
     if os.environ.get(setting.upper()):
         raise ValueError(f"{setting.upper()} is set as well; unset one of them")
     with Path(path).open("rb") as file:
-        content = file.read(LONGEST + 1)
-    if len(content) > LONGEST:
-        raise ValueError(f"{path!r} has more than {LONGEST} bytes; name a file that holds the secret alone")
+        content = file.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{path!r} has more than {MAX_BYTES} bytes; name a file that holds the secret alone")
     text = content.decode(errors="replace").removesuffix("\n").removesuffix("\r")
     if not text:
         raise ValueError(f"{path!r} is empty; name a file that holds the secret")

@@ -1,11 +1,11 @@
-"""What is wrong with what a user gave, in plain words instead of pydantic's or the system's. Pure."""
+"""Errors of pydantic's validation as sentences for an operator or a client; in place of pydantic's own."""
 
 from collections.abc import Mapping
 from typing import Any
 
 SHOWN = 80  # characters of a value
 
-_WORDS = {
+_REMEDIES = {
     "float_parsing": "give a number",
     "finite_number": "give a number",
     "greater_than_equal": "give {ge} or more",
@@ -18,24 +18,24 @@ _WORDS = {
 }
 
 
-def remedy(fault: Mapping[str, Any]) -> str:
-    """What to give instead, for one of the errors of a ValidationError; the words of our own validators as they are."""
-    if fault["type"] not in _WORDS:
-        return str(fault["msg"]).removeprefix("Value error, ")
-    bounds = {name: _plain(value) for name, value in fault.get("ctx", {}).items()}
-    return _WORDS[fault["type"]].format(**bounds)
+def remedy(error: Mapping[str, Any]) -> str:
+    """What to give instead, for one of the errors of a ValidationError. Our own validators' messages are remedies."""
+    if error["type"] not in _REMEDIES:
+        return str(error["msg"]).removeprefix("Value error, ")
+    bounds = {name: _without_fraction(value) for name, value in error.get("ctx", {}).items()}
+    return _REMEDIES[error["type"]].format(**bounds)
 
 
-def complaint(fault: Mapping[str, Any]) -> str:
-    """The remedy and, where there is one, the value that was given."""
-    if fault["type"] == "missing":
-        return remedy(fault)
-    return f"{remedy(fault)}, not {_shortened(repr(fault['input']))}"
+def describe_error(error: Mapping[str, Any]) -> str:
+    """The remedy and the invalid value, if there is one."""
+    if error["type"] == "missing":
+        return remedy(error)
+    return f"{remedy(error)}, not {_shortened(repr(error['input']))}"
 
 
 def _shortened(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
-def _plain(value: object) -> object:
+def _without_fraction(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value

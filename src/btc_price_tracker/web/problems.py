@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from btc_price_tracker.errors import StoreError
-from btc_price_tracker.settings.validation import complaint
+from btc_price_tracker.settings.validation import describe_error
 
 
 class ProblemDetails(msgspec.Struct):
@@ -74,7 +74,8 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
 
 async def _on_invalid(_: Request, error: RequestValidationError) -> Response:
     faults = [
-        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {complaint(fault)}" for fault in error.errors()
+        f"{'.'.join(str(part) for part in fault['loc'][1:])}: {describe_error(fault)}"
+        for fault in error.errors()
     ]
     return ProblemResponse(400, "; ".join(faults))
 

@@ -1,8 +1,6 @@
 """`/metrics` as served, read with the parser of prometheus_client."""
 
-import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,8 +10,6 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.testing import ManualClock, eventually
 from live import Client, Live, live
-
-OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
 
 Samples = dict[str, float]
 
@@ -180,12 +176,3 @@ async def test_token_is_required_if_set(authorization: str) -> None:
         assert "geheim" not in refused.text
         for scheme in ("Bearer", "bearer", "BEARER", "Bearer "):  # RFC 9110, 11.1 and 11.4
             assert (await scrape(server, Authorization=f"{scheme} geheim")).status_code == 200
-
-
-async def test_every_metric_is_documented_and_every_documented_one_exists(server: Live) -> None:
-    await server.publish()
-    text = (await scrape(server)).text
-    metrics = set(re.findall(r"^# HELP (btc_\w+)", text, re.MULTILINE))
-    table = OPERATIONS.read_text().partition("## Metrics")[2].partition("\n## ")[0]
-    assert metrics
-    assert set(re.findall(r"^\| `(btc_\w+)", table, re.MULTILINE)) == metrics

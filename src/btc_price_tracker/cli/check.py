@@ -1,0 +1,50 @@
+"""`check`: try what `serve` needs."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from btc_price_tracker import app
+from btc_price_tracker.cli.startup import load_settings
+from btc_price_tracker.http_client.check import check_connectivity
+from btc_price_tracker.settings import Settings
+from btc_price_tracker.settings.values import setting_text
+from btc_price_tracker.store import Span
+from btc_price_tracker.web.server.server import listen
+
+
+def run(flags: Mapping[str, str]) -> int:
+    """Validate the settings, try HOST, certificates and proxies, open the store, and print the findings.
+
+    Raises SettingsError, StoreError, HttpClientError and OSError with messages that name the setting.
+    """
+    asyncio.run(_check(load_settings(flags)))
+    return 0
+
+
+async def _check(settings: Settings) -> None:
+    for listener in listen(settings.host, 0):  # not PORT, which a running server uses
+        listener.close()
+    await check_connectivity(app.source_urls(settings))
+    async with app.open_configured_store(settings) as store:
+        span, description = await store.span(), await store.describe()
+    for name, value in settings.model_dump().items():
+        if value is not None and not _is_default_url(name, value):
+            print(f"{name.upper()}={setting_text(name, value)}")
+    print(f"\nThe settings are valid; the store opened and holds {_prices(span)}.")
+    print(f"The store is {description}.")
+
+
+def _is_default_url(name: str, value: object) -> bool:
+    return name.endswith("_url") and value == Settings.model_fields[name].default
+
+
+def _prices(span: Span) -> str:
+    return f"prices from {_time(span.first)} to {_time(span.last)}" if span.first else "no prices yet"
+
+
+def _time(tick_id: int) -> str:
+    try:
+        return datetime.fromtimestamp(tick_id / 1000, UTC).isoformat(sep=" ", timespec="seconds")
+    except (ValueError, OverflowError, OSError):  # out of range, which each platform reports differently
+        return f"the id {tick_id}, which is not a time in milliseconds"
