@@ -1,7 +1,7 @@
-"""The figures of the history: `make bench-history`, or `python bench/history.py [--quick]` (a month instead of a year).
+"""Benchmarks of the history: `make bench-history`, or `python bench/history.py [--quick]` (a month instead of a year).
 
-The server runs on one CPU, whoever asks it on another. Times are what a client on loopback waits; the server's own CPU
-time beside them says more while the machine is busy. Figures are no tests: the exit code is 0 whatever they are.
+The server runs on one CPU, its clients on another. Times are latencies on loopback; the CPU time of the server is more
+reliable while the machine is busy. Figures are not tests: the exit code is always 0.
 """
 
 import argparse
@@ -32,26 +32,26 @@ from subjects import ours, running_exchange
 from table import Figure, section
 from year import DAY, STEP, YEAR, with_quotes, write_csv
 
-BEHIND = 30 * 60 // STEP  # prices that those who resume have missed
+MISSED = 30 * 60 // STEP  # prices that a resuming client has missed
 SAMPLE = 50_000  # ticks with quotes
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How much is measured."""
+    """The size of a run."""
 
     ticks: int
     clients: int
     appends: int
-    times: int  # that each question is asked
+    requests: int  # per route
 
 
-FULL = Plan(YEAR, 5000, appends=2000, times=200)
-QUICK = Plan(30 * DAY, 1000, appends=500, times=50)
+FULL = Plan(YEAR, 5000, appends=2000, requests=200)
+QUICK = Plan(30 * DAY, 1000, appends=500, requests=50)
 
 
 class Rate(Figure):
-    """A figure and the least it should be."""
+    """A figure with a minimum as its target."""
 
     def row(self) -> list[str]:
         verdict = "met" if self.value >= self.target else "missed"
@@ -59,18 +59,18 @@ class Rate(Figure):
 
 
 async def bench(plan: Plan) -> None:
-    """Fill a file, then ask for what is in it, and set the figures beside their targets."""
+    """Import a file, query it, append to it, and print the figures with their targets."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         last = write_csv(folder / "prices.csv", plan.ticks)
-        figures = filling(plan, folder)
-        figures += await asking(plan, folder, last)
+        figures = importing(plan, folder)
+        figures += await querying(plan, folder, last)
         figures += await appending(plan, folder)
     section("Targets", ["", "figure", "target", ""], [figure.row() for figure in figures])
 
 
-def filling(plan: Plan, folder: Path) -> list[Figure]:
-    """Import the prices into each database."""
+def importing(plan: Plan, folder: Path) -> list[Figure]:
+    """Import the prices into each database and measure that."""
     into = {"SQLite": imported(folder / "prices.csv", url_of(folder / "prices.db"))}
     with postgres() as url:
         if url is not None:
@@ -98,7 +98,7 @@ def filling(plan: Plan, folder: Path) -> list[Figure]:
 
 
 async def appending(plan: Plan, folder: Path) -> list[Figure]:
-    """What the tick path waits for the store, one price after the other, each with its quotes; then their size."""
+    """Measure how long the tick path waits for the store per price with quotes, and the size of the file."""
     store = await open_store(url_of(folder / "prices.db"), capacity=1)
     outbox = Outbox(store, SystemClock(), size=10)
     waits = []
@@ -120,13 +120,13 @@ async def appending(plan: Plan, folder: Path) -> list[Figure]:
     ]
 
 
-async def asking(plan: Plan, folder: Path, last: int) -> list[Figure]:
-    """Everything that is asked of the server."""
+async def querying(plan: Plan, folder: Path, last: int) -> list[Figure]:
+    """Measure the responses of the server."""
     second = last // 1000
     day = f"/prices?since={second - 200_000}&until={second - 200_000 + 86_399}&limit=10000"
-    few = plan.times // 10
-    questions = (
-        ("/prices/latest", "/prices/latest", plan.times),
+    few = plan.requests // 10
+    routes = (
+        ("/prices/latest", "/prices/latest", plan.requests),
         ("a day of prices", day, few),
         ("a day of prices as CSV", f"{day}&format=csv", few),
         ("every candle of a day", "/prices/candles?interval=1d&limit=10000", few),
@@ -134,14 +134,14 @@ async def asking(plan: Plan, folder: Path, last: int) -> list[Figure]:
         ("a day of candles of a minute", f"/prices/candles?interval=1m&since={second - 86_400}", few),
     )
     async with serving(folder) as (server, port):
-        got = {name: answers(server, port, path, times) for name, path, times in questions}
-        hour = first_price(port, f"/prices/stream?since={second - 3600}", plan.times)
-        week = first_price(port, f"/prices/stream?since={second - 604_800}", plan.times // 10)
+        got = {name: answers(server, port, path, times) for name, path, times in routes}
+        hour = first_price(port, f"/prices/stream?since={second - 3600}", plan.requests)
+        week = first_price(port, f"/prices/stream?since={second - 604_800}", plan.requests // 10)
         before = server.cpu()
-        back = resume(port, plan.clients, [last - n * STEP * 1000 for n in range(BEHIND)][::-1])
+        back = resume(port, plan.clients, [last - n * STEP * 1000 for n in range(MISSED)][::-1])
         cpu = server.cpu().since(before).total
     section(
-        "Answers",
+        "Responses",
         ["", "median", "CPU of the server", "size"],
         [
             [name, f"{it.milliseconds:.2f} ms", f"{it.cpu:.2f} ms", f"{it.size / 1000:,.1f} kB"]
@@ -150,8 +150,8 @@ async def asking(plan: Plan, folder: Path, last: int) -> list[Figure]:
     )
     print(f"since a week ago, to the first price: {week:.2f} ms")
     print(
-        f"{plan.clients} clients resume, {BEHIND} prices behind: {back.seconds:.2f} s, {cpu:.2f} s of CPU; "
-        f"{back.complete} of them got every price once and in order"
+        f"{plan.clients} clients resume, {MISSED} prices behind: {back.seconds:.2f} s, {cpu:.2f} s of CPU; "
+        f"{back.complete} of them received every price once and in order"
     )
     return [
         Figure("/prices/latest", got["/prices/latest"].milliseconds, 1, "ms"),
@@ -164,7 +164,7 @@ async def asking(plan: Plan, folder: Path, last: int) -> list[Figure]:
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[tuple[Process, int]]:
-    """The server on the filled file, with one price at the start and none after."""
+    """Run the server on the imported file; it publishes one price at the start and none after."""
     port = free_port()
     async with running_exchange() as exchange:
         command, env = ours(exchange).started_with(port, NEVER)
@@ -185,7 +185,7 @@ def main() -> None:
     plan = QUICK if parser.parse_args().quick else FULL
     print(surroundings(raise_file_limit()))
     os.sched_setaffinity(0, {LOAD_CPU})
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that what we started is ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that child processes are stopped
     uvloop.run(bench(plan))
 
 

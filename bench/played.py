@@ -20,7 +20,7 @@ from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import Poller, deadline
+from btc_price_tracker.sources.poller import Poller, round_time_limit
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.testing import LeapingClock
@@ -66,7 +66,7 @@ class Days:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Whom to ask, in order of preference."""
+        """The polled sources, in order of preference."""
         return (*VENUES, *([TETHERED] if self.in_tethers else []), "coingecko")
 
     def closes(self, now: int) -> Closes:
@@ -113,7 +113,7 @@ async def play(days: Days, interval: int, minutes: range | None = None) -> Async
     policy = Consensus(interval)
     async with (
         Playback(days, clock) as playback,
-        ask(days.sources, playback, clock, interval) as poller,
+        open_poller(days.sources, playback, clock, interval) as poller,
     ):
         for due in range(0, len(chosen) * 60, interval):
             await clock.sleep(due - clock.monotonic())
@@ -123,7 +123,7 @@ async def play(days: Days, interval: int, minutes: range | None = None) -> Async
 
 
 @asynccontextmanager
-async def ask(
+async def open_poller(
     sources: Collection[str], playback: Playback, clock: Clock, interval: float
 ) -> AsyncIterator[Poller]:
     """The sources at the playback, over one HTTP client, as the service has them."""
@@ -131,10 +131,10 @@ async def ask(
         at = partial(connect, client=client, clock=clock, random=Random(1))
         rates = {name: at(replace(source, url=playback.url(name))) for name, source in TETHERS.items()}
         yield Poller(
-            upstreams=[at(replace(SOURCES[name], url=playback.url(name))) for name in sources],
+            sources=[at(replace(SOURCES[name], url=playback.url(name))) for name in sources],
             clock=clock,
-            seconds=deadline(interval),
-            fresh=lambda *_: True,  # nobody looks at the states
+            time_limit=round_time_limit(interval),
+            fresh=lambda *_: True,  # the states are not used
             enough=partial(enough, interval=round(interval * 1000)),
             rates=Rates(rates, clock) if TETHERED in sources else None,
         )

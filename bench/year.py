@@ -1,4 +1,4 @@
-"""A year of prices that never was: a seeded random walk, one price every ten seconds, ending now."""
+"""A synthetic year of prices: a seeded random walk, one price every ten seconds, ending now."""
 
 import random
 import time
@@ -15,11 +15,11 @@ YEAR = 365 * DAY
 
 
 class Venue(NamedTuple):
-    """How an exchange writes."""
+    """The number format of an exchange."""
 
     name: str
     places: int  # decimals of its amounts
-    timed: bool  # whether it says when
+    timed: bool  # whether its quotes have a time
 
 
 VENUES = (
@@ -31,34 +31,34 @@ VENUES = (
 
 
 def write_csv(path: Path, count: int) -> int:
-    """As `btc-price-tracker export` would; returns the last id, a moment ago."""
-    chance = random.Random(2009)
+    """Write prices as `btc-price-tracker export` does; returns the last id, which is a moment ago."""
+    generator = random.Random(2009)
     first = (int(time.time()) // STEP - count) * STEP
-    cents, milliseconds = 6_942_025, chance.randrange(1000)
+    cents, milliseconds = 6_942_025, generator.randrange(1000)
     with path.open("w") as file:
         file.write("id,price,status,sources,spread,age,method\n")
         for number in range(count):
-            cents = max(100_000, cents + round(chance.gauss(0, 800)))
+            cents = max(100_000, cents + round(generator.gauss(0, 800)))
             tick_id = (first + number * STEP) * 1000 + milliseconds
-            whole, rest = divmod(cents, 100)
-            file.write(f"{tick_id},{whole}.{rest:02},ok,5,{number % 9}.10,0,vote3-ped/1\n")
+            dollars, remainder = divmod(cents, 100)
+            file.write(f"{tick_id},{dollars}.{remainder:02},ok,5,{number % 9}.10,0,vote3-ped/1\n")
     return tick_id
 
 
 def with_quotes(count: int, first: int) -> Iterator[Tick]:
-    """Ticks with what four exchanges and an aggregator said, each in its own way of writing numbers."""
-    chance = random.Random(2010)
+    """Ticks with quotes of four exchanges and an aggregator, each in its own number format."""
+    generator = random.Random(2010)
     cents = 6_942_025
     for number in range(count):
-        cents += round(chance.gauss(0, 800))
-        tick_id = first + number * STEP * 1000 + chance.randrange(100)
-        quotes = [_exchange(chance, tick_id, cents, venue) for venue in VENUES]
+        cents += round(generator.gauss(0, 800))
+        tick_id = first + number * STEP * 1000 + generator.randrange(100)
+        quotes = [_exchange(generator, tick_id, cents, venue) for venue in VENUES]
         aggregate = AssessedQuote(
             "coingecko",
             Kind.AGGREGATOR,
             last=Decimal(cents // 100),
-            time=tick_id // 1000 * 1000 - chance.randrange(60) * 1000,
-            age=chance.randrange(60_000),
+            time=tick_id // 1000 * 1000 - generator.randrange(60) * 1000,
+            age=generator.randrange(60_000),
             reason="aggregators only referee",
         )
         price = Decimal(cents).scaleb(-2)
@@ -67,21 +67,21 @@ def with_quotes(count: int, first: int) -> Iterator[Tick]:
             price,
             Status.OK,
             4,
-            Decimal(chance.randrange(900)).scaleb(-2),
+            Decimal(generator.randrange(900)).scaleb(-2),
             0,
             "vote3-ped/1",
             (*quotes, aggregate),
         )
 
 
-def _exchange(chance: random.Random, tick_id: int, cents: int, venue: Venue) -> AssessedQuote:
-    last = cents + round(chance.gauss(0, 1500))
-    half = chance.randrange(1, 800)
+def _exchange(generator: random.Random, tick_id: int, cents: int, venue: Venue) -> AssessedQuote:
+    last = cents + round(generator.gauss(0, 1500))
+    half = generator.randrange(1, 800)
 
     def amount(cents: int) -> Decimal:
         return Decimal(cents * 10 ** (venue.places - 2)).scaleb(-venue.places)
 
-    age = chance.randrange(3000)
+    age = generator.randrange(3000)
     return AssessedQuote(
         venue.name,
         Kind.EXCHANGE,

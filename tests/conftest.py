@@ -34,18 +34,14 @@ def mongo_server() -> Iterator[MongoServer]:
 
 
 @pytest.fixture
-def new_store_url(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[str], Awaitable[str]]:
+def new_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[str], Awaitable[str]]:
     """The URL of an empty store of a kind."""
 
     async def url(kind: str) -> str:
         if kind == "postgresql":
-            monkeypatch.setattr("btc_price_tracker.store.postgres.connections.PATIENCE", 60.0)
             server: PostgresServer = request.getfixturevalue("postgres_server")
             return await server.new_schema()
         if kind == "mongodb":
-            monkeypatch.setattr("btc_price_tracker.store.mongodb.errors.PATIENCE", 60.0)  # mongoeco is slow
             stand_in: MongoServer = request.getfixturevalue("mongo_server")
             return stand_in.url(stand_in.new_database())
         return {

@@ -15,7 +15,10 @@ from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status, Tick, Update
 from btc_price_tracker.settings import Settings
+from btc_price_tracker.store.outbox import OutboxLimits
 from btc_price_tracker.web.server.server import Server, listen, server
+
+STORE_TIMEOUT = 60.0  # seconds: a busy machine, and mongoeco, take longer than production allows
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,21 @@ def a_tick(tick_id: int, price: str = "69420.25", status: Status = Status.OK) ->
 
 
 @asynccontextmanager
-async def live(clock: Clock | None = None, *, detach: bool = True, **settings: Any) -> AsyncIterator[Live]:
-    """Serve on a free port, with a store in memory unless the settings say otherwise; no source is asked."""
+async def live(
+    clock: Clock | None = None, *, detach: bool = True, write_timeout: float = 60, **settings: Any
+) -> AsyncIterator[Live]:
+    """Serve on a free port, with a store in memory unless the settings say otherwise; no source is asked.
+
+    The timeouts of the store are long, so that a busy machine neither fails an operation nor reorders prices.
+    """
     clock = clock or SystemClock()
     sockets = listen("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
     chosen = Settings(**{"store_url": "memory://", **settings})
-    async with compose(chosen, clock, detach=detach) as service:
+    limits = OutboxLimits(write_timeout)
+    async with compose(
+        chosen, clock, detach=detach, outbox_limits=limits, store_timeout=STORE_TIMEOUT
+    ) as service:
         serving = server(service.application, chosen.keep_alive, service.detached)
         running = [asyncio.create_task(loop()) for loop in service.serve]
         ended = asyncio.create_task(serving.serve(sockets=sockets))

@@ -1,4 +1,4 @@
-"""A SOCKS proxy on loopback that leads every connection to one port of this machine, and notes what was asked for."""
+"""A SOCKS proxy on loopback that connects to one local port, and records the requested addresses."""
 
 import asyncio
 import socket
@@ -17,7 +17,7 @@ class Socks:
     refuses: bool = False
     password: str = ""  # with the user `user`; none is wanted where it is blank
     port: int = 0
-    asked: list[tuple[str, int]] = field(default_factory=list)
+    requests: list[tuple[str, int]] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -35,7 +35,7 @@ class Socks:
         host = socket.inet_ntoa(address)
         if address[:3] == bytes(3):  # 4a: a name follows
             host = (await reader.readuntil(b"\x00"))[:-1].decode()
-        self.asked.append((host, port))
+        self.requests.append((host, port))
         return b"\x00" + (b"\x5b" if self.refuses else b"\x5a") + bytes(6)
 
     async def _five(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
@@ -55,7 +55,7 @@ class Socks:
         else:
             family, size = (socket.AF_INET, 4) if kind == 1 else (socket.AF_INET6, 16)
             host = socket.inet_ntop(family, await reader.readexactly(size))
-        self.asked.append((host, int.from_bytes(await reader.readexactly(2))))
+        self.requests.append((host, int.from_bytes(await reader.readexactly(2))))
         return (REFUSED if self.refuses else b"\x05\x00") + b"\x00\x01" + bytes(6)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -145,7 +145,7 @@ async def produced(
     policy, outbox = Ahead(clock.now() + 3_600_000), Outbox(MemoryStore(10), clock, size=10)
     broker, rounds = LocalBroker(), pipeline.every(10, clock)
     poller = Scripted(
-        upstreams=[], clock=clock, seconds=1, fresh=lambda *_: True, enough=lambda *_: True, answers=answers
+        sources=[], clock=clock, time_limit=1, fresh=lambda *_: True, enough=lambda *_: True, answers=answers
     )
     producing = asyncio.create_task(
         pipeline.produce(rounds, poller, ClockCheck(clock), policy, outbox, broker)

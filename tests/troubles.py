@@ -74,19 +74,19 @@ TROUBLES = [
     Trouble("429, wait 30 s", "HTTP 429", (Fault(status=429, headers={"Retry-After": "30"}),)),
     Trouble("429", "HTTP 429", (Fault(status=429),)),
     Trouble("418", "HTTP 418: banned", (Fault(status=418),)),
-    Trouble("451", "HTTP 451: not offered", (Fault(status=451),)),
+    Trouble("451", "HTTP 451: not available", (Fault(status=451),)),
     Trouble("500", "HTTP 500", (Fault(status=500),)),
     Trouble("503", "HTTP 503", (Fault(status=503),)),
-    Trouble("hang", "no whole answer in time", (Fault(hang=True),), takes_all_time=True),
-    Trouble("slow drip", "no whole answer in time", (Fault(drip=0.05),), takes_all_time=True),
-    Trouble("reset", "the connection broke", (Fault(reset="head"), Fault(reset="body"))),
-    Trouble("redirect loop", "HTTP 302: it redirects", (Fault(status=302, headers={"Location": "/kraken"}),)),
+    Trouble("hang", "no complete response in time", (Fault(hang=True),), takes_all_time=True),
+    Trouble("slow drip", "no complete response in time", (Fault(drip=0.05),), takes_all_time=True),
+    Trouble("reset", "connection reset", (Fault(reset="head"), Fault(reset="body"))),
+    Trouble("redirect loop", "HTTP 302: redirects", (Fault(status=302, headers={"Location": "/kraken"}),)),
     Trouble("10 MiB", "larger than", (Fault(flood=10 * MIB),)),
     Trouble("gzip bomb", "larger than", (Fault(bomb=8 * MIB),)),
-    Trouble("length too long", "broke off", (Fault(headers={"Content-Length": "5000"}),)),
-    Trouble("length too short", "broke off", (Fault(headers={"Content-Length": "20"}),)),
+    Trouble("length too long", "incomplete", (Fault(headers={"Content-Length": "5000"}),)),
+    Trouble("length too short", "incomplete", (Fault(headers={"Content-Length": "20"}),)),
     Trouble("TLS", "TLS failed", url="https://127.0.0.1:{stranger}"),
-    Trouble("DNS", "can't be resolved", url="http://-.invalid"),  # refused without a question to the network
+    Trouble("DNS", "not resolved", url="http://-.invalid"),  # refused without a question to the network
 ]
 # The last trade stands in for a book that makes no sense, so nobody is wronged and nothing needs saying.
 BOOKLESS = [

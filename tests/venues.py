@@ -102,9 +102,9 @@ class Venues:
         self.script = Script()
         self.playback = Playback(self.script, RealSleep(self.clock))
         self.poller = Poller(
-            upstreams=[self._upstream(name, client) for name in ALL],
+            sources=[self._upstream(name, client) for name in ALL],
             clock=self.clock,
-            seconds=DEADLINE,
+            time_limit=DEADLINE,
             fresh=lambda *_: True,
             enough=partial(enough, interval=round(INTERVAL * 1000)),
         )

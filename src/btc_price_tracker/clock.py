@@ -6,19 +6,19 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall time to stamp with, monotonic time to measure with, and a way to wait."""
+    """Wall time to stamp with, monotonic time to measure with, and sleep."""
 
     def now(self) -> int:
         """Milliseconds since the epoch; may step, either way."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment, also while the machine sleeps, if it can tell; never steps."""
+        """Seconds since a fixed moment, including suspend if the system counts it; never steps."""
 
     async def sleep(self, seconds: float) -> None:
         """Wait on the monotonic clock."""
 
 
-# Linux's CLOCK_MONOTONIC stands still while the machine sleeps, and what was heard before would seem just heard.
+# Linux's CLOCK_MONOTONIC stands still while the machine sleeps, and what was received before would seem recent.
 _MONOTONIC = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -30,7 +30,7 @@ class SystemClock:
         return time.time_ns() // 1_000_000
 
     def monotonic(self) -> float:
-        """Seconds since the machine was started, where the system counts those that it slept; else as it counts."""
+        """Seconds since boot, including suspend if the system counts it."""
         return time.clock_gettime(_MONOTONIC)
 
     async def sleep(self, seconds: float) -> None:

@@ -2,20 +2,21 @@
 
 TrackerError
 ├── SettingsError              the settings are invalid: `faults`, one sentence each
-├── StoreError                 the store can't do what was asked
-│   └── InvalidStoreUrl        … because of its URL: it never will
+├── StoreError                 an operation of the store failed
+│   ├── InvalidStoreUrl        … because its URL is malformed: retrying is useless
+│   └── StoreClosed            … because it was closed
 ├── RecordError                a file to import has something other than ticks in it: `line`
 ├── ServerError                the server that a command asks gave no prices
 ├── HttpClientError            the environment names a proxy or certificates that can't be used; an OSError, too
 └── SourceError                a source gave no quote
     ├── InvalidQuote           the body is no price: not JSON, wrong shape, wrong pair, out of range, too large
-    ├── SourceRefused          the source itself says no, in its body or its status: error object, 4xx, 5xx
-    │   ├── RateLimited        … because it is asked too often: `retry_after`, if it said for how long
+    ├── SourceRefused          the source returned an error: error object in the body, 4xx, 5xx
+    │   ├── RateLimited        … because of too many requests: `retry_after`, if it gave a time
     │   │   └── Banned         … because it, or a network in front of it, blocks this address
-    │   └── SourceUnavailable  … because it is in trouble itself (5xx): worth asking again soon
+    │   └── SourceUnavailable  … because it fails itself (5xx): worth a retry soon
     ├── SourceUnreachable      no complete response: DNS, TLS, connection, deadline
-    │   └── ConnectionDropped  … because a kept connection had ended: ask again at once, on another
-    └── LocalError             no connection for want of a local descriptor, port or memory: says nothing of the source
+    │   └── ConnectionDropped  … because a kept connection had ended: retry at once, on another
+    └── LocalError             no connection for lack of local descriptors, ports or memory: no fault of the source
 
 HTTP responses that are errors are `web.problems.Problem`. What aiohttp raises is its own.
 """
@@ -36,11 +37,18 @@ class SettingsError(TrackerError):
 
 
 class StoreError(TrackerError):
-    """The store can't do what was asked. The message names the fault and the remedy and holds no password."""
+    """An operation of the store failed. The message names the fault and the remedy and contains no password."""
 
 
 class InvalidStoreUrl(StoreError):
-    """The URL itself is wrong: no store will come of it, however long one waits."""
+    """The URL is malformed, so the store can never be opened and retrying is useless."""
+
+
+class StoreClosed(StoreError):
+    """The store was closed before the call."""
+
+    def __init__(self) -> None:
+        super().__init__("the store is closed")
 
 
 class RecordError(TrackerError):
@@ -60,7 +68,7 @@ class HttpClientError(TrackerError, OSError):
 
 
 class SourceError(TrackerError):
-    """Why there is no quote, in words fit for /sources and the log: the message never quotes a whole body."""
+    """Why there is no quote, as a text for /sources and the log: the message never has a complete body."""
 
 
 class InvalidQuote(SourceError):
@@ -84,7 +92,7 @@ class Banned(RateLimited):
 
 
 class SourceUnavailable(SourceRefused):
-    """The source is in trouble itself."""
+    """The source fails itself."""
 
 
 class SourceUnreachable(SourceError):

@@ -1,4 +1,4 @@
-"""Time for tests: a clock that stands still until it is told to go on, one that leaps, and a wait in real time."""
+"""Time for tests: a clock that stands still until it is advanced, one that leaps, and a wait in real time."""
 
 import asyncio
 import heapq
@@ -21,7 +21,7 @@ class ManualClock:
         """Start at this wall time, in ms since the epoch."""
         self._started = now
         self._elapsed = 0  # microseconds
-        self._order = count()  # sleepers with the same deadline wake first come, first served
+        self._order = count()  # sleepers with the same deadline wake in order of arrival
         self._sleepers: list[tuple[int, int, asyncio.Future[None]]] = []
         self._arrival = asyncio.Event()
 
@@ -34,7 +34,7 @@ class ManualClock:
         return self._elapsed / MICRO
 
     def step(self, seconds: float) -> None:
-        """Set the wall clock forward or, if negative, back; nobody wakes and monotonic time stands still."""
+        """Set the wall clock forward or, if negative, back; no sleeper wakes and monotonic time stands still."""
         self._started += round(seconds * 1000)
 
     async def sleep(self, seconds: float) -> None:
@@ -49,13 +49,13 @@ class ManualClock:
         await woken
 
     async def sleeping(self, sleepers: int = 1) -> None:
-        """Wait until at least this many tasks are asleep on this clock."""
+        """Wait until at least this many tasks sleep on this clock."""
         while sum(not woken.done() for _, _, woken in self._sleepers) < sleepers:
             self._arrival.clear()
             await self._arrival.wait()
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass, waking everyone whose deadline comes, at its moment and in order."""
+        """Let time pass, waking sleepers at their deadlines and in order."""
         until = self._elapsed + round(seconds * MICRO)
         await _settle()
         while self._sleepers and self._sleepers[0][0] <= until:
@@ -64,7 +64,7 @@ class ManualClock:
         self._elapsed = until
 
     def _wake_next(self) -> None:
-        """Go to the next deadline and wake whoever has it."""
+        """Move to the next deadline and wake its sleepers."""
         moment = self._sleepers[0][0]
         self._elapsed = max(self._elapsed, moment)
         while self._sleepers and self._sleepers[0][0] == moment:
@@ -74,7 +74,7 @@ class ManualClock:
 
 
 class LeapingClock:
-    """A Clock whose sleepers wait for nothing: each moves the time on instead. For days in minutes."""
+    """A Clock whose sleepers don't wait: each moves the time on instead. For days in minutes."""
 
     def __init__(self, now: int = 1_764_000_000_000) -> None:
         """Start at this wall time, in ms since the epoch."""
@@ -90,15 +90,15 @@ class LeapingClock:
         return self._elapsed
 
     async def sleep(self, seconds: float) -> None:
-        """Let so much time pass at once; the others get a turn."""
+        """Let so much time pass at once; other tasks get a turn."""
         self._elapsed += max(seconds, 0.0)
         await asyncio.sleep(0)
 
 
 async def eventually(condition: Callable[[], object], seconds: float = 30) -> None:
-    """Wait in real time until the condition holds: for sockets and threads, which no clock of ours moves.
+    """Wait in real time until the condition holds: for sockets and threads, which no Clock controls.
 
-    Raises TimeoutError where it doesn't within so many seconds.
+    Raises TimeoutError if it doesn't within so many seconds.
     """
     async with asyncio.timeout(seconds):
         while True:

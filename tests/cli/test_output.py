@@ -138,4 +138,4 @@ def test_log_lines_never_mix_into_an_export(tmp_path: Path) -> None:
     (tmp_path / "prices.db.lock").write_bytes(b"4711\n")  # of a killed server
     result = run("export", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
     assert result.stdout == HEADER + "\n"
-    assert "store file is damaged" in result.stderr
+    assert "damaged database replaced" in result.stderr

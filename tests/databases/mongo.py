@@ -1,4 +1,4 @@
-"""A server that answers like MongoDB, for the real driver. It is not mongod: see README.md."""
+"""A server with the wire protocol of MongoDB, for the real driver. It is not mongod: see README.md."""
 
 import fcntl
 import hashlib
@@ -23,7 +23,7 @@ PASSWORD = "hunter2 @:/?#% ä"  # what a URL must encode
 
 
 class MongoServer:
-    """Where it is, and names of databases that nobody has used."""
+    """The address of the server, and names of new databases."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -39,13 +39,13 @@ class MongoServer:
 
 @contextmanager
 def running() -> Iterator[MongoServer]:
-    """A server for as long as the block; skips the test where there can't be one."""
+    """Run a server for the duration of the block; skip the test where it can't run."""
     command: list[str | Path] = [environment(), HERE / "mongoeco_server.py", USER, PASSWORD]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         port = process.stdout.readline()
-        assert port, "mongoeco didn't start: see its words above"
+        assert port, "mongoeco didn't start: see its output above"
         try:
             yield MongoServer(int(port))
         finally:
@@ -53,23 +53,23 @@ def running() -> Iterator[MongoServer]:
 
 
 def environment() -> Path:
-    """The Python of an environment that has mongoeco, made once for each version of its requirements."""
+    """The Python of an environment with mongoeco, created once per version of its requirements."""
     version = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]
     folder = user_cache_path("btc-price-tracker") / f"mongoeco-{version}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     python = folder / "bin" / "python"
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # of two that begin at a time, one makes it
-        if not (folder / "whole").exists():
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two concurrent runs, one creates it
+        if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             subprocess.run([newer_python(), "-m", "venv", folder], check=True)
             install(python)
-            (folder / "whole").touch()
+            (folder / "complete").touch()
     return python
 
 
 def newer_python() -> str:
-    """A Python that mongoeco runs on."""
+    """A Python that supports mongoeco."""
     names = [sys.executable, *(f"python3.{minor}" for minor in range(13, 20))]
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     names += [str(path) for path in pyenv.glob("versions/3.*/bin/python3")]

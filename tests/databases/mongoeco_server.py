@@ -1,6 +1,6 @@
-"""Runs in mongoeco's own environment: serves until stdin ends, and tells its port first.
+"""Runs in mongoeco's own environment: prints its port, then serves until the end of stdin.
 
-It is taught `collMod` for TTL indexes, which it lacks: the old index goes and one with the new age comes.
+It adds `collMod` for TTL indexes, which mongoeco lacks: the index is dropped and created with the new age.
 """
 
 import asyncio

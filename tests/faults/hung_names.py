@@ -1,4 +1,4 @@
-"""A process whose only name server never answers for some names: what a round of sources comes to there.
+"""A process whose only name server never responds for some names, and a round of sources in it.
 
 Run by test_names.py in a mount namespace of its own; prints the fault of each source, or null, as JSON.
 """
@@ -32,7 +32,7 @@ SECONDS = 4.0  # of a round, less than the system waits for a name server
 
 
 class NameServer:
-    """Says that *.well.test is this machine; says nothing about other names, or about all while it is down."""
+    """Resolves *.well.test to this machine; does not respond for other names, or for all while it is down."""
 
     def __init__(self, address: str) -> None:
         self.is_down = False
@@ -70,7 +70,7 @@ async def round_of_sources() -> dict[str, str | None]:
             source = replace(SOURCES[name], url=playback.url(name).replace("127.0.0.1", host))
             upstreams.append(connect(source, client, clock, Random(1)))
         poller = Poller(
-            upstreams=upstreams, clock=clock, seconds=SECONDS, fresh=lambda *_: True, enough=_have_answered
+            sources=upstreams, clock=clock, time_limit=SECONDS, fresh=lambda *_: True, enough=_have_answered
         )
         return {answer.source: answer.fault for answer in await poller.poll()}
 

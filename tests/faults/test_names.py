@@ -32,10 +32,10 @@ def resolv_conf(tmp_path: Path) -> Path:
     return path
 
 
-def test_hanging_dns_delays_no_other_source(resolv_conf: Path) -> None:
+def test_hanging_lookups_delay_no_other_source(resolv_conf: Path) -> None:
     child = [sys.executable, str(Path(__file__).with_name("hung_names.py")), SERVER]
     done = subprocess.run(in_own_namespace(resolv_conf, *child), check=True, stdout=subprocess.PIPE)
-    said = json.loads(done.stdout)
-    assert [said["faults"][name] for name in WELL] == [None] * len(WELL)
-    assert all(said["faults"][name] for name in HUNG)
-    assert said["names"] == ["127.0.0.1"]
+    report = json.loads(done.stdout)
+    assert [report["faults"][name] for name in WELL] == [None] * len(WELL)
+    assert all(report["faults"][name] for name in HUNG)
+    assert report["names"] == ["127.0.0.1"]

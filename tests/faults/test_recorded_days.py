@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from btc_price_tracker.price.model import Status
 from played import Days, longest_silence, play
 
-SILENT = range(270, 547)  # minutes of the table in which Coinbase said nothing
+SILENT = range(270, 547)  # minutes of the table without data from Coinbase
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,7 @@ SILENT = range(270, 547)  # minutes of the table in which Coinbase said nothing
         (10, range(SILENT.start - 4, SILENT.start + 10), 30),
     ],
 )
-async def test_coinbase_outage_does_not_move_the_price(interval: int, minutes: range, leeway: int) -> None:
+async def test_a_coinbase_outage_does_not_move_the_price(interval: int, minutes: range, leeway: int) -> None:
     with capture_logs():
         rounds = [each async for each in play(Days.read(None), interval, minutes)]
     assert len(rounds) == len(minutes) * 60 / interval
@@ -32,7 +32,7 @@ async def test_coinbase_outage_does_not_move_the_price(interval: int, minutes: r
     assert {each.status for each in rounds if each.all_up} == {Status.OK}
 
 
-async def test_one_faulty_of_three_keeps_the_price_within_honest_quotes() -> None:
+async def test_one_false_quote_of_three_stays_within_the_others() -> None:
     days = Days.read(None)
     with capture_logs():
         rounds = [each async for each in play(days.with_lie("kraken", Decimal("1.049")), 60, range(30))]

@@ -1,4 +1,4 @@
-"""A start at which the aggregators refuse us, as CoinGecko may where no key is sent: as good as any other."""
+"""A start while the aggregators refuse requests, as CoinGecko may without a key."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -43,7 +43,7 @@ def has_price_of(service: Service, now: int) -> bool:
 
 
 @pytest.mark.parametrize("status", [401, 403, 429])
-async def test_a_start_without_aggregators_is_a_good_start(status: int) -> None:
+async def test_refusing_aggregators_do_not_affect_the_start(status: int) -> None:
     clock = ManualClock()
     with capture_logs() as lines:
         async with service_with(clock, Fault(status=status)) as service:
@@ -52,5 +52,5 @@ async def test_a_start_without_aggregators_is_a_good_start(status: int) -> None:
                 assert service.hub.status is Status.OK
                 assert readiness(service.hub, service.outbox, 10).ready
                 await clock.advance(10)
-    said = [line["source"] for line in lines if "source" in line and line["log_level"] != "debug"]
-    assert sorted(said) == sorted(AGGREGATORS)
+    logged = [line["source"] for line in lines if "source" in line and line["log_level"] != "debug"]
+    assert sorted(logged) == sorted(AGGREGATORS)

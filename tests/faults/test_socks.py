@@ -1,4 +1,4 @@
-"""Sources behind a SOCKS proxy, on real sockets: what the proxy is told, and what is said when it fails."""
+"""Sources behind a SOCKS proxy, on real sockets: what the proxy receives, and how its failures are described."""
 
 import asyncio
 import shutil
@@ -38,14 +38,16 @@ async def playback() -> AsyncIterator[Playback]:
         yield playback
 
 
-async def ask(url: str) -> Answer:
+async def poll(url: str) -> Answer:
     async with open_client() as client:
         source = replace(SOURCES["kraken"], url=url)
-        return await connect(source, client, SystemClock(), Random(1)).ask(DEADLINE)
+        upstream = connect(source, client, SystemClock(), Random(1))
+        await upstream.refresh(DEADLINE)
+        return upstream.answer()
 
 
 @pytest.mark.parametrize(
-    ("scheme", "host", "told"),
+    ("scheme", "host", "received"),
     [
         ("socks5h", "prices.onion", "prices.onion"),
         ("socks5h", "192.0.2.1", "192.0.2.1"),
@@ -57,68 +59,68 @@ async def ask(url: str) -> Answer:
         ("socks", "192.0.2.1", "192.0.2.1"),
     ],
 )
-async def test_a_source_is_asked_through_a_socks_proxy(
-    playback: Playback, monkeypatch: pytest.MonkeyPatch, scheme: str, host: str, told: str
+async def test_sources_are_polled_through_a_socks_proxy(
+    playback: Playback, monkeypatch: pytest.MonkeyPatch, scheme: str, host: str, received: str
 ) -> None:
     async with socks(playback.port) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://localhost:{proxy.port}")
-        answer = await ask(f"http://{host}:81/kraken")
+        answer = await poll(f"http://{host}:81/kraken")
     assert (answer.fault, answer.quote and answer.quote.last) == (None, PRICE)
-    assert proxy.asked == [(told, 81)]
+    assert proxy.requests == [(received, 81)]
 
 
 @pytest.mark.parametrize("scheme", ["socks5", "socks4"])
-async def test_proxy_without_remote_dns_gets_no_names(
+async def test_address_only_proxies_get_no_names(
     playback: Playback, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
     async with socks(playback.port) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
-        assert (await ask("http://-.invalid")).fault == "its name can't be resolved (DNS)"
-    assert proxy.asked == []
+        assert (await poll("http://-.invalid")).fault == "host name not resolved (DNS)"
+    assert proxy.requests == []
 
 
-async def test_a_password_goes_to_the_proxy(playback: Playback, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_password_is_sent_to_the_proxy(playback: Playback, monkeypatch: pytest.MonkeyPatch) -> None:
     async with socks(playback.port, password="p@ss") as proxy:
         monkeypatch.setenv("ALL_PROXY", f"socks5h://user:p%40ss@127.0.0.1:{proxy.port}")
-        assert (await ask("http://prices.onion/kraken")).fault is None
+        assert (await poll("http://prices.onion/kraken")).fault is None
         monkeypatch.setenv("ALL_PROXY", f"socks5h://user:word@127.0.0.1:{proxy.port}")
-        assert (await ask("http://prices.onion/kraken")).fault == "no connection through the proxy"
+        assert (await poll("http://prices.onion/kraken")).fault == "no connection through the proxy"
 
 
-async def test_loopback_is_asked_directly(playback: Playback, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_loopback_bypasses_the_proxy(playback: Playback, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1")
-    assert (await ask(playback.url("kraken"))).fault is None
+    assert (await poll(playback.url("kraken"))).fault is None
 
 
-async def test_scheme_proxy_takes_precedence_over_all_proxy(
+async def test_http_proxy_wins_over_socks_all_proxy(
     playback: Playback, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with socks(playback.port) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-        assert (await ask("http://prices.test")).fault == "no connection to the proxy"
-    assert proxy.asked == []
+        assert (await poll("http://prices.test")).fault == "no connection to the proxy"
+    assert proxy.requests == []
 
 
 @pytest.mark.parametrize(
-    ("proxy", "words"),
+    ("proxy", "message"),
     [
         ("socks5h://127.0.0.1:1", "no connection to the proxy"),
-        ("socks5://-.invalid:1080", "the proxy's name can't be resolved (DNS)"),
+        ("socks5://-.invalid:1080", "proxy name not resolved (DNS)"),
     ],
 )
-async def test_a_proxy_that_is_not_there_is_named(
-    monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+async def test_an_unreachable_proxy_is_described(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, message: str
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", proxy)
-    assert (await ask("http://192.0.2.1")).fault == words
+    assert (await poll("http://192.0.2.1")).fault == message
 
 
 @pytest.mark.parametrize("scheme", ["socks5h", "socks4a"])
-async def test_a_proxy_that_finds_no_way_is_named(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+async def test_a_proxy_refusal_is_described(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     async with socks(1, refuses=True) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"{scheme}://127.0.0.1:{proxy.port}")
-        assert (await ask("http://prices.onion")).fault == "no connection through the proxy"
+        assert (await poll("http://prices.onion")).fault == "no connection through the proxy"
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ def certificate(tmp_path: Path) -> Path:
     ("host", "fault"),
     [("prices.onion", None), ("other.onion", "TLS failed: no valid certificate, or not TLS at all")],
 )
-async def test_tls_ends_at_the_source_and_not_at_the_proxy(
+async def test_tls_is_verified_against_the_source(
     certificate: Path, monkeypatch: pytest.MonkeyPatch, host: str, fault: str | None
 ) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -154,5 +156,5 @@ async def test_tls_ends_at_the_source_and_not_at_the_proxy(
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     async with server, socks(server.sockets[0].getsockname()[1]) as proxy:
         monkeypatch.setenv("ALL_PROXY", f"socks5h://127.0.0.1:{proxy.port}")
-        assert (await ask(f"https://{host}")).fault == fault
-    assert set(proxy.asked) == {(host, 443)}
+        assert (await poll(f"https://{host}")).fault == fault
+    assert set(proxy.requests) == {(host, 443)}

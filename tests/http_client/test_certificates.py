@@ -1,4 +1,4 @@
-"""Whose certificates are trusted."""
+"""The trusted certificate authorities."""
 
 import ssl
 from pathlib import Path
@@ -33,7 +33,7 @@ class Paths(NamedTuple):
     capath: str | None = None
 
 
-def test_a_python_built_to_look_elsewhere_finds_the_certificates_of_this_machine(
+def test_system_certificates_are_found_outside_openssl_paths(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").mkdir()

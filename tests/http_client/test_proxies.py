@@ -1,4 +1,4 @@
-"""Which proxy a URL needs, by the environment."""
+"""The proxy for a URL, from the environment."""
 
 import pytest
 from yarl import URL
@@ -7,7 +7,7 @@ from btc_price_tracker.errors import HttpClientError
 from btc_price_tracker.http_client.proxies import Proxies
 
 PROXY = "http://user:word@proxy:3128"
-BAD = "give a proxy like http://host:3128 or socks5h://host:1080, or unset it"
+BAD = "set a proxy like http://host:3128 or socks5h://host:1080, or unset it"
 
 
 @pytest.fixture(autouse=True)
@@ -63,14 +63,14 @@ def test_no_proxy_names_hosts_domains_ports_and_networks(
     assert proxy_of(url) == taken
 
 
-def test_a_proxy_of_its_own_comes_before_the_one_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scheme_proxy_wins_over_all_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", PROXY)
     monkeypatch.setenv("HTTPS_PROXY", "other:3128")  # without a scheme
     assert proxy_of("https://example.com") == "http://other:3128"
     assert proxy_of("http://example.com") == PROXY
 
 
-def test_small_letters_win(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lower_case_variables_win(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", PROXY)
     monkeypatch.setenv("https_proxy", "http://small:1")
     monkeypatch.setenv("NO_PROXY", "example.com")
@@ -91,7 +91,7 @@ def test_small_letters_win(monkeypatch: pytest.MonkeyPatch) -> None:
         ("socks://p", "socks4://p:1080", True, False),
     ],
 )
-def test_a_proxy_is_of_one_of_these_kinds(
+def test_supported_proxy_kinds(
     monkeypatch: pytest.MonkeyPatch, named: str, taken: str, *, is_socks: bool, takes_names: bool
 ) -> None:
     monkeypatch.setenv("ALL_PROXY", named)
@@ -102,7 +102,7 @@ def test_a_proxy_is_of_one_of_these_kinds(
 
 @pytest.mark.parametrize("named", ["foo://x", "http://h:port", "http://", "://", "socks5://:1080"])
 @pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"])
-def test_a_proxy_that_cannot_be_used_is_a_fault_where_it_is_needed(
+def test_an_unusable_proxy_is_an_error_only_when_needed(
     monkeypatch: pytest.MonkeyPatch, variable: str, named: str
 ) -> None:
     monkeypatch.setenv(variable, named)

@@ -1,4 +1,4 @@
-"""Names in threads: none waits for another, and the last known addresses stand in where no answer comes."""
+"""Lookups in threads: none waits for another, and known addresses are used while they fail."""
 
 import asyncio
 import socket
@@ -21,10 +21,10 @@ class Dns:
 
     table: dict[str, Addresses | OSError] = field(default_factory=dict)
     released: threading.Event = field(default_factory=threading.Event)
-    asked: list[str] = field(default_factory=list)
+    lookups_started: list[str] = field(default_factory=list)
 
     def look_up(self, host: str, _: socket.AddressFamily) -> Addresses:
-        self.asked.append(host)
+        self.lookups_started.append(host)
         if host not in self.table:
             self.released.wait()
         answer = self.table[host]
@@ -37,7 +37,7 @@ class Dns:
 async def dns() -> AsyncIterator[Dns]:
     dns = Dns()
     yield dns
-    dns.table |= dict.fromkeys(dns.asked, HERE)
+    dns.table |= dict.fromkeys(dns.lookups_started, HERE)
     dns.released.set()
 
 
@@ -45,18 +45,18 @@ async def addresses(resolver: Resolver, host: str) -> list[str]:
     return [found["host"] for found in await resolver.resolve(host, 443)]
 
 
-async def test_a_name_is_resolved_while_others_hang(dns: Dns) -> None:
+async def test_a_lookup_does_not_wait_for_hanging_ones(dns: Dns) -> None:
     dns.table["here"] = HERE
     resolver = Resolver(dns.look_up)
     hanging = [asyncio.ensure_future(resolver.resolve(f"hole{number}")) for number in range(20)]
-    await eventually(lambda: len(dns.asked) == 20)
+    await eventually(lambda: len(dns.lookups_started) == 20)
     assert await addresses(resolver, "here") == ["127.0.0.1"]
     assert not any(each.done() for each in hanging)
     for each in hanging:
         each.cancel()
 
 
-async def test_addresses_come_in_the_systems_order_with_port_and_family(dns: Dns) -> None:
+async def test_addresses_keep_the_systems_order(dns: Dns) -> None:
     dns.table["there"] = THERE
     first, second = await Resolver(dns.look_up).resolve("there", 443)
     assert (first["hostname"], first["host"], first["port"], first["family"]) == (
@@ -66,17 +66,17 @@ async def test_addresses_come_in_the_systems_order_with_port_and_family(dns: Dns
     assert second["host"] == "127.0.0.2"
 
 
-async def test_a_name_has_one_thread_however_often_it_is_asked_for(dns: Dns) -> None:
+async def test_concurrent_lookups_of_a_name_share_a_thread(dns: Dns) -> None:
     resolver = Resolver(dns.look_up)
-    asking = [asyncio.ensure_future(resolver.resolve("hole")) for _ in range(5)]
-    await eventually(lambda: dns.asked)
-    asking[0].cancel()
+    lookups = [asyncio.ensure_future(resolver.resolve("hole")) for _ in range(5)]
+    await eventually(lambda: dns.lookups_started)
+    lookups[0].cancel()
     late = asyncio.ensure_future(resolver.resolve("hole"))
     await asyncio.sleep(0)
     dns.table["hole"] = HERE
     dns.released.set()
-    answers = await asyncio.gather(*asking, late, return_exceptions=True)
-    assert dns.asked == ["hole"]
+    answers = await asyncio.gather(*lookups, late, return_exceptions=True)
+    assert dns.lookups_started == ["hole"]
     assert isinstance(answers[0], asyncio.CancelledError)
     assert not any(isinstance(each, BaseException) for each in answers[1:])
 
@@ -85,7 +85,7 @@ DOWN = socket.gaierror(socket.EAI_AGAIN, "down")
 
 
 @pytest.mark.parametrize("fault", [DOWN, OSError("down")])
-async def test_known_addresses_stand_in_where_a_lookup_fails(dns: Dns, fault: OSError) -> None:
+async def test_known_addresses_are_used_when_a_lookup_fails(dns: Dns, fault: OSError) -> None:
     dns.table["there"] = THERE
     resolver = Resolver(dns.look_up)
     await resolver.resolve("there")
@@ -95,14 +95,14 @@ async def test_known_addresses_stand_in_where_a_lookup_fails(dns: Dns, fault: OS
         await Resolver(dns.look_up).resolve("there")
 
 
-async def test_known_addresses_stand_in_where_a_lookup_hangs_and_its_answer_is_taken_late(dns: Dns) -> None:
+async def test_known_addresses_are_used_while_a_lookup_hangs(dns: Dns) -> None:
     dns.table["there"] = THERE
     resolver = Resolver(dns.look_up, timeout=0.05)
     await resolver.resolve("there")
     del dns.table["there"]
     assert await addresses(resolver, "there") == ["::1", "127.0.0.2"]
     assert await addresses(resolver, "there") == ["::1", "127.0.0.2"]  # at once: the timeout has passed
-    assert len(dns.asked) == 2
+    assert len(dns.lookups_started) == 2
     dns.table["there"] = HERE
     dns.released.set()
     await eventually(lambda: not resolver._lookups)
@@ -110,7 +110,7 @@ async def test_known_addresses_stand_in_where_a_lookup_hangs_and_its_answer_is_t
     assert await addresses(resolver, "there") == ["127.0.0.1"]
 
 
-async def test_known_addresses_are_not_good_for_ever(dns: Dns) -> None:
+async def test_known_addresses_expire(dns: Dns) -> None:
     dns.table["there"] = THERE
     resolver = Resolver(dns.look_up, ttl=0.0)
     await resolver.resolve("there")
@@ -119,7 +119,7 @@ async def test_known_addresses_are_not_good_for_ever(dns: Dns) -> None:
         await resolver.resolve("there")
 
 
-async def test_new_addresses_take_the_place_of_the_known_ones(dns: Dns) -> None:
+async def test_new_addresses_replace_known_ones(dns: Dns) -> None:
     dns.table["there"] = THERE
     resolver = Resolver(dns.look_up)
     await resolver.resolve("there")
@@ -127,16 +127,16 @@ async def test_new_addresses_take_the_place_of_the_known_ones(dns: Dns) -> None:
     assert await addresses(resolver, "there") == ["127.0.0.1"]
 
 
-async def test_closing_waits_for_no_answer(dns: Dns) -> None:
+async def test_close_does_not_wait_for_lookups(dns: Dns) -> None:
     resolver = Resolver(dns.look_up)
-    asking = asyncio.ensure_future(resolver.resolve("hole"))
-    await eventually(lambda: dns.asked)
+    lookups = asyncio.ensure_future(resolver.resolve("hole"))
+    await eventually(lambda: dns.lookups_started)
     await resolver.close()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await lookups
 
 
-async def test_where_no_thread_can_be_had_it_is_said(dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thread_that_cannot_start_is_an_error(dns: Dns, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
@@ -145,11 +145,11 @@ async def test_where_no_thread_can_be_had_it_is_said(dns: Dns, monkeypatch: pyte
         await Resolver(dns.look_up).resolve("here")
 
 
-def test_the_system_knows_this_machine() -> None:
+def test_the_system_resolves_localhost() -> None:
     assert "127.0.0.1" in [address for _, address in system_lookup("localhost", socket.AF_UNSPEC)]
 
 
 @pytest.mark.parametrize("name", ["-.invalid", "a" * 64 + ".invalid", "a..invalid"])
-def test_what_can_be_no_name_has_no_addresses(name: str) -> None:
+def test_an_invalid_name_is_an_error(name: str) -> None:
     with pytest.raises(socket.gaierror):
         system_lookup(name, socket.AF_UNSPEC)

@@ -18,9 +18,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(PROOFS):
             item.add_marker("proof")
-
-
-@pytest.fixture(autouse=True)
-def patient_outbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No price is to overtake its store because the disk is busy."""
-    monkeypatch.setattr("btc_price_tracker.store.outbox.PATIENCE", 30.0)

@@ -13,7 +13,6 @@ import msgspec
 import uvloop
 
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.store import outbox
 from btc_price_tracker.telemetry import logs
 from live import live
 
@@ -52,7 +51,6 @@ def serve(options: dict[str, Any]) -> NoReturn:
 
 
 if __name__ == "__main__":
-    outbox.PATIENCE = 60.0  # no price is to overtake its store because the disk is busy
     for line in sys.stdin:
         if (child := os.fork()) == 0:
             serve(msgspec.json.decode(line))

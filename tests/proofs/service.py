@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 import uvloop
 
-from btc_price_tracker.store import outbox
 from btc_price_tracker.telemetry import logs
 from live import Live, live
 
@@ -88,6 +87,5 @@ async def main(options: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    outbox.PATIENCE = 60.0  # no price is to overtake its store because the disk is busy
     logs.configure("error", "json")
     uvloop.run(main(msgspec.json.decode(sys.argv[1])))

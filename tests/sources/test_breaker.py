@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btc_price_tracker.sources.breaker import FIRST_OPEN, HORIZON, JITTER, LONGEST_OPEN, Breaker, Circuit
+from btc_price_tracker.sources.breaker import HORIZON, JITTER, MAX_OPEN_TIME, MIN_OPEN_TIME, Breaker, Circuit
 
 
 def breaker_after(outcomes: str, *, every: float = 1.0) -> Breaker:
@@ -35,21 +35,21 @@ def test_it_opens_when_half_of_the_recent_outcomes_are_failures(outcomes: str, c
     assert breaker_after(outcomes).circuit is circuit
 
 
-def test_outcomes_of_long_ago_do_not_count() -> None:
+def test_old_outcomes_do_not_count() -> None:
     assert breaker_after("xxx", every=HORIZON).circuit is Circuit.CLOSED
 
 
-def test_it_lets_one_probe_through_when_its_time_is_up() -> None:
+def test_one_probe_is_allowed_after_the_open_time() -> None:
     breaker = breaker_after("xxx")
     wait = breaker.wait(0.0)
-    assert FIRST_OPEN * (1 - JITTER) <= wait <= FIRST_OPEN * (1 + JITTER)
+    assert MIN_OPEN_TIME * (1 - JITTER) <= wait <= MIN_OPEN_TIME * (1 + JITTER)
     assert not breaker.allow(wait - 0.001)
     assert breaker.allow(wait)
     assert breaker.circuit is Circuit.HALF_OPEN
     assert not breaker.allow(wait + 1)
 
 
-def test_a_probe_that_succeeds_closes_it_and_forgets_the_past() -> None:
+def test_a_successful_probe_closes_the_circuit_and_resets_it() -> None:
     breaker = breaker_after("xxx")
     assert breaker.allow(100.0)
     breaker.record(ok=True, now=100.5)
@@ -59,7 +59,7 @@ def test_a_probe_that_succeeds_closes_it_and_forgets_the_past() -> None:
     assert breaker.allow(102.0)
 
 
-def test_each_probe_that_fails_doubles_the_open_time_up_to_a_cap() -> None:
+def test_failed_probes_double_the_open_time_up_to_a_maximum() -> None:
     breaker, now = breaker_after("xxx"), 0.0
     waits = []
     for _ in range(6):
@@ -67,27 +67,27 @@ def test_each_probe_that_fails_doubles_the_open_time_up_to_a_cap() -> None:
         now += waits[-1]
         assert breaker.allow(now)
         breaker.record(ok=False, now=now)
-    expected = [FIRST_OPEN, 2 * FIRST_OPEN, *[LONGEST_OPEN] * 4]
+    expected = [MIN_OPEN_TIME, 2 * MIN_OPEN_TIME, *[MAX_OPEN_TIME] * 4]
     for wait, nominal in zip(waits, expected, strict=True):
         assert wait == pytest.approx(nominal, rel=JITTER)
 
 
-def test_after_a_recovery_it_opens_for_the_first_time_again() -> None:
+def test_recovery_resets_the_open_time() -> None:
     breaker = breaker_after("xxx")
     for now, ok in [(100.0, False), (300.0, True), (301.0, False), (302.0, False), (303.0, False)]:
         assert breaker.allow(now)
         breaker.record(ok=ok, now=now)
-    assert breaker.wait(303.0) == pytest.approx(FIRST_OPEN, rel=JITTER)
+    assert breaker.wait(303.0) == pytest.approx(MIN_OPEN_TIME, rel=JITTER)
 
 
-def test_a_probe_that_never_reports_does_not_lock_the_source_out() -> None:
+def test_a_lost_probe_does_not_block_the_source() -> None:
     breaker = breaker_after("xxx")
     assert breaker.allow(100.0)
     assert not breaker.allow(101.0)
-    assert breaker.allow(100.0 + LONGEST_OPEN)
+    assert breaker.allow(100.0 + MAX_OPEN_TIME)
 
 
-def test_two_breakers_do_not_probe_in_step() -> None:
+def test_probes_of_two_breakers_are_jittered() -> None:
     waits = set()
     for seed in range(10):
         breaker = Breaker(Random(seed))
@@ -101,13 +101,11 @@ def test_two_breakers_do_not_probe_in_step() -> None:
     st.lists(st.tuples(st.floats(0, 100), st.sampled_from(["good", "bad", "lost"])), max_size=200),
     st.integers(),
 )
-def test_whatever_happens_one_probe_at_a_time_and_never_locked_out(
-    steps: list[tuple[float, str]], seed: int
-) -> None:
+def test_probes_are_single_and_never_blocked_for_good(steps: list[tuple[float, str]], seed: int) -> None:
     breaker, now = Breaker(Random(seed)), 0.0
     for pause, outcome in steps:
         now += pause
-        assert 0 <= breaker.wait(now) <= LONGEST_OPEN * (1 + JITTER)
+        assert 0 <= breaker.wait(now) <= MAX_OPEN_TIME * (1 + JITTER)
         before = breaker.circuit
         if not breaker.allow(now):
             assert before is not Circuit.CLOSED

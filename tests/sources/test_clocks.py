@@ -1,4 +1,4 @@
-"""How old a reply is by its headers, and whose clock is right; sources that share what their clocks say."""
+"""How old a response is by its headers, and which clock is wrong; sources that share their clocks."""
 
 from decimal import Decimal
 from random import Random
@@ -30,21 +30,21 @@ def parse(body: bytes) -> Quote:
     return Quote(Decimal(price), time=int(time) if time else None)
 
 
-async def heard(clock: ManualClock, *replies: SourceResponse | SourceError) -> list[Upstream]:
-    """Sources that have each given one of these replies."""
+async def polled(clock: ManualClock, *responses: SourceResponse | SourceError) -> list[Upstream]:
+    """Sources that have each sent one of these responses."""
     clocks = Clocks(clock)
     upstreams = []
-    for number, reply in enumerate(replies):
+    for number, response in enumerate(responses):
         source = SourceDefinition(f"venue{number}", Kind.EXCHANGE, "http://venue", "", parse)
 
-        async def fetch(reply: SourceResponse | SourceError = reply) -> SourceResponse:
-            if isinstance(reply, SourceError):
-                raise reply
-            return reply
+        async def fetch(response: SourceResponse | SourceError = response) -> SourceResponse:
+            if isinstance(response, SourceError):
+                raise response
+            return response
 
-        upstreams.append(Upstream(source, fetch, RateLimiter(1.0, Random(1)), clock, Random(1)))
-        upstreams[-1].share_clocks(clocks)
-        await upstreams[-1].ask(0.1)
+        limiter = RateLimiter(1.0, Random(1))
+        upstreams.append(Upstream(source, fetch, limiter, clock, Random(1), clocks=clocks))
+        await upstreams[-1].refresh(0.1)
     return upstreams
 
 
@@ -80,17 +80,15 @@ def age_of(upstream: Upstream, clock: ManualClock) -> int:
         ("٣", 0),
     ],
 )
-async def test_a_cached_reply_is_as_old_as_its_age_says(
-    clock: ManualClock, header: str, seconds: int
-) -> None:
-    (upstream,) = await heard(clock, good(age=header))
+async def test_age_header_dates_a_cached_response(clock: ManualClock, header: str, seconds: int) -> None:
+    (upstream,) = await polled(clock, good(age=header))
     answer = upstream.answer()
     assert answer.quote
     assert answer.quote.time == (max(answer.received_at - seconds * 1000, 0) if seconds else None)
 
 
-async def test_the_time_of_the_source_itself_is_better_than_the_age(clock: ManualClock) -> None:
-    (upstream,) = await heard(clock, good(at("15:00:00"), "37", b"90000 at 1763999999000"))
+async def test_the_sources_own_time_wins_over_age(clock: ManualClock) -> None:
+    (upstream,) = await polled(clock, good(at("15:00:00"), "37", b"90000 at 1763999999000"))
     answer = upstream.answer()
     assert answer.quote
     assert answer.quote.time == 1_763_999_999_000
@@ -111,32 +109,32 @@ async def test_the_time_of_the_source_itself_is_better_than_the_age(clock: Manua
     ],
 )
 async def test_a_date_far_behind_counts_as_age(clock: ManualClock, date: str, age: str, seconds: int) -> None:
-    upstreams = await heard(clock, good(STARTED), good(date, age), good(STARTED))
+    upstreams = await polled(clock, good(STARTED), good(date, age), good(STARTED))
     assert [age_of(upstream, clock) for upstream in upstreams] == [0, seconds, 0]
 
 
 @pytest.mark.parametrize("ours", [-86_400, -3600, 3600, 86_400])
-async def test_our_own_wrong_clock_makes_no_reply_old(clock: ManualClock, ours: int) -> None:
+async def test_our_wrong_clock_makes_no_response_old(clock: ManualClock, ours: int) -> None:
     clock.step(ours)
-    upstreams = await heard(clock, good(STARTED), good(at("15:00:00")), good(STARTED))
+    upstreams = await polled(clock, good(STARTED), good(at("15:00:00")), good(STARTED))
     assert [age_of(upstream, clock) for upstream in upstreams] == [0, 3600, 0]
 
 
 @pytest.mark.parametrize("date", [at("15:00:00"), at("17:00:00")])
-async def test_one_wrong_clock_makes_no_other_reply_old(clock: ManualClock, date: str) -> None:
-    upstreams = await heard(clock, good(date), good(STARTED))
+async def test_one_wrong_clock_makes_no_other_response_old(clock: ManualClock, date: str) -> None:
+    upstreams = await polled(clock, good(date), good(STARTED))
     assert age_of(upstreams[1], clock) == 0
 
 
-async def test_a_source_that_is_alone_is_measured_by_our_clock(clock: ManualClock) -> None:
-    (upstream,) = await heard(clock, good(at("15:00:00")))
+async def test_a_single_source_is_compared_with_our_clock(clock: ManualClock) -> None:
+    (upstream,) = await polled(clock, good(at("15:00:00")))
     assert age_of(upstream, clock) == 3600
 
 
-async def test_a_step_of_our_clock_does_not_make_old_replies_of_those_that_were_not(
+async def test_a_step_of_our_clock_makes_no_response_old(
     clock: ManualClock,
 ) -> None:
-    upstreams = await heard(clock, good(STARTED), good(STARTED), good(STARTED))
+    upstreams = await polled(clock, good(STARTED), good(STARTED), good(STARTED))
     await clock.advance(60)
     clock.step(3600)
     times = [upstream.answer().quote for upstream in upstreams]
@@ -159,15 +157,15 @@ async def test_a_step_of_our_clock_does_not_make_old_replies_of_those_that_were_
     ],
 )
 @pytest.mark.parametrize(("status", "body"), [(200, b"90000"), (200, b"bug"), (429, b""), (503, b"")])
-async def test_every_reply_tells_how_far_our_clock_is_ahead(
+async def test_clock_offset_comes_from_the_date_of_every_response(
     clock: ManualClock, status: int, body: bytes, headers: dict[str, str], offset: int | None
 ) -> None:
-    (upstream,) = await heard(clock, SourceResponse(status, headers, body))
+    (upstream,) = await polled(clock, SourceResponse(status, headers, body))
     assert upstream.answer().clock_offset == offset
 
 
-async def test_the_clock_offset_follows_our_clock_between_two_replies(clock: ManualClock) -> None:
-    upstreams = await heard(clock, good(STARTED), SourceUnreachable("gone"))
+async def test_clock_offset_follows_our_clock_between_responses(clock: ManualClock) -> None:
+    upstreams = await polled(clock, good(STARTED), SourceUnreachable("gone"))
     await clock.advance(600)
     assert [upstream.answer().clock_offset for upstream in upstreams] == [0, None]
     clock.step(400 * 86400)

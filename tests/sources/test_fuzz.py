@@ -1,4 +1,4 @@
-"""Recorded bodies, mutated: what comes out is a believable quote or a named fault, nothing else ever."""
+"""Recorded bodies, mutated: each gives a plausible quote or a SourceError."""
 
 import json
 from collections.abc import Iterator
@@ -93,12 +93,12 @@ def assert_quote_or_fault(source: SourceDefinition, body: bytes) -> None:
     try:
         quote = source.parse(body)
     except SourceError as fault:
-        said = str(fault)
+        text = str(fault)
     else:
-        said = "a quote"
+        text = "a quote"
         assert_believable(quote, BANDS[source.name])
-    assert 0 < len(said) < 400
-    assert said.isprintable()
+    assert 0 < len(text) < 400
+    assert text.isprintable()
 
 
 def assert_believable(quote: Quote, band: Band) -> None:
@@ -110,7 +110,7 @@ def assert_believable(quote: Quote, band: Band) -> None:
 
 
 def places(value: Any, here: Place = ()) -> Iterator[Place]:
-    """Every place in a JSON value, from the whole to the leaves."""
+    """Every path in a JSON value, from the root to the leaves."""
     yield here
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
@@ -142,7 +142,7 @@ def without_like_rows(value: Any) -> Any:
 
 
 @every_source
-def test_every_nasty_value_in_every_place_is_a_quote_or_a_fault(source: SourceDefinition) -> None:
+def test_any_value_in_any_field_gives_a_quote_or_an_error(source: SourceDefinition) -> None:
     for value in map(json.loads, bodies(source)):
         for place in places(without_like_rows(value)):
             for fragment in NASTY:
@@ -150,7 +150,7 @@ def test_every_nasty_value_in_every_place_is_a_quote_or_a_fault(source: SourceDe
 
 
 @every_source
-def test_a_body_cut_anywhere_is_never_a_quote(source: SourceDefinition) -> None:
+def test_a_truncated_body_is_never_a_quote(source: SourceDefinition) -> None:
     for body in map(bytes.rstrip, bodies(source)):
         for end in range(0, len(body), 1 + len(body) // 200):
             with pytest.raises(SourceError):
@@ -160,9 +160,7 @@ def test_a_body_cut_anywhere_is_never_a_quote(source: SourceDefinition) -> None:
 @every_source
 @given(data=st.data())
 @EXAMPLES
-def test_a_body_mutated_in_its_structure_is_a_quote_or_a_fault(
-    source: SourceDefinition, data: st.DataObject
-) -> None:
+def test_a_restructured_body_gives_a_quote_or_an_error(source: SourceDefinition, data: st.DataObject) -> None:
     body = data.draw(st.sampled_from(bodies(source)))
     for _ in range(data.draw(st.integers(1, 3))):
         try:
@@ -187,7 +185,7 @@ def test_a_body_mutated_in_its_structure_is_a_quote_or_a_fault(
     data=st.data(), junk=st.binary(max_size=4) | st.sampled_from([b"-", b"0", b"e9", b".", b'"', b"}", b","])
 )
 @EXAMPLES
-def test_a_body_with_bytes_overwritten_or_put_in_is_a_quote_or_a_fault(
+def test_a_corrupted_body_gives_a_quote_or_an_error(
     source: SourceDefinition, data: st.DataObject, junk: bytes
 ) -> None:
     body = data.draw(st.sampled_from(bodies(source)))
@@ -202,5 +200,5 @@ def test_a_body_with_bytes_overwritten_or_put_in_is_a_quote_or_a_fault(
     | st.text(alphabet='[]{}":,.0123456789-+eE truefalsn', max_size=40).map(str.encode)
 )
 @EXAMPLES
-def test_any_bytes_at_all_are_a_quote_or_a_fault(source: SourceDefinition, body: bytes) -> None:
+def test_any_bytes_give_a_quote_or_an_error(source: SourceDefinition, body: bytes) -> None:
     assert_quote_or_fault(source, body)

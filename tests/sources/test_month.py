@@ -1,4 +1,4 @@
-"""Never impolite: what each source is asked over a simulated month stays under what it documents.
+"""The requests to each source over a simulated month stays under what it documents.
 
 The limits are written down here once more, from the documentation and not from the code. The clock jumps over rounds
 in which nothing is due.
@@ -18,9 +18,9 @@ from btc_price_tracker.errors import InvalidQuote, SourceUnreachable
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.poller import deadline
+from btc_price_tracker.sources.poller import round_time_limit
 from btc_price_tracker.sources.ratelimit import RateLimiter, spacing
-from btc_price_tracker.sources.upstream import PATIENCE, Upstream
+from btc_price_tracker.sources.upstream import MAX_WAIT, Upstream
 
 DAY = 86_400
 MONTH = 31 * DAY
@@ -90,18 +90,18 @@ class JumpingClock:
 
 @dataclass
 class Venue:
-    """Notes when it was asked and says what comes next; None is a connection that breaks."""
+    """Records request times and sends the next response; None is a connection reset."""
 
     clock: JumpingClock
-    replies: Iterator[SourceResponse | None]
-    asked: list[float] = field(default_factory=list)
+    responses: Iterator[SourceResponse | None]
+    requests: list[float] = field(default_factory=list)
 
     async def fetch(self) -> SourceResponse:
-        self.asked.append(self.clock.time)
+        self.requests.append(self.clock.time)
         self.clock.time += 0.05  # on the way
-        if (reply := next(self.replies)) is None:
-            raise SourceUnreachable("the connection broke")
-        return reply
+        if (response := next(self.responses)) is None:
+            raise SourceUnreachable("connection reset")
+        return response
 
 
 def parse(body: bytes) -> Quote:
@@ -110,38 +110,38 @@ def parse(body: bytes) -> Quote:
     return Quote(Decimal(body.decode()))
 
 
-async def asked_for(
-    seconds: float, interval: float, gap: float, replies: Iterator[SourceResponse | None]
+async def request_times(
+    seconds: float, interval: float, gap: float, responses: Iterator[SourceResponse | None]
 ) -> list[float]:
-    """When a source was asked while a service ran for so long."""
+    """The request times of a source while a service ran for so long."""
     clock = JumpingClock()
-    venue = Venue(clock, replies)
+    venue = Venue(clock, responses)
     source = SourceDefinition("venue", Kind.EXCHANGE, "", "", parse)
     upstream = Upstream(source, venue.fetch, RateLimiter(gap, Random(1)), clock, Random(1))
-    most = deadline(interval)
+    most = round_time_limit(interval)
     due = 0.0
     while due < seconds:
         clock.time = max(clock.time, due)
-        await upstream.ask(most)
-        idle = upstream.state(lambda *_: True).next_try - most * PATIENCE - 0.001  # next_try is rounded
+        await upstream.refresh(most)
+        idle = upstream.state().next_try - most * MAX_WAIT - 0.001  # next_try is rounded
         due += interval * max(math.floor((clock.time + idle - due) / interval), 1)
-    return venue.asked
+    return venue.requests
 
 
-def most_within(asked: list[float], seconds: float) -> int:
+def most_within(requests: list[float], seconds: float) -> int:
     """The most calls that any stretch of so many seconds saw."""
     most = first = 0
-    for last, moment in enumerate(asked):
-        while moment - asked[first] >= seconds - 1e-6:
+    for last, time in enumerate(requests):
+        while time - requests[first] >= seconds - 1e-6:
             first += 1
         most = max(most, last - first + 1)
     return most
 
 
-def check(asked: list[float], limits: list[tuple[int, float]]) -> None:
-    assert len(asked) > 2
+def check(requests: list[float], limits: list[tuple[int, float]]) -> None:
+    assert len(requests) > 2
     for calls, seconds in limits:
-        assert most_within(asked, seconds) <= calls
+        assert most_within(requests, seconds) <= calls
 
 
 @pytest.fixture(autouse=True)
@@ -167,18 +167,18 @@ async def test_a_month_of_a_metered_source_stays_within_its_quota(
     key: tuple[str, str, bool], behave: Callable[[], Iterator[SourceResponse | None]]
 ) -> None:
     name, url, keyed = key
-    check(await asked_for(MONTH, 10, spacing(name, url, keyed=keyed), behave()), LIMITS[key])
+    check(await request_times(MONTH, 10, spacing(name, url, keyed=keyed), behave()), LIMITS[key])
 
 
 @pytest.mark.parametrize("behave", [always_429, always_429_with_a_short_retry_after])
 @pytest.mark.parametrize("key", LIMITS)
-async def test_a_month_of_429_stays_within_every_limit_and_dies_down(
+async def test_a_month_of_429_stays_within_every_limit(
     key: tuple[str, str, bool], behave: Callable[[], Iterator[SourceResponse | None]]
 ) -> None:
     name, url, keyed = key
-    asked = await asked_for(MONTH, 10, spacing(name, url, keyed=keyed), behave())
-    check(asked, LIMITS[key])
-    assert most_within(asked, DAY) <= 4 * 24 + 20  # four an hour, after the first doublings
+    requests = await request_times(MONTH, 10, spacing(name, url, keyed=keyed), behave())
+    check(requests, LIMITS[key])
+    assert most_within(requests, DAY) <= 4 * 24 + 20  # four an hour, after the first doublings
 
 
 @pytest.mark.parametrize("behave", BEHAVIOURS)
@@ -187,13 +187,13 @@ async def test_the_shortest_interval_stays_within_every_limit(
     key: tuple[str, str, bool], behave: Callable[[], Iterator[SourceResponse | None]]
 ) -> None:
     name, url, keyed = key
-    check(await asked_for(1800, 1, spacing(name, url, keyed=keyed), behave()), LIMITS[key])
+    check(await request_times(1800, 1, spacing(name, url, keyed=keyed), behave()), LIMITS[key])
 
 
 @pytest.mark.parametrize("interval", [1, 10])
-async def test_an_outage_brings_fewer_calls_than_normal_times(interval: float) -> None:
-    normal = await asked_for(3600, interval, 1.0, good())
-    outage = await asked_for(3600, interval, 1.0, down())
+async def test_an_outage_causes_fewer_requests_than_normal_operation(interval: float) -> None:
+    normal = await request_times(3600, interval, 1.0, good())
+    outage = await request_times(3600, interval, 1.0, down())
     assert len(normal) == 3600 / interval
     assert len(outage) <= 9 + 3600 / 48  # three rounds with two retries, then a probe a minute, jittered
     assert most_within(outage, 60) <= 12

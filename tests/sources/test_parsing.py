@@ -9,7 +9,7 @@ from btc_price_tracker.sources.parsing import MAX_BYTES, JsonNode, read
 
 
 @pytest.mark.parametrize(
-    ("body", "words"),
+    ("body", "message"),
     [
         (b"", "not JSON"),
         (b"null1", "not JSON"),
@@ -31,28 +31,28 @@ from btc_price_tracker.sources.parsing import MAX_BYTES, JsonNode, read
         (b"[" + b" " * MAX_BYTES + b"]", "larger than 524288 bytes"),
     ],
 )
-def test_a_body_that_is_no_strict_json_is_no_quote(body: bytes, words: str) -> None:
-    with pytest.raises(InvalidQuote, match=words):
+def test_a_body_that_is_not_strict_json_is_rejected(body: bytes, message: str) -> None:
+    with pytest.raises(InvalidQuote, match=message):
         read(body)
 
 
-def test_a_body_of_the_largest_size_is_read() -> None:
+def test_a_body_of_the_maximum_size_is_parsed() -> None:
     assert read(b"[" + b" " * (MAX_BYTES - 2) + b"]").items() == []
 
 
 @pytest.mark.parametrize("number", ["0", "-0", "1e999999999", "9.083198811E7", "1" * 10_000, "0.10"])
-def test_a_number_stays_its_own_text(number: str) -> None:
+def test_numbers_keep_their_text(number: str) -> None:
     assert read(f"[{number}]".encode())[0].value == number
 
 
-def test_the_parts_of_a_body_know_their_place() -> None:
+def test_nodes_have_a_path() -> None:
     body = read(b'{"result": {"c": ["1.5", null]}}')
     assert body["result"]["c"][0] == JsonNode("1.5", "result.c.0")
     assert str(body["result"]["c"][0]) == "result.c.0 is '1.5'"
     assert str(body) == "the body is an object"
 
 
-def test_what_is_not_there_reads_as_null() -> None:
+def test_a_missing_node_reads_as_null() -> None:
     body = read(b'{"c": [null]}')
     assert body["c"][0].absent
     assert body["c"][7].absent
@@ -61,13 +61,13 @@ def test_what_is_not_there_reads_as_null() -> None:
 
 
 @pytest.mark.parametrize("body", [b"[]", b"true", b"7", b'"text"'])
-def test_a_field_of_what_is_no_object_is_no_quote(body: bytes) -> None:
+def test_a_field_of_a_non_object_is_rejected(body: bytes) -> None:
     with pytest.raises(InvalidQuote, match="not an object"):
         read(body)["price"]
 
 
 @pytest.mark.parametrize("body", [b"{}", b"false", b"7", b'"text"'])
-def test_an_item_of_what_is_no_array_is_no_quote(body: bytes) -> None:
+def test_an_item_of_a_non_array_is_rejected(body: bytes) -> None:
     with pytest.raises(InvalidQuote, match="not an array"):
         read(body)[0]
 

@@ -1,4 +1,4 @@
-"""All sources together: side by side or in order, and the rate of tethers; over HTTP against the playback."""
+"""All sources together: side by side or in order, and the USDT/USD rate; over HTTP against the playback."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -20,15 +20,15 @@ from btc_price_tracker.price.model import Answer, Quote, State
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.connect import connect
 from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import LATE, TURNS, Enough, Poller, deadline
-from btc_price_tracker.sources.rates import LASTS, Rates
+from btc_price_tracker.sources.poller import TURNS, Enough, Poller, round_time_limit
+from btc_price_tracker.sources.rates import MAX_AGE, Rates
 from btc_price_tracker.sources.tether import TETHERS
-from btc_price_tracker.sources.upstream import Upstream
+from btc_price_tracker.sources.upstream import LATE, Upstream
 from btc_price_tracker.testing import ManualClock, eventually
 from timeouts import leap
 
 NAMES = ("coinbase", "kraken", "bitstamp")
-SECONDS = 10.0  # of a round: more than a busy machine needs, and nobody waits for them to pass
+SECONDS = 10.0  # of a round: more than a busy machine needs; no test waits for it
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def fresh(answer: Answer, now: int) -> bool:
 
 
 def never(*_: object) -> bool:
-    """It is not enough while anybody may still answer."""
+    """Wait for all sources."""
     return False
 
 
@@ -80,51 +80,54 @@ def poller_of(
     seconds: float = SECONDS,
 ) -> Poller:
     clock = clock or SystemClock()
-    asked = upstreams(playback, client, names, clock)
+    sources = upstreams(playback, client, names, clock)
+    limiters = {source.name: source.rate_limiter for source in sources}
     rates = {
-        name: connect(replace(source, url=playback.url(name)), client, clock, Random(1))
-        for name, source in TETHERS.items()
+        name: connect(
+            replace(definition, url=playback.url(name)),
+            client,
+            clock,
+            Random(1),
+            parent=limiters.get(name),
+        )
+        for name, definition in TETHERS.items()
     }
-    for kraken in (upstream for upstream in asked if upstream.source.name == "kraken"):
-        rates["kraken"].share_api(kraken)
     return Poller(
-        upstreams=asked,
+        sources=sources,
         clock=clock,
-        seconds=seconds,
+        time_limit=seconds,
         fresh=fresh,
         enough=enough,
-        fallback=fallback,
+        in_order=fallback,
         rates=Rates(rates, clock) if "okx" in names else None,
     )
 
 
 @pytest.mark.parametrize(("interval", "seconds"), [(1, 0.8), (5, 4.0), (10, 5.0), (3600, 5.0)])
 def test_a_round_ends_well_before_the_next(interval: float, seconds: float) -> None:
-    assert deadline(interval) == seconds
+    assert round_time_limit(interval) == seconds
 
 
-async def test_all_are_asked_and_answer_in_the_configured_order(playback: Playback, client: Client) -> None:
+async def test_answers_are_in_the_configured_order(playback: Playback, client: Client) -> None:
     playback.faults["coinbase"] = Fault(delay=0.1)
     answers = await poller_of(playback, client, enough=never).poll()
     assert [(answer.source, answer.fault) for answer in answers] == [(name, None) for name in NAMES]
     assert all(answer.quote and answer.quote.last == 90_000 for answer in answers)
 
 
-async def test_the_slow_are_given_up_together_and_keep_nobody_waiting(
-    playback: Playback, client: Client
-) -> None:
+async def test_slow_sources_time_out_together(playback: Playback, client: Client) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(drip=0.1))
     poller = poller_of(playback, client, enough=never, seconds=60)
-    asking = asyncio.create_task(poller.poll())
+    polling = asyncio.create_task(poller.poll())
     await eventually(lambda: poller.states()[2].quote)
-    assert not asking.done()
+    assert not polling.done()
     leap(60)
     async with asyncio.timeout(30):
-        answers = await asking
-    assert [answer.fault for answer in answers] == ["no whole answer in time"] * 2 + [None]
+        answers = await polling
+    assert [answer.fault for answer in answers] == ["no complete response in time"] * 2 + [None]
 
 
-async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_no_second_time(
+async def test_late_sources_get_a_grace_period_and_no_second_request(
     playback: Playback, client: Client
 ) -> None:
     playback.faults["gemini"] = Fault(hang=True)
@@ -137,7 +140,7 @@ async def test_once_it_is_enough_who_is_late_is_waited_for_no_longer_and_asked_n
     assert len(playback.calls["gemini"]) == 1
 
 
-async def test_while_it_is_not_enough_all_are_waited_for(playback: Playback, client: Client) -> None:
+async def test_all_sources_are_awaited_until_answers_suffice(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(delay=1.5)
     answers = await poller_of(
         playback, client, enough=partial(consensus.enough, interval=10_000), seconds=60
@@ -159,14 +162,22 @@ async def test_a_late_answer_serves_the_next_round(script: Script, client: Clien
     assert late.quote
 
 
-async def test_in_order_the_first_that_is_fit_ends_the_questions(playback: Playback, client: Client) -> None:
+async def test_in_order_the_first_usable_source_ends_the_round(playback: Playback, client: Client) -> None:
     poller = poller_of(playback, client, fallback=True)
     assert [answer.source for answer in await poller.poll()] == ["coinbase"]
     assert not playback.calls["kraken"]
     assert [state.state for state in poller.states()] == [State.OK, State.WAITING, State.WAITING]
 
 
-async def test_in_order_those_that_failed_are_told_with_their_fault(
+async def test_an_old_quote_shows_as_stale(playback: Playback, client: Client) -> None:
+    clock = ManualClock()
+    poller = poller_of(playback, client, ("coinbase",), clock=clock)
+    await poller.poll()
+    await clock.advance(31)
+    assert [state.state for state in poller.states()] == [State.STALE]
+
+
+async def test_in_order_failed_sources_are_reported_with_their_fault(
     playback: Playback, client: Client
 ) -> None:
     playback.faults["coinbase"] = Fault(status=404)  # which is not tried again
@@ -177,7 +188,7 @@ async def test_in_order_those_that_failed_are_told_with_their_fault(
     ]
 
 
-async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
+async def test_in_order_a_fresh_quote_does_not_hide_a_failing_source(
     playback: Playback, client: Client
 ) -> None:
     clock = ManualClock()
@@ -193,7 +204,7 @@ async def test_in_order_a_young_quote_does_not_hide_that_its_source_fails(
     assert answers[0].quote
 
 
-async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
+async def test_in_order_an_unusable_quote_does_not_end_the_round(
     script: Script, playback: Playback, client: Client
 ) -> None:
     script.quotes["coinbase"] = Quote(Decimal(90_000), time=SystemClock().now() + 90_000)  # a clock ahead
@@ -205,7 +216,7 @@ async def test_in_order_a_quote_that_gives_no_price_does_not_end_the_questions(
     assert policy.decide(answers, SystemClock().now()).tick
 
 
-async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_questions(
+async def test_in_order_a_usdt_price_without_rate_does_not_end_the_round(
     script: Script, playback: Playback, client: Client
 ) -> None:
     del script.quotes["tether"]
@@ -216,9 +227,7 @@ async def test_in_order_a_price_in_tethers_without_their_rate_does_not_end_the_q
     assert [(answer.source, answer.fault) for answer in answers] == [("okx", None), ("gemini", None)]
 
 
-async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
-    playback: Playback, client: Client
-) -> None:
+async def test_in_order_the_rate_is_polled_only_for_usdt_sources(playback: Playback, client: Client) -> None:
     playback.faults["kraken"] = Fault(hang=True)
     names = ("coinbase", "okx")
     async with asyncio.timeout(30):
@@ -227,13 +236,13 @@ async def test_in_order_the_rate_is_asked_for_only_with_a_price_in_tethers(
     assert not playback.calls["kraken"]
 
 
-async def test_in_order_slow_sources_get_the_time_that_they_need(script: Script, client: Client) -> None:
+async def test_in_order_slow_sources_may_finish_later_in_the_round(script: Script, client: Client) -> None:
     names, clock = (*NAMES, "gemini", "binanceus"), ManualClock()
     async with Playback(script, clock) as playback:
         playback.faults.update(dict.fromkeys(names, Fault(delay=24)))
         poller = poller_of(playback, client, names, fallback=True, clock=clock, seconds=60)
         async with aclosing(poller), asyncio.timeout(60):
-            asking = asyncio.create_task(poller.poll())
+            polling = asyncio.create_task(poller.poll())
             await clock.sleeping()
             await go_on(clock, 60 / TURNS - 1)
             await asyncio.sleep(0.05)  # enough for a question
@@ -241,22 +250,22 @@ async def test_in_order_slow_sources_get_the_time_that_they_need(script: Script,
             await go_on(clock, 1)
             await clock.sleeping(2)
             await go_on(clock, 4)
-            answers = await asking
+            answers = await polling
     assert [(answer.source, answer.fault) for answer in answers] == [("coinbase", None), ("kraken", LATE)]
 
 
-async def test_in_order_sources_that_hang_leave_time_for_the_next(playback: Playback, client: Client) -> None:
+async def test_in_order_hanging_sources_leave_time_for_the_next(playback: Playback, client: Client) -> None:
     playback.faults.update(coinbase=Fault(hang=True), kraken=Fault(hang=True))
     clock = ManualClock()
     poller = poller_of(playback, client, fallback=True, clock=clock, seconds=60)
     async with aclosing(poller):
-        asking = asyncio.create_task(poller.poll())
+        polling = asyncio.create_task(poller.poll())
         for name in ("coinbase", "kraken"):
             await eventually(partial(len, playback.calls[name]))
             assert not playback.calls["bitstamp"]
             await go_on(clock, 60 / TURNS)
         async with asyncio.timeout(10):  # well within the last third
-            answers = await asking
+            answers = await polling
     assert [answer.fault for answer in answers] == [LATE, LATE, None]
 
 
@@ -266,9 +275,7 @@ async def go_on(clock: ManualClock, seconds: float) -> None:
     leap(seconds)
 
 
-async def test_in_order_a_quote_that_is_offered_again_counts_while_it_is_fresh(
-    playback: Playback, client: Client
-) -> None:
+async def test_in_order_a_repeated_quote_counts_while_fresh(playback: Playback, client: Client) -> None:
     body = b'{"id":"btc-bitcoin","quotes":{"USD":{"price":90000.01}}}'  # without a time of its own
     playback.faults["coinpaprika"] = Fault(status=200, body=body)
     clock = ManualClock()
@@ -303,7 +310,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize("fault", REFUSALS)
-async def test_a_moment_of_refusals_by_all_costs_little_more_than_a_minute(
+async def test_refusals_by_all_sources_pause_about_a_minute(
     playback: Playback, client: Client, fault: Fault
 ) -> None:
     clock = ManualClock()
@@ -315,23 +322,25 @@ async def test_a_moment_of_refusals_by_all_costs_little_more_than_a_minute(
 
 
 @pytest.mark.parametrize("fault", REFUSALS)
-async def test_while_all_refuse_each_is_asked_once_a_minute(
+async def test_while_all_refuse_each_is_polled_once_a_minute(
     playback: Playback, client: Client, fault: Fault
 ) -> None:
     clock = ManualClock()
     poller = poller_of(playback, client, ("okx",), clock=clock, enough=never)
     playback.faults.update({"okx": fault, "kraken": fault})  # the price and the rate
     for name in ("okx", "kraken"):
-        asked = [len(playback.calls[name])]
+        requests = [len(playback.calls[name])]
         for _ in range(120):
             await rounds(poller, clock, 1)
-            asked.append(len(playback.calls[name]))
-        moments = [10 * round_ for round_, (before, after) in enumerate(pairwise(asked)) if after > before]
-        assert asked[-1] - asked[0] == len(moments) >= 13
+            requests.append(len(playback.calls[name]))
+        moments = [10 * round_ for round_, (before, after) in enumerate(pairwise(requests)) if after > before]
+        assert requests[-1] - requests[0] == len(moments) >= 13
         assert all(60 <= after - before <= 90 for before, after in pairwise(moments))
 
 
-async def test_a_refusal_is_obeyed_while_another_source_is_usable(playback: Playback, client: Client) -> None:
+async def test_retry_after_is_obeyed_while_another_source_is_usable(
+    playback: Playback, client: Client
+) -> None:
     clock = ManualClock()
     poller = poller_of(playback, client, clock=clock, enough=never)
     playback.faults["kraken"] = Fault(status=503, headers={"Retry-After": "3000"})
@@ -339,9 +348,7 @@ async def test_a_refusal_is_obeyed_while_another_source_is_usable(playback: Play
     assert len(playback.calls["kraken"]) == 1
 
 
-async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(
-    playback: Playback, client: Client
-) -> None:
+async def test_usdt_answers_have_the_mid_rate(playback: Playback, client: Client) -> None:
     answers = await poller_of(playback, client, ("coinbase", "okx"), enough=never).poll()
     assert [(answer.currency, answer.rate) for answer in answers] == [
         ("USD", None),
@@ -349,9 +356,7 @@ async def test_a_price_in_tethers_comes_with_the_middle_of_their_rate(
     ]
 
 
-async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_when_old(
-    playback: Playback, client: Client
-) -> None:
+async def test_the_rate_is_polled_every_half_minute_and_expires(playback: Playback, client: Client) -> None:
     clock = ManualClock()
     poller = poller_of(playback, client, ("okx",), clock=clock)
     rates = []
@@ -360,10 +365,10 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
             playback.faults["kraken"] = Fault(body=b"{}")
         rates.append((await poller.poll())[0].rate)
         await clock.advance(10)
-    last = LASTS // 10_000 + 3  # heard in round 3
+    last = MAX_AGE // 10_000 + 3  # received in round 3
     assert rates == [Decimal("0.99")] * (last + 1) + [None] * (19 - last)
-    asked = [call for call in playback.calls["kraken"] if "USDT" in call.target]
-    assert len(asked) <= 7
+    requests = [call for call in playback.calls["kraken"] if "USDT" in call.target]
+    assert len(requests) <= 7
 
 
 @pytest.mark.parametrize(
@@ -376,7 +381,7 @@ async def test_the_rate_is_asked_for_at_most_every_half_minute_and_never_used_wh
         (None, "0.99", "kraken"),
     ],
 )
-async def test_a_second_source_confirms_the_rate_where_the_two_agree(
+async def test_a_second_rate_within_tolerance_confirms_the_first(
     script: Script, playback: Playback, client: Client, second: str | None, rate: str, rate_from: str | None
 ) -> None:
     if second is not None:
@@ -385,7 +390,7 @@ async def test_a_second_source_confirms_the_rate_where_the_two_agree(
     assert (answer.rate, answer.rate_from) == (Decimal(rate), rate_from)
 
 
-async def test_the_second_source_gives_the_rate_where_the_first_is_silent(
+async def test_the_second_rate_source_replaces_a_failing_first(
     script: Script, playback: Playback, client: Client
 ) -> None:
     script.quotes["tether_coinbase"] = Quote(Decimal("0.98"))
@@ -394,28 +399,28 @@ async def test_the_second_source_gives_the_rate_where_the_first_is_silent(
     assert (answer.rate, answer.rate_from) == (Decimal("0.98"), "coinbase")
 
 
-async def test_a_rate_out_of_a_cache_is_as_old_as_it_says(playback: Playback, client: Client) -> None:
-    playback.faults["kraken"] = Fault(headers={"Age": str(LASTS // 1000 + 1)})
+async def test_a_cached_rate_expires_by_its_age_header(playback: Playback, client: Client) -> None:
+    playback.faults["kraken"] = Fault(headers={"Age": str(MAX_AGE // 1000 + 1)})
     (answer,) = await poller_of(playback, client, ("okx",), enough=never).poll()
     assert (answer.fault, answer.rate) == (None, None)
 
 
-async def test_krakens_price_and_the_rate_are_a_second_apart(playback: Playback, client: Client) -> None:
+async def test_requests_for_krakens_price_and_rate_are_a_second_apart(
+    playback: Playback, client: Client
+) -> None:
     clock = ManualClock()
     poller = poller_of(playback, client, ("kraken", "okx"), clock=clock, enough=never)
-    asking = asyncio.create_task(poller.poll())
+    polling = asyncio.create_task(poller.poll())
     await eventually(lambda: poller.states()[1].quote and playback.calls["kraken"])
     await clock.advance(0.9)
     (rate,) = playback.calls["kraken"]
     assert "USDT" in rate.target  # or it would never get its turn in short intervals
     await clock.advance(0.1)
-    assert [answer.fault for answer in await asking] == [None, None]
+    assert [answer.fault for answer in await polling] == [None, None]
     assert len(playback.calls["kraken"]) == 2
 
 
-async def test_the_rate_is_not_asked_for_where_nobody_quotes_tethers(
-    playback: Playback, client: Client
-) -> None:
+async def test_the_rate_is_not_polled_without_usdt_sources(playback: Playback, client: Client) -> None:
     await poller_of(playback, client).poll()
     assert all("USDT" not in call.target for call in playback.calls["kraken"])
 
@@ -424,11 +429,11 @@ async def test_a_cancelled_round_leaves_no_task_behind(playback: Playback, clien
     playback.faults.update(dict.fromkeys(NAMES, Fault(hang=True)))
     poller = poller_of(playback, client)
     before = asyncio.all_tasks()
-    asking = asyncio.ensure_future(poller.poll())
+    polling = asyncio.ensure_future(poller.poll())
     await eventually(lambda: all(playback.calls[name] for name in NAMES))  # the questions are out, and hang
-    asking.cancel()
+    polling.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asking
+        await polling
     await poller.aclose()
     started = asyncio.all_tasks() - before
     assert not [task for task in started if "Playback" not in repr(task.get_coro())]

@@ -1,4 +1,4 @@
-"""How often a source is asked: the rate_limiter, with time as an argument."""
+"""The rate limiter, with time as an argument."""
 
 from random import Random
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from btc_price_tracker.sources.ratelimit import (
     BANS,
-    LONGEST_PAUSE,
+    MAX_PAUSE,
     MONTH,
     PROBE,
     RateLimiter,
@@ -47,7 +47,7 @@ def test_the_documented_limit_of_a_source_is_never_reached(
     assert seconds / spacing(name, url, keyed=keyed) <= calls
 
 
-def test_a_quota_by_the_month_is_spread_over_it_and_not_wasted() -> None:
+def test_a_monthly_quota_is_spread_evenly() -> None:
     assert spacing("coingecko", PUBLIC, keyed=True) == pytest.approx(298, abs=1)
     assert spacing("coinpaprika", "", keyed=False) == pytest.approx(149, abs=1)
     assert spacing("coingecko", PRO, keyed=True) == pytest.approx(30, abs=1)
@@ -56,11 +56,11 @@ def test_a_quota_by_the_month_is_spread_over_it_and_not_wasted() -> None:
 @pytest.mark.parametrize(
     ("url", "pro"), [(PRO, True), (PUBLIC, False), ("http://127.0.0.1:9/pro-api", False), ("", False)]
 )
-def test_the_host_tells_a_pro_key_from_a_demo_key(url: str, *, pro: bool) -> None:
+def test_the_host_identifies_the_pro_plan(url: str, *, pro: bool) -> None:
     assert is_pro(url) is pro
 
 
-def test_the_first_call_goes_at_once_and_the_next_after_the_spacing() -> None:
+def test_requests_are_spaced_after_the_first() -> None:
     rate_limiter = RateLimiter(60.0, Random(1))
     assert rate_limiter.wait(-5.0) == 0
     rate_limiter.spend(0.0)
@@ -70,59 +70,59 @@ def test_the_first_call_goes_at_once_and_the_next_after_the_spacing() -> None:
 
 
 @pytest.mark.parametrize("retry_after", [5.0, 119.0, 86_400.0])
-def test_it_waits_at_least_as_long_as_the_source_says(retry_after: float) -> None:
+def test_retry_after_is_a_lower_bound_of_the_pause(retry_after: float) -> None:
     rate_limiter = RateLimiter(1.0, Random(1))
-    rate_limiter.throttle(0.0, retry_after)
+    rate_limiter.on_rate_limit(0.0, retry_after)
     assert retry_after <= rate_limiter.wait(0.0) <= retry_after * 1.1
-    assert rate_limiter.pausing(retry_after - 0.1)
-    assert not rate_limiter.pausing(retry_after * 1.1)
+    assert rate_limiter.is_paused(retry_after - 0.1)
+    assert not rate_limiter.is_paused(retry_after * 1.1)
 
 
-def test_refusals_without_a_time_double_the_pause_up_to_a_quarter_of_an_hour() -> None:
+def test_rate_limits_double_the_pause_up_to_15_minutes() -> None:
     rate_limiter, pauses = RateLimiter(1.0, Random(1)), []
     for _ in range(20):
-        rate_limiter.throttle(0.0, None)
+        rate_limiter.on_rate_limit(0.0, None)
         pauses.append(rate_limiter.wait(0.0))
     for strike, pause in enumerate(pauses, 1):
-        nominal = min(2.0**strike, LONGEST_PAUSE)
+        nominal = min(2.0**strike, MAX_PAUSE)
         assert nominal <= pause <= nominal * 1.1
 
 
-def test_an_answer_ends_the_doubling() -> None:
+def test_success_resets_the_back_off() -> None:
     rate_limiter = RateLimiter(1.0, Random(1))
     for _ in range(5):
-        rate_limiter.throttle(0.0, None)
-    rate_limiter.relent()
-    rate_limiter.throttle(100.0, None)
+        rate_limiter.on_rate_limit(0.0, None)
+    rate_limiter.on_success()
+    rate_limiter.on_rate_limit(100.0, None)
     assert rate_limiter.wait(100.0) < 2.3
 
 
-def test_bans_without_an_end_last_longer_each_time_until_an_answer_comes() -> None:
+def test_bans_without_an_end_lengthen_until_success() -> None:
     rate_limiter, pauses = RateLimiter(1.0, Random(1)), []
     for _ in range(7):
-        rate_limiter.ban(0.0, None)
+        rate_limiter.on_ban(0.0, None)
         pauses.append(rate_limiter.wait(0.0))
     for nominal, pause in zip((*BANS, BANS[-1], BANS[-1]), pauses, strict=True):
         assert nominal <= pause <= nominal * 1.1
-    rate_limiter.relent()
-    rate_limiter.ban(0.0, None)
+    rate_limiter.on_success()
+    rate_limiter.on_ban(0.0, None)
     assert rate_limiter.wait(0.0) <= BANS[0] * 1.1
 
 
-def test_a_ban_with_an_end_lasts_until_then() -> None:
+def test_a_ban_with_an_end_lasts_until_its_end() -> None:
     rate_limiter = RateLimiter(1.0, Random(1))
-    rate_limiter.ban(0.0, 7200)
+    rate_limiter.on_ban(0.0, 7200)
     assert 7200 <= rate_limiter.wait(0.0) <= 7200 * 1.1
 
 
-def test_a_pause_that_is_shortened_ends_a_minute_after_the_call_and_no_quota_is_broken() -> None:
+def test_a_shortened_pause_keeps_the_quota() -> None:
     for gap, wait in ((1.0, PROBE), (149.0, 149.0)):
         rate_limiter = RateLimiter(gap, Random(1))
-        rate_limiter.shorten()
+        rate_limiter.shorten_pause()
         assert rate_limiter.wait(0.0) == 0
         rate_limiter.spend(100.0)
-        rate_limiter.ban(101.0, 86_400)
-        rate_limiter.shorten()
+        rate_limiter.on_ban(101.0, 86_400)
+        rate_limiter.shorten_pause()
         assert rate_limiter.wait(100.0) == wait
 
 
@@ -130,9 +130,7 @@ def test_a_pause_that_is_shortened_ends_a_minute_after_the_call_and_no_quota_is_
     st.floats(0.5, 1000),
     st.lists(st.tuples(st.floats(0, 100), st.sampled_from(["", "429", "429+"])), max_size=100),
 )
-def test_calls_are_never_closer_than_the_spacing_whatever_comes_back(
-    gap: float, steps: list[tuple[float, str]]
-) -> None:
+def test_requests_are_never_closer_than_the_spacing(gap: float, steps: list[tuple[float, str]]) -> None:
     rate_limiter, now, calls = RateLimiter(gap, Random(1)), 0.0, [float("-inf")]
     for pause, answer in steps:
         now += pause
@@ -142,28 +140,27 @@ def test_calls_are_never_closer_than_the_spacing_whatever_comes_back(
         rate_limiter.spend(now)
         calls.append(now)
         if answer:
-            rate_limiter.throttle(now, 300.0 if answer == "429+" else None)
+            rate_limiter.on_rate_limit(now, 300.0 if answer == "429+" else None)
         else:
-            rate_limiter.relent()
+            rate_limiter.on_success()
 
 
-def test_after_a_fault_keyless_coingecko_may_be_asked_sooner_but_within_its_limit() -> None:
+def test_keyless_coingecko_is_retried_sooner_within_its_limit() -> None:
     usual = spacing("coingecko", PUBLIC, keyed=False)
     rate_limiter = RateLimiter(usual, Random(1), spacing_after_fault("coingecko", usual, keyed=False))
     rate_limiter.spend(0.0)
-    rate_limiter.falter(1.0)
+    rate_limiter.on_failure(1.0)
     assert rate_limiter.wait(1.0) == 12
     assert spacing_after_fault("coinpaprika", 149.0, keyed=False) == 149
     assert spacing_after_fault("coingecko", 298.0, keyed=True) == 298
 
 
-def test_two_sources_of_one_api_share_its_limit_and_its_pauses() -> None:
+def test_sources_of_one_api_share_limit_and_pauses() -> None:
     price = RateLimiter(1.0, Random(1))
-    rate = RateLimiter(30.0, Random(1))
-    rate.within = price
+    rate = RateLimiter(30.0, Random(1), parent=price)
     rate.spend(100)
     assert (rate.wait(100), price.wait(100)) == (30, 1)
     price.spend(130)
     assert rate.wait(130) == 1
-    rate.throttle(140, 60)
+    rate.on_rate_limit(140, 60)
     assert price.wait(140) >= 60

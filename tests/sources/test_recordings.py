@@ -1,4 +1,4 @@
-"""Every source reads its recorded answer to the exact quote; tests/recordings/README.md tells their origins."""
+"""Every source parses its recorded responses exactly; tests/recordings/README.md has their origins."""
 
 import json
 from decimal import Decimal
@@ -46,7 +46,7 @@ def read(name: str) -> Quote:
 
 
 @pytest.mark.parametrize(("name", "expected"), QUOTES.items(), ids=QUOTES)
-def test_a_recorded_answer_becomes_the_exact_quote(name: str, expected: Quote) -> None:
+def test_a_recorded_response_gives_the_exact_quote(name: str, expected: Quote) -> None:
     assert read(name) == expected
 
 
@@ -55,7 +55,7 @@ def test_every_source_has_a_recording() -> None:
 
 
 @pytest.mark.parametrize("name", QUOTES)
-def test_a_recorded_quote_is_sane(name: str) -> None:
+def test_a_recorded_quote_is_plausible(name: str) -> None:
     quote = read(name)
     assert isinstance(quote.last, Decimal)
     assert quote.last.is_finite()
@@ -65,7 +65,7 @@ def test_a_recorded_quote_is_sane(name: str) -> None:
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: f"{body.parent.name}/{body.stem}")
-def test_every_recording_names_its_kind_and_its_origin(body: Path) -> None:
+def test_every_recording_has_a_kind_and_an_origin(body: Path) -> None:
     meta = json.loads(body.with_suffix(".meta.json").read_text())
     assert meta["source"] == body.parent.name
     assert meta["file"] == body.name

@@ -1,4 +1,4 @@
-"""An answer in which a source says no becomes the named fault, whatever its HTTP status."""
+"""Error bodies of each source become the right SourceError, with any HTTP status."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ RECORDED = [
     ("okx/rate_limit_50011_built.json", RateLimited, "Too Many Requests"),
 ]
 
-SAID = [
+ERRORS = [
     ("binance", '{"code":-1003,"msg":"Way too much request weight used; IP banned."}', RateLimited, "-1003"),
     ("binance", '{"code":-1121,"msg":"Invalid symbol."}', SourceRefused, "Invalid symbol"),
     ("binance", '{"symbol":"BTCUSDC","lastPrice":"9912.33"}', InvalidQuote, "'BTCUSDC', not 'BTCUSDT'"),
@@ -78,7 +78,7 @@ SAID = [
     ("kraken", '{"error":["WGeneral:Odd","EService:Busy"],"result":{}}', SourceRefused, "EService:Busy"),
     ("kraken", '{"error":[' + "[" * 900 + "]" * 900 + "]}", SourceRefused, "an array"),
     ("kraken", '{"error":[{}]}', SourceRefused, "an object"),
-    ("kraken", '{"error":"no"}', SourceRefused, "says no: no"),
+    ("kraken", '{"error":"no"}', SourceRefused, "returned an error: no"),
     ("kraken", '{"error":"EAPI:Rate limit exceeded"}', RateLimited, "Rate limit"),
     ("kraken", '{"error":{"a":"b"}}', InvalidQuote, "error is an object, not an array"),
     ("kraken", '{"error":[]}', InvalidQuote, "result is missing"),
@@ -100,50 +100,48 @@ def fault_of(name: str, body: bytes) -> SourceError:
     return raised.value
 
 
-@pytest.mark.parametrize(("file", "kind", "words"), RECORDED, ids=str)
-def test_a_recorded_answer_that_is_no_price_is_its_fault(
-    file: str, kind: type[SourceError], words: str
-) -> None:
+@pytest.mark.parametrize(("file", "kind", "message"), RECORDED, ids=str)
+def test_a_recorded_error_response_raises_its_error(file: str, kind: type[SourceError], message: str) -> None:
     fault = fault_of(file.partition("/")[0], (RECORDINGS / file).read_bytes())
     assert type(fault) is kind
-    assert words in str(fault)
+    assert message in str(fault)
 
 
-@pytest.mark.parametrize(("name", "body", "kind", "words"), SAID)
-def test_an_answer_that_is_no_price_is_its_fault(
-    name: str, body: str, kind: type[SourceError], words: str
+@pytest.mark.parametrize(("name", "body", "kind", "message"), ERRORS)
+def test_an_error_response_raises_its_error(
+    name: str, body: str, kind: type[SourceError], message: str
 ) -> None:
     fault = fault_of(name, body.encode())
     assert type(fault) is kind
-    assert words in str(fault)
+    assert message in str(fault)
 
 
 @pytest.mark.parametrize("name", PARSERS)
-def test_html_in_place_of_json_is_no_quote(name: str) -> None:
+def test_html_is_rejected(name: str) -> None:
     fault = fault_of(name, (RECORDINGS / "generic/html_502_meta_refresh.html").read_bytes())
     assert type(fault) is InvalidQuote
     assert str(fault) == "the body is HTML"
 
 
-def test_a_warning_beside_a_result_is_no_refusal() -> None:
+def test_a_warning_is_not_an_error() -> None:
     body = (RECORDINGS / "kraken/ticker_xbtusd_200.json").read_text()
     warned = body.replace('"error":[]', '"error":["WGeneral:Something is odd"]')
     assert SOURCES["kraken"].parse(warned.encode()) == SOURCES["kraken"].parse(body.encode())
 
 
-def test_a_refusal_without_words_is_a_refusal_all_the_same() -> None:
+def test_an_error_without_text_is_still_an_error() -> None:
     assert type(fault_of("gemini", b'{"result":"error"}')) is SourceRefused
 
 
 def test_a_blank_message_adds_nothing() -> None:
-    assert str(fault_of("okx", b'{"code":"50001","msg":""}')) == "the source says no: 50001"
-    assert str(fault_of("gemini", b'{"result":"error","reason":""}')) == "the source says no"
+    assert str(fault_of("okx", b'{"code":"50001","msg":""}')) == "source returned an error: 50001"
+    assert str(fault_of("gemini", b'{"result":"error","reason":""}')) == "source returned an error"
 
 
-def test_what_a_source_says_is_shown_in_few_harmless_characters() -> None:
+def test_error_texts_of_sources_are_shortened_and_escaped() -> None:
     """A message goes to logs, terminals and pages: no control characters, no novels."""
-    said = str(fault_of("coinbase", b'{"message":"\\u001b[31mred\\n' + b"x" * 100_000 + b'"}'))
-    assert said.isprintable()
-    assert len(said) < 120
+    text = str(fault_of("coinbase", b'{"message":"\\u001b[31mred\\n' + b"x" * 100_000 + b'"}'))
+    assert text.isprintable()
+    assert len(text) < 120
     many = b'{"error":[' + b",".join([b'"E' + b"x" * 90 + b'"'] * 1000) + b"]}"
     assert len(str(fault_of("kraken", many))) < 400

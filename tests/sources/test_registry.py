@@ -8,7 +8,7 @@ from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.tether import TETHERS
 
 
-def test_the_registry_holds_every_source_in_its_fixed_order() -> None:
+def test_the_registry_has_every_source_in_fixed_order() -> None:
     assert list(SOURCES) == [
         "coingecko",
         "coinbase",
@@ -30,7 +30,7 @@ def test_the_registry_cannot_be_changed() -> None:
         SOURCES["mine"] = TETHERS["kraken"]  # type: ignore[index]
 
 
-def test_aggregators_are_named_as_such_since_they_never_count_toward_the_quorum() -> None:
+def test_aggregators_are_marked_as_such() -> None:
     aggregators = {name for name, source in SOURCES.items() if source.kind is Kind.AGGREGATOR}
     assert aggregators == {"coingecko", "coinpaprika", "blockchain_info"}
 
@@ -43,14 +43,14 @@ def test_only_binance_and_okx_quote_in_tethers() -> None:
     ("exchange", "path"),
     [("kraken", "/0/public/Ticker?pair=USDTZUSD"), ("coinbase", "/products/USDT-USD/ticker")],
 )
-def test_the_rate_of_tether_is_no_source_of_bitcoin_prices(exchange: str, path: str) -> None:
+def test_tether_rates_are_not_in_the_registry(exchange: str, path: str) -> None:
     source = TETHERS[exchange]
     assert (source.url, source.path) == (SOURCES[exchange].url, path)
     assert source.name not in SOURCES
 
 
 @pytest.mark.parametrize("source", [*SOURCES.values(), *TETHERS.values()], ids=lambda source: source.name)
-def test_an_address_is_a_base_without_a_slash_and_a_path_with_one(source: SourceDefinition) -> None:
+def test_base_urls_have_no_trailing_slash(source: SourceDefinition) -> None:
     base = urlsplit(source.url)
     assert base.scheme == "https"
     assert base.path == base.query == ""

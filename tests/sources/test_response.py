@@ -1,4 +1,4 @@
-"""What a reply amounts to: each status, each header, the words of each fault."""
+"""How responses are interpreted: statuses, headers, and the message of each error."""
 
 from decimal import Decimal
 
@@ -16,9 +16,9 @@ from btc_price_tracker.errors import (
 )
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.response import LONGEST_BAN, LONGEST_PAUSE, read
+from btc_price_tracker.sources.response import MAX_BAN, MAX_PAUSE, read
 
-HEARD = 1_764_000_000_000  # Mon, 24 Nov 2025 16:00:00 GMT
+RECEIVED_AT = 1_764_000_000_000  # Mon, 24 Nov 2025 16:00:00 GMT
 PRICE = Decimal(90_000)
 
 
@@ -39,9 +39,11 @@ def parse(body: bytes) -> Quote:
 
 
 def fault_of(status: int, body: bytes = b"<html>", **headers: str) -> SourceError:
-    reply = SourceResponse(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    response = SourceResponse(
+        status, {name.replace("_", "-"): value for name, value in headers.items()}, body
+    )
     with pytest.raises(SourceError) as caught:
-        read(reply, parse, HEARD)
+        read(response, parse, RECEIVED_AT)
     return caught.value
 
 
@@ -51,28 +53,28 @@ def retry_after(status: int = 429, body: bytes = b"", **headers: str) -> float |
     return fault.retry_after
 
 
-def test_status_200_is_what_the_parser_makes_of_it() -> None:
-    assert read(SourceResponse(200, {}, b"price"), parse, HEARD) == Quote(PRICE)
+def test_status_200_gives_the_parsers_result() -> None:
+    assert read(SourceResponse(200, {}, b"price"), parse, RECEIVED_AT) == Quote(PRICE)
     assert type(fault_of(200)) is InvalidQuote
     assert str(fault_of(200, b"no: maintenance")) == "no: maintenance"
     assert isinstance(fault_of(200, b"too often"), RateLimited)
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "words"),
+    ("status", "kind", "message"),
     [
         (204, SourceRefused, "HTTP 204"),
-        (301, SourceRefused, "HTTP 301: it redirects, which we don't follow"),
+        (301, SourceRefused, "HTTP 301: redirects are not followed"),
         (304, SourceRefused, "HTTP 304"),
-        (307, SourceRefused, "HTTP 307: it redirects, which we don't follow"),
+        (307, SourceRefused, "HTTP 307: redirects are not followed"),
         (400, SourceRefused, "HTTP 400"),
         (401, SourceRefused, "HTTP 401"),
-        (402, Banned, "HTTP 402: its free quota is used up"),
-        (403, Banned, "HTTP 403: we are blocked"),
+        (402, Banned, "HTTP 402: free quota used up"),
+        (403, Banned, "HTTP 403: this address is blocked"),
         (404, SourceRefused, "HTTP 404"),
-        (418, Banned, "HTTP 418: banned for asking too often"),
-        (429, RateLimited, "HTTP 429: asked too often"),
-        (451, Banned, "HTTP 451: not offered where we are"),
+        (418, Banned, "HTTP 418: banned for too many requests"),
+        (429, RateLimited, "HTTP 429: too many requests"),
+        (451, Banned, "HTTP 451: not available in this region"),
         (500, SourceUnavailable, "HTTP 500"),
         (502, SourceUnavailable, "HTTP 502"),
         (503, SourceUnavailable, "HTTP 503"),
@@ -80,24 +82,24 @@ def test_status_200_is_what_the_parser_makes_of_it() -> None:
         (999, SourceUnavailable, "HTTP 999"),
     ],
 )
-def test_every_other_status_is_a_refusal_with_its_own_words(status: int, kind: type, words: str) -> None:
+def test_other_statuses_are_errors_with_their_meaning(status: int, kind: type, message: str) -> None:
     fault = fault_of(status)
     assert type(fault) is kind
-    assert str(fault) == words
+    assert str(fault) == message
 
 
-def test_a_price_under_an_error_status_is_no_price() -> None:
+def test_a_price_with_an_error_status_is_ignored() -> None:
     assert type(fault_of(404, b"price")) is SourceRefused
 
 
-def test_the_source_may_say_why_in_its_body() -> None:
+def test_an_error_message_in_the_body_is_included() -> None:
     assert str(fault_of(400, b"no: invalid symbol")) == "HTTP 400: no: invalid symbol"
     assert isinstance(fault_of(500, b"too often"), RateLimited)
     assert type(fault_of(503, b"no: busy")) is SourceUnavailable
 
 
 @pytest.mark.parametrize("status", [402, 403, 418, 451])
-def test_a_ban_lasts_as_long_as_it_says(status: int) -> None:
+def test_a_ban_lasts_for_its_retry_after(status: int) -> None:
     assert retry_after(status) is None
     assert retry_after(status, retry_after="90") == 90
 
@@ -110,16 +112,16 @@ def test_a_ban_lasts_as_long_as_it_says(status: int) -> None:
         b"<span>Error</span>\n<span class='code'>1015</span>",
     ],
 )
-def test_a_block_page_of_cloudflare_is_a_ban(body: bytes) -> None:
+def test_a_cloudflare_block_page_is_a_ban(body: bytes) -> None:
     assert type(fault_of(429, body)) is type(fault_of(503, body)) is Banned
 
 
-def test_binance_says_in_its_message_when_the_ban_ends() -> None:
+def test_the_end_of_a_binance_ban_comes_from_its_message() -> None:
     body = b'{"code":-1003,"msg":"Way too much request weight used; IP banned until 1764000120000. Please"}'
     assert retry_after(418, body) == 120
     assert retry_after(418, body, date="Mon, 24 Nov 2025 16:01:00 GMT") == 60
     assert retry_after(418, b"banned until 1764172800000") == 2 * 86_400
-    assert retry_after(418, b"banned until 9999999999999") == LONGEST_BAN
+    assert retry_after(418, b"banned until 9999999999999") == MAX_BAN
 
 
 @pytest.mark.parametrize(
@@ -132,9 +134,9 @@ def test_binance_says_in_its_message_when_the_ban_ends() -> None:
         ("Mon, 24 Nov 2025 16:02:00 -0000", 120),
         ("Mon, 24 Nov 2025 15:00:00 GMT", 0),  # past
         ("3600", 3600),
-        ("86400", LONGEST_PAUSE),
-        ("99999999999", LONGEST_PAUSE),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", LONGEST_PAUSE),
+        ("86400", MAX_PAUSE),
+        ("99999999999", MAX_PAUSE),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", MAX_PAUSE),
         ("-5", None),
         ("1e3", None),
         ("soon", None),
@@ -144,22 +146,22 @@ def test_binance_says_in_its_message_when_the_ban_ends() -> None:
         ("Mon, 99 Nov 2025 16:00:00 GMT", None),
     ],
 )
-def test_retry_after_in_seconds_or_as_a_date_and_never_nonsense(header: str, seconds: float | None) -> None:
+def test_retry_after_may_be_seconds_or_a_date(header: str, seconds: float | None) -> None:
     assert retry_after(retry_after=header) == seconds
 
 
-def test_a_date_is_read_by_the_clock_of_the_source_when_it_shows_one() -> None:
+def test_retry_after_dates_are_relative_to_the_sources_date() -> None:
     later = "Mon, 24 Nov 2025 16:10:30 GMT"
     assert retry_after(retry_after=later, date="Mon, 24 Nov 2025 16:10:00 GMT") == 30
     assert retry_after(retry_after=later, date="nonsense") == 630
 
 
-def test_the_body_may_say_for_how_long_and_the_header_knows_better() -> None:
+def test_retry_after_wins_over_the_pause_in_the_body() -> None:
     assert retry_after(429, b"too often for 40") == 40
     assert retry_after(429, b"too often for 40", retry_after="9") == 9
 
 
-def test_retry_after_is_obeyed_under_any_status() -> None:
+def test_retry_after_is_obeyed_with_any_status() -> None:
     assert retry_after(503, retry_after="20") == 20
 
 
@@ -168,15 +170,15 @@ def test_retry_after_is_obeyed_under_any_status() -> None:
     body=st.binary(max_size=60) | st.just(b"banned until 9999999999999"),
     header=st.text(max_size=40),
 )
-def test_no_reply_is_anything_but_a_quote_or_a_fault(status: int, body: bytes, header: str) -> None:
-    reply = SourceResponse(status, {"retry-after": header, "date": header, "age": header}, body)
+def test_any_response_gives_a_quote_or_an_error(status: int, body: bytes, header: str) -> None:
+    response = SourceResponse(status, {"retry-after": header, "date": header, "age": header}, body)
     try:
-        said: Quote | SourceError = read(reply, parse, HEARD)
+        result: Quote | SourceError = read(response, parse, RECEIVED_AT)
     except SourceError as fault:
-        said = fault
-    assert str(said)
-    if isinstance(said, RateLimited):
-        assert said.retry_after is None or 0 <= said.retry_after <= LONGEST_BAN
+        result = fault
+    assert str(result)
+    if isinstance(result, RateLimited):
+        assert result.retry_after is None or 0 <= result.retry_after <= MAX_BAN
 
 
 @pytest.mark.parametrize(
@@ -190,13 +192,13 @@ def test_no_reply_is_anything_but_a_quote_or_a_fault(status: int, body: bytes, h
         ("Mon, 01 Jan 99999999999 00:00:00 GMT", None),
     ],
 )
-def test_of_several_waits_the_longest_counts_and_none_does_harm(header: str, seconds: float | None) -> None:
+def test_the_longest_of_several_retry_after_values_counts(header: str, seconds: float | None) -> None:
     assert retry_after(retry_after=header) == seconds
 
 
-def test_a_date_that_cannot_be_is_no_date() -> None:
+def test_an_impossible_http_date_is_ignored() -> None:
     assert retry_after(date="Mon, 01 Jan 99999999999 00:00:00 GMT", retry_after="30") == 30
 
 
-def test_a_body_that_is_no_json_is_said_with_how_it_was_packed() -> None:
+def test_invalid_json_is_reported_with_its_content_encoding() -> None:
     assert str(fault_of(200, b"\x8b", content_encoding="br")) == "the body is not JSON (Content-Encoding: br)"

@@ -1,4 +1,4 @@
-"""A file takes the place of another in one step, whatever lies under its temporary name, with fitting permissions."""
+"""Atomic replacement: permissions, symbolic links, and leftover temporary files."""
 
 import os
 from collections.abc import Iterator
@@ -25,19 +25,19 @@ def write(path: Path) -> None:
         file.write(b"new")
 
 
-def test_a_new_file_is_private(tmp_path: Path) -> None:
+def test_new_file_is_private(tmp_path: Path) -> None:
     write(tmp_path / "file")
     assert mode(tmp_path / "file") == 0o600
 
 
-def test_the_permissions_of_a_replaced_file_stay(tmp_path: Path) -> None:
+def test_permissions_of_a_replaced_file_are_preserved(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.touch(0o640)
     write(path)
     assert (mode(path), path.read_bytes()) == (0o640, b"new")
 
 
-def test_a_link_under_the_temporary_name_is_not_followed(tmp_path: Path) -> None:
+def test_symlink_at_the_temporary_path_is_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("precious")
     (tmp_path / "temporary").symlink_to(target)
@@ -47,7 +47,7 @@ def test_a_link_under_the_temporary_name_is_not_followed(tmp_path: Path) -> None
     assert not (tmp_path / "file").is_symlink()
 
 
-def test_a_link_that_comes_at_the_last_moment_is_not_followed(
+def test_symlink_created_concurrently_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = tmp_path / "target"
@@ -62,7 +62,7 @@ def test_a_link_that_comes_at_the_last_moment_is_not_followed(
     assert target.read_text() == "precious"
 
 
-def test_what_a_killed_process_left_is_no_obstacle(tmp_path: Path) -> None:
+def test_leftover_temporary_file_is_replaced(tmp_path: Path) -> None:
     (tmp_path / "temporary").write_text("half")
     write(tmp_path / "file")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,4 +1,4 @@
-"""Candles are read in few steps, and no step reads much more than it gives, whatever holes lie between the prices."""
+"""Candles are read in few steps, and no step reads many more pieces than it returns, for any gaps."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from btc_price_tracker.price.candles import roll_up
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store.amounts import cents
 from btc_price_tracker.store.candle_steps import candles_in_steps
+from btc_price_tracker.store.integers import cents
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000  # ms
 BEGIN = 20_000 * DAY
 
 
 class Memory:
-    """Prices in a list, each in cents equal to its place; notes what is read."""
+    """Ticks in a list, each priced in cents by its index; records what is read."""
 
     def __init__(self, ids: Sequence[int], longest: int = 56 * DAY) -> None:
         self.ids = ids
@@ -69,9 +69,7 @@ class Memory:
         "one a day, then one every 10 s",
     ],
 )
-async def test_a_thousand_candles_of_a_minute_take_few_steps(
-    ids: Sequence[int], steps: int, read: int
-) -> None:
+async def test_thousand_minute_candles_take_few_steps(ids: Sequence[int], steps: int, read: int) -> None:
     pieces = Memory(ids)
     found = await candles_in_steps(pieces, 60, 0, 2**40, 1000)
     assert found == [*islice(roll_up(pieces.ticks(), 60), 1000)]
@@ -80,19 +78,19 @@ async def test_a_thousand_candles_of_a_minute_take_few_steps(
 
 
 @pytest.mark.parametrize("limit", [1, 60])
-async def test_few_candles_read_few_prices(limit: int) -> None:
+async def test_few_candles_read_few_ticks(limit: int) -> None:
     pieces = Memory(range(BEGIN, BEGIN + DAY, 10_000))
     assert len(await candles_in_steps(pieces, 60, 0, 2**40, limit)) == limit
     assert pieces.read == 6 * limit
 
 
-async def test_no_step_spans_more_than_the_database_bears() -> None:
+async def test_step_spans_at_most_longest() -> None:
     pieces = Memory(range(BEGIN, BEGIN + 10 * DAY, HOUR), longest=DAY)
     assert len(await candles_in_steps(pieces, 60, 0, 2**40, 10**9)) == 240
     assert pieces.steps == 10
 
 
-async def test_pieces_that_go_while_they_are_read_are_left_out() -> None:
+async def test_pieces_pruned_during_a_read_are_left_out() -> None:
     class Pruned(Memory):
         async def sums(self, start: int, end: int, width: int, limit: int) -> list[tuple[int, ...]]:
             self.steps += 1
@@ -107,9 +105,7 @@ async def test_pieces_that_go_while_they_are_read_are_left_out() -> None:
 @given(
     st.lists(st.integers(0, 3000), min_size=1, unique=True).map(sorted), st.integers(1, 40), st.integers(1, 9)
 )
-async def test_whatever_the_holes_it_is_what_roll_up_gives(
-    offsets: list[int], limit: int, longest: int
-) -> None:
+async def test_result_equals_roll_up_for_any_gaps(offsets: list[int], limit: int, longest: int) -> None:
     pieces = Memory([BEGIN + offset * 20_000 for offset in offsets], longest * 10 * MINUTE)
     found = await candles_in_steps(pieces, 60, 0, 2**40, limit)
     assert found == [*islice(roll_up(pieces.ticks(), 60), limit)]

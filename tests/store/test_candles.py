@@ -1,4 +1,4 @@
-"""Every store gives the candles that roll_up() gives, whatever came in whatever order and whatever was dropped."""
+"""The candles of every store equal those of roll_up(), for any order of appends and any pruning."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ from btc_price_tracker.store.postgres.window import WINDOW
 
 HOURS = 6
 
-# Around the end of a partition, so that candles have pieces on both sides of it; few ids, so that they meet again.
+# Around the end of a partition, so that candles have pieces on both sides of it; few ids, so that they repeat.
 offsets = st.integers(-HOURS * 60, HOURS * 60).map(lambda half_minutes: half_minutes * 30_000) | st.integers(
     -HOURS * 1_800_000, HOURS * 1_800_000
 )
@@ -37,14 +37,14 @@ def expected(kept: dict[int, Tick], seconds: int, first: int, last: int, limit: 
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgresql", "mongodb"])
-def test_the_candles_of_every_store_are_those_of_roll_up(
+def test_candles_of_every_store_equal_roll_up(
     kind: str, new_store_url: Callable[[str], Awaitable[str]]
 ) -> None:
     with asyncio.Runner() as runner:
         store = runner.run(_opened(new_store_url, kind))
         bases = (number * WINDOW for number in count(100))
 
-        # One store for all examples, each of which lies later than those before and begins with those dropped.
+        # One store for all examples, each of which is later than those before and prunes them first.
         @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(batches, st.none() | offsets, batches, st.lists(queries, min_size=1, max_size=3))
         def agree(
@@ -69,7 +69,7 @@ def test_the_candles_of_every_store_are_those_of_roll_up(
 
 
 async def _opened(new_store_url: Callable[[str], Awaitable[str]], kind: str) -> Store:
-    return await open_store(await new_store_url(kind), capacity=10_000)
+    return await open_store(await new_store_url(kind), capacity=10_000, operation_timeout=60)
 
 
 async def _append(store: Store, kept: dict[int, Tick], batches: list[list[Tick]]) -> None:

@@ -1,4 +1,4 @@
-"""Quotes survive their encoding exactly, and stay small."""
+"""Quotes are encoded losslessly and compactly."""
 
 from decimal import Decimal
 
@@ -37,36 +37,34 @@ def made_of(
     return Tick(tick_id, Decimal(price), Status.OK, 3, Decimal("3.10"), 0, "vote3/1", judged)
 
 
-def test_every_field_of_a_quote_is_tried_here() -> None:
+def test_strategy_covers_every_field_of_a_quote() -> None:
     assert [field.name for field in fields(AssessedQuote)] == list(FIELDS)
 
 
 @given(quotes, st.integers(0, 2**42), st.sampled_from(["0.00", "0.01", "69420.25", "1000000.00"]))
-def test_what_went_in_comes_out_exponents_and_all(
-    judged: tuple[AssessedQuote, ...], tick_id: int, price: str
-) -> None:
+def test_round_trip_preserves_exponents(judged: tuple[AssessedQuote, ...], tick_id: int, price: str) -> None:
     tick = made_of(judged, tick_id, price)
     assert repr(decode_quotes(encode_quotes(tick), tick_id, tick.price)) == repr(judged)
 
 
 @given(amounts, amounts)
-def test_an_amount_is_exact_whatever_it_is_near(amount: Decimal, near: Decimal) -> None:
+def test_amount_is_exact_for_any_reference(amount: Decimal, near: Decimal) -> None:
     assert repr(unpack(pack(amount, near), near)) == repr(amount)
 
 
-def test_what_an_integer_cant_say_goes_as_text() -> None:
+def test_amount_beyond_int64_is_encoded_as_text() -> None:
     long = "69420.12345678901234567890123"
     too_far = "1E-18"
     for text in (long, too_far, "-0.00", "1E+40", "1E-40"):
         assert pack(Decimal(text), Decimal("69420.25")) == text
 
 
-def test_a_number_longer_than_any_price_is_exact_even_beside_another() -> None:
+def test_long_amount_near_another_is_exact() -> None:
     amount, near = Decimal(10**70 + 1), Decimal(10**70)
     assert unpack(pack(amount, near), near) == amount
 
 
-def test_a_neighbour_of_the_same_exponent_costs_only_the_distance() -> None:
+def test_amount_of_the_same_exponent_is_encoded_as_difference() -> None:
     assert pack(Decimal("69420.30"), Decimal("69420.25")) == 5
     assert pack(Decimal("69420.3"), Decimal("69420.25")) == (-1, 1)
 
@@ -88,7 +86,7 @@ def venue(name: str, number: int, places: str) -> AssessedQuote:
     )
 
 
-def test_five_quotes_with_all_their_fields_fit_in_two_hundred_bytes() -> None:
+def test_five_complete_quotes_take_at_most_200_bytes() -> None:
     places = {"coinbase": "0.01", "kraken": "0.00001", "bitstamp": "1", "gemini": "0.01", "binance": "1e-8"}
     judged = tuple(venue(name, number, at) for number, (name, at) in enumerate(places.items()))
     assert len(encode_quotes(made_of(judged))) <= 200
@@ -104,6 +102,6 @@ def test_five_quotes_with_all_their_fields_fit_in_two_hundred_bytes() -> None:
         encode_quotes(made_of((AssessedQuote(source="kraken", kind=Kind.EXCHANGE),)))[:-3],
     ],
 )
-def test_bytes_that_are_no_quotes_are_refused(body: bytes) -> None:
+def test_invalid_record_raises(body: bytes) -> None:
     with pytest.raises(ValueError, match="quotes"):
         decode_quotes(body, 1, Decimal(1))

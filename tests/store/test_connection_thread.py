@@ -36,7 +36,7 @@ def answer(connection: sqlite3.Connection) -> int:
 
 
 async def test_cancelled_read_is_interrupted_and_the_next_one_runs(thread: ConnectionThread) -> None:
-    for _ in range(20):  # whether it is amid a statement by then or about to begin one
+    for _ in range(20):  # whether a statement is running by then or about to start
         begun = threading.Event()
         reading = asyncio.create_task(thread.run(endless, begun))
         await eventually(begun.is_set)
@@ -46,7 +46,7 @@ async def test_cancelled_read_is_interrupted_and_the_next_one_runs(thread: Conne
         assert await asyncio.wait_for(waiting, 30) == 42
 
 
-async def test_cancelled_reads_in_the_queue_never_begin(thread: ConnectionThread) -> None:
+async def test_cancelled_queued_reads_never_start(thread: ConnectionThread) -> None:
     begun, never = threading.Event(), threading.Event()
     reading = asyncio.create_task(thread.run(endless, begun))
     await eventually(begun.is_set)
@@ -58,7 +58,7 @@ async def test_cancelled_reads_in_the_queue_never_begin(thread: ConnectionThread
     assert not never.is_set()
 
 
-async def test_cancelled_write_is_finished() -> None:
+async def test_cancelled_write_is_completed() -> None:
     thread = ConnectionThread(connection(), Path("prices.db"), "writer")
     begun, go_on, finished = threading.Event(), threading.Event(), threading.Event()
 

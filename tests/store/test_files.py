@@ -1,4 +1,4 @@
-"""Nothing is written over a file of a store, by whatever name."""
+"""Files of a store are never overwritten, by any name."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +19,7 @@ ELSEWHERE = "postgresql://localhost/prices"
 
 @asynccontextmanager
 async def in_use(url: str) -> AsyncIterator[None]:
-    """A store that a process has open."""
+    """A store that is open."""
     store = await open_store(url, capacity=10)
     await store.append([TICK])
     yield
@@ -33,19 +33,19 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", "-journal", ".lock", ".new"])
-async def test_the_files_of_the_store_itself_are_refused(tmp_path: Path, url: str, suffix: str) -> None:
+async def test_files_of_the_configured_store_are_refused(tmp_path: Path, url: str, suffix: str) -> None:
     path = tmp_path / f"prices.db{suffix}"
     store = tmp_path / "prices.db"
-    words = f"^{path} belongs to the store {store} and isn't overwritten; name another file"
-    with pytest.raises(StoreError, match=words):
-        refuse_store_file(path, url)  # before they are there, too
+    message = f"^{path} belongs to the store {store} and isn't overwritten; name another file"
+    with pytest.raises(StoreError, match=message):
+        refuse_store_file(path, url)  # also before they exist
     async with in_use(url):
-        with pytest.raises(StoreError, match=words):
+        with pytest.raises(StoreError, match=message):
             refuse_store_file(path, url)
 
 
 @pytest.mark.parametrize("make", [Path.symlink_to, Path.hardlink_to])
-async def test_another_name_of_the_store_is_refused(
+async def test_link_to_the_store_is_refused(
     tmp_path: Path, url: str, make: Callable[[Path, Path], None]
 ) -> None:
     async with in_use(url):
@@ -56,7 +56,7 @@ async def test_another_name_of_the_store_is_refused(
         refuse_store_file(link, url)
 
 
-async def test_another_name_of_its_lock_is_refused(tmp_path: Path, url: str) -> None:
+async def test_link_to_the_lock_is_refused(tmp_path: Path, url: str) -> None:
     async with in_use(url):
         pass
     link = tmp_path / "link.csv"
@@ -66,10 +66,10 @@ async def test_another_name_of_its_lock_is_refused(tmp_path: Path, url: str) -> 
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm", ".lock", ".new"])
-async def test_the_files_of_another_store_are_refused(tmp_path: Path, url: str, suffix: str) -> None:
+async def test_files_of_another_store_are_refused(tmp_path: Path, url: str, suffix: str) -> None:
     async with in_use(url):
         pass
-    async with in_use(url):  # a snapshot is there from its first end on
+    async with in_use(url):  # a snapshot exists after its first close
         with pytest.raises(StoreError, match=f"belongs to the store {tmp_path}/prices.db"):
             refuse_store_file(tmp_path / f"prices.db{suffix}", ELSEWHERE)
 
@@ -82,12 +82,12 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("url", ["sqlite:///prices.db", "sqlite:///~/prices.db"])
-def test_a_store_is_found_as_its_url_names_it(tmp_path: Path, url: str) -> None:
+def test_relative_and_home_paths_are_resolved(tmp_path: Path, url: str) -> None:
     with pytest.raises(StoreError, match="isn't overwritten"):
         refuse_store_file(tmp_path / "prices.db", url)
 
 
-def test_any_database_is_refused(tmp_path: Path) -> None:
+def test_any_sqlite_database_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "theirs"
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (x)")
@@ -97,7 +97,7 @@ def test_any_database_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"id,timestamp,price\n", b"\xff\xfe", b"SQLite"])
-def test_any_other_file_is_free(tmp_path: Path, url: str, content: bytes | None) -> None:
+def test_other_files_are_accepted(tmp_path: Path, url: str, content: bytes | None) -> None:
     path = tmp_path / "prices.csv"
     if content is not None:
         path.write_bytes(content)

@@ -1,4 +1,4 @@
-"""What only memory:// does: it forgets beyond its capacity."""
+"""MemoryStore: eviction at its capacity, and candles in a thread."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ def ticks(*tick_ids: int) -> list[Tick]:
     return [Tick(each, Decimal("1.00"), Status.OK, 3, Decimal("0.10"), 0, "vote3/1") for each in tick_ids]
 
 
-async def test_the_oldest_make_room_and_count_as_dropped() -> None:
+async def test_oldest_ticks_are_evicted_and_count_as_dropped() -> None:
     store = await open_store("memory://", capacity=3)
     await store.append(ticks(1, 2, 3))
     assert await store.span() == Span(1, 3, 0)
@@ -26,21 +26,21 @@ async def test_the_oldest_make_room_and_count_as_dropped() -> None:
     assert await store.get(2) is None
 
 
-async def test_a_batch_larger_than_the_capacity_leaves_its_newest() -> None:
+async def test_batch_above_capacity_keeps_its_newest() -> None:
     store = await open_store("memory://", capacity=2)
     await store.append(ticks(3, 9, 1, 7))
     assert await store.newest(9) == ticks(7, 9)
     assert await store.span() == Span(7, 9, 3)
 
 
-async def test_a_tick_older_than_all_finds_no_room_in_a_full_store() -> None:
+async def test_oldest_tick_is_not_stored_at_capacity() -> None:
     store = await open_store("memory://", capacity=2)
     await store.append(ticks(5, 6))
     await store.append(ticks(4))
     assert await store.span() == Span(5, 6, 4)
 
 
-async def test_the_event_loop_goes_on_while_candles_are_rolled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_candles_do_not_block_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, goes_on = threading.Event(), threading.Event()
 
     def slow(several: Iterable[Tick], seconds: int) -> Iterator[Candle]:
@@ -56,7 +56,7 @@ async def test_the_event_loop_goes_on_while_candles_are_rolled_up(monkeypatch: p
     await store.append(ticks(4))
     goes_on.set()
     (candle,) = await charting
-    assert candle.count == 2  # 1 made room meanwhile
+    assert candle.count == 2  # 1 was evicted meanwhile
 
 
 async def test_cancelled_candles_stop_rolling_up(

@@ -1,4 +1,4 @@
-"""Prices go on while the store fails, and every one of them is in it afterwards."""
+"""Ticks of an outage are queued and written once the store recovers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,13 +9,13 @@ from structlog.testing import capture_logs
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store.memory import MemoryStore
-from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.store.outbox import Outbox, OutboxLimits
 from btc_price_tracker.testing import ManualClock, eventually
 from live import a_tick
 
 
 class Flaky(MemoryStore):
-    """A store that fails, or answers nothing, on demand; it counts how often it was asked."""
+    """A store that fails or hangs on demand; it counts appends."""
 
     def __init__(self) -> None:
         super().__init__(1000)
@@ -23,10 +23,10 @@ class Flaky(MemoryStore):
         self.down = False
         self.hanging = False
         self.released = asyncio.Event()
-        self.asked = 0
+        self.appends = 0
 
     async def append(self, ticks: list[Tick]) -> int:
-        self.asked += 1
+        self.appends += 1
         if self.bug:
             raise self.bug
         if self.down:
@@ -47,8 +47,9 @@ def store() -> Flaky:
 
 
 @pytest.fixture
-async def outbox(store: Flaky, clock: ManualClock) -> AsyncIterator[Outbox]:
-    outbox = Outbox(store, clock, size=5)
+async def outbox(store: Flaky, clock: ManualClock, request: pytest.FixtureRequest) -> AsyncIterator[Outbox]:
+    limits: OutboxLimits = getattr(request, "param", OutboxLimits())
+    outbox = Outbox(store, clock, size=5, limits=limits)
     recovering = asyncio.create_task(outbox.recover())
     yield outbox
     recovering.cancel()
@@ -58,13 +59,13 @@ async def ids(store: Flaky) -> list[int]:
     return [tick.id for tick in await store.newest(100)]
 
 
-async def test_a_tick_is_stored_before_keep_returns(outbox: Outbox, store: Flaky) -> None:
+async def test_tick_is_stored_before_keep_returns(outbox: Outbox, store: Flaky) -> None:
     await outbox.keep(a_tick(1))
     assert await ids(store) == [1]
     assert outbox.fault is None
 
 
-async def test_ticks_of_an_outage_are_written_in_order_once_it_ends(
+async def test_ticks_of_an_outage_are_written_in_order(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     await outbox.keep(a_tick(1))
@@ -79,15 +80,15 @@ async def test_ticks_of_an_outage_are_written_in_order_once_it_ends(
     assert (outbox.lost, len(outbox)) == (0, 0)
 
 
-async def test_while_it_fails_a_tick_does_not_wait_for_it(outbox: Outbox, store: Flaky) -> None:
+async def test_tick_is_only_queued_while_the_store_fails(outbox: Outbox, store: Flaky) -> None:
     store.down = True
     await outbox.keep(a_tick(1))
-    asked = store.asked
+    appends = store.appends
     await outbox.keep(a_tick(2))
-    assert store.asked == asked
+    assert store.appends == appends
 
 
-async def test_what_overflows_is_the_oldest_and_is_counted(
+async def test_overflow_drops_the_oldest_and_counts_it(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     store.down = True
@@ -99,34 +100,34 @@ async def test_what_overflows_is_the_oldest_and_is_counted(
     assert await ids(store) == [4, 5, 6, 7, 8]
 
 
-async def test_a_store_that_hangs_is_given_up_and_asked_again(
-    outbox: Outbox, store: Flaky, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("outbox", [OutboxLimits(write_timeout=0.05)], indirect=True)
+async def test_append_that_hangs_times_out_and_is_retried(
+    outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
-    monkeypatch.setattr("btc_price_tracker.store.outbox.PATIENCE", 0.05)
     store.hanging = True
     await outbox.keep(a_tick(1))
-    assert outbox.fault == "no answer within 0.05 s"
+    assert outbox.fault == "no response within 0.05 s"
     store.hanging = False
     await clock.advance(1)
     assert await ids(store) == [1]
 
 
 @pytest.mark.parametrize("bug", [KeyError("price"), TimeoutError()], ids=repr)
-async def test_a_bug_in_the_store_is_a_fault_in_words_and_its_traceback_is_logged_once(
+async def test_bug_in_the_store_is_logged_once_with_traceback(
     outbox: Outbox, store: Flaky, clock: ManualClock, bug: Exception
 ) -> None:
     store.bug = bug
     with capture_logs() as logs:
         await outbox.keep(a_tick(1))
         await clock.advance(3)
-    assert outbox.fault == f"a bug in the store ({type(bug).__name__}); the log has its traceback"
+    assert outbox.fault == f"bug in the store ({type(bug).__name__}); see its traceback in the log"
     assert [entry["exc_info"] for entry in logs] == [bug]
     store.bug = None
     await clock.advance(1)
     assert await ids(store) == [1]
 
 
-async def test_the_traceback_of_a_bug_is_logged_if_another_fault_came_first(
+async def test_bug_after_another_failure_is_logged_with_traceback(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     store.down = True
@@ -137,19 +138,19 @@ async def test_the_traceback_of_a_bug_is_logged_if_another_fault_came_first(
     assert [entry["exc_info"] for entry in logs] == [None, store.bug]
 
 
-async def test_a_price_that_no_store_takes_holds_the_others_up_until_it_overflows(
+async def test_rejected_tick_blocks_others_until_it_overflows(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     await outbox.keep(a_tick(1, "1.001"))
-    assert outbox.fault == "a bug in the store (ValueError); the log has its traceback"
+    assert outbox.fault == "bug in the store (ValueError); see its traceback in the log"
     for tick_id in range(2, 7):
         await outbox.keep(a_tick(tick_id))
     await clock.advance(1)
     assert await ids(store) == [2, 3, 4, 5, 6]
-    assert list(outbox.holes) == [(1, 1)]
+    assert list(outbox.lost_ranges) == [(1, 1)]
 
 
-async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(
+async def test_each_overflowing_outage_leaves_one_lost_range(
     outbox: Outbox, store: Flaky, clock: ManualClock
 ) -> None:
     for outage in (range(1, 9), range(11, 17)):
@@ -159,11 +160,11 @@ async def test_each_outage_that_outlasts_the_queue_leaves_one_hole(
         store.down = False
         await clock.advance(1)
         await outbox.keep(a_tick(outage[-1] + 1))
-    assert list(outbox.holes) == [(1, 3), (11, 11)]
+    assert list(outbox.lost_ranges) == [(1, 3), (11, 11)]
     assert await ids(store) == [*range(4, 10), *range(12, 18)]
 
 
-async def test_at_the_end_what_waits_is_offered_once_more(outbox: Outbox, store: Flaky) -> None:
+async def test_close_writes_queued_ticks(outbox: Outbox, store: Flaky) -> None:
     store.down = True
     for tick_id in (1, 2):
         await outbox.keep(a_tick(tick_id))
@@ -172,7 +173,7 @@ async def test_at_the_end_what_waits_is_offered_once_more(outbox: Outbox, store:
     assert await ids(store) == [1, 2]
 
 
-async def test_what_no_store_has_taken_at_the_end_is_said(outbox: Outbox, store: Flaky) -> None:
+async def test_close_logs_ticks_that_were_not_stored(outbox: Outbox, store: Flaky) -> None:
     store.down = True
     for tick_id in (1, 2):
         await outbox.keep(a_tick(tick_id))
@@ -183,29 +184,25 @@ async def test_what_no_store_has_taken_at_the_end_is_said(outbox: Outbox, store:
     ]
 
 
-async def test_the_end_does_not_wait_long_for_a_store_that_hangs(
-    outbox: Outbox, store: Flaky, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("outbox", [OutboxLimits(close_timeout=0.05)], indirect=True)
+async def test_close_times_out_on_a_store_that_hangs(outbox: Outbox, store: Flaky) -> None:
     store.down = True
     await outbox.keep(a_tick(1))
     store.down, store.hanging = False, True
-    monkeypatch.setattr("btc_price_tracker.store.outbox.FAREWELL", 0.05)
     with capture_logs() as logs:
         async with asyncio.timeout(4):
             await outbox.close()
     assert [entry["waiting"] for entry in logs] == [1]
 
 
-async def test_the_end_waits_longer_than_a_price_would(
-    outbox: Outbox, store: Flaky, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("btc_price_tracker.store.outbox.PATIENCE", 0.01)
+@pytest.mark.parametrize("outbox", [OutboxLimits(write_timeout=0.01)], indirect=True)
+async def test_close_waits_longer_than_an_append(outbox: Outbox, store: Flaky) -> None:
     store.hanging = True
     await outbox.keep(a_tick(1))
-    asked = store.asked
-    ending = asyncio.create_task(outbox.close())
-    await eventually(lambda: store.asked > asked)
-    await asyncio.sleep(0.05)  # more than PATIENCE
+    appends = store.appends
+    closing = asyncio.create_task(outbox.close())
+    await eventually(lambda: store.appends > appends)
+    await asyncio.sleep(0.05)  # more than write_timeout
     store.released.set()
-    await ending
+    await closing
     assert await ids(store) == [1]

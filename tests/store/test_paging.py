@@ -1,4 +1,4 @@
-"""The newest ticks, read backwards in short pages, whatever lies between them."""
+"""The newest ticks are read backwards in short pages, for any gaps between them."""
 
 from collections.abc import Awaitable, Callable
 from itertools import chain
@@ -17,7 +17,7 @@ YEAR = 365 * 86_400_000  # ms
 
 
 class Counting(MemoryStore):
-    """It knows how much it was asked for."""
+    """Records the number of ticks of each read."""
 
     def __init__(self) -> None:
         super().__init__(1_000_000)
@@ -43,9 +43,7 @@ async def read(store: Store, limit: int) -> list[Tick]:
     st.lists(st.tuples(st.integers(1, 1500), st.sampled_from([1, 900, 10_000, 3_600_000, YEAR])), max_size=4),
     st.integers(1, 4000),
 )
-async def test_it_reads_what_newest_would_and_never_much_at_once(
-    spells: list[tuple[int, int]], limit: int
-) -> None:
+async def test_newest_first_equals_newest_in_short_pages(spells: list[tuple[int, int]], limit: int) -> None:
     store, at = Counting(), 0
     for count, step in spells:
         await store.append([a_tick(at + step * number) for number in range(1, count + 1)])
@@ -56,8 +54,10 @@ async def test_it_reads_what_newest_would_and_never_much_at_once(
 
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite", "postgresql"])
-async def test_every_store_is_read_so(kind: str, new_store_url: Callable[[str], Awaitable[str]]) -> None:
-    store = await open_store(await new_store_url(kind), capacity=10_000)
+async def test_newest_first_reads_every_store(
+    kind: str, new_store_url: Callable[[str], Awaitable[str]]
+) -> None:
+    store = await open_store(await new_store_url(kind), capacity=10_000, operation_timeout=60)
     ids = [*range(1000, 3000), *range(3 * YEAR, 3 * YEAR + 10_000 * PAGE, 10_000)]
     await store.append([a_tick(tick_id) for tick_id in ids])
     assert [tick.id for tick in await read(store, 1900)] == ids[-1900:]
@@ -65,7 +65,7 @@ async def test_every_store_is_read_so(kind: str, new_store_url: Callable[[str], 
     await store.close()
 
 
-async def test_what_a_price_costs_does_not_grow_with_how_many_there_are() -> None:
+async def test_number_of_reads_is_linear() -> None:
     store = Counting()
     await store.append([a_tick(10_000 * number) for number in range(1, 50_001)])
     await read(store, 50_000)

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL. The server of the tests was built without, so a doorman with a certificate stands before it."""
+"""TLS to PostgreSQL. The server of the tests was built without it, so a proxy terminates TLS."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(OPENSSL is None, reason="no openssl to make a ce
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate for localhost that nobody vouches for, and its key."""
+    """A self-signed certificate for localhost and its key."""
     path = tmp_path / "localhost.pem"
     options = [
         "-newkey",
@@ -41,44 +41,44 @@ def certificate(tmp_path: Path) -> Path:
         str(tmp_path / "cert.pem"),
     ]
     subprocess.run(command, check=True, capture_output=True)
-    with path.open("ab") as whole:
-        whole.write((tmp_path / "cert.pem").read_bytes())
+    with path.open("ab") as file:
+        file.write((tmp_path / "cert.pem").read_bytes())
     return path
 
 
 @pytest.fixture
-async def doorman(certificate: Path, postgres_server: PostgresServer) -> AsyncIterator[int]:
-    """The port of one who speaks TLS with whoever asks for it, as PostgreSQL does, and passes the rest on."""
+async def tls_proxy(certificate: Path, postgres_server: PostgresServer) -> AsyncIterator[int]:
+    """The port of a proxy that negotiates TLS as PostgreSQL does and forwards the rest."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
 
-    async def admit(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readexactly(8)  # SSLRequest
         writer.write(b"S")
         try:
             await writer.start_tls(context)
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", postgres_server.port)
-            await asyncio.gather(carry(reader, far_writer), carry(far_reader, writer))
+            server_reader, server_writer = await asyncio.open_connection("127.0.0.1", postgres_server.port)
+            await asyncio.gather(forward(reader, server_writer), forward(server_reader, writer))
         except (ssl.SSLError, ConnectionError):
             writer.transport.abort()
 
-    async with await asyncio.start_server(admit, "localhost", 0, family=2) as server:
+    async with await asyncio.start_server(proxy, "localhost", 0, family=2) as server:
         yield int(server.sockets[0].getsockname()[1])
 
 
-async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(65536):
         writer.write(data)
     writer.close()
 
 
-async def test_sslmode_is_obeyed_and_a_stranger_is_refused(
-    doorman: int, certificate: Path, postgres_server: PostgresServer
+async def test_sslmode_verifies_the_certificate(
+    tls_proxy: int, certificate: Path, postgres_server: PostgresServer
 ) -> None:
     async def opened(host: str, **options: str) -> None:
         url = postgres_server.url(await postgres_server.new_database(), **options)
         store = await open_store(
-            url.replace(f"127.0.0.1:{postgres_server.port}", f"{host}:{doorman}"), capacity=1
+            url.replace(f"127.0.0.1:{postgres_server.port}", f"{host}:{tls_proxy}"), capacity=1
         )
         await store.span()
         await store.close()

@@ -1,4 +1,4 @@
-"""What a store puts on the disk is for its owner alone, unless the operator said otherwise, and follows no link."""
+"""Files of stores are private unless the operator changes their permissions, and no symbolic link is followed."""
 
 import os
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ async def test_new_files_are_private(tmp_path: Path, url: str) -> None:
     assert {*while_open.values(), *modes(tmp_path).values()} == {0o600}
 
 
-async def test_the_permissions_that_an_operator_gave_stay(tmp_path: Path, url: str) -> None:
+async def test_changed_permissions_are_preserved(tmp_path: Path, url: str) -> None:
     for _ in range(2):
         store = await open_store(url, capacity=10)
         await store.append([TICK])
@@ -60,7 +60,7 @@ async def test_the_permissions_that_an_operator_gave_stay(tmp_path: Path, url: s
     assert set(modes(tmp_path).values()) == {0o640}
 
 
-async def test_a_fresh_database_has_the_permissions_of_the_damaged_one(tmp_path: Path) -> None:
+async def test_new_database_has_permissions_of_the_damaged_one(tmp_path: Path) -> None:
     path = tmp_path / "prices"
     path.write_bytes(b"x" * 8192)
     path.chmod(0o640)
@@ -71,7 +71,7 @@ async def test_a_fresh_database_has_the_permissions_of_the_damaged_one(tmp_path:
     assert len(modes(tmp_path)) == 3
 
 
-async def test_a_link_in_the_place_of_the_lock_is_refused(tmp_path: Path, url: str) -> None:
+async def test_symlink_as_lock_is_refused(tmp_path: Path, url: str) -> None:
     target = tmp_path / "target"
     target.write_text("precious")
     (tmp_path / "prices.lock").symlink_to(target)
@@ -80,7 +80,7 @@ async def test_a_link_in_the_place_of_the_lock_is_refused(tmp_path: Path, url: s
     assert target.read_text() == "precious"
 
 
-async def test_a_link_in_the_place_of_the_next_snapshot_is_not_followed(tmp_path: Path) -> None:
+async def test_symlink_as_next_snapshot_is_not_followed(tmp_path: Path) -> None:
     target = tmp_path / "target"
     target.write_text("precious")
     (tmp_path / "prices.new").symlink_to(target)

@@ -1,4 +1,4 @@
-"""A start has what it could read of history, without a hole, and says where that begins."""
+"""Restoring returns the recent ticks that could be read, without a gap, and their floor."""
 
 import asyncio
 
@@ -21,15 +21,15 @@ IDS = [NOW - 10_000 * number for number in range(3 * PAGE, 0, -1)]
 
 
 class Failing(MemoryStore):
-    """A store that fails at what it is told to."""
+    """A store whose operations in `fails` raise `error`."""
 
     def __init__(self, *fails: str) -> None:
         super().__init__(10_000)
         self.fails = fails
-        self.error: Exception = StoreError("no answer in time")
+        self.error: Exception = StoreError("no response in time")
 
-    def _try(self, what: str) -> None:
-        if what in self.fails:
+    def _try(self, operation: str) -> None:
+        if operation in self.fails:
             raise self.error
 
     async def span(self) -> Span:
@@ -60,31 +60,31 @@ async def filled(*fails: str) -> Failing:
     ("size", "first", "floor"),
     [(3 * PAGE, IDS[0], 0), (3 * PAGE + 1, IDS[0], 0), (PAGE + 7, IDS[-PAGE - 7], IDS[-PAGE - 7] - 1)],
 )
-async def test_the_ring_has_the_newest_and_knows_what_it_has(size: int, first: int, floor: int) -> None:
+async def test_ring_has_the_newest_ticks_and_their_floor(size: int, first: int, floor: int) -> None:
     ring, last = await restored_ring(await filled(), size)
     assert last == a_tick(IDS[-1])
     assert (ring.first, ring.last, ring.floor) == (first, IDS[-1], floor)
     assert ring.page(0, NOW, 10_000)[1].count(b"id:") == min(size, len(IDS))
 
 
-async def test_what_retention_dropped_is_below_the_floor() -> None:
+async def test_pruned_ticks_are_below_the_floor() -> None:
     store = await filled()
     await store.prune(IDS[2])
     ring, _ = await restored_ring(store, 10_000)
     assert (ring.first, ring.floor) == (IDS[2], IDS[1])
 
 
-async def test_an_empty_store_has_no_last_price_and_hides_nothing() -> None:
+async def test_empty_store_has_no_last_price_and_floor_zero() -> None:
     ring, last = await restored_ring(Failing(), 10)
     assert (ring.first, ring.last, ring.floor, last) == (0, 0, 0, None)
 
 
-@pytest.mark.parametrize("error", [StoreError("no answer in time"), KeyError("price")], ids=repr)
+@pytest.mark.parametrize("error", [StoreError("no response in time"), KeyError("price")], ids=repr)
 @pytest.mark.parametrize(
     ("fails", "held", "floor"),
     [("page", IDS[-PAGE:], IDS[-PAGE] - 1), ("newest", [], IDS[-1]), ("span", [], NOW - 1)],
 )
-async def test_where_the_store_fails_it_has_what_was_read_by_then(
+async def test_failing_store_restores_the_pages_read_before(
     fails: str, held: list[int], floor: int, error: Exception
 ) -> None:
     store = await filled(fails)
@@ -96,7 +96,7 @@ async def test_where_the_store_fails_it_has_what_was_read_by_then(
     assert [entry["read"] for entry in logs] == [len(held)]
 
 
-async def test_the_loop_takes_turns_meanwhile() -> None:
+async def test_restore_does_not_block_the_event_loop() -> None:
     turns = 0
 
     async def beat() -> None:
@@ -111,7 +111,7 @@ async def test_the_loop_takes_turns_meanwhile() -> None:
     beating.cancel()
 
 
-def test_the_ring_may_hold_a_million() -> None:
+def test_store_size_may_be_a_million() -> None:
     assert load({"store_size": "1000000"}).store_size == 1_000_000
     with pytest.raises(SettingsError, match="give 1000000 or less"):
         load({"store_size": "1000001"})

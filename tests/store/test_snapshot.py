@@ -1,4 +1,4 @@
-"""memory:///path goes on from where it was, and takes no file for its own that isn't."""
+"""SnapshotStore: saving, restoring, and refusing foreign files."""
 
 import asyncio
 import hashlib
@@ -17,7 +17,7 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Span, open_store, snapshot
 from btc_price_tracker.store.files import SNAPSHOT_HEADER
-from btc_price_tracker.store.snapshot import EVERY, SnapshotStore
+from btc_price_tracker.store.snapshot import SAVE_INTERVAL, SnapshotStore
 from btc_price_tracker.store.snapshot_file import Snapshot, load, save
 from btc_price_tracker.testing import ManualClock, eventually
 
@@ -38,11 +38,11 @@ def held(path: Path) -> list[int]:
 
 
 def beside(path: Path) -> list[Path]:
-    """What else lies in the folder."""
+    """The other files in the folder."""
     return [other for other in path.parent.iterdir() if other != path]
 
 
-async def test_a_proper_end_loses_nothing_and_can_be_told_twice(tmp_path: Path) -> None:
+async def test_close_saves_everything_and_is_idempotent(tmp_path: Path) -> None:
     url = f"memory://{tmp_path}/prices.snapshot"
     store = await open_store(url, capacity=2)
     await store.append([tick(1), tick(2), tick(3)])
@@ -54,7 +54,7 @@ async def test_a_proper_end_loses_nothing_and_can_be_told_twice(tmp_path: Path) 
     await store.close()
 
 
-async def test_a_snapshot_that_is_open_is_refused_a_second_time_and_free_after_closing(
+async def test_snapshot_is_locked_until_close(
     tmp_path: Path,
 ) -> None:
     path, link = tmp_path / "a" / "prices.snapshot", tmp_path / "link.snapshot"
@@ -75,37 +75,37 @@ async def test_a_snapshot_that_is_open_is_refused_a_second_time_and_free_after_c
     assert link.is_symlink()
 
 
-async def test_a_path_is_shown_as_a_path_is_written(tmp_path: Path) -> None:
+async def test_error_shows_the_path_with_one_slash(tmp_path: Path) -> None:
     path = tmp_path / "prices.snapshot"
     path.write_bytes(b"")
-    with pytest.raises(StoreError, match=f"^{path} is no snapshot of ours"):
+    with pytest.raises(StoreError, match=f"^{path} is not a snapshot of this program"):
         await open_store(f"memory:///{path}", capacity=10)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-async def test_what_is_no_regular_file_is_refused_and_nothing_is_put_beside_it(
+async def test_special_file_is_refused_without_creating_a_lock(
     make: Callable[[Path], None], tmp_path: Path
 ) -> None:
     path = tmp_path / "prices.snapshot"
     make(path)
     async with asyncio.timeout(30):
-        with pytest.raises(StoreError, match=f"^{path} is no regular file; name another in STORE_URL"):
+        with pytest.raises(StoreError, match=f"^{path} is not a regular file; name another one in STORE_URL"):
             await open_store(f"memory://{path}", capacity=10)
     assert beside(path) == []
 
 
-async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
+async def test_impossible_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "loop").symlink_to("loop")
     for name in ("file/prices.snapshot", "loop"):
-        with pytest.raises(StoreError, match=f"^{tmp_path}/{name} (can't be|leads nowhere)"):
+        with pytest.raises(StoreError, match=f"^{tmp_path}/{name} can't be (opened|resolved)"):
             await open_store(f"memory://{tmp_path}/{name}", capacity=10)
 
 
 @pytest.mark.parametrize("version", [1, 2])
-async def test_a_snapshot_of_an_older_version_is_read(tmp_path: Path, version: int) -> None:
+async def test_older_snapshot_is_read(tmp_path: Path, version: int) -> None:
     path = tmp_path / "prices.snapshot"
-    ticks = [as_it_was(tick(1), age=7), as_it_was(tick(2), age=0)]
+    ticks = [old_record(tick(1), age=7), old_record(tick(2), age=0)]
     body = msgpack.encode(ticks if version == 1 else (5, ticks))
     path.write_bytes(
         SNAPSHOT_HEADER + b"%d\n" % version + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
@@ -116,21 +116,21 @@ async def test_a_snapshot_of_an_older_version_is_read(tmp_path: Path, version: i
     await store.close()
 
 
-def as_it_was(tick: Tick, age: int) -> dict[str, object]:
-    """A tick as versions before `quote_age` wrote it."""
+def old_record(tick: Tick, age: int) -> dict[str, object]:
+    """A tick as written by versions without `quote_age`."""
     fields = {**asdict(tick), "age": age}
     del fields["quote_age"], fields["recorded"]
     return fields
 
 
 async def saved(path: Path, clock: ManualClock, *tick_ids: int) -> None:
-    """Let a minute pass, and wait until the snapshot has just these."""
+    """Advance the clock by the interval, and wait until the snapshot has exactly these ids."""
     await clock.sleeping()
-    await clock.advance(EVERY)
+    await clock.advance(SAVE_INTERVAL)
     await eventually(lambda: path.exists() and held(path) == [*tick_ids])
 
 
-async def test_a_crash_loses_the_last_minute_at_most_also_where_no_price_follows(tmp_path: Path) -> None:
+async def test_ticks_are_saved_within_a_minute(tmp_path: Path) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
     store = await SnapshotStore.restored(path, 10, clock)
     assert await store.append([tick(1), tick(2)]) == 2
@@ -145,7 +145,7 @@ async def test_a_crash_loses_the_last_minute_at_most_also_where_no_price_follows
     await store.close()
 
 
-async def test_what_changes_nothing_is_not_saved_again(tmp_path: Path) -> None:
+async def test_unchanged_store_is_not_saved_again(tmp_path: Path) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
@@ -158,9 +158,7 @@ async def test_what_changes_nothing_is_not_saved_again(tmp_path: Path) -> None:
     await store.close()
 
 
-def test_a_crash_while_writing_leaves_the_snapshot_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_write_keeps_the_previous_snapshot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "prices.snapshot"
     save(path, Snapshot(0, [tick(1)]))
     monkeypatch.setattr("os.fsync", crash)
@@ -170,74 +168,74 @@ def test_a_crash_while_writing_leaves_the_snapshot_before(
 
 
 class Disk:
-    """A disk that keeps whoever writes to it waiting until told otherwise."""
+    """A disk on which fsync blocks until `goes_on` is set."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun, self.goes_on = threading.Event(), threading.Event()
         self.writing: list[int] = []
-        self.most = 0  # writes at a time
+        self.max_concurrent = 0  # writes
         self._fsync = os.fsync
         monkeypatch.setattr("os.fsync", self._slow)
 
     def _slow(self, file: int) -> None:
         self.writing.append(file)
-        self.most = max(self.most, len(self.writing))
+        self.max_concurrent = max(self.max_concurrent, len(self.writing))
         self.begun.set()
         assert self.goes_on.wait(30)
         self._fsync(file)
         self.writing.remove(file)
 
 
-async def test_a_price_never_waits_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_append_does_not_wait_for_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, clock, disk = tmp_path / "prices.snapshot", ManualClock(), Disk(monkeypatch)
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
     await clock.sleeping()
-    await clock.advance(EVERY)
+    await clock.advance(SAVE_INTERVAL)
     await asyncio.to_thread(disk.begun.wait, 30)
     for tick_id in (2, 3):
-        await store.append([tick(tick_id)])  # returns while the disk doesn't
-        await clock.advance(EVERY)
+        await store.append([tick(tick_id)])  # returns while fsync blocks
+        await clock.advance(SAVE_INTERVAL)
     assert len(disk.writing) == 1
     disk.goes_on.set()
-    await eventually(lambda: path.exists() and held(path) == [1, 2, 3])  # a minute is over already
-    assert disk.most == 1
+    await eventually(lambda: path.exists() and held(path) == [1, 2, 3])  # the interval has already passed
+    assert disk.max_concurrent == 1
     await store.close()
 
 
-async def test_closing_waits_for_a_save_and_saves_what_came_after_it(
+async def test_close_waits_for_a_save_and_saves_later_ticks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, clock, disk = tmp_path / "prices.snapshot", ManualClock(), Disk(monkeypatch)
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
     await clock.sleeping()
-    await clock.advance(EVERY)
+    await clock.advance(SAVE_INTERVAL)
     await asyncio.to_thread(disk.begun.wait, 30)
     await store.append([tick(2)])
-    given_up, *closing = (asyncio.create_task(store.close()) for _ in range(3))
+    cancelled, *closing = (asyncio.create_task(store.close()) for _ in range(3))
     for _ in range(5):
         await asyncio.sleep(0)
-    given_up.cancel()
+    cancelled.cancel()
     disk.goes_on.set()
     await asyncio.gather(*closing)
-    assert disk.most == 1
+    assert disk.max_concurrent == 1
     assert held(path) == [1, 2]
 
 
-async def test_nothing_is_saved_after_closing(tmp_path: Path) -> None:
+async def test_nothing_is_saved_after_close(tmp_path: Path) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
     store = await SnapshotStore.restored(path, 10, clock)
     await store.append([tick(1)])
     await clock.sleeping()
     await store.close()
-    await clock.advance(2 * EVERY)
+    await clock.advance(2 * SAVE_INTERVAL)
     assert store._saving is not None
     assert store._saving.cancelled()
     assert held(path) == [1]
 
 
-async def test_a_disk_that_stays_full_is_logged_once_and_costs_no_price(
+async def test_full_disk_is_logged_once_and_loses_no_tick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, clock = tmp_path / "prices.snapshot", ManualClock()
@@ -248,7 +246,7 @@ async def test_a_disk_that_stays_full_is_logged_once_and_costs_no_price(
             for tick_id in (1, 2, 3):
                 await store.append([tick(tick_id)])
                 await clock.sleeping()
-                await clock.advance(EVERY)
+                await clock.advance(SAVE_INTERVAL)
             await clock.sleeping()
             assert len(await store.newest(10)) == 3
             with pytest.raises(StoreError, match="No space left on device; check its disk and its folder"):
@@ -257,14 +255,14 @@ async def test_a_disk_that_stays_full_is_logged_once_and_costs_no_price(
         await saved(path, clock, 1, 2, 3, 4)
         await eventually(lambda: len(logs) == 2)
     assert [(entry["log_level"], entry["event"]) for entry in logs] == [
-        ("error", "snapshot not saved; a crash would lose prices"),
-        ("info", "snapshot saved again"),
+        ("error", "snapshot failed"),
+        ("info", "snapshot recovered"),
     ]
     assert logs[0]["reason"].startswith(f"the snapshot {path} can't be written: No space left")
     await store.close()
 
 
-async def test_a_bug_in_saving_is_logged_and_costs_no_price(
+async def test_bug_in_saving_is_logged_and_loses_no_tick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bug = KeyError("price")
@@ -278,14 +276,14 @@ async def test_a_bug_in_saving_is_logged_and_costs_no_price(
         broken.setattr(snapshot, "save", buggy)
         await store.append([tick(1)])
         await clock.sleeping()
-        await clock.advance(EVERY)
+        await clock.advance(SAVE_INTERVAL)
         await eventually(lambda: logs)
     assert logs[0]["exc_info"] is bug
     await store.append([tick(2)])
     await store.close()
 
 
-async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_path: Path) -> None:
+async def test_encoding_releases_the_gil_between_ticks(tmp_path: Path) -> None:
     turn = threading.Semaphore(0)
     turns: list[Tick] = []
 
@@ -306,20 +304,22 @@ async def test_the_event_loop_has_its_turn_between_two_ticks_of_a_snapshot(tmp_p
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("damage", "reason"),
     [
         (lambda content: content[:-1], "damaged"),
         (lambda content: content[:-1] + bytes([content[-1] ^ 1]), "damaged"),
         (lambda content: content.replace(b"snapshot 3", b"snapshot 4", 1), "another version"),
-        (lambda _: b"SQLite format 3\0", "no snapshot of ours"),
-        (lambda _: b"", "no snapshot of ours"),
+        (lambda _: b"SQLite format 3\0", "not a snapshot of this program"),
+        (lambda _: b"", "not a snapshot of this program"),
     ],
 )
-async def test_a_torn_or_foreign_file_is_refused_and_kept(tmp_path: Path, spoil: object, reason: str) -> None:
+async def test_damaged_or_foreign_file_is_refused_and_kept(
+    tmp_path: Path, damage: object, reason: str
+) -> None:
     path = tmp_path / "prices.snapshot"
     save(path, Snapshot(0, [tick(1)]))
-    assert callable(spoil)
-    path.write_bytes(spoil(path.read_bytes()))
+    assert callable(damage)
+    path.write_bytes(damage(path.read_bytes()))
     before = path.read_bytes()
     with pytest.raises(StoreError, match=reason):
         await open_store(f"memory://{path}", capacity=10)

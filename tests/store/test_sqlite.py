@@ -1,4 +1,4 @@
-"""What only a file can promise, and what can happen to one."""
+"""SqliteStore: its file, damage, locks, lost files, and concurrency."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
-from btc_price_tracker.store import Span, open_store
+from btc_price_tracker.store import OPERATION_TIMEOUT, PRUNE_BATCH, Span, open_store
 from btc_price_tracker.store.paging import pages
 from btc_price_tracker.store.sqlite import SqliteStore, candles, rows
 from btc_price_tracker.store.sqlite.schema import APPLICATION_ID, MIGRATIONS
@@ -39,8 +39,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[SqliteStore]:
-    store = await open_store(f"sqlite:///{path}", capacity=1)
+async def opened(path: Path, operation_timeout: float = OPERATION_TIMEOUT) -> AsyncIterator[SqliteStore]:
+    store = await open_store(f"sqlite:///{path}", capacity=1, operation_timeout=operation_timeout)
     assert isinstance(store, SqliteStore)
     try:
         yield store
@@ -62,63 +62,63 @@ def contents(path: Path) -> bytes:
 
 @contextmanager
 def foreign(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file as another program sees it."""
+    """A connection of another program."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         yield connection
 
 
-async def test_folders_are_made_and_closing_leaves_no_log(tmp_path: Path) -> None:
+async def test_folders_are_created_and_close_removes_the_wal(tmp_path: Path) -> None:
     async with opened(tmp_path / "a" / "b" / "prices.db") as store:
         await store.append(ticks(1))
     assert sorted(left.name for left in (tmp_path / "a" / "b").iterdir()) == ["prices.db", "prices.db.lock"]
 
 
-async def test_the_path_is_relative_after_three_slashes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_path_after_three_slashes_is_relative(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     store = await open_store("sqlite:///here.db", capacity=1)
     await store.close()
     assert (tmp_path / "here.db").exists()
 
 
-async def test_a_commit_doesnt_wait_for_the_disk_and_the_log_is_ahead_of_the_file(path: Path) -> None:
+async def test_journal_is_wal_with_synchronous_normal(path: Path) -> None:
     async with opened(path) as store:
         writer = store._writer.connection
         assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert writer.execute("PRAGMA synchronous").fetchone() == (1,)  # NORMAL
 
 
-# Files that aren't ours
+# Foreign files
 
 
-async def test_another_programs_database_is_refused_and_left_alone(path: Path) -> None:
+async def test_foreign_database_is_refused_and_left_unchanged(path: Path) -> None:
     with foreign(path) as connection:
         connection.execute("CREATE TABLE theirs (x)")
     before = contents(path)
-    with pytest.raises(StoreError, match="another program's database"):
+    with pytest.raises(StoreError, match="the database of another program"):
         await open_store(f"sqlite:///{path}", capacity=1)
     assert contents(path) == before
 
 
-async def test_another_application_id_is_refused(path: Path) -> None:
+async def test_foreign_application_id_is_refused(path: Path) -> None:
     with foreign(path) as connection:
         connection.execute("PRAGMA application_id = 7")
-    with pytest.raises(StoreError, match="another program's database"):
+    with pytest.raises(StoreError, match="the database of another program"):
         await open_store(f"sqlite:///{path}", capacity=1)
 
 
-async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
+async def test_newer_schema_is_refused(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1))
     with foreign(path) as connection:
         assert connection.execute("PRAGMA application_id").fetchone() == (APPLICATION_ID,)
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
-    with pytest.raises(StoreError, match=rf"newer version \(schema {len(MIGRATIONS) + 1}, this one knows"):
+    with pytest.raises(
+        StoreError, match=rf"newer version \(schema {len(MIGRATIONS) + 1}, this version supports"
+    ):
         await open_store(f"sqlite:///{path}", capacity=1)
 
 
-async def test_a_file_of_the_first_version_is_brought_forward_with_what_it_holds(path: Path) -> None:
+async def test_first_schema_is_migrated_with_its_ticks(path: Path) -> None:
     with foreign(path) as connection:
         for statement in MIGRATIONS[0]:
             connection.execute(statement)
@@ -137,7 +137,7 @@ async def test_a_file_of_the_first_version_is_brought_forward_with_what_it_holds
         assert [each.quote_age for each in await store.newest(1)] == [1234]
 
 
-async def test_an_empty_file_is_as_good_as_none(path: Path) -> None:
+async def test_empty_file_becomes_a_database(path: Path) -> None:
     put(path, b"")
     async with opened(path) as store:
         await store.append(ticks(1))
@@ -148,14 +148,14 @@ async def test_an_empty_file_is_as_good_as_none(path: Path) -> None:
 
 
 async def filled(path: Path) -> bytes:
-    """The bytes of a whole file of several pages."""
+    """Create an intact file of several pages; returns its bytes."""
     async with opened(path) as store:
         await store.append(ticks(*range(1, 2001)))
     return contents(path)
 
 
 def no_database(whole: bytes) -> bytes:
-    return b"these are not the bytes you are looking for " * 1000
+    return b"not a database " * 3000
 
 
 def overwritten(whole: bytes) -> bytes:
@@ -167,12 +167,12 @@ def torn(whole: bytes) -> bytes:
 
 
 def as_if_killed(path: Path) -> None:
-    """Nobody said that the file was closed."""
+    """The lock records no clean shutdown."""
     path.with_name("prices.db.lock").write_bytes(b"4711\n")
 
 
-def as_if_alone(path: Path) -> None:
-    """A copy, say, of which nobody said anything."""
+def as_if_copied(path: Path) -> None:
+    """There is no lock, as after copying the file."""
     path.with_name("prices.db.lock").unlink()
 
 
@@ -180,10 +180,10 @@ def as_if_alone(path: Path) -> None:
     ("damage", "end"),
     [
         *product([no_database, overwritten, torn], [as_if_killed]),
-        *product([overwritten, torn], [as_if_alone]),
+        *product([overwritten, torn], [as_if_copied]),
     ],
 )
-async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
+async def test_damaged_file_is_renamed_and_replaced(
     path: Path, damage: Callable[[bytes], bytes], end: Callable[[Path], None]
 ) -> None:
     damaged = damage(await filled(path))
@@ -195,11 +195,11 @@ async def test_a_damaged_file_is_set_aside_whole_and_a_fresh_one_begins(
             assert await ids(store) == [5000]
     (aside,) = path.parent.glob("prices.db.damaged-*Z")
     assert contents(aside) == damaged
-    assert [(log["log_level"], log["aside"]) for log in logs] == [("warning", str(aside))]
+    assert [(log["log_level"], log["renamed_to"]) for log in logs] == [("warning", str(aside))]
 
 
 @pytest.mark.parametrize("damage", [no_database, torn])
-async def test_what_is_no_whole_database_at_a_glance_is_set_aside_after_a_proper_end_too(
+async def test_obvious_damage_is_detected_after_a_clean_shutdown(
     path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
     put(path, damage(await filled(path)))
@@ -207,11 +207,11 @@ async def test_what_is_no_whole_database_at_a_glance_is_set_aside_after_a_proper
         assert await ids(store) == []
 
 
-async def test_damage_that_a_query_meets_is_named_and_set_aside_at_the_next_start(path: Path) -> None:
+async def test_damage_found_by_a_query_is_replaced_at_restart(path: Path) -> None:
     damaged = overwritten(await filled(path))
     put(path, damaged)
     async with opened(path) as store:
-        with pytest.raises(StoreError, match="it is damaged; restart, and it is set aside for a fresh one"):
+        with pytest.raises(StoreError, match="the file is damaged; restart, and it is renamed and replaced"):
             await ids(store)
     async with opened(path) as store:
         assert await ids(store) == []
@@ -219,15 +219,15 @@ async def test_damage_that_a_query_meets_is_named_and_set_aside_at_the_next_star
     assert contents(aside) == damaged
 
 
-async def test_a_file_is_read_as_a_whole_at_the_start_only_unless_its_last_end_was_a_proper_one(
+async def test_integrity_check_runs_only_after_an_unclean_shutdown(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    statements: list[str] = []
     connect = sqlite3.connect
 
     def traced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
         connection: sqlite3.Connection = connect(*args, **kwargs)
-        connection.set_trace_callback(asked.append)
+        connection.set_trace_callback(statements.append)
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", traced)
@@ -235,44 +235,42 @@ async def test_a_file_is_read_as_a_whole_at_the_start_only_unless_its_last_end_w
     await filled(path)
     for end in (lambda _: None, as_if_killed, lambda _: None):
         end(path)
-        asked.clear()
+        statements.clear()
         async with opened(path) as store:
             assert len(await store.newest(9)) == 9
-        checks.append(sum("quick_check" in statement for statement in asked))
+        checks.append(sum("quick_check" in statement for statement in statements))
     assert checks == [0, 1, 0]
 
 
-async def test_what_never_was_a_database_is_refused_and_left_alone(path: Path) -> None:
-    put(path, b"a letter, not a database")
+async def test_other_file_is_refused_and_left_unchanged(path: Path) -> None:
+    put(path, b"text, not a database")
     for _ in range(2):
-        with pytest.raises(StoreError, match="is no database; name another file"):
+        with pytest.raises(StoreError, match="is not a database; name another file"):
             await open_store(f"sqlite:///{path}", capacity=1)
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-    assert contents(path) == b"a letter, not a database"
+    assert contents(path) == b"text, not a database"
 
 
-@pytest.mark.parametrize("name", ["~nobody-of-that-name/prices.db", "loop"])
-def test_a_path_that_leads_nowhere_is_named(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("name", ["~no-such-user/prices.db", "loop"])
+def test_unresolvable_path_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("loop").symlink_to("loop")
-    with pytest.raises(StoreError, match="leads nowhere"):
+    with pytest.raises(StoreError, match="can't be resolved"):
         asyncio.run(open_store(f"sqlite:///{name}", capacity=1))
 
 
-async def test_the_log_of_a_damaged_file_goes_with_it(path: Path) -> None:
+async def test_wal_of_a_damaged_file_is_renamed_with_it(path: Path) -> None:
     whole = await filled(path)
     put(path, no_database(whole))
-    log = path.with_name("prices.db-wal")
-    put(log, b"the log")
+    wal = path.with_name("prices.db-wal")
+    put(wal, b"the wal")
     async with opened(path) as store:
         assert await ids(store) == []
     (aside,) = path.parent.glob("prices.db.damaged-*Z")
-    assert contents(aside.with_name(f"{aside.name}-wal")) == b"the log"
+    assert contents(aside.with_name(f"{aside.name}-wal")) == b"the wal"
 
 
-async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(path: Path) -> None:
+async def test_damaged_quotes_affect_only_their_tick(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1, 2))
         with foreign(path) as connection:
@@ -286,13 +284,13 @@ async def test_quotes_that_cant_be_read_are_an_error_of_that_tick_alone(path: Pa
 # Files that can't be written
 
 
-async def test_a_full_disk_is_named_and_the_store_goes_on_when_there_is_room_again(path: Path) -> None:
+async def test_full_disk_is_named_and_recovers(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1))
         writer = store._writer.connection
         (pages,) = writer.execute("PRAGMA page_count").fetchone()
         writer.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(StoreError, match=r"the disk is full; make room"):
+        with pytest.raises(StoreError, match=r"the disk is full; free space"):
             await store.append(ticks(*range(2, 1000)))
         assert await ids(store) == [1]  # all or none
         writer.execute("PRAGMA max_page_count = 1000000")
@@ -300,11 +298,11 @@ async def test_a_full_disk_is_named_and_the_store_goes_on_when_there_is_room_aga
         assert await ids(store) == [*range(1, 1000)]
 
 
-async def test_a_file_that_becomes_read_only_is_named_and_can_become_writable_again(path: Path) -> None:
+async def test_read_only_file_is_named_and_recovers(path: Path) -> None:
     async with opened(path) as store:
         writer = store._writer.connection
         writer.execute("PRAGMA query_only = ON")
-        with pytest.raises(StoreError, match=r"it is read-only; let this user write"):
+        with pytest.raises(StoreError, match=r"the file is read-only; grant this user write access"):
             await store.append(ticks(1))
         writer.execute("PRAGMA query_only = OFF")
         await store.append(ticks(1))
@@ -313,7 +311,7 @@ async def test_a_file_that_becomes_read_only_is_named_and_can_become_writable_ag
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
-    """Whoever runs the tests, root too, is bound by permissions."""
+    """Apply file permissions also if the tests run as root."""
     if os.geteuid() != 0:
         yield
         return
@@ -324,8 +322,8 @@ def unprivileged() -> Iterator[None]:
         os.seteuid(0)
 
 
-async def test_a_file_that_this_user_may_not_write_is_refused_with_the_remedy() -> None:
-    with tempfile.TemporaryDirectory() as folder:  # the user without rights can't look into tmp_path
+async def test_unwritable_file_is_refused_with_the_remedy() -> None:
+    with tempfile.TemporaryDirectory() as folder:  # the unprivileged user can't read tmp_path
         path = Path(folder) / "prices.db"
         await filled(path)
         path.chmod(0o444)
@@ -333,13 +331,13 @@ async def test_a_file_that_this_user_may_not_write_is_refused_with_the_remedy() 
         path.parent.chmod(0o555)
         with (
             unprivileged(),
-            pytest.raises(StoreError, match=r"prices\.db: it (is read-only|can't be opened);"),
+            pytest.raises(StoreError, match=r"prices\.db: the file (is read-only|can't be opened);"),
         ):
             await open_store(f"sqlite:///{path}", capacity=1)
         path.parent.chmod(0o755)
 
 
-async def test_a_lock_that_this_user_may_not_write_is_named() -> None:
+async def test_unwritable_lock_is_named() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "prices.db"
         await filled(path)
@@ -352,25 +350,24 @@ async def test_a_lock_that_this_user_may_not_write_is_named() -> None:
             await open_store(f"sqlite:///{path}", capacity=1)
 
 
-async def test_a_path_that_can_be_no_file_is_refused(tmp_path: Path) -> None:
+async def test_impossible_path_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match=r"can't be opened: (Not a directory|File exists)"):
         await open_store(f"sqlite:///{tmp_path}/file/prices.db", capacity=1)
-    with pytest.raises(StoreError, match="it can't be opened; check that it is a file"):
+    with pytest.raises(StoreError, match="the file can't be opened; check that it is a regular file"):
         await open_store(f"sqlite:///{tmp_path}", capacity=1)
 
 
-async def test_a_lock_of_another_program_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("btc_price_tracker.store.sqlite.file.BUSY_TIMEOUT", 0.01)
-    async with opened(path) as store:
+async def test_lock_of_another_program_is_named(path: Path) -> None:
+    async with opened(path, operation_timeout=0.01) as store:
         with foreign(path) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            with pytest.raises(StoreError, match="another program keeps it locked"):
+            with pytest.raises(StoreError, match="locked by another program"):
                 await store.append(ticks(1))
         await store.append(ticks(1))
 
 
-# Files that are taken away or written over while in use
+# Files that are deleted, moved or overwritten while in use
 
 
 def deleted(path: Path) -> None:
@@ -393,7 +390,7 @@ def replaced_by_a_copy(path: Path) -> None:
     path.with_name("copy.db").rename(path)
 
 
-def log_deleted(path: Path) -> None:
+def wal_deleted(path: Path) -> None:
     path.with_name("prices.db-wal").unlink()
 
 
@@ -407,23 +404,23 @@ def overwritten_by_an_older_one(path: Path) -> None:
 
 
 def overwritten_by_a_backup(path: Path) -> None:
-    """A backup that SQLite made: it begins as a file without a log does."""
+    """A backup by SQLite, whose header differs: it has no WAL."""
     with foreign(path.with_name("copy.db")) as copy:
         copy.execute("VACUUM INTO ?", (str(path.with_name("backup.db")),))
     put(path, contents(path.with_name("backup.db")))
 
 
-def overwritten_by_a_letter(path: Path) -> None:
-    put(path, b"a letter, not a database" * 1000)
+def overwritten_by_text(path: Path) -> None:
+    put(path, b"text, not a database" * 1000)
 
 
-TAKEN_AWAY = [deleted, moved_away, folder_removed, replaced_by_a_copy, log_deleted]
-WRITTEN_OVER = [emptied, overwritten_by_an_older_one, overwritten_by_a_backup, overwritten_by_a_letter]
+REMOVALS = [deleted, moved_away, folder_removed, replaced_by_a_copy, wal_deleted]
+OVERWRITES = [emptied, overwritten_by_an_older_one, overwritten_by_a_backup, overwritten_by_text]
 
 
 @pytest.fixture
 async def grown(tmp_path: Path) -> Path:
-    """A path with room of its own, and beside it a copy of the file from when it was smaller."""
+    """A database in a folder of its own, with an older copy of it, copy.db."""
     path = tmp_path / "data" / "prices.db"
     await filled(path)
     path.with_name("copy.db").write_bytes(contents(path))
@@ -433,41 +430,45 @@ async def grown(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("mishap", "words"),
+    ("loss", "message"),
     [
-        *product(TAKEN_AWAY, ["it was deleted, moved or replaced while in use; move it back, or restart"]),
-        *product(WRITTEN_OVER, ["it was overwritten or cut short while in use; stop the server, put"]),
+        *product(
+            REMOVALS, ["the file was deleted, moved or replaced while in use; move it back, or restart"]
+        ),
+        *product(
+            OVERWRITES, ["the file was overwritten or truncated while in use; stop the server, restore"]
+        ),
     ],
 )
-async def test_a_file_that_is_lost_while_in_use_takes_no_more_and_loses_no_more(
-    grown: Path, mishap: Callable[[Path], None], words: str
+async def test_lost_file_raises_on_append_and_prune(
+    grown: Path, loss: Callable[[Path], None], message: str
 ) -> None:
     async with opened(grown) as store:
         await store.append(ticks(5001))
-        mishap(grown)
+        loss(grown)
         for _ in range(2):
-            with pytest.raises(StoreError, match=words):
+            with pytest.raises(StoreError, match=message):
                 await store.append(ticks(5002))
-        with pytest.raises(StoreError, match=words):
+        with pytest.raises(StoreError, match=message):
             await store.prune(100)
     async with opened(grown) as store:
         await store.append(ticks(6000))
         assert (await store.newest(1))[0].id == 6000
 
 
-async def test_a_copy_of_a_file_from_since_it_was_opened_is_noticed_in_its_place(grown: Path) -> None:
+async def test_overwriting_with_a_recent_copy_is_detected(grown: Path) -> None:
     async with opened(grown) as store:
         earlier = contents(grown)
         await store.append(ticks(*range(5001, 8001)))
         with foreign(grown) as connection:
-            connection.execute("PRAGMA wal_checkpoint")  # as every 1000 pages
+            connection.execute("PRAGMA wal_checkpoint")  # as SQLite does every 1000 pages
         await store.append(ticks(8001))
         put(grown, earlier)
-        with pytest.raises(StoreError, match="it was overwritten"):
+        with pytest.raises(StoreError, match="the file was overwritten"):
             await store.append(ticks(8002))
 
 
-async def test_a_file_that_is_moved_back_goes_on(grown: Path) -> None:
+async def test_file_that_is_moved_back_recovers(grown: Path) -> None:
     async with opened(grown) as store:
         moved_away(grown)
         with pytest.raises(StoreError):
@@ -478,21 +479,21 @@ async def test_a_file_that_is_moved_back_goes_on(grown: Path) -> None:
         assert (await store.span()).last == 5001
 
 
-async def test_a_file_that_was_moved_away_has_all_that_was_appended_and_its_log_harms_no_other(
+async def test_moved_file_is_complete_and_its_wal_is_empty(
     grown: Path,
 ) -> None:
-    away, log = grown.with_name("moved.db"), grown.with_name("prices.db-wal")
+    moved, wal = grown.with_name("moved.db"), grown.with_name("prices.db-wal")
     async with opened(grown) as store:
         await store.append(ticks(5001))
         moved_away(grown)
         with pytest.raises(StoreError):
             await store.append(ticks(5002))
-        assert contents(log) == b""  # nothing that could be played into a file that is put there
-    async with opened(away) as store:
+        assert contents(wal) == b""  # nothing that SQLite could apply to another file at this path
+    async with opened(moved) as store:
         assert await ids(store) == [*range(1, 5002)]
 
 
-async def test_a_file_that_was_lost_is_checked_at_the_next_start(grown: Path) -> None:
+async def test_lost_file_is_checked_at_restart(grown: Path) -> None:
     async with opened(grown) as store:
         await store.append(ticks(5001))
         put(grown, overwritten(contents(grown.with_name("copy.db"))))
@@ -502,7 +503,7 @@ async def test_a_file_that_was_lost_is_checked_at_the_next_start(grown: Path) ->
     assert [log["log_level"] for log in logs] == ["warning"]
 
 
-async def test_what_other_programs_do_to_a_file_by_way_of_sqlite_is_no_mishap(grown: Path) -> None:
+async def test_changes_by_other_programs_through_sqlite_are_accepted(grown: Path) -> None:
     async with opened(grown) as store:
         await store.prune(4000)
         with foreign(grown) as connection:
@@ -515,10 +516,10 @@ async def test_what_other_programs_do_to_a_file_by_way_of_sqlite_is_no_mishap(gr
         assert await ids(store) == [*range(4000, 8002)]
 
 
-# One writer, many readers
+# Concurrency
 
 
-async def test_a_file_that_is_open_is_refused_a_second_time_and_free_after_closing(path: Path) -> None:
+async def test_file_is_locked_until_close(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1))
         with pytest.raises(StoreError, match=f"already in use by process {os.getpid()}; stop that"):
@@ -527,12 +528,12 @@ async def test_a_file_that_is_open_is_refused_a_second_time_and_free_after_closi
         link.symlink_to(path)
         with pytest.raises(StoreError, match="already in use"):
             await open_store(f"sqlite:///{link}", capacity=1)
-        await store.append(ticks(2))  # the refused ones have not taken SQLite's own locks with them
+        await store.append(ticks(2))  # the refused ones have not released SQLite's own locks
     async with opened(path) as store:
         assert await ids(store) == [1, 2]
 
 
-async def test_an_append_doesnt_wait_for_a_read(path: Path) -> None:
+async def test_append_does_not_wait_for_a_read(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(*range(1, 1001)))
         reading, done = threading.Event(), threading.Event()
@@ -550,15 +551,15 @@ async def test_an_append_doesnt_wait_for_a_read(path: Path) -> None:
         assert await store.prune(500) == 499
         assert not read.done()
         done.set()
-        assert await read == 1000  # it saw the one moment at which it began
+        assert await read == 1000  # a consistent read as of its start
 
 
-async def test_no_read_waits_for_the_writer_or_takes_its_time(path: Path) -> None:
+async def test_reads_do_not_wait_for_the_writer(path: Path) -> None:
     async with opened(path) as store:
         await store.append(ticks(1))
         done = threading.Event()
         write = asyncio.create_task(store._writer.run(lambda _: done.wait(30)))
-        await asyncio.sleep(0)  # it has the writer's thread to itself
+        await asyncio.sleep(0)  # it occupies the writer's thread
         assert await store.span() == Span(1, 1, 0)
         assert await store.get(1) == ticks(1)[0]
         assert len(await store.newest(1)) == 1
@@ -568,18 +569,18 @@ async def test_no_read_waits_for_the_writer_or_takes_its_time(path: Path) -> Non
         await write
 
 
-async def test_no_other_read_waits_for_candles(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_reads_do_not_wait_for_candles(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = threading.Event()
 
-    def of_years(*_: object) -> list[Candle]:
+    def slow(*_: object) -> list[Candle]:
         done.wait(30)
         return []
 
-    monkeypatch.setattr(candles, "candles", of_years)
+    monkeypatch.setattr(candles, "candles", slow)
     async with opened(path) as store:
         await store.append(ticks(1))
         charting = asyncio.create_task(store.candles(60, 0, 60, 1))
-        await asyncio.sleep(0)  # it has its thread to itself
+        await asyncio.sleep(0)  # it occupies its thread
         assert await store.span() == Span(1, 1, 0)
         assert await ids(store) == [1]
         assert not charting.done()
@@ -587,40 +588,40 @@ async def test_no_other_read_waits_for_candles(path: Path, monkeypatch: pytest.M
         assert await charting == []
 
 
-async def test_an_append_waits_for_one_step_of_a_pruning_at_most(
+async def test_append_waits_for_one_batch_of_prune_at_most(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    step, insert = rows.delete_some, rows.insert
+    delete_batch, insert = rows.delete_batch, rows.insert
 
-    def noted_step(connection: sqlite3.Connection, before: int) -> int:
-        order.append("step")
-        return step(connection, before)
+    def traced_batch(connection: sqlite3.Connection, before: int, batch: int) -> int:
+        order.append("batch")
+        return delete_batch(connection, before, batch)
 
-    def noted_insert(connection: sqlite3.Connection, batch: list[Tick]) -> None:
+    def traced_insert(connection: sqlite3.Connection, batch: list[Tick]) -> None:
         order.append("append")
         insert(connection, batch)
 
     async with opened(path) as store:
-        await store.append(ticks(*range(1, 5 * rows.STEP + 1)))
-        monkeypatch.setattr(rows, "delete_some", noted_step)
-        monkeypatch.setattr(rows, "insert", noted_insert)
-        pruning = asyncio.create_task(store.prune(5 * rows.STEP + 1))
-        await asyncio.sleep(0)  # it has asked for its first step
+        await store.append(ticks(*range(1, 5 * PRUNE_BATCH + 1)))
+        monkeypatch.setattr(rows, "delete_batch", traced_batch)
+        monkeypatch.setattr(rows, "insert", traced_insert)
+        pruning = asyncio.create_task(store.prune(5 * PRUNE_BATCH + 1))
+        await asyncio.sleep(0)  # its first batch is submitted
         await store.append(ticks(10**9))
-        assert await pruning == 5 * rows.STEP
-        assert order[:3] == ["step", "append", "step"]
+        assert await pruning == 5 * PRUNE_BATCH
+        assert order[:3] == ["batch", "append", "batch"]
         assert await ids(store) == [10**9]
 
 
-async def test_work_whose_caller_gave_up_is_whole_or_absent(path: Path) -> None:
+async def test_cancelled_append_is_all_or_nothing(path: Path) -> None:
     async with opened(path) as store:
         appends = [asyncio.create_task(store.append(ticks(at, at + 1))) for at in range(1, 101, 2)]
         await asyncio.sleep(0)
         for append in appends:
             append.cancel()
         await asyncio.gather(*appends, return_exceptions=True)
-        kept = await ids(store)
-        assert all(at + 1 in kept for at in kept if at % 2)
+        stored = await ids(store)
+        assert all(at + 1 in stored for at in stored if at % 2)
         await store.append(ticks(1000))
         assert (await ids(store))[-1] == 1000

@@ -1,4 +1,4 @@
-"""kill -9: what was acknowledged is there, in order, once, and the file is free again."""
+"""SIGKILL: acknowledged ticks are stored once and in order, and the lock is released."""
 
 import random
 import signal
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.proof
 
 ROUNDS = 20
 
-# Appends one to three ticks at a time, with quotes, and tells the last id once the store has them.
+# Appends one to three ticks at a time, with quotes, and prints the last id once they are stored.
 SERVER = """
 import asyncio, sys
 from decimal import Decimal
@@ -41,27 +41,29 @@ asyncio.run(main(sys.argv[1]))
 
 
 def serve_and_kill(path: Path, lines: int) -> int:
-    """Run a server until it has acknowledged so often, kill it, and give the last id that it acknowledged."""
+    """Run a server until it has acknowledged this often, kill it; returns the last acknowledged id."""
     with subprocess.Popen(
         [sys.executable, "-c", SERVER, str(path)], stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout is not None
         for _ in range(lines):
-            told = server.stdout.readline()
+            line = server.stdout.readline()
         server.send_signal(signal.SIGKILL)
-        return int((told + server.stdout.read()).split()[-1])
+        return int((line + server.stdout.read()).split()[-1])
 
 
-async def test_every_acknowledged_tick_survives_kill_9_in_order_and_once(tmp_path: Path) -> None:
+async def test_acknowledged_ticks_survive_sigkill(tmp_path: Path) -> None:
     path = tmp_path / "prices.db"
     chance = random.Random(20261122)
     for _ in range(ROUNDS):
         acknowledged = serve_and_kill(path, chance.randint(1, 40))
-        store = await open_store(f"sqlite:///{path}", capacity=1)  # at once: the lock died with its holder
-        kept = [tick.id async for page in pages(store, 0) for tick in page]
-        last = await store.get(kept[-1])
+        store = await open_store(
+            f"sqlite:///{path}", capacity=1
+        )  # immediately: the lock was released with its process
+        stored = [tick.id async for page in pages(store, 0) for tick in page]
+        last = await store.get(stored[-1])
         await store.close()
-        assert kept == [*range(1, len(kept) + 1)]
-        assert kept[-1] >= acknowledged
+        assert stored == [*range(1, len(stored) + 1)]
+        assert stored[-1] >= acknowledged
         assert last is not None
         assert last.quotes

@@ -1,4 +1,4 @@
-"""Every store behaves like a dictionary that remembers what it dropped, whatever is done to it in whatever order."""
+"""A model test: local stores behave like a dictionary that records how far it was pruned."""
 
 import asyncio
 import tempfile
@@ -13,7 +13,7 @@ from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.store import Span, Store, open_store
 from btc_price_tracker.store.paging import pages
 
-ids = st.integers(1, 20)  # few, so that they meet again
+ids = st.integers(1, 20)  # few, so that they repeat
 quotes = st.sampled_from([(), (AssessedQuote(source="kraken", kind=Kind.EXCHANGE, last=Decimal("1.0")),)])
 ticks = st.builds(
     lambda tick_id, cents, quotes: Tick(
@@ -30,14 +30,14 @@ class StoreModel(RuleBasedStateMachine):
     def begin(self) -> None:
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
-        self.kept: dict[int, Tick] = {}
+        self.stored: dict[int, Tick] = {}
         self.dropped = 0
         self.memory = self.opened("memory://")
         self.durable = [self.opened(url) for url in self.urls]
 
     @property
     def urls(self) -> list[str]:
-        """Of the stores that a restart brings back."""
+        """The URLs of the durable stores."""
         folder = Path(self.folder.name)
         return [f"sqlite:///{folder}/prices.db", f"memory://{folder}/prices.snapshot"]
 
@@ -51,18 +51,18 @@ class StoreModel(RuleBasedStateMachine):
     @rule(batch=st.lists(ticks, max_size=8))
     def append(self, batch: list[Tick]) -> None:
         for tick in batch:
-            self.kept.setdefault(tick.id, tick)
+            self.stored.setdefault(tick.id, tick)
         for store in self.stores:
             self.runner.run(store.append(batch))
 
     @rule(before=ids)
     def prune(self, before: int) -> None:
-        gone = [tick_id for tick_id in self.kept if tick_id < before]
-        for tick_id in gone:
-            del self.kept[tick_id]
-        self.dropped = max([self.dropped, *gone])
+        removed = [tick_id for tick_id in self.stored if tick_id < before]
+        for tick_id in removed:
+            del self.stored[tick_id]
+        self.dropped = max([self.dropped, *removed])
         for store in self.stores:
-            assert self.runner.run(store.prune(before)) == len(gone)
+            assert self.runner.run(store.prune(before)) == len(removed)
 
     @rule()
     def restart(self) -> None:
@@ -73,17 +73,17 @@ class StoreModel(RuleBasedStateMachine):
     @rule(tick_id=ids)
     def get(self, tick_id: int) -> None:
         for store in self.stores:
-            assert self.runner.run(store.get(tick_id)) == self.kept.get(tick_id)
+            assert self.runner.run(store.get(tick_id)) == self.stored.get(tick_id)
 
     @rule(after=ids, until=st.none() | ids, page=st.integers(1, 9))
     def read(self, after: int, until: int | None, page: int) -> None:
-        expected = [each for each in sorted(self.kept) if after < each and (until is None or each <= until)]
+        expected = [each for each in sorted(self.stored) if after < each and (until is None or each <= until)]
         for store in self.stores:
             assert self.runner.run(read(store, after, until, page)) == expected
 
     @invariant()
     def spans_agree(self) -> None:
-        first, last = min(self.kept, default=0), max(self.kept, default=0)
+        first, last = min(self.stored, default=0), max(self.stored, default=0)
         for store in self.stores:
             assert self.runner.run(store.span()) == Span(first, last, self.dropped)
 

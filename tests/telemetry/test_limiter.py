@@ -58,7 +58,7 @@ def test_lines_within_the_limit_all_pass(limiter: Limiter, time: Time) -> None:
 
 def test_kinds_are_limited_independently(limiter: Limiter) -> None:
     written(limiter, 10 * BURST)
-    for other in (record("source failing"), record(name="store"), record(level=logging.ERROR)):
+    for other in (record("source failed"), record(name="store"), record(level=logging.ERROR)):
         assert limiter.limit(other) == [other]
 
 

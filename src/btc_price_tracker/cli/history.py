@@ -15,9 +15,8 @@ from yarl import URL
 
 from btc_price_tracker.cli.tables import Row, write
 from btc_price_tracker.errors import ServerError
-from btc_price_tracker.http_client.body import ResponseTooLarge, read_limited
-from btc_price_tracker.http_client.client import Client, ConnectionEnded
-from btc_price_tracker.http_client.words import describe_error
+from btc_price_tracker.http_client.client import Client, read_limited
+from btc_price_tracker.http_client.errors import ConnectionEnded, ResponseTooLarge, describe_error
 from btc_price_tracker.settings import load_address
 from btc_price_tracker.telemetry.masking import masked
 

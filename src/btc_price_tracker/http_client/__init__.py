@@ -1,1 +1,1 @@
-"""HTTP to elsewhere, by way of the proxies and with the certificates that the environment names."""
+"""HTTP to other hosts, through the proxies and with the certificates that the environment names."""

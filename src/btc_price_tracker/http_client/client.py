@@ -1,4 +1,4 @@
-"""An HTTP client: the connections for all that one part asks."""
+"""An HTTP client: it keeps connections alive, uses the environment's proxies, and never retries by itself."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -9,19 +9,14 @@ import aiohttp
 from yarl import URL
 
 from btc_price_tracker.http_client.connection import Connector
-from btc_price_tracker.http_client.errors import ProxyUnknown
+from btc_price_tracker.http_client.errors import ConnectionEnded, ProxyUnknown, ResponseTooLarge
 from btc_price_tracker.http_client.proxies import NO_PROXIES, Proxies, Proxy
 from btc_price_tracker.http_client.resolver import Resolver
 from btc_price_tracker.http_client.socks import SocksConnector
 from btc_price_tracker.http_client.tls import certificates
 
-HEAD = 65536  # bytes of a line in an answer's head: some send long policies
-FIELDS = 256  # in a head, or after a chunked body
-SOCKS_CONNECT = 5.0  # seconds, where a connection has less: Tor may have to build a circuit first
-
-
-class ConnectionEnded(aiohttp.ClientError):
-    """A connection kept from before broke without an answer. It most likely ended before we asked: ask again."""
+MAX_LINE = 65_536  # bytes of a line in a response head: some send long policies
+MAX_FIELDS = 256  # in a head, or after a chunked body
 
 
 class Client:
@@ -31,14 +26,19 @@ class Client:
         self,
         timeout: aiohttp.ClientTimeout,
         headers: Mapping[str, str],
-        keep_alive: float = 15,
         *,
+        keep_alive: float = 15.0,
+        socks_connect_timeout: float = 5.0,
         trust_env: bool = True,
     ) -> None:
-        """Needs a running event loop; `keep_alive` in seconds. Raises HttpClientError."""
+        """Needs a running event loop; times in seconds. Raises HttpClientError.
+
+        `socks_connect_timeout` applies where the connect timeout is shorter: Tor may have to build a circuit first.
+        """
         self._proxies = Proxies.of_environment() if trust_env else NO_PROXIES
         self._resolver = Resolver()
         self._timeout = timeout
+        self._socks_connect_timeout = socks_connect_timeout
         self._headers = headers
         self._connections: dict[str, Any] = {
             "limit": 0,
@@ -48,7 +48,7 @@ class Client:
         }
         self._sessions: dict[
             Proxy | None, aiohttp.ClientSession
-        ] = {}  # one for each SOCKS proxy, one for the rest
+        ] = {}  # one per SOCKS proxy, one for the rest
 
     async def __aenter__(self) -> Self:
         return self
@@ -61,7 +61,7 @@ class Client:
         await self._resolver.close()
 
     def check(self, urls: Iterable[str]) -> None:
-        """Raise HttpClientError where a URL can't be asked, since the environment names no usable proxy for it."""
+        """Raise HttpClientError if the environment names an unusable proxy for one of these URLs."""
         for url in urls:
             self._proxies.proxy_for(URL(url))
 
@@ -69,20 +69,20 @@ class Client:
     async def get(
         self, url: URL, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Ask for a URL, once. No redirect is followed, and the body comes as it was sent.
+        """Send one GET request. Redirects are not followed, and the body is not decoded.
 
         Raises ConnectionEnded, ProxyUnknown or another aiohttp.ClientError, HttpClientError as `check`, and ValueError
-        where the request can't be sent: `describe_error` says what they mean.
+        if the request can't be sent: `describe_error` has texts for them.
         """
         proxy = self._proxies.proxy_for(url)
         http_proxy = proxy.url if proxy and not proxy.is_socks else None
-        connection = SimpleNamespace(kept=False)
+        connection = SimpleNamespace(reused=False)
         try:
             response = await self._session(proxy).get(
                 url, headers=headers, proxy=http_proxy, allow_redirects=False, trace_request_ctx=connection
             )
-        except _Broken as error:
-            raise (ConnectionEnded if connection.kept else aiohttp.ClientError) from error
+        except _Disconnected as error:
+            raise (ConnectionEnded if connection.reused else aiohttp.ClientError) from error
         except aiohttp.ClientConnectorDNSError as error:
             if http_proxy is None:
                 raise
@@ -102,46 +102,58 @@ class Client:
             connector, timeout = Connector(**self._connections), self._timeout
         else:
             connector = SocksConnector(socks, **self._connections)
-            timeout = _with_connect(self._timeout, SOCKS_CONNECT)
+            timeout = _with_connect(self._timeout, self._socks_connect_timeout)
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=timeout,
             headers=self._headers,
             auto_decompress=False,
-            max_line_size=HEAD,
-            max_field_size=HEAD,
-            max_headers=FIELDS,
-            middlewares=[_once],
+            max_line_size=MAX_LINE,
+            max_field_size=MAX_LINE,
+            max_headers=MAX_FIELDS,
+            middlewares=[_without_retry],
             trace_configs=[_noting_reuse()],
         )
 
 
-def _with_connect(timeout: aiohttp.ClientTimeout, least: float) -> aiohttp.ClientTimeout:
-    """The same, with so many seconds for a connection at least."""
-    connect = max(timeout.connect or 0, least)
+async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Read the body. Raises ResponseTooLarge as soon as it exceeds `max_bytes`, and aiohttp.ClientError."""
+    body = bytearray()
+    async for piece in response.content.iter_any():
+        body += piece
+        if len(body) > max_bytes:
+            raise ResponseTooLarge
+    return bytes(body)
+
+
+def _with_connect(timeout: aiohttp.ClientTimeout, seconds: float) -> aiohttp.ClientTimeout:
+    """Return the same with a connect timeout of so many seconds at least."""
+    connect = max(timeout.connect or 0, seconds)
     return aiohttp.ClientTimeout(total=timeout.total, connect=connect, sock_read=timeout.sock_read)
 
 
-class _Broken(aiohttp.ClientError):
-    """A connection broke before an answer came."""
+class _Disconnected(aiohttp.ClientError):
+    """A connection ended before a response came."""
 
 
-async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Keep aiohttp from asking again by itself, unseen by whoever counts the requests."""
+async def _without_retry(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from retrying by itself, which no rate limiter would count."""
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Broken from error
+        raise _Disconnected from error
 
 
 def _noting_reuse() -> aiohttp.TraceConfig:
-    """Tell each request whether its connection was kept from an earlier one."""
+    """Note in each request's context whether its connection was kept from an earlier one."""
 
     async def note(_: aiohttp.ClientSession, request: SimpleNamespace, __: object) -> None:
-        request.trace_request_ctx.kept = True
+        request.trace_request_ctx.reused = True
 
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(note)

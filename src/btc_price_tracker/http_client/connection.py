@@ -1,7 +1,7 @@
-"""A client's connection that takes no more of an answer's head than an honest server sends.
+"""A client's connection that accepts no longer response head than an honest server sends.
 
-aiohttp bounds the lines of a head, but neither the head as a whole nor the interim responses before it: a client must
-be able to parse any number of these (RFC 9110 15.2), and a server that sends them without end keeps the loop busy.
+aiohttp bounds the lines of a head, but neither the head as such nor the interim responses before it: a client must be
+able to parse any number of these (RFC 9110 15.2), and a server that sends them without end keeps the event loop busy.
 """
 
 from collections.abc import Callable
@@ -11,36 +11,34 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from btc_price_tracker.http_client.errors import TooLongHead
+
 MAX_RESPONSES = 9  # to one request: the final one, and interim ones, of which honest servers send one or two
 MAX_HEAD = 131_072  # bytes until the final head is complete; honest ones have a few thousand
 SWITCHING = 101  # 1xx, yet final
 
 
-class TooLongHead(aiohttp.ClientError):
-    """The server sends interim responses, or one head, without end."""
-
-
 class Connection(ResponseHandler):
-    """Breaks off with TooLongHead where an answer's head goes beyond the limits."""
+    """Aborts with TooLongHead when a response head exceeds the limits."""
 
     _responses = 0
-    _head: int | None = None  # bytes of it so far; None where none is awaited
+    _head: int | None = None  # bytes received of it; None while none is expected
 
     def set_response_params(self, **parameters: Any) -> None:
-        """Await the response to a request."""
+        """Expect the response to a request."""
         self._responses = self._head = 0
         super().set_response_params(**parameters)
 
     def data_received(self, data: bytes) -> None:
-        """Take in what the server sent."""
+        """Parse what the server sent."""
         super().data_received(data)
         if self._head is not None:
             self._head += len(data)
         if self._responses > MAX_RESPONSES or (self._head or 0) > MAX_HEAD:
-            self._break_off()
+            self._abort()
 
     def feed_data(self, data: tuple[Any, aiohttp.StreamReader], size: int = 0) -> None:
-        """Take in a response whose head is complete."""
+        """Receive a response whose head is complete."""
         self._responses += 1
         if self._responses > MAX_RESPONSES:
             return
@@ -49,14 +47,14 @@ class Connection(ResponseHandler):
             self._head = None
         super().feed_data(data, size)
 
-    def _break_off(self) -> None:
+    def _abort(self) -> None:
         if self.transport is not None:
             self.transport.abort()
         self.set_exception(TooLongHead())
 
 
 class Connector(aiohttp.TCPConnector):
-    """Makes such connections."""
+    """Opens such connections."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)

@@ -1,6 +1,6 @@
 """The proxies that the environment names, as curl understands them.
 
-HTTP_PROXY and HTTPS_PROXY, then ALL_PROXY name them; NO_PROXY names what needs none. Small letters win. A proxy that
+HTTP_PROXY and HTTPS_PROXY, then ALL_PROXY name them; NO_PROXY names hosts that need none. Lower case wins. A proxy that
 can't be used is an error only for the URLs that need it.
 """
 
@@ -35,45 +35,45 @@ class Proxy:
 
     @property
     def takes_names(self) -> bool:
-        """Whether it resolves names itself; else it is given addresses."""
+        """Whether it resolves names itself; else it gets addresses."""
         return self.url.scheme in (*_HTTP, *_WITH_NAMES)
 
 
 @dataclass(frozen=True, slots=True)
 class Proxies:
-    """What the environment says about proxies."""
+    """The proxies of the environment."""
 
     urls: Mapping[str, str]  # by scheme, and for "all"
-    left_out: tuple[str, ...]  # the entries of NO_PROXY
+    excluded: tuple[str, ...]  # the entries of NO_PROXY
 
     @classmethod
     def of_environment(cls) -> "Proxies":
-        """As it says now; on macOS, the system's settings where it says nothing."""
+        """Read them now; on macOS, the system's settings where the environment has none."""
         found = getproxies()
         return cls(found, tuple(found.get("no", "").replace(",", " ").split()))
 
     def proxy_for(self, url: URL) -> Proxy | None:
-        """The proxy for a URL; None where it needs none, above all on this machine.
+        """Return the proxy for a URL; None if it needs none, as on this machine.
 
-        Raises HttpClientError where it can't be used.
+        Raises HttpClientError if the proxy can't be used.
         """
-        if not self.urls or url.host is None or _is_this_machine(url.host) or self._is_left_out(url):
+        if not self.urls or url.host is None or _is_this_machine(url.host) or self._is_excluded(url):
             return None
         kind = url.scheme if self.urls.get(url.scheme) else "all"
         named = self.urls.get(kind)
         return _proxy(named, _variable(kind)) if named else None
 
-    def _is_left_out(self, url: URL) -> bool:
+    def _is_excluded(self, url: URL) -> bool:
         if sys.platform == "darwin" and proxy_bypass(str(url.host)):  # by the system's settings
             return True
-        return any(_covers(entry, str(url.host), url.port) for entry in self.left_out)
+        return any(_covers(entry, str(url.host), url.port) for entry in self.excluded)
 
 
 NO_PROXIES = Proxies({}, ())
 
 
 def _is_this_machine(host: str) -> bool:
-    """Servers, mirrors, the playback on this machine are ours to reach without a proxy, whatever curl does."""
+    """Loopback hosts (servers, mirrors, the playback) are reached without a proxy, unlike in curl."""
     name = host.rstrip(".")
     try:
         return ip_address(name).is_loopback
@@ -82,7 +82,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _covers(entry: str, host: str, port: int | None) -> bool:
-    """Whether an entry of NO_PROXY means a host: `*`, its address or network, itself or a domain above it."""
+    """Whether an entry of NO_PROXY covers a host: `*`, its address or network, its name or a parent domain."""
     if entry == "*":
         return True
     name, only = _with_port(entry)
@@ -96,7 +96,7 @@ def _covers(entry: str, host: str, port: int | None) -> bool:
 
 
 def _with_port(entry: str) -> tuple[str, int | None]:
-    """A host or network, perhaps in brackets, and the port that may follow it."""
+    """Split off the port that may follow a host or network, which may be in brackets."""
     name, _, port = entry.rpartition(":")
     if port.isdecimal() and (":" not in name or name.endswith("]")):
         return name.strip("[]"), int(port)
@@ -104,7 +104,7 @@ def _with_port(entry: str) -> tuple[str, int | None]:
 
 
 def _proxy(named: str, variable: str) -> Proxy:
-    """Raises HttpClientError where this is no proxy."""
+    """Parse the URL of a proxy. Raises HttpClientError if it is none."""
     text = named if "://" in named else f"http://{named}"
     if text.startswith("socks://"):
         text = text.replace("socks", "socks4", 1)  # as curl reads it
@@ -114,12 +114,12 @@ def _proxy(named: str, variable: str) -> Proxy:
         url = URL()
     if url.scheme not in (*_HTTP, *_SOCKS) or not url.host:
         raise HttpClientError(
-            f"{variable} can't be used: give a proxy like http://host:3128 or socks5h://host:1080, or unset it"
+            f"{variable} can't be used: set a proxy like http://host:3128 or socks5h://host:1080, or unset it"
         )
     return Proxy(url if url.port else url.with_port(SOCKS_PORT), variable)
 
 
 def _variable(kind: str) -> str:
-    """The variable that names the proxy of a kind, as it is written in this environment."""
+    """Return the variable that names the proxy of a kind, as spelled in this environment."""
     name = f"{kind}_proxy"
     return name if os.environ.get(name) else name.upper()

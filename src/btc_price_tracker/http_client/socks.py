@@ -17,7 +17,7 @@ from btc_price_tracker.http_client.resolver import Resolver
 
 
 class SocksConnector(Connector):
-    """Makes all connections through one SOCKS proxy."""
+    """Opens all connections through one SOCKS proxy."""
 
     def __init__(self, proxy: Proxy, resolver: Resolver, **options: Any) -> None:
         """The options are those of aiohttp.TCPConnector."""
@@ -46,7 +46,7 @@ class SocksConnector(Connector):
         )
 
     async def _negotiate(self, host: str, port: int, req: aiohttp.ClientRequest) -> socket.socket:
-        """A socket that is connected to the host through the proxy."""
+        """Return a socket that is connected to the host through the proxy."""
         url = self._proxy.url
         try:
             found = await self._addresses.resolve(str(url.host), url.port or 0)
@@ -66,7 +66,7 @@ class SocksConnector(Connector):
 
 
 class _Unresolved(AbstractResolver):
-    """Leaves names as they are, for the proxy to resolve."""
+    """Returns names unresolved, for the proxy to resolve."""
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
@@ -74,4 +74,4 @@ class _Unresolved(AbstractResolver):
         return [ResolveResult(hostname=host, host=host, port=port, family=family, proto=0, flags=0)]
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing."""

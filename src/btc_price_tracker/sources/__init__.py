@@ -1,4 +1,4 @@
-"""The public APIs that we ask for a price, one small file each, and the registry of them all."""
+"""The sources of the price, one small file each, and their registry."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

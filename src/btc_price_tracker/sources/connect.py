@@ -1,9 +1,10 @@
-"""From a source to the upstream that asks it over HTTP."""
+"""From the definition of a source to the upstream that polls it over HTTP."""
 
 from random import Random
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.http_client.client import Client
+from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import Endpoint
 from btc_price_tracker.sources.ratelimit import RateLimiter, is_pro, spacing, spacing_after_fault
@@ -12,15 +13,31 @@ from btc_price_tracker.sources.upstream import Upstream
 
 
 def connect(
-    source: SourceDefinition, client: Client, clock: Clock, random: Random, key: str = ""
+    definition: SourceDefinition,
+    client: Client,
+    clock: Clock,
+    random: Random,
+    key: str = "",
+    *,
+    clocks: Clocks | None = None,
+    parent: RateLimiter | None = None,
 ) -> Upstream:
-    """Make the upstream of a source at its `url`; `key` is CoinGecko's and is sent to no one else."""
-    if source.name != "coingecko":
+    """Make the upstream of a source at its `url`.
+
+    `key` is sent to CoinGecko only. `clocks` are those of all sources that are polled together, `parent` is the rate
+    limiter of the source that shares the API.
+    """
+    name, url = definition.name, definition.url
+    if name != "coingecko":
         key = ""
-    header = "x-cg-pro-api-key" if is_pro(source.url) else "x-cg-demo-api-key"
-    endpoint = Endpoint(client, source.url + source.path, key, header)
-    usual = spacing(source.name, source.url, keyed=bool(key))
-    after_fault = spacing_after_fault(source.name, usual, keyed=bool(key))
-    upstream = Upstream(source, endpoint.get, RateLimiter(usual, random, after_fault), clock, random)
-    upstream.hide(secrets_of(source.url, key))
-    return upstream
+    header = "x-cg-pro-api-key" if is_pro(url) else "x-cg-demo-api-key"
+    usual = spacing(name, url, keyed=bool(key))
+    return Upstream(
+        definition,
+        Endpoint(client, url + definition.path, key, header).get,
+        RateLimiter(usual, random, spacing_after_fault(name, usual, keyed=bool(key)), parent),
+        clock,
+        random,
+        clocks=clocks,
+        secrets=secrets_of(url, key),
+    )

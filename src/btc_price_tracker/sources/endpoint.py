@@ -1,4 +1,4 @@
-"""One HTTP request to a source: a whole reply, whatever it means, or a fault in plain words."""
+"""One HTTP request to a source: a complete response of any status, or a SourceError."""
 
 import gzip
 import io
@@ -11,39 +11,40 @@ from yarl import URL
 
 from btc_price_tracker import __version__
 from btc_price_tracker.errors import ConnectionDropped, InvalidQuote, LocalError, SourceUnreachable
-from btc_price_tracker.http_client.body import ResponseTooLarge, read_limited
-from btc_price_tracker.http_client.client import Client, ConnectionEnded
-from btc_price_tracker.http_client.words import describe_error, is_local
+from btc_price_tracker.http_client.client import Client, read_limited
+from btc_price_tracker.http_client.errors import ConnectionEnded, ResponseTooLarge, describe_error, is_local
 from btc_price_tracker.sources.parsing import MAX_BYTES
 
-CONNECT_SECONDS = 2.0  # of the deadline at most, so that a lost SYN leaves time for a second try
-KEEP_ALIVE_SECONDS = 30.0  # a connection serves several rounds: fewer handshakes for both sides
+CONNECT_TIMEOUT = 2.0  # seconds: less than a round, so that a lost SYN leaves time for a second attempt
+KEEP_ALIVE = 30.0  # seconds: a connection serves several rounds, which saves both sides handshakes
 
 
 class SourceResponse(NamedTuple):
-    """What a source sent: any status, the headers by names in small letters, the whole body, gunzipped."""
+    """A response of any status, with lower-case header names and the complete, decompressed body."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-def open_client(*, trust_env: bool = True) -> Client:
-    """Make the HTTP client that all sources share; the total deadline is the caller's. Raises HttpClientError."""
+def open_client(
+    *, connect_timeout: float = CONNECT_TIMEOUT, keep_alive: float = KEEP_ALIVE, trust_env: bool = True
+) -> Client:
+    """Make the HTTP client that all sources share; the caller limits the total time. Raises HttpClientError."""
     return Client(
-        timeout=aiohttp.ClientTimeout(total=None, connect=CONNECT_SECONDS),
+        timeout=aiohttp.ClientTimeout(total=None, connect=connect_timeout),
         headers={
             "User-Agent": f"btc-price-tracker/{__version__}",
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         },
-        keep_alive=KEEP_ALIVE_SECONDS,
+        keep_alive=keep_alive,
         trust_env=trust_env,
     )
 
 
 class Endpoint:
-    """Where one source is asked."""
+    """The URL of a source, with its API key if it has one."""
 
     def __init__(self, client: Client, url: str, key: str = "", key_header: str = "") -> None:
         self._client = client
@@ -51,16 +52,15 @@ class Endpoint:
         self._headers = {key_header: key} if key else {}
 
     async def get(self) -> SourceResponse:
-        """Ask once.
+        """Send one request.
 
-        Raises SourceUnreachable if no complete response comes, InvalidQuote if it is too large or garbled, LocalError.
-        Of the SourceUnreachable, ConnectionDropped is worth asking again at once.
+        Raises SourceUnreachable if no complete response comes, InvalidQuote if it is too large or can't be
+        decompressed, LocalError. Of the SourceUnreachable, ConnectionDropped is worth a retry at once.
         """
         try:
             async with self._client.get(self._url, self._headers) as response:
-                reply = SourceResponse(
-                    response.status, _headers(response), await read_limited(response, MAX_BYTES)
-                )
+                body = await read_limited(response, MAX_BYTES)
+                return _decompressed(SourceResponse(response.status, _headers(response), body))
         except ResponseTooLarge:
             raise _too_large() from None
         except ConnectionEnded as error:
@@ -69,29 +69,28 @@ class Endpoint:
             raise (LocalError if is_local(error) else SourceUnreachable)(describe_error(error)) from None
         except ValueError:
             raise SourceUnreachable("the request can't be sent: check the API key") from None
-        return reply._replace(body=_gunzipped(reply))
 
 
 def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
-    """Each header once: one that comes twice is a list (RFC 9110, 5.3)."""
+    """Return each header once: one that comes twice is a list (RFC 9110, 5.3)."""
     headers = response.headers
     return {name.lower(): ", ".join(headers.getall(name)) for name in headers}
 
 
-def _gunzipped(reply: SourceResponse) -> bytes:
-    """The body as it was before it was packed; as it came, if it refuses us anyway or we don't know its encoding."""
-    if reply.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip"):
-        return reply.body
+def _decompressed(response: SourceResponse) -> SourceResponse:
+    """Decompress a gzip body; leave other encodings, and a corrupt body that comes with an error status."""
+    if response.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip"):
+        return response
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(reply.body)) as file:
+        with gzip.GzipFile(fileobj=io.BytesIO(response.body)) as file:
             body = file.read(MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error):
-        if reply.status != 200:
-            return reply.body
+        if response.status != 200:
+            return response
         raise InvalidQuote("the body is not what its Content-Encoding says") from None
     if len(body) > MAX_BYTES:
         raise _too_large()
-    return body
+    return response._replace(body=body)
 
 
 def _too_large() -> InvalidQuote:

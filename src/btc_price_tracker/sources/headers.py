@@ -1,4 +1,4 @@
-"""What the headers of a reply say about time: when it was made, and how long it has lain in caches since."""
+"""The headers of a response about time: when it was generated, and how long caches have held it since."""
 
 import re
 from collections.abc import Mapping
@@ -7,45 +7,44 @@ from email.utils import parsedate_to_datetime
 
 from btc_price_tracker.sources.quoting import GENESIS, HORIZON
 
-LONGEST_DATE = 64  # characters; the three formats of RFC 9110 5.6.7 have at most 33
-OLDEST_WITNESS = 86_400  # seconds in caches, after which a reply says nothing about a clock
+MAX_DATE = 64  # characters; the three formats of RFC 9110 5.6.7 have at most 33
+MAX_CACHED = 86_400  # seconds in caches, after which a Date is no evidence of a clock
 
-LONGEST_AGE = 256  # characters of it that are looked at
+MAX_AGE_HEADER = 256  # characters of it that are read
 OVERFLOW = 2**31  # seconds
 
 _DIGITS = re.compile(r"[0-9]+")
 
 
 def source_time(headers: Mapping[str, str]) -> int | None:
-    """The source's wall clock as the reply left for us, in ms since the epoch, exact to the second.
+    """Return the source's wall clock when the response was sent to us, in ms since the epoch, exact to the second.
 
-    It is the `Date`, and the `Age` added where caches have held the reply since (RFC 9111 4.2.3).
-    None where there is no usable Date.
+    It is the `Date` plus the `Age` if caches have held the response (RFC 9111 4.2.3). None if there is no usable Date.
     """
-    made, held = http_date(headers.get("date", "")), age(headers)
-    if made is None or not GENESIS <= made <= HORIZON or held > OLDEST_WITNESS:
+    date, held = http_date(headers.get("date", "")), age(headers)
+    if date is None or not GENESIS <= date <= HORIZON or held > MAX_CACHED:
         return None
-    return made + held * 1000
+    return date + held * 1000
 
 
 def age(headers: Mapping[str, str]) -> int:
-    """Seconds that caches have held the reply, by their `Age`; 0 where they don't say.
+    """Return the seconds that caches have held the response, from `Age`; 0 without one.
 
     Of a list (caches that add theirs instead of correcting it) the greatest counts: RFC 9111 5.1 would take the first,
-    but an old price must not look fresh. More than fits stands for very old (1.2.2).
+    but an old price must not look fresh. One that overflows means very old (1.2.2).
     """
-    ages = headers.get("age", "")[:LONGEST_AGE].split(",")
+    ages = headers.get("age", "")[:MAX_AGE_HEADER].split(",")
     return max(
         (min(int(each), OVERFLOW) for each in map(str.strip, ages) if _DIGITS.fullmatch(each)), default=0
     )
 
 
 def http_date(text: str) -> int | None:
-    """An HTTP date in ms since the epoch, or None where it is no date."""
-    if len(text) > LONGEST_DATE:
+    """Return an HTTP date in ms since the epoch, or None if it is no date."""
+    if len(text) > MAX_DATE:
         return None
     try:
-        moment = parsedate_to_datetime(text)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+        time = parsedate_to_datetime(text)
+        return int((time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp() * 1000)
     except (ValueError, OverflowError):
         return None

@@ -1,7 +1,7 @@
-"""The strict reading of an answer's body: bounded, and never an exception other than a SourceError.
+"""Strict parsing of a response body: bounded, and no exception other than a SourceError.
 
-Every source's `parse` is written in these words: `read` the body, walk its parts, raise a `refusal` where the
-source says no, and make a `quote` (in quoting.py) of the rest. Numbers stay the text that the source sent.
+Every source's `parse` is written with these functions: `read` the body, select its nodes, raise a `refusal` if the
+source returned an error, else make a `quote` (in quoting.py). Numbers stay the text that the source sent.
 """
 
 import json
@@ -18,62 +18,62 @@ _TOO_OFTEN = re.compile(r"rate.?limit|too (?:many|much) request|lockout|throttl"
 
 @dataclass(frozen=True, slots=True)
 class JsonNode:
-    """A part of a JSON body and its place there, so that a fault can name it."""
+    """A value in a JSON body, and its path, so that an error can name it."""
 
-    value: Any  # what JSON has, but for numbers: those are str, their own text
-    place: str = ""
+    value: Any  # as json decodes it, but numbers are str, their own text
+    path: str = ""
 
     def __getitem__(self, key: str | int) -> "JsonNode":
         """Return the field of an object or the item of an array.
 
-        What isn't there reads as null, and so does everything inside it.
-        Raises InvalidQuote where this part is something else than an object or an array.
+        A missing one reads as null, and so does everything inside it.
+        Raises InvalidQuote if this node is neither an object nor an array.
         """
-        place = f"{self.place}.{key}" if self.place else str(key)
+        path = f"{self.path}.{key}" if self.path else str(key)
         if self.absent:
-            return JsonNode(None, place)
+            return JsonNode(None, path)
         if isinstance(key, str):
-            return JsonNode(self.fields().get(key), place)
+            return JsonNode(self.fields().get(key), path)
         items = self.items()
-        return JsonNode(items[key] if key < len(items) else None, place)
+        return JsonNode(items[key] if key < len(items) else None, path)
 
     def __str__(self) -> str:
-        """Name the part and what stands there, in few characters whatever it is."""
-        return f"{self.place or 'the body'} is {_shown(self.value)}"
+        """Return the path and the value, shortened."""
+        return f"{self.path or 'the body'} is {_shown(self.value)}"
 
     @property
     def absent(self) -> bool:
-        """True where the part is missing or null."""
+        """Whether it is missing or null."""
         return self.value is None
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of an object. Raises InvalidQuote where this is none."""
+        """Return the fields of an object. Raises InvalidQuote if this is none."""
         if not isinstance(self.value, dict):
             raise InvalidQuote(f"{self}, not an object")
         return self.value
 
     def items(self) -> list[Any]:
-        """Return the items of an array. Raises InvalidQuote where this is none."""
+        """Return the items of an array. Raises InvalidQuote if this is none."""
         if not isinstance(self.value, list):
             raise InvalidQuote(f"{self}, not an array")
         return self.value
 
     def text(self, pattern: re.Pattern[str], expected: str) -> str:
-        """Return the text of a string or number. Raises InvalidQuote unless the pattern matches it whole."""
+        """Return the text of a string or number. Raises InvalidQuote unless the pattern matches all of it."""
         if not isinstance(self.value, str) or not pattern.fullmatch(self.value):
             raise InvalidQuote(f"{self}, not {expected}")
         return self.value
 
     def must_be(self, expected: str) -> None:
-        """Raise InvalidQuote unless this is the text expected: the pair that we asked for, say."""
+        """Raise InvalidQuote unless this is the expected text, such as the requested pair."""
         if self.value != expected:
             raise InvalidQuote(f"{self}, not {expected!r}")
 
 
 def read(body: bytes) -> JsonNode:
-    """Read a body as strict JSON: UTF-8 without a mark, no repeated fields, no NaN, no Infinity.
+    """Read a body as strict JSON: UTF-8 without a byte order mark, no repeated fields, no NaN, no Infinity.
 
-    Raises InvalidQuote where it is anything else, nested too deep, or larger than MAX_BYTES.
+    Raises InvalidQuote if it is anything else, nested too deep, or larger than MAX_BYTES.
     """
     if len(body) > MAX_BYTES:
         raise InvalidQuote(f"the body is larger than {MAX_BYTES} bytes")
@@ -85,33 +85,33 @@ def read(body: bytes) -> JsonNode:
         raise InvalidQuote("the body is nested too deep") from error
 
 
-def refusal(*said: JsonNode, throttled: bool = False) -> SourceRefused:
-    """Make the fault for an answer in which the source says no, out of the parts that say so.
+def refusal(*nodes: JsonNode, rate_limited: bool = False) -> SourceRefused:
+    """Make the error for a body in which the source returns one, from the nodes that describe it.
 
-    It is RateLimited where the caller knows the source's code for that, or where the words tell.
+    It is RateLimited if the caller recognises the source's code for that, or the text does.
     """
-    words = ", ".join(_shown(word).strip("\"'") for part in said for word in _words(part.value))
-    fault = RateLimited if throttled or _TOO_OFTEN.search(words) else SourceRefused
-    return fault(f"the source says no: {words}" if words else "the source says no")
+    text = ", ".join(_shown(value).strip("\"'") for node in nodes for value in _scalars(node.value))
+    kind = RateLimited if rate_limited or _TOO_OFTEN.search(text) else SourceRefused
+    return kind(f"source returned an error: {text}" if text else "source returned an error")
 
 
-def _words(said: object, depth: int = 2) -> list[object]:
-    """What it says, or the first things inside it; nothing where it is blank."""
-    inside = list(said.values()) if isinstance(said, dict) else said if isinstance(said, list) else []
+def _scalars(value: object, depth: int = 2) -> list[object]:
+    """Return the value, or the first ones inside it; none if it is blank."""
+    inside = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
     if inside and depth:
-        return [word for each in inside[:3] for word in _words(each, depth - 1)][:3]
-    return [] if said in (None, "") else [said]
+        return [scalar for each in inside[:3] for scalar in _scalars(each, depth - 1)][:3]
+    return [] if value in (None, "") else [value]
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise InvalidQuote("the body names a field twice")
+        raise InvalidQuote("the body has a field twice")
     return fields
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise InvalidQuote(f"the body holds {name}, which is no number")
+    raise InvalidQuote(f"the body has {name}, which is no JSON number")
 
 
 _JSON = json.JSONDecoder(
@@ -124,7 +124,7 @@ def _is_html(body: bytes) -> bool:
 
 
 def _shown(value: object) -> str:
-    """Show a value in few harmless characters: the source chose it, and logs and pages print it."""
+    """Return a value as a short ASCII text: it comes from the source, and logs and pages print it."""
     match value:
         case None:
             return "missing"

@@ -16,9 +16,9 @@ class Secrets:
         self._fragments = frozenset(part for secret in secrets for part in _fragments(secret.lower()))
 
     def hide(self, text: str) -> str:
-        """The text with *** for every stretch that repeats a secret, or a fragment of one."""
+        """Replace every part of the text that repeats a secret, or a fragment of one, by ***."""
         searched = text.lower() if text.isascii() else text  # of the same length
-        found = [range(at, at + len(part)) for part in self._fragments for at in _places(part, searched)]
+        found = [range(at, at + len(part)) for part in self._fragments for at in _positions(part, searched)]
         secret = {at for each in found for at in each}
         return "".join(
             HIDDEN if at in secret else sign
@@ -27,8 +27,11 @@ class Secrets:
         )
 
 
+NO_SECRETS = Secrets()
+
+
 def secrets_of(url: str, key: str) -> Secrets:
-    """The API key, and the password that a base URL may hold, also as it is sent (RFC 7617)."""
+    """Return the API key, and the password that a base URL may have, also as it is sent (RFC 7617)."""
     user, password = URL(url).user or "", URL(url).password or ""
     credentials = [password, b64encode(f"{user}:{password}".encode()).decode()] if password else []
     return Secrets(filter(None, [key, *credentials]))
@@ -39,7 +42,7 @@ def _fragments(secret: str) -> Iterator[str]:
     return (secret[at : at + size] for at in range(len(secret) - size + 1))
 
 
-def _places(part: str, text: str) -> Iterator[int]:
+def _positions(part: str, text: str) -> Iterator[int]:
     at = text.find(part)
     while at >= 0:
         yield at

@@ -1,4 +1,4 @@
-"""Where the live rate of Tether comes from: Kraken's and Coinbase's USDT/USD markets. No Bitcoin."""
+"""The sources of the USDT/USD rate: Kraken's and Coinbase's markets."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -13,7 +13,7 @@ _BAND = Band(Decimal("0.5"), Decimal("1.5"))
 
 
 def parse_kraken(body: bytes) -> Quote:
-    """Read dollars per tether. Raises SourceError, also where the peg is too far gone to trust a rate."""
+    """Read dollars per tether. Raises SourceError, also if the peg is too far off to trust a rate."""
     return kraken.ticker(body, ("USDTZUSD", "USDTUSD"), _BAND)
 
 
@@ -28,6 +28,7 @@ _KRAKEN = SourceDefinition(
     url=kraken.KRAKEN.url,
     path="/0/public/Ticker?pair=USDTZUSD",
     parse=parse_kraken,
+    api="kraken",
 )
 _COINBASE = SourceDefinition(
     name="tether_coinbase",
@@ -35,6 +36,7 @@ _COINBASE = SourceDefinition(
     url=coinbase.COINBASE.url,
     path="/products/USDT-USD/ticker",
     parse=parse_coinbase,
+    api="coinbase",
 )
 
 # By the exchange that gives the rate, in order of preference.

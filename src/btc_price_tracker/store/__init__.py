@@ -1,4 +1,4 @@
-"""Durable history: the Store protocol and the place where a URL becomes a store."""
+"""Durable history: the Store protocol, and opening the store that a URL names."""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -9,13 +9,16 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 
+OPERATION_TIMEOUT = 5.0  # seconds
+PRUNE_BATCH = 500  # ticks: a few milliseconds of work
+
 
 class Span(NamedTuple):
-    """What a store holds: the oldest and the newest id, 0 and 0 when empty, and how far it was dropped.
+    """The oldest and the newest id in a store, 0 and 0 when empty, and how far it was pruned.
 
-    `dropped` is the id up to which prices are gone: 0 until retention or capacity first removes a price, and
-    never decreases. A store that was emptied still has it, so the next id must exceed both `last` and
-    `dropped`. An old price appended anew is kept, below `dropped`: what lies there may be incomplete.
+    `dropped` is the highest id that was removed: 0 until retention or capacity first removes a price, and never
+    decreasing. It survives the removal of the last tick, so the next id must exceed both `last` and `dropped`.
+    An old price that is appended again is stored, below `dropped`: the range up to there may be incomplete.
     """
 
     first: int
@@ -23,30 +26,37 @@ class Span(NamedTuple):
     dropped: int
 
 
-class Limits(NamedTuple):
-    """How much a store may keep, as far as it is the store itself that sees to it."""
+class StoreOptions(NamedTuple):
+    """Limits of a store; each kind of store applies those that concern it.
 
-    capacity: int  # ticks, for stores in memory
-    retention: int | None  # ms, None for ever: for databases that expire rows themselves, without prune()
+    `capacity` is the maximum number of ticks of a store in memory. `retention`, in ms, None for ever, is for
+    databases that expire rows on their own, without prune(). `operation_timeout`, in seconds, bounds connecting to a
+    database, one operation there, and the wait for a lock on its file. `prune_batch` is the maximum number of ticks
+    that one transaction or command of prune() deletes, and so what an append may have to wait for.
+    """
+
+    capacity: int
+    retention: int | None = None
+    operation_timeout: float = OPERATION_TIMEOUT
+    prune_batch: int = PRUNE_BATCH
 
 
 class Store(Protocol):
-    """Append-only history of ticks, keyed and ordered by id; old ones leave from the front only.
+    """Append-only history of ticks, ordered by id, from which only the oldest are removed.
 
-    All methods may raise StoreError, and do once the store is closed. One writer; any number of concurrent
-    readers, which never block the writer. A failed append changed nothing and may be repeated.
+    Every method may raise StoreError, and raises StoreClosed after close(). There is one writer and any number of
+    concurrent readers, which never block the writer. A failed append changes nothing and may be repeated.
     """
 
     async def append(self, ticks: list[Tick]) -> int:
-        """Keep these ticks, durably and all or none; a tick whose id is already kept is left as it is.
+        """Store ticks durably, all or none, in any order of their ids; ids that are already stored are left unchanged.
 
-        Ids may come in any order. Returns how many were new; where the store repeated the work by itself after a
-        broken connection, those of the first attempt may be missing from that. Raises ValueError on an amount that is
-        not exact to the cent.
+        Returns the number of new ticks. Where the store retried internally after a lost connection, those of the
+        first attempt may not be counted. Raises ValueError on an amount that is not exact to the cent.
         """
 
     async def span(self) -> Span:
-        """What is held now."""
+        """The range of ids that is stored now."""
 
     async def get(self, tick_id: int) -> Tick | None:
         """The tick with this id and its quotes, or None."""
@@ -67,26 +77,26 @@ class Store(Protocol):
         """
 
     async def candles(self, seconds: int, first: int, last: int, limit: int) -> list[Candle]:
-        """What roll_up() gives for candles of `seconds` that begin in [first, last] s, the oldest `limit` of them."""
+        """The oldest `limit` candles of `seconds` that begin in [first, last] s, equal to those of roll_up()."""
 
     async def prune(self, before: int) -> int:
-        """Drop ticks with id < before, in steps too small to keep a writer waiting; returns how many went."""
+        """Delete ticks with id < before, in small batches so that appends don't wait long; returns their number."""
 
     async def describe(self) -> str:
-        """What it is and how it is laid out, in a few words for an operator."""
+        """A short description of the store and its layout, for operators."""
 
     async def close(self) -> None:
-        """Release everything. Idempotent."""
+        """Release all resources. Idempotent."""
 
 
 class Scheme(NamedTuple):
-    """Where a kind of store lives, how its URL reads, and what it needs that a default install may lack."""
+    """A kind of store: the module that implements it, the form of its URL, and what must be installed for it."""
 
     module: str
     form: str
-    needs: str
-    rest: str = ".*"  # a pattern of what follows ://, as far as the store doesn't look at it itself
-    remote: bool = False  # whether it may be out of reach for a while
+    requires: str
+    rest: str = ".*"  # pattern of what follows ://, as far as the store doesn't validate it itself
+    remote: bool = False  # whether it may be unreachable at times
 
 
 _POSTGRES = ".venv/bin/pip install -e '.[postgres]'"
@@ -101,11 +111,11 @@ SCHEMES = {
     "mongodb+srv": Scheme("mongodb", "mongodb+srv://host/database", _MONGODB, remote=True),
 }
 
-_Opener = Callable[[str, Limits], Awaitable[Store]]
+_Opener = Callable[[str, StoreOptions], Awaitable[Store]]
 
 
 def scheme_of(url: str) -> Scheme:
-    """The kind of store that `url` names. Raises StoreError where it names none."""
+    """The kind of store that a URL names. Raises StoreError where it names none."""
     name, separator, rest = url.partition("://")
     if not separator or name not in SCHEMES:
         raise StoreError(f"give one of {', '.join(scheme.form for scheme in SCHEMES.values())}")
@@ -115,19 +125,27 @@ def scheme_of(url: str) -> Scheme:
     return scheme
 
 
-async def open_store(url: str, *, capacity: int, retention: int | None = None) -> Store:
-    """Open the store that `url` names; `capacity` and `retention` as in Limits.
+async def open_store(
+    url: str,
+    *,
+    capacity: int,
+    retention: int | None = None,
+    operation_timeout: float = OPERATION_TIMEOUT,
+    prune_batch: int = PRUNE_BATCH,
+) -> Store:
+    """Open the store that a URL names; the options are those of StoreOptions.
 
-    Raises InvalidStoreUrl where it can't be read, and StoreError where it names none, something it needs isn't
-    installed, or the store can't be opened.
+    Raises InvalidStoreUrl where the URL is malformed, and StoreError where its scheme is unknown, a required package
+    isn't installed, or the store can't be opened.
     """
-    return await _opener(scheme_of(url))(url, Limits(capacity, retention))
+    options = StoreOptions(capacity, retention, operation_timeout, prune_batch)
+    return await _opener(scheme_of(url))(url, options)
 
 
 def _opener(scheme: Scheme) -> _Opener:
-    """The implementation, imported only now: nobody pays for a database they don't use."""
+    """The `open_url` of the implementation, imported here so that drivers of other databases aren't needed."""
     try:
         opener: _Opener = import_module(f"{__name__}.{scheme.module}").open_url
     except ImportError as error:
-        raise StoreError(f"{scheme.form} needs {scheme.needs} ({error})") from error
+        raise StoreError(f"{scheme.form} requires {scheme.requires} ({error})") from error
     return opener

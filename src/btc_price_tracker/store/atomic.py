@@ -1,4 +1,4 @@
-"""A file that is written whole or not at all: what was there before stays until the new one is complete."""
+"""Atomic replacement of a file: the previous contents stay until the new ones are complete."""
 
 import os
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ PRIVATE = 0o600  # for files that only the service and its operator read
 
 @contextmanager
 def atomic_write(path: Path, temporary: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
-    """A file to write, called `temporary`, that takes the place of `path` at the end; gone if that isn't reached.
+    """Open the file `temporary` for writing; it replaces `path` at the end of the block, or is removed on an error.
 
-    It gets the permissions of the file that it replaces, else `mode` less the umask. Both names lie in one folder.
+    It gets the permissions of the file that it replaces, else `mode` less the umask. Both names must be in one folder.
     Raises OSError.
     """
     temporary.unlink(missing_ok=True)  # left by a process that was killed
     try:
-        # O_EXCL follows no symbolic link, should one have been put there meanwhile (POSIX, open).
+        # O_EXCL follows no symbolic link, should one have been created meanwhile (POSIX, open).
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             if path.exists():

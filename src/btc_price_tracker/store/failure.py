@@ -1,4 +1,4 @@
-"""Why a store failed, for people: it says so itself, or it has a bug."""
+"""The reason why a store failed, for logs and status pages."""
 
 from typing import NamedTuple
 
@@ -6,14 +6,14 @@ from btc_price_tracker.errors import StoreError
 
 
 class Failure(NamedTuple):
-    """The reason in words, and the bug, if it is one, whose traceback belongs in the log once."""
+    """The reason as text; and the exception if it is a bug, whose traceback is logged once."""
 
     reason: str
     bug: Exception | None
 
 
 def failure(error: Exception) -> Failure:
-    """What an exception of a store means. All that isn't a StoreError is a bug, which mustn't stop the price."""
+    """Classify an exception raised by a store: whatever isn't a StoreError is a bug, which must not stop the price."""
     if isinstance(error, StoreError):
         return Failure(str(error), None)
-    return Failure(f"a bug in the store ({type(error).__name__}); the log has its traceback", error)
+    return Failure(f"bug in the store ({type(error).__name__}); see its traceback in the log", error)

@@ -1,4 +1,4 @@
-"""Which files make up a store, so that nothing else is written over them."""
+"""The files that belong to a store, so that no other file is written over them."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -8,13 +8,13 @@ from btc_price_tracker.errors import StoreError
 SQLITE_HEADER = b"SQLite format 3\x00"  # sqlite.org/fileformat.html, 1.3.1
 SNAPSHOT_HEADER = b"btc-price-tracker snapshot "
 
-_LOCAL = ("sqlite:///", "memory://")  # what follows is a path
-# Beside a database: its log, the index of that, its rollback journal. Beside either: the lock, and the next snapshot.
+_LOCAL_PREFIXES = ("sqlite:///", "memory://")  # followed by a path
+# Of a database: its WAL, the WAL's index, its rollback journal. Of both kinds: the lock. Of a snapshot: the next one.
 _SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".new")
 
 
 def refuse_store_file(path: Path, url: str) -> None:
-    """Raise StoreError if `path` is a file of the store that `url` names, or of any database or snapshot."""
+    """Raise StoreError if `path` belongs to the store that `url` names, or to any SQLite database or snapshot."""
     path = path.resolve()
     for store in filter(None, (_path_of(url), *_possible_stores(path))):
         if any(_is_same(path, store.with_name(store.name + suffix)) for suffix in _SUFFIXES):
@@ -22,15 +22,15 @@ def refuse_store_file(path: Path, url: str) -> None:
 
 
 def _path_of(url: str) -> Path | None:
-    """Where the store of a URL lies, if that is on this machine."""
-    names = [url.removeprefix(prefix) for prefix in _LOCAL if url.startswith(prefix)]
+    """The path of the store that a URL names, None where it isn't on this machine."""
+    names = [url.removeprefix(prefix) for prefix in _LOCAL_PREFIXES if url.startswith(prefix)]
     return Path(names[0]).expanduser().resolve() if names and names[0] else None
 
 
 def _possible_stores(path: Path) -> list[Path]:
-    """By its name, `path` may belong to these: those that are databases or snapshots by their content."""
+    """The databases and snapshots to which `path`, by its name, may belong."""
     names = {path.name.removesuffix(suffix) for suffix in _SUFFIXES}
-    return [beside for name in names if name and _is_store(beside := path.with_name(name))]
+    return [candidate for name in names if name and _is_store(candidate := path.with_name(name))]
 
 
 def _is_store(path: Path) -> bool:
@@ -42,7 +42,7 @@ def _is_store(path: Path) -> bool:
 
 
 def _is_same(path: Path, other: Path) -> bool:
-    """By name, also of what isn't there yet; else by what lies there: a hard link, a name in other letters."""
+    """Compare by name, also where there is no file yet, then by inode: hard links, case-insensitive file systems."""
     with suppress(OSError):
         return path == other or path.samefile(other)
     return False

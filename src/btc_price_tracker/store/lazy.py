@@ -1,32 +1,38 @@
-"""A database that can't be reached when the service starts: prices needn't wait for it."""
+"""A database that is opened on first use, so that prices don't wait for it when the service starts."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from btc_price_tracker.errors import StoreError
+from btc_price_tracker.errors import StoreClosed
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Span, Store
 
-FAILURE_TTL = (
-    0.9  # seconds that a failure speaks for later callers; the outbox asks again after more than that
-)
+# Seconds for which a failed attempt to open the store is not repeated. Less than the retry delay of the outbox, so that
+# each of its retries is a new attempt.
+FAILURE_TTL = 0.9
 
 
 class LazyStore:
-    """Opens its store when something is asked of it, and again until that succeeds; StoreError till then.
+    """Opens its store on the first operation and, while that fails, again on later ones; they raise StoreError.
 
-    A database may take its time to say no. So all who ask await one attempt, which none of them can cancel.
+    A database may take its time to refuse. So concurrent callers share one attempt, which outlives the cancellation of
+    any of them, and its failure is cached briefly.
     """
 
     def __init__(
-        self, open_it: Callable[[], Awaitable[Store]], monotonic: Callable[[], float] = time.monotonic
+        self,
+        opener: Callable[[], Awaitable[Store]],
+        *,
+        failure_ttl: float = FAILURE_TTL,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._open = open_it
+        self._opener = opener
+        self._failure_ttl = failure_ttl
         self._monotonic = monotonic
-        self._attempt: asyncio.Task[Store] | None = None  # the last to open it
-        self._ended = 0.0  # when that was over
+        self._attempt: asyncio.Task[Store] | None = None  # the latest
+        self._attempt_ended = 0.0  # monotonic time
         self._closed = False
 
     async def append(self, ticks: list[Tick]) -> int:
@@ -70,7 +76,7 @@ class LazyStore:
         return await (await self._opened()).describe()
 
     async def close(self) -> None:
-        """End an attempt that is under way, and close the store if there is one. Idempotent."""
+        """Cancel an attempt in progress and close the store if it was opened. Idempotent."""
         self._closed = True
         if self._attempt is None:
             return
@@ -81,25 +87,25 @@ class LazyStore:
 
     async def _opened(self) -> Store:
         if self._closed:
-            raise StoreError("the store is closed")
-        if self._attempt is None or self._is_spent(self._attempt):
+            raise StoreClosed
+        if self._attempt is None or self._has_expired(self._attempt):
             self._attempt = asyncio.create_task(self._try())
         attempt = self._attempt
         await asyncio.wait({attempt})
         if attempt.cancelled():
-            raise StoreError("the store is closed")
+            raise StoreClosed
         return attempt.result()
 
-    def _is_spent(self, attempt: asyncio.Task[Store]) -> bool:
-        """Has it failed, and not only just now?"""
+    def _has_expired(self, attempt: asyncio.Task[Store]) -> bool:
+        """Whether the attempt failed longer than the TTL ago."""
         return (
             attempt.done()
             and attempt.exception() is not None
-            and self._monotonic() - self._ended >= FAILURE_TTL
+            and self._monotonic() - self._attempt_ended >= self._failure_ttl
         )
 
     async def _try(self) -> Store:
         try:
-            return await self._open()
+            return await self._opener()
         finally:
-            self._ended = self._monotonic()
+            self._attempt_ended = self._monotonic()

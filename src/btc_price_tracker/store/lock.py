@@ -1,4 +1,7 @@
-"""One process a file: SQLite would let two write in turns, and a snapshot is replaced by whoever saves last."""
+"""A lock on the file of a store, for one process at a time.
+
+SQLite itself would let two processes write in turns, and of two that save a snapshot the last would win.
+"""
 
 import errno
 import fcntl
@@ -13,13 +16,13 @@ from btc_price_tracker.store.atomic import PRIVATE
 _CLEAN = b"closed\n"
 
 
-def lock_of(path: Path) -> Path:
-    """Where the lock of a file lies: once made, it stays."""
+def lock_path(path: Path) -> Path:
+    """The path of the lock of a file. It is never deleted, see Lock."""
     return path.with_name(f"{path.name}.lock")
 
 
 def _open(path: Path) -> FileIO:
-    """The file, made for its owner alone if need be; a symbolic link, which might lead anywhere, isn't followed."""
+    """Open the lock file, created with private permissions; a symbolic link, whose target is unknown, is refused."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
@@ -30,17 +33,17 @@ def _open(path: Path) -> FileIO:
 
 
 class Lock:
-    """The right to a file, held until released or until the process dies, however it dies.
+    """An exclusive lock (flock) on a file, held until release() or the end of the process, even by SIGKILL.
 
-    It lies beside the file: a snapshot is another file after each save, and closing any descriptor of a database
-    would drop SQLite's own locks (POSIX says so). It stays there: were it deleted, one who still holds the
-    deleted one and one who makes a new one would both go on. In it is who holds it, or, once let go of in good
-    order, that it was.
+    It is a separate file: a snapshot is a new file after each save, and closing any descriptor of a
+    database would release SQLite's own locks (POSIX). It is never deleted: else the holder of a deleted lock and
+    the holder of a new one would both continue. It contains the process id of the holder or, after a clean release,
+    `closed`.
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises StoreError where another holds it or a link lies in its place, OSError where it can't be made."""
-        self._file = _open(lock_of(path))
+        """Acquire it. Raises StoreError if another process holds it or it is a symbolic link, else OSError."""
+        self._file = _open(lock_path(path))
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.was_released_clean = self._read() == _CLEAN
@@ -52,22 +55,22 @@ class Lock:
             raise
 
     def release(self, *, clean: bool) -> None:
-        """Let go, and leave word whether the file is as whole as it should be. Idempotent."""
+        """Release the lock and record whether the file was left in a consistent state. Idempotent."""
         if self._file.closed:
             return
-        with self._file, suppress(OSError):  # a disk without room for the word: then it isn't clean
+        with self._file, suppress(OSError):  # on a full disk nothing is recorded, so it counts as not clean
             if clean:
                 self._write(_CLEAN)
 
     def _in_use(self, path: Path) -> str:
         with self._file:
             holder = self._read().decode().strip()
-        return f"{path} is already in use by process {holder}; stop that, or give this one a STORE_URL of its own"
+        return f"{path} is already in use by process {holder}; stop that process or set another STORE_URL"
 
     def _read(self) -> bytes:
         self._file.seek(0)
         return self._file.read()
 
-    def _write(self, word: bytes) -> None:
+    def _write(self, content: bytes) -> None:
         self._file.truncate(0)
-        self._file.write(word)
+        self._file.write(content)

@@ -1,4 +1,4 @@
-"""memory:// — the last ticks, gone with the process."""
+"""memory:// — the newest ticks, lost when the process ends."""
 
 import asyncio
 from bisect import bisect_left, bisect_right, insort
@@ -6,16 +6,16 @@ from itertools import islice, takewhile
 
 from msgspec.structs import replace
 
-from btc_price_tracker.errors import StoreError
+from btc_price_tracker.errors import StoreClosed
 from btc_price_tracker.price.candles import Candle, roll_up
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Span
-from btc_price_tracker.store.amounts import check_cents
-from btc_price_tracker.store.candle_rows import query_parameters
+from btc_price_tracker.store.integers import check_cents
+from btc_price_tracker.store.rollup import query_parameters
 
 
 class MemoryStore:
-    """At most `capacity` ticks with their quotes; the oldest make room for new ones."""
+    """At most `capacity` ticks with their quotes; new ticks evict the oldest."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -25,11 +25,11 @@ class MemoryStore:
         self._closed = False
 
     async def append(self, ticks: list[Tick]) -> int:
-        """Keep these ticks, and the newest `capacity` of all."""
+        """Add ticks and keep the newest `capacity` of all."""
         self._check_open()
         before = len(self._ids)
         for tick in ticks:
-            check_cents(tick)  # refuse what a database would, before anything is kept
+            check_cents(tick)  # as databases do, and before any tick is added
         for tick in ticks:
             if tick.id not in self._ticks:
                 self._ticks[tick.id] = tick
@@ -39,7 +39,7 @@ class MemoryStore:
         return new
 
     async def span(self) -> Span:
-        """What is held now."""
+        """The range of ids that is stored now."""
         self._check_open()
         return Span(self._ids[0], self._ids[-1], self._dropped) if self._ids else Span(0, 0, self._dropped)
 
@@ -55,11 +55,11 @@ class MemoryStore:
 
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """The oldest `limit` ticks with after < id (≤ until), oldest first, without their quotes."""
-        return self._without_quotes(self._page(after, until, limit))
+        return self._without_quotes(self._page_ids(after, until, limit))
 
     async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
         """The same with the quotes of each tick."""
-        return [self._ticks[tick_id] for tick_id in self._page(after, until, limit)]
+        return [self._ticks[tick_id] for tick_id in self._page_ids(after, until, limit)]
 
     async def ids(self, after: int, until: int | None, skip: int, limit: int) -> list[int]:
         """Ids with after < id (≤ until), oldest first: at most `limit`, after skipping `skip`."""
@@ -73,9 +73,9 @@ class MemoryStore:
         self._check_open()
         start, end, _, limit = query_parameters(seconds, first, last, limit)
         ids = self._ids[bisect_left(self._ids, start) : bisect_left(self._ids, end)]
-        # In a thread, for the loop to go on meanwhile. A tick that leaves meanwhile is None, and left out.
+        # In a thread, so that the event loop isn't blocked. A tick that is evicted meanwhile is None and left out.
         ticks = filter(None, map(self._ticks.get, ids))
-        wanted = True  # False once the caller is cancelled
+        wanted = True  # False once the caller was cancelled
         try:
             return await asyncio.to_thread(
                 lambda: list(islice(roll_up(takewhile(lambda _: wanted, ticks), seconds), limit))
@@ -84,27 +84,27 @@ class MemoryStore:
             wanted = False
 
     async def prune(self, before: int) -> int:
-        """Drop ticks with id < before."""
+        """Delete ticks with id < before."""
         self._check_open()
         return self._drop(bisect_left(self._ids, before))
 
     async def describe(self) -> str:
-        """How many it holds at most."""
+        """Its capacity."""
         self._check_open()
-        return f"memory, for the newest {self._capacity:,} prices"
+        return f"memory, the newest {self._capacity:,} prices"
 
     async def close(self) -> None:
-        """Forget everything."""
+        """Release the ticks."""
         self._closed = True
         self._ids = []
         self._ticks = {}
 
     def held(self) -> list[Tick]:
-        """All ticks with their quotes, in any order, which takes no time to speak of."""
+        """All ticks with their quotes, in any order: a shallow copy, quick enough for the event loop."""
         return list(self._ticks.values())
 
-    def _page(self, after: int, until: int | None, limit: int) -> list[int]:
-        """The ids of a page."""
+    def _page_ids(self, after: int, until: int | None, limit: int) -> list[int]:
+        """The ids of a page, see `page`."""
         self._check_open()
         start = bisect_right(self._ids, after)
         stop = len(self._ids) if until is None else bisect_right(self._ids, until)
@@ -114,15 +114,15 @@ class MemoryStore:
         return [replace(self._ticks[tick_id], quotes=()) for tick_id in ids]
 
     def _drop(self, count: int) -> int:
-        """Take the oldest `count` out, if that is any; returns how many went."""
-        gone = self._ids[: max(0, count)]
-        for tick_id in gone:
+        """Remove the oldest `count` ticks, none if it isn't positive; returns their number."""
+        removed = self._ids[: max(0, count)]
+        for tick_id in removed:
             del self._ticks[tick_id]
-        if gone:
-            del self._ids[: len(gone)]
-            self._dropped = max(self._dropped, gone[-1])
-        return len(gone)
+        if removed:
+            del self._ids[: len(removed)]
+            self._dropped = max(self._dropped, removed[-1])
+        return len(removed)
 
     def _check_open(self) -> None:
         if self._closed:
-            raise StoreError("the store is closed")
+            raise StoreClosed

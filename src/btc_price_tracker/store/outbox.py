@@ -1,8 +1,9 @@
-"""Between the tick path and the store: what can't be written now waits, in order, and is written when it can be."""
+"""A bounded queue between the pipeline and the store: ticks that can't be written now are written later, in order."""
 
 import asyncio
 import contextlib
 from collections import deque
+from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,124 +15,136 @@ from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import Failure, failure
 
-PATIENCE = 2.0  # seconds that a price waits for the store
-RETRY = 1.0  # seconds between attempts while the store fails
-FAREWELL = 5.0  # seconds that the store has at the end to take what waits
-BATCH = 500  # ticks written at once after an outage
-HOLES = 100  # remembered; each is an outage that outlasted the queue
+WRITE_TIMEOUT = 2.0  # seconds
 
 log = structlog.get_logger(__name__)
 
 
-class Hole(NamedTuple):
-    """Prices that the store was never given: ids from `first` to `last`."""
+class LostRange(NamedTuple):
+    """Ids, from `first` to `last`, of prices that were never written to the store."""
 
     first: int
     last: int
 
 
-class Outbox:
-    """Writes each tick before it is published, unless the store fails: prices go on without it.
+@dataclass(frozen=True, slots=True)
+class OutboxLimits:
+    """Timeouts, in seconds, and sizes of an Outbox.
 
-    A tick that a store never takes holds up those behind it, until it is the oldest that overflows: whatever a
-    bug may be, it costs history, never the price.
+    A tick delays its publication by `write_timeout` at most; a failing store is retried every `retry_delay`; at
+    shutdown, `close_timeout` is the time for what is queued. `batch_size` ticks are written per append, and
+    `lost_ranges` outages that exceeded the queue are remembered.
     """
 
-    def __init__(self, store: Store, clock: Clock, size: int) -> None:
-        self.fault: str | None = None  # why the store fails; None while it doesn't
-        self.lost = 0  # ticks that overflowed the queue, the oldest first
-        self.holes: deque[Hole] = deque(maxlen=HOLES)  # that they left in the store, oldest first
+    write_timeout: float = WRITE_TIMEOUT
+    retry_delay: float = 1.0
+    close_timeout: float = 5.0
+    batch_size: int = 500
+    lost_ranges: int = 100
+
+
+class Outbox:
+    """Writes each tick before it is published. While the store fails, ticks are queued and prices go on.
+
+    A tick that the store never accepts blocks those behind it until it is the oldest of a full queue and dropped:
+    whatever the bug, it costs history, never the price.
+    """
+
+    def __init__(self, store: Store, clock: Clock, size: int, limits: OutboxLimits | None = None) -> None:
+        """`size` is the capacity of the queue in ticks."""
+        self.fault: str | None = None  # why the store fails; None while it works
+        self.lost = 0  # number of ticks dropped from a full queue, oldest first
         self._store = store
         self._clock = clock
-        self._waiting: deque[Tick] = deque(maxlen=size)
-        self._overflowing = False  # whether the last hole grows on
-        self._attempt: asyncio.Future[int] | None = None  # the last to append
+        self._limits = limits = limits or OutboxLimits()
+        self.lost_ranges: deque[LostRange] = deque(maxlen=limits.lost_ranges)  # of those ticks, oldest first
+        self._queue: deque[Tick] = deque(maxlen=size)
+        self._is_overflowing = False  # whether the next dropped tick extends the last lost range
+        self._attempt: asyncio.Future[int] | None = None  # the latest append
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
     def get(self, tick_id: int) -> Tick | None:
-        """The tick with this id, if it waits for the store."""
-        return next((tick for tick in self._waiting if tick.id == tick_id), None)
+        """The tick with this id if it is queued."""
+        return next((tick for tick in self._queue if tick.id == tick_id), None)
 
     def settled(self, now: int) -> int:
-        """The moment (ms) before which the store has, as of `now`, everything that it will be given."""
-        return min(now, self._waiting[0].id) if self._waiting else now
+        """The time (ms) before which the store has, at `now`, every tick that it will get from here."""
+        return min(now, self._queue[0].id) if self._queue else now
 
     async def keep(self, tick: Tick) -> None:
-        """Write a tick; while the store fails, only queue it. Never raises for the store's sake."""
-        if len(self._waiting) == self._waiting.maxlen:
-            self._lose(self._waiting[0].id)
-        self._waiting.append(tick)
+        """Write a tick or, while the store fails, only queue it. Raises nothing if the store fails."""
+        if len(self._queue) == self._queue.maxlen:
+            self._count_lost(self._queue[0].id)
+        self._queue.append(tick)
         if self.fault is None:
-            await self._flush(PATIENCE)
+            await self._flush(self._limits.write_timeout)
 
     async def recover(self) -> None:
-        """While the store fails, try again and again. Runs for as long as the service."""
+        """Retry periodically while the store fails. Runs for the lifetime of the service."""
         while True:
-            await self._clock.sleep(RETRY)
+            await self._clock.sleep(self._limits.retry_delay)
             if self.fault is not None:
-                await self._flush(PATIENCE)
+                await self._flush(self._limits.write_timeout)
 
     async def close(self) -> None:
-        """Offer what waits once more, and say what is lost: nobody keeps any more, and the store is still open."""
+        """Try once more to write what is queued, after the last keep() and before the store is closed."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(FAREWELL):
-                await self._flush(FAREWELL)
-        if self._waiting:  # the store may still take what it is at
-            log.warning(
-                "prices that waited for the store may be lost", waiting=len(self._waiting), reason=self.fault
-            )
+            async with asyncio.timeout(self._limits.close_timeout):
+                await self._flush(self._limits.close_timeout)
+        if self._queue:  # an append in progress may still succeed
+            log.warning("queued prices not stored", waiting=len(self._queue), reason=self.fault)
 
-    async def _flush(self, patience: float) -> None:
-        """Write what waits, oldest first. A batch that may be there already is offered again: a store knows its ids."""
+    async def _flush(self, write_timeout: float) -> None:
+        """Write the queue, oldest first. Batches that may have been stored are repeated, as append() allows."""
         try:
-            while self._waiting:
-                batch = list(islice(self._waiting, BATCH))
-                await self._write(batch, patience)
-                self._forget(batch)
-        except Exception as error:  # noqa: BLE001 - a bug in a store mustn't end the service
-            self._fail(failure(error))
+            while self._queue:
+                batch = list(islice(self._queue, self._limits.batch_size))
+                await self._write(batch, write_timeout)
+                self._remove(batch)
+        except Exception as error:  # noqa: BLE001 - a bug in a store must not end the service
+            self._on_failure(failure(error))
         else:
-            self._succeed()
+            self._on_success()
 
-    async def _write(self, batch: list[Tick], patience: float) -> None:
-        """Append within `patience` seconds. Raises StoreError, and whatever else a store with a bug does.
+    async def _write(self, batch: list[Tick], write_timeout: float) -> None:
+        """Append within the timeout. Raises StoreError, or any other exception of a store with a bug.
 
-        An attempt that was given up may take its time to end. It is waited for, so that there is never a second one
-        beside it, but for no longer than that: a price that is late is worse.
+        An append that timed out may take a while to end. The next one waits for it, so that there are never two at a
+        time, but no longer than the timeout either: a late price is worse.
         """
-        too_late = StoreError(f"no answer within {patience:g} s")
+        timed_out = StoreError(f"no response within {write_timeout:g} s")
         if self._attempt is not None:
-            await asyncio.wait({self._attempt}, timeout=patience)
+            await asyncio.wait({self._attempt}, timeout=write_timeout)
             if not self._attempt.done():
-                raise too_late
+                raise timed_out
         self._attempt = asyncio.ensure_future(self._store.append(batch))
         self._attempt.add_done_callback(lambda attempt: attempt.cancelled() or attempt.exception())
-        await asyncio.wait({self._attempt}, timeout=patience)
+        await asyncio.wait({self._attempt}, timeout=write_timeout)
         if not self._attempt.done():
             self._attempt.cancel()
-            raise too_late
+            raise timed_out
         self._attempt.result()
 
-    def _lose(self, tick_id: int) -> None:
+    def _count_lost(self, tick_id: int) -> None:
         self.lost += 1
-        first = self.holes.pop().first if self._overflowing else tick_id
-        self.holes.append(Hole(first, tick_id))
-        self._overflowing = True
+        first = self.lost_ranges.pop().first if self._is_overflowing else tick_id
+        self.lost_ranges.append(LostRange(first, tick_id))
+        self._is_overflowing = True
 
-    def _forget(self, batch: list[Tick]) -> None:
-        """Take written ticks off the queue, those that didn't overflow meanwhile."""
-        self._overflowing = False
-        while self._waiting and self._waiting[0].id <= batch[-1].id:
-            self._waiting.popleft()
+    def _remove(self, batch: list[Tick]) -> None:
+        """Remove written ticks from the queue, except those that were dropped meanwhile."""
+        self._is_overflowing = False
+        while self._queue and self._queue[0].id <= batch[-1].id:
+            self._queue.popleft()
 
-    def _fail(self, why: Failure) -> None:
-        if self.fault is None or (why.bug is not None and why.reason != self.fault):
-            log.error("the store fails; prices go on and wait for it", reason=why.reason, exc_info=why.bug)
-        self.fault = why.reason
+    def _on_failure(self, cause: Failure) -> None:
+        if self.fault is None or (cause.bug is not None and cause.reason != self.fault):
+            log.error("store failed", reason=cause.reason, exc_info=cause.bug)
+        self.fault = cause.reason
 
-    def _succeed(self) -> None:
+    def _on_success(self) -> None:
         if self.fault is not None:
-            log.info("the store is back and has every price that waited", lost=self.lost)
+            log.info("store recovered", lost=self.lost)
         self.fault = None

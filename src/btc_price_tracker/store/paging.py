@@ -1,4 +1,4 @@
-"""Long reads as many short ones: keyset paging on the id, the same for every store."""
+"""Long reads as sequences of short ones: keyset pagination by id, the same for every store."""
 
 from collections.abc import AsyncIterator
 
@@ -11,10 +11,10 @@ PAGE = 500  # ticks
 async def pages(
     store: Store, after: int, until: int | None = None, size: int = PAGE, *, quotes: bool = False
 ) -> AsyncIterator[list[Tick]]:
-    """Ticks with after < id (≤ until), oldest first, in pages of `size` up to the first short one; `quotes` or without.
+    """Ticks with after < id (≤ until), oldest first, in pages of `size`, with or without their quotes.
 
-    Each page is a query of its own, asked only when the reader comes for it: a slow reader holds one page of
-    memory and no cursor, no transaction, no connection. What is appended meanwhile is part of what it reads.
+    Each page is a query of its own, sent when the caller asks for it: a slow caller holds one page in memory and no
+    cursor, transaction or connection. Ticks that are appended meanwhile are included. The first short page is the last.
     """
     read = store.page_with_quotes if quotes else store.page
     while ticks := await read(after, until, size):
@@ -25,10 +25,10 @@ async def pages(
 
 
 async def newest_first(store: Store, limit: int, first: int) -> AsyncIterator[list[Tick]]:
-    """The last `limit` ticks without their quotes, from the end back to the id `first`, in short pages.
+    """The last `limit` ticks without their quotes, in short pages from the newest back to the id `first`.
 
-    Each page is oldest first. A store reads forwards, so a page is what lies in a window of ids: one that is nearly
-    empty makes the next one wider, one that is too full is halved. So a hole of any length costs a few reads.
+    Each page is oldest first. A store reads forwards, so a page is the content of a window of ids: after one that is
+    nearly empty the window is doubled, one with too many ticks is halved. So a gap of any length costs a few reads.
     """
     ticks = await store.newest(min(limit, PAGE))
     if not ticks:
@@ -38,7 +38,7 @@ async def newest_first(store: Store, limit: int, first: int) -> AsyncIterator[li
     until, width = ticks[0].id - 1, ticks[-1].id - ticks[0].id + 1
     while limit > 0 and until >= first:
         after = max(until - width, first - 1)
-        ticks = await store.page(after, until, 2 * PAGE + 1)  # enough to see that they are too many
+        ticks = await store.page(after, until, 2 * PAGE + 1)  # one more than acceptable, to detect too many
         if len(ticks) > 2 * PAGE:
             width //= 2
             continue

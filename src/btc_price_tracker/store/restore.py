@@ -1,4 +1,4 @@
-"""What a start goes on from: the last price, and as many recent ones as history allows."""
+"""Restoring the state of a service at its start: the last price, and the recent ones for its ring."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,21 +16,21 @@ log = structlog.get_logger(__name__)
 
 
 class Restored(NamedTuple):
-    """The recent ticks, encoded, by id, oldest first and without a hole; and the last of them."""
+    """Encoded recent ticks by id, oldest first and without a gap; and the last tick."""
 
     frames: list[tuple[int, bytes]]
-    floor: int  # no new id may lie at or below it; what came before the frames is looked for in the store
+    floor: int  # every new id must exceed it; older ticks than the frames are read from the store
     last: Tick | None
 
 
 async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], bytes]) -> Restored:
-    """Read the newest `size` ticks at `now` (ms since the epoch); the event loop gets turns between pages.
+    """Read the newest `size` ticks, at `now` in ms since the epoch; the event loop runs between pages.
 
-    If the store fails, the result holds what was read by then, without a hole: the newest ticks are read first.
-    Raises InvalidStoreUrl if there will never be a store.
+    Pages are read newest first. So if the store fails, the result contains those read before, without a gap.
+    Raises InvalidStoreUrl, after which the store can never be opened.
     """
     span, last = Span(0, 0, dropped=now - 1), None
-    pages: list[list[tuple[int, bytes]]] = []  # the newest first
+    pages: list[list[tuple[int, bytes]]] = []  # newest first
     try:
         span = await store.span()
         async for ticks in newest_first(store, size, span.first):
@@ -40,13 +40,8 @@ async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], by
     except InvalidStoreUrl:
         raise
     except Exception as error:
-        why = failure(error)
-        log.error(
-            "the store fails; starting without all of its history",
-            read=sum(map(len, pages)),
-            reason=why.reason,
-            exc_info=why.bug,
-        )
+        cause = failure(error)
+        log.error("history not restored", read=sum(map(len, pages)), reason=cause.reason, exc_info=cause.bug)
     unread = pages[-1][0][0] - 1 if pages else span.last
     floor = max(span.dropped, unread if unread >= span.first else 0)
     return Restored([frame for page in reversed(pages) for frame in page], floor, last)

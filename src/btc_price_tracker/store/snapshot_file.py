@@ -1,8 +1,8 @@
-"""The file behind memory:///path.
+"""The file format of memory:///path.
 
-It is a line that names it and its version, a line with the SHA-256 of the rest, and a Snapshot as MessagePack; in
-version 1 the ticks alone, and up to version 2 with their age in seconds. It is replaced in one step, so a crash leaves
-the one before.
+A line with the name and version of the format, a line with the SHA-256 of the rest, and a Snapshot as MessagePack.
+Version 1 contained the ticks alone; versions 1 and 2, ages in seconds. The file is replaced atomically, so a crash
+leaves the previous one.
 """
 
 import hashlib
@@ -16,26 +16,26 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store.atomic import atomic_write
 from btc_price_tracker.store.files import SNAPSHOT_HEADER
-from btc_price_tracker.store.written import WrittenTick
+from btc_price_tracker.store.tick_record import TickRecord
 
 VERSION = b"3"
-OLDER = (b"1", b"2")
+OLDER_VERSIONS = (b"1", b"2")
 
 
 class Snapshot(NamedTuple):
-    """What a store held: how far it was dropped, and its ticks in any order."""
+    """The contents of a store: the id up to which it was pruned, and its ticks in any order."""
 
     dropped: int
     ticks: Collection[Tick]
 
 
 _encode = Encoder().encode
-_decode = Decoder(tuple[int, list[WrittenTick]]).decode
-_decode_1 = Decoder(list[WrittenTick]).decode
+_decode = Decoder(tuple[int, list[TickRecord]]).decode
+_decode_version_1 = Decoder(list[TickRecord]).decode
 
 
 def save(path: Path, snapshot: Snapshot) -> None:
-    """Write a snapshot in place of the one before. Raises StoreError where that can't be done."""
+    """Replace the file by a snapshot. Raises StoreError where it can't be written."""
     body = _encoded(snapshot)
     checksum = hashlib.sha256(body).hexdigest().encode()
     try:
@@ -50,32 +50,32 @@ def save(path: Path, snapshot: Snapshot) -> None:
 
 
 def _encoded(snapshot: Snapshot) -> bytearray:
-    """The snapshot as MessagePack, tick by tick: encoding all at once would hold the event loop up meanwhile."""
+    """The snapshot as MessagePack, tick by tick: one call for all would hold the GIL, and so block the event loop."""
     dropped, ticks = snapshot
-    an_array_of_two, an_array_of_many = b"\x92", b"\xdd" + len(ticks).to_bytes(4)
-    body = bytearray(an_array_of_two + _encode(dropped) + an_array_of_many)
+    array_of_two, array_of_ticks = b"\x92", b"\xdd" + len(ticks).to_bytes(4)
+    body = bytearray(array_of_two + _encode(dropped) + array_of_ticks)
     for tick in ticks:
         body += _encode(tick)
     return body
 
 
 def load(path: Path) -> Snapshot:
-    """What a file holds, nothing where there is none yet. Raises StoreError where it is torn or none of ours."""
+    """Read the file; an empty snapshot if there is none. Raises StoreError where it is damaged or not a snapshot."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
         return Snapshot(0, [])
     except OSError as error:
         raise StoreError(f"the snapshot {path} can't be read: {error.strerror}") from error
-    remedy = "move it away, or name another file"
-    name, _, rest = content.partition(b"\n")
+    remedy = "move it away, or name another file in STORE_URL"
+    header, _, rest = content.partition(b"\n")
     checksum, _, body = rest.partition(b"\n")
-    if not name.startswith(SNAPSHOT_HEADER):
-        raise StoreError(f"{path} is no snapshot of ours; {remedy}")
-    version = name.removeprefix(SNAPSHOT_HEADER)
-    if version not in (VERSION, *OLDER):
-        raise StoreError(f"the snapshot {path} is from another version of this program; {remedy}")
+    if not header.startswith(SNAPSHOT_HEADER):
+        raise StoreError(f"{path} is not a snapshot of this program; {remedy}")
+    version = header.removeprefix(SNAPSHOT_HEADER)
+    if version not in (VERSION, *OLDER_VERSIONS):
+        raise StoreError(f"the snapshot {path} was written by another version of this program; {remedy}")
     if hashlib.sha256(body).hexdigest().encode() != checksum:
         raise StoreError(f"the snapshot {path} is damaged: its checksum doesn't match; {remedy}")
-    dropped, ticks = _decode(body) if version != b"1" else (0, _decode_1(body))
-    return Snapshot(dropped, [written.tick() for written in ticks])
+    dropped, records = _decode(body) if version != b"1" else (0, _decode_version_1(body))
+    return Snapshot(dropped, [record.tick() for record in records])

@@ -1,11 +1,13 @@
 """A store that is down at the start and comes back: what it holds is replayed, before the first price and after it."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.store import Store
+from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.testing import ManualClock, eventually
 from live import Client, Live, a_tick, live
@@ -34,7 +36,7 @@ async def database(monkeypatch: pytest.MonkeyPatch) -> Database:
     database = Database()
     await database.store.append([a_tick(tick_id) for tick_id in HISTORY])
     monkeypatch.setattr("btc_price_tracker.app.open_store", database.open)
-    monkeypatch.setattr("btc_price_tracker.store.lazy.FAILURE_TTL", 0.0)
+    monkeypatch.setattr("btc_price_tracker.app.LazyStore", partial(LazyStore, failure_ttl=0.0))
     return database
 
 

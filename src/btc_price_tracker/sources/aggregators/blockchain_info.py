@@ -9,12 +9,12 @@ from btc_price_tracker.sources.quoting import quote
 def parse(body: bytes) -> Quote:
     """Read `{"USD": {"last": 63410.18, "symbol": "USD", …}, "EUR": …}`; large numbers come as 9.083198811E7.
 
-    Errors are taken to be `{"error": "…"}`; none is on record. Raises SourceError.
+    Errors are assumed to be `{"error": "…"}`; none has been recorded. Raises SourceError.
     """
-    answer = read(body)
-    if not answer["error"].absent:
-        raise refusal(answer["error"], answer["message"])
-    dollars = answer["USD"]
+    root = read(body)
+    if not root["error"].absent:
+        raise refusal(root["error"], root["message"])
+    dollars = root["USD"]
     dollars["symbol"].must_be("USD")
     return quote(dollars["last"])
 

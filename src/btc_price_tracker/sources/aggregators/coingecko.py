@@ -1,4 +1,4 @@
-"""CoinGecko: an aggregator, the average of many markets, 20 to 60 s old. Keyless calls are few."""
+"""CoinGecko: an aggregator, the average of many markets, 20 to 60 s old. Keyless requests are few."""
 
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.definition import SourceDefinition
@@ -9,28 +9,28 @@ from btc_price_tracker.sources.quoting import quote, seconds
 def parse(body: bytes) -> Quote:
     """Read `{"bitcoin": {"usd": 76975, "last_updated_at": 1779092258, …}}`.
 
-    The time is there only if asked for. The answer to an unknown currency is an empty object.
+    The time is present only if requested. The response for an unknown currency is an empty object.
     Raises SourceError.
     """
-    answer = read(body)
-    _refuse(answer)
-    bitcoin = answer["bitcoin"]
+    root = read(body)
+    _refuse(root)
+    bitcoin = root["bitcoin"]
     return quote(bitcoin["usd"], time=seconds(bitcoin["last_updated_at"]))
 
 
-def _refuse(answer: JsonNode) -> None:
-    """Raise what the source's four error shapes say.
+def _refuse(root: JsonNode) -> None:
+    """Raise the error in any of the source's four shapes.
 
     `{"status": {"error_code": 429, "error_message": "…"}}`, the same inside `error`, `{"error": "…"}`, and
     `{"status": 500, "error": "…"}`.
     """
-    error = answer["error"]
-    status = error["status"] if isinstance(error.value, dict) else answer["status"]
+    error = root["error"]
+    status = error["status"] if isinstance(error.value, dict) else root["status"]
     if isinstance(status.value, dict):
         code = status["error_code"]
-        raise refusal(code, status["error_message"], throttled=code.value == "429")
+        raise refusal(code, status["error_message"], rate_limited=code.value == "429")
     if not (error.absent and status.absent):
-        raise refusal(status, error, throttled=status.value == "429")
+        raise refusal(status, error, rate_limited=status.value == "429")
 
 
 COINGECKO = SourceDefinition(

@@ -1,4 +1,4 @@
-"""CoinPaprika: an aggregator. Keyless calls are counted by the month, 20,000 to an IP."""
+"""CoinPaprika: an aggregator. Its keyless quota is 20,000 requests a month for an IP address."""
 
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.definition import SourceDefinition
@@ -11,11 +11,11 @@ def parse(body: bytes) -> Quote:
 
     Errors are `{"error": "…"}`. Raises SourceError.
     """
-    answer = read(body)
-    if not answer["error"].absent:
-        raise refusal(answer["error"])
-    answer["id"].must_be("btc-bitcoin")
-    return quote(answer["quotes"]["USD"]["price"], time=rfc3339(answer["last_updated"]))
+    root = read(body)
+    if not root["error"].absent:
+        raise refusal(root["error"])
+    root["id"].must_be("btc-bitcoin")
+    return quote(root["quotes"]["USD"]["price"], time=rfc3339(root["last_updated"]))
 
 
 COINPAPRIKA = SourceDefinition(

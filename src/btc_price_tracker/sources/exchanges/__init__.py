@@ -1,1 +1,1 @@
-"""Exchanges: markets whose own price each gives, one small file each."""
+"""Exchanges: markets, each with its own price; one small file each."""

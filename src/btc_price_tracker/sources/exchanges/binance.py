@@ -1,11 +1,11 @@
-"""Binance, by its mirror for market data, which needs no key. Its prices are in tethers."""
+"""Binance, through its mirror for market data, which needs no key. Its prices are in tethers."""
 
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import milliseconds, quote
 
-_TOO_OFTEN = "-1003"
+_RATE_LIMIT_CODE = "-1003"
 
 
 def parse(body: bytes) -> Quote:
@@ -18,13 +18,13 @@ def ticker(body: bytes, symbol: str) -> Quote:
 
     Errors are `{"code": -1121, "msg": "Invalid symbol."}`; a geo-block has code 0. Raises SourceError.
     """
-    answer = read(body)
-    code = answer["code"]
+    root = read(body)
+    code = root["code"]
     if not code.absent:
-        raise refusal(code, answer["msg"], throttled=code.value == _TOO_OFTEN)
-    answer["symbol"].must_be(symbol)
-    time = milliseconds(answer["closeTime"])
-    return quote(answer["lastPrice"], answer["bidPrice"], answer["askPrice"], time=time)
+        raise refusal(code, root["msg"], rate_limited=code.value == _RATE_LIMIT_CODE)
+    root["symbol"].must_be(symbol)
+    time = milliseconds(root["closeTime"])
+    return quote(root["lastPrice"], root["bidPrice"], root["askPrice"], time=time)
 
 
 BINANCE = SourceDefinition(

@@ -7,7 +7,7 @@ from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote
 
 _FIELDS = 10
-_TOO_OFTEN = "11010"
+_RATE_LIMIT_CODE = "11010"
 
 
 def parse(body: bytes) -> Quote:
@@ -17,14 +17,14 @@ def parse(body: bytes) -> Quote:
     Errors are `["error", 11010, "ratelimit: error"]`, or `{"error": "ERR_RATE_LIMIT"}` from version 1.
     Raises SourceError.
     """
-    answer = read(body)
-    if isinstance(answer.value, dict) and not answer["error"].absent:
-        raise refusal(answer["error"])
-    if answer[0].value == "error":
-        raise refusal(answer[1], answer[2], throttled=answer[1].value == _TOO_OFTEN)
-    if len(answer.items()) != _FIELDS:
+    root = read(body)
+    if isinstance(root.value, dict) and not root["error"].absent:
+        raise refusal(root["error"])
+    if root[0].value == "error":
+        raise refusal(root[1], root[2], rate_limited=root[1].value == _RATE_LIMIT_CODE)
+    if len(root.items()) != _FIELDS:
         raise InvalidQuote(f"the body is not an array of {_FIELDS} numbers")
-    return quote(last=answer[6], bid=answer[0], ask=answer[2])
+    return quote(last=root[6], bid=root[0], ask=root[2])
 
 
 BITFINEX = SourceDefinition(

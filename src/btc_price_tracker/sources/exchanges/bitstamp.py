@@ -5,7 +5,7 @@ from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import quote, seconds
 
-_TOO_OFTEN = ("400.002", "400.067", "400.068")
+_RATE_LIMIT_CODES = ("400.002", "400.067", "400.068")
 
 
 def parse(body: bytes) -> Quote:
@@ -13,11 +13,11 @@ def parse(body: bytes) -> Quote:
 
     Errors are `{"error": "…"}` or `{"status": "error", "reason": "…", "code": "…"}`. Raises SourceError.
     """
-    answer = read(body)
-    if not answer["error"].absent or answer["status"].value == "error":
-        code = answer["code"]
-        raise refusal(answer["error"], answer["reason"], code, throttled=code.value in _TOO_OFTEN)
-    return quote(answer["last"], answer["bid"], answer["ask"], time=seconds(answer["timestamp"]))
+    root = read(body)
+    if not root["error"].absent or root["status"].value == "error":
+        code = root["code"]
+        raise refusal(root["error"], root["reason"], code, rate_limited=code.value in _RATE_LIMIT_CODES)
+    return quote(root["last"], root["bid"], root["ask"], time=seconds(root["timestamp"]))
 
 
 BITSTAMP = SourceDefinition(

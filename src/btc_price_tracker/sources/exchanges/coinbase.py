@@ -1,4 +1,4 @@
-"""Coinbase Exchange. Its `time` is that of the last trade. The body doesn't name the pair."""
+"""Coinbase Exchange. `time` is that of the last trade. The body doesn't name the pair."""
 
 from btc_price_tracker.price.model import Kind, Quote
 from btc_price_tracker.sources.definition import SourceDefinition
@@ -16,10 +16,10 @@ def ticker(body: bytes, band: Band) -> Quote:
 
     Errors are `{"message": "…"}`. Raises SourceError.
     """
-    answer = read(body)
-    if not answer["message"].absent:
-        raise refusal(answer["message"])
-    return quote(answer["price"], answer["bid"], answer["ask"], time=rfc3339(answer["time"]), band=band)
+    root = read(body)
+    if not root["message"].absent:
+        raise refusal(root["message"])
+    return quote(root["price"], root["bid"], root["ask"], time=rfc3339(root["time"]), band=band)
 
 
 COINBASE = SourceDefinition(

@@ -10,16 +10,16 @@ from btc_price_tracker.sources.quoting import quote
 def parse(body: bytes) -> Quote:
     """Read `{"bid": "4407.81", "ask": "4407.82", "last": "4407.82", "volume": {"BTC": "…", "USD": "…", …}}`.
 
-    The volume's fields are all that names the pair.
+    Only the volume's fields name the pair.
     Errors are `{"result": "error", "reason": "RateLimit", "message": "…"}`. Raises SourceError.
     """
-    answer = read(body)
-    if answer["result"].value == "error":
-        raise refusal(answer["reason"], answer["message"])
-    volume = answer["volume"]
+    root = read(body)
+    if root["result"].value == "error":
+        raise refusal(root["reason"], root["message"])
+    volume = root["volume"]
     if not volume.absent and (volume["BTC"].absent or volume["USD"].absent):
         raise InvalidQuote("the volume isn't in BTC and USD, so this is another pair")
-    return quote(answer["last"], answer["bid"], answer["ask"])
+    return quote(root["last"], root["bid"], root["ask"])
 
 
 GEMINI = SourceDefinition(

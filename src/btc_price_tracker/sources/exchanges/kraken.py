@@ -1,4 +1,4 @@
-"""Kraken. No time in the body; its name for the pair isn't the one asked for; errors come with status 200."""
+"""Kraken. No time in the body; its name for the pair differs from the requested one; errors have status 200."""
 
 from btc_price_tracker.errors import InvalidQuote
 from btc_price_tracker.price.model import Kind, Quote
@@ -17,9 +17,9 @@ def ticker(body: bytes, pairs: tuple[str, ...], band: Band) -> Quote:
 
     The result must be of one pair, by one of the names given. Raises SourceError.
     """
-    answer = read(body)
-    _refuse(answer["error"])
-    result = answer["result"]
+    root = read(body)
+    _refuse(root["error"])
+    result = root["result"]
     names = list(result.fields())
     if len(names) != 1 or names[0] not in pairs:
         raise InvalidQuote(f"the result isn't for {' or '.join(pairs)} alone")
@@ -28,11 +28,11 @@ def ticker(body: bytes, pairs: tuple[str, ...], band: Band) -> Quote:
 
 
 def _refuse(errors: JsonNode) -> None:
-    """Raise what a list like `["EGeneral:Too many requests"]` says; texts that begin with W are warnings."""
+    """Raise the errors of a list like `["EGeneral:Too many requests"]`; texts that begin with W are warnings."""
     if errors.absent:
         return
-    said = [errors.value] if isinstance(errors.value, str) else errors.items()
-    serious = [error for error in said if not (isinstance(error, str) and error.startswith("W"))]
+    texts = [errors.value] if isinstance(errors.value, str) else errors.items()
+    serious = [error for error in texts if not (isinstance(error, str) and error.startswith("W"))]
     if serious:
         raise refusal(*map(JsonNode, serious[:3]))
 

@@ -6,7 +6,7 @@ from btc_price_tracker.sources.parsing import read, refusal
 from btc_price_tracker.sources.quoting import milliseconds, quote
 
 _GOOD = "0"
-_TOO_OFTEN = "50011"
+_RATE_LIMIT_CODE = "50011"
 
 
 def parse(body: bytes) -> Quote:
@@ -14,11 +14,11 @@ def parse(body: bytes) -> Quote:
 
     Raises SourceError.
     """
-    answer = read(body)
-    code = answer["code"]
+    root = read(body)
+    code = root["code"]
     if not code.absent and code.value != _GOOD:
-        raise refusal(code, answer["msg"], throttled=code.value == _TOO_OFTEN)
-    market = answer["data"][0]
+        raise refusal(code, root["msg"], rate_limited=code.value == _RATE_LIMIT_CODE)
+    market = root["data"][0]
     market["instId"].must_be("BTC-USDT")
     return quote(market["last"], market["bidPx"], market["askPx"], time=milliseconds(market["ts"]))
 

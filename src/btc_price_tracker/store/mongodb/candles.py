@@ -1,4 +1,4 @@
-"""Candles by aggregation: MongoDB keeps no quarters of an hour, since it couldn't keep them in step."""
+"""Candles by aggregation: without transactions, MongoDB couldn't keep quarter-hour rows consistent with the ticks."""
 
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ _SUMS = {
 
 
 class _Pieces(NamedTuple):
-    """Prices, each a piece by itself."""
+    """The ticks themselves as pieces."""
 
     ticks: Ticks
 

@@ -1,4 +1,4 @@
-"""Ticks as documents and back."""
+"""Conversion between ticks and documents."""
 
 from collections.abc import Mapping
 from typing import Any, TypeAlias
@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 from bson import DatetimeMS, Int64
 
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store.amounts import cents, dollars
 from btc_price_tracker.store.codec import encode_quotes, with_quotes
+from btc_price_tracker.store.integers import cents, dollars
 
 Document: TypeAlias = Mapping[str, Any]
 
@@ -16,7 +16,7 @@ WITH_QUOTES = {"at": False}
 
 
 def document(tick: Tick) -> dict[str, Any]:
-    """Amounts in cents, quotes as store/codec.py has them; `at` is the id as a date, for the TTL index.
+    """The document of a tick: amounts in cents, encoded quotes, and `at`, the id as a date for the TTL index.
 
     Raises ValueError on an amount that is not exact to the cent.
     """
@@ -44,12 +44,12 @@ def tick(document: Document) -> Tick:
         status=Status(document["status"]),
         sources=document["sources"],
         spread=dollars(document["spread"]),
-        quote_age=int(document.get("quote_age", document["age"] * 1000)),  # older documents have no more
+        quote_age=int(document.get("quote_age", document["age"] * 1000)),  # absent in older documents
         method=document["method"],
         recorded=document.get("recorded", False),
     )
 
 
-def whole_tick(document: Document) -> Tick:
-    """The tick and its quotes. Raises StoreError where those can't be read."""
+def tick_with_quotes(document: Document) -> Tick:
+    """The tick with its quotes. Raises StoreError where those can't be decoded."""
     return with_quotes(tick(document), document.get("quotes"))

@@ -1,8 +1,8 @@
-"""Ticks that the database drops by itself, by a TTL index on the date of publication.
+"""Expiry of old ticks by the database itself, with a TTL index on the date of publication.
 
-It is a safety net for when no instance runs: prune() comes first, and knows exactly what it dropped. So an index that
-isn't ours is no reason to keep no prices: it is never touched, and the log says what that means. Several instances may
-start at once, and with different settings: the last one counts.
+It is a safety net for when no instance is running: prune() acts earlier and records exactly what it deleted. So an
+index of another program doesn't stop the service: it is never changed, and its effect is logged. Several instances may
+start at once with different settings: the last one counts.
 """
 
 from collections.abc import Mapping
@@ -16,8 +16,8 @@ from btc_price_tracker.store.mongodb.ticks import Collection
 Indexes: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 _FIELD = "at"
-_NAME = "at_1"  # as the driver calls an index on it
-_OPTIONS = {"v", "key", "ns", "expireAfterSeconds"}  # of an index that we made
+_NAME = "at_1"  # the driver's default name of an index on the field
+_OPTIONS = {"v", "key", "ns", "expireAfterSeconds"}  # of an index that we created
 
 # mongodb.com/docs/manual/reference/error-codes
 _NO_SUCH_INDEX = 27
@@ -27,23 +27,23 @@ log = structlog.get_logger(__name__)
 
 
 class Expiry:
-    """The index of one collection."""
+    """The TTL index of a collection."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
 
-    async def works(self) -> bool:
-        """Whether the database drops ticks by itself, by our index or another one."""
+    async def is_active(self) -> bool:
+        """Whether the database expires ticks, by our index or another one."""
         return any(_expires(index) for index in (await self._indexes()).values())
 
     async def set(self, seconds: int | None) -> None:
-        """Have the database drop ticks of this age, None for never; an index of ours is changed in place."""
+        """Expire ticks at this age, None for never; an index of ours is changed in place."""
         indexes = await self._indexes()
-        obstacles = [name for name, index in indexes.items() if _is_in_the_way(name, index)]
+        conflicting = [name for name, index in indexes.items() if _is_conflicting(name, index)]
         if _is_ours(indexes):
             await self._adjust(indexes[_NAME]["expireAfterSeconds"], seconds)
-        elif obstacles:
-            _warn(obstacles, indexes, seconds)
+        elif conflicting:
+            _warn(conflicting, indexes, seconds)
         elif seconds is not None:
             await self._create(seconds)
 
@@ -56,7 +56,7 @@ class Expiry:
         except OperationFailure as error:
             if error.code not in _CONFLICTS or not _is_ours(await self._indexes()):
                 raise
-            await self._change(seconds)  # another instance was quicker
+            await self._change(seconds)  # another instance created it meanwhile
 
     async def _adjust(self, current: int, seconds: int | None) -> None:
         if seconds is None:
@@ -72,23 +72,17 @@ class Expiry:
         try:
             await self._collection.drop_index(_NAME)
         except OperationFailure as error:
-            if error.code != _NO_SUCH_INDEX:  # another instance was quicker
+            if error.code != _NO_SUCH_INDEX:  # another instance dropped it meanwhile
                 raise
 
 
-def _warn(obstacles: list[str], indexes: Indexes, seconds: int | None) -> None:
-    """Say what an index that isn't ours means, where it means something."""
-    expiring = [name for name in obstacles if _expires(indexes[name])]
+def _warn(conflicting: list[str], indexes: Indexes, seconds: int | None) -> None:
+    """Log the effect of indexes that aren't ours, if they have one."""
+    expiring = [name for name in conflicting if _expires(indexes[name])]
     if seconds is not None:
-        log.warning(
-            "MongoDB drops no old prices by itself: an index that isn't ours is in the way; drop it",
-            index=obstacles[0],
-        )
+        log.warning("TTL index not created", index=conflicting[0], reason="another index conflicts; drop it")
     elif expiring:
-        log.warning(
-            "MongoDB drops old prices though RETENTION is 0: an index that isn't ours does; drop it",
-            index=expiring[0],
-        )
+        log.warning("foreign TTL index found", index=expiring[0], reason="it expires prices; drop it")
 
 
 def _is_ours(indexes: Indexes) -> bool:
@@ -100,8 +94,8 @@ def _expires(index: Mapping[str, Any]) -> bool:
     return _is_on_field(index) and "expireAfterSeconds" in index
 
 
-def _is_in_the_way(name: str, index: Mapping[str, Any]) -> bool:
-    """There can't be ours beside one of its name, or one on the same field."""
+def _is_conflicting(name: str, index: Mapping[str, Any]) -> bool:
+    """Whether MongoDB allows no index of ours beside this one: it has the same name or is on the same field."""
     return name == _NAME or _is_on_field(index)
 
 

@@ -6,7 +6,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store.bounds import clamped
+from btc_price_tracker.store.integers import clamped
 from btc_price_tracker.store.mongodb.documents import WITH_QUOTES, WITHOUT_QUOTES, Document, tick
 from btc_price_tracker.store.mongodb.errors import only_duplicates
 
@@ -14,13 +14,13 @@ Collection: TypeAlias = AsyncCollection[Document]
 
 
 class Ticks:
-    """What is asked of the collection."""
+    """The queries of the collection."""
 
     def __init__(self, collection: Collection) -> None:
         self._collection = collection
 
     async def insert(self, documents: list[Document]) -> int:
-        """Keep those whose ids are new; returns how many those were."""
+        """Insert the documents whose ids are new; returns their number."""
         try:
             result = await self._collection.insert_many(documents, ordered=False)
         except BulkWriteError as error:
@@ -70,11 +70,11 @@ class Ticks:
         return [int(found["_id"]) for found in await cursor.sort("_id", 1).limit(limit).to_list()]
 
     async def delete(self, last: int) -> int:
-        """Drop ticks with id ≤ last; returns how many went."""
+        """Delete ticks with id ≤ last; returns their number."""
         return (await self._collection.delete_many({"_id": {"$lte": last}})).deleted_count
 
     async def aggregate(self, *stages: dict[str, Any]) -> list[Document]:
-        """What a pipeline gives."""
+        """The result of an aggregation pipeline."""
         cursor = await self._collection.aggregate(list(stages))
         return await cursor.to_list()
 

@@ -1,4 +1,4 @@
-"""The quarter-hours of a database, and the candles that are put together from them."""
+"""The quarter-hour rows of a database, and the candles that are built from them."""
 
 from typing import NamedTuple, Self
 
@@ -10,25 +10,25 @@ from btc_price_tracker.store.postgres.connections import Connection
 from btc_price_tracker.store.postgres.window import WINDOW
 from btc_price_tracker.store.rollup import MERGE, QUARTER, QUARTER_MS, QUARTERS
 
-# 900000 ms are a quarter of an hour. A stale tick is no new price, so part of no candle.
+# 900000 ms are a quarter-hour. A stale tick is no new price, so part of no candle.
 _SUM_UP = """
     INSERT INTO quarter_hours (start, first, last, open, high, low, close, count)
     SELECT id / 900000 * 900000 AS start, min(id), max(id), (array_agg(price ORDER BY id))[1], max(price),
         min(price), (array_agg(price ORDER BY id DESC))[1], count(*)
     FROM {ticks} WHERE status <> 'stale' GROUP BY start ORDER BY start"""
 
-# The end of the statement that keeps ticks: those that were new join their quarters.
-COUNT_IN = _SUM_UP.format(ticks="kept") + MERGE
+# Part of the statement that inserts ticks: merges the new ones into their quarter-hours.
+ADD_NEW = _SUM_UP.format(ticks="inserted") + MERGE
 
-_FORGET = "DELETE FROM quarter_hours WHERE start <= $1"
-_SUM_UP_ONE = _SUM_UP.format(ticks="(SELECT * FROM ticks WHERE id >= $1 AND id < $2) AS left_over")
+_DELETE_QUARTERS = "DELETE FROM quarter_hours WHERE start <= $1"
+_SUM_UP_ONE = _SUM_UP.format(ticks="(SELECT * FROM ticks WHERE id >= $1 AND id < $2) AS remaining")
 
 _TICKS = """
     SELECT id AS at, price AS open, price AS high, price AS low, price AS close, 1 AS count
     FROM ticks WHERE status <> 'stale'"""
-# Not min(at), for which a compressed chunk is read as a whole.
+# Not min(at), for which all of a compressed chunk is read.
 _FIRST = "SELECT at FROM ({pieces}) AS piece WHERE at >= $1 AND at < $2 ORDER BY at LIMIT 1"
-# Aggregates that know the order, as array_agg(… ORDER BY …), sort each candle by itself and take twice as long.
+# Ordered aggregates such as array_agg(… ORDER BY …) sort each candle separately and take twice as long.
 _SUMS = """
     SELECT DISTINCT ON (start) at / $3::bigint * $3::bigint AS start, first_value(open) OVER candle,
         max(high) OVER candle, min(low) OVER candle, last_value(close) OVER candle, (sum(count) OVER candle)::bigint
@@ -39,7 +39,7 @@ _SUMS = """
 
 
 class _Queries(NamedTuple):
-    """Those of one kind of pieces, and how many ms of them are read at once."""
+    """The queries of one kind of pieces, and the maximum span of one step in ms."""
 
     first: str
     sums: str
@@ -54,15 +54,15 @@ _OF_TICKS = _Queries.of(_TICKS, 2 * WINDOW)  # 480,000 at one every 10 s
 _OF_QUARTERS = _Queries.of(QUARTERS, 400_000 * QUARTER_MS)
 
 
-async def forget(connection: Connection, last: int) -> None:
-    """After ticks up to `last` are gone: drop their quarters, and sum up what is left of the last one."""
+async def remove(connection: Connection, last: int) -> None:
+    """After deleting ticks up to `last`: delete their quarter-hours, and sum up the rest of the last one again."""
     start = last // QUARTER_MS * QUARTER_MS
-    await connection.execute(_FORGET, last)
+    await connection.execute(_DELETE_QUARTERS, last)
     await connection.execute(_SUM_UP_ONE, start, start + QUARTER_MS)
 
 
 class _Pieces(NamedTuple):
-    """The pieces as one connection sees them."""
+    """Pieces that are read through one connection."""
 
     connection: Connection
     queries: _Queries

@@ -1,4 +1,4 @@
-"""A few connections that are shared, replaced when they break, and never waited for without a limit."""
+"""A connection pool that replaces lost connections and never waits without a timeout."""
 
 import asyncio
 import re
@@ -9,14 +9,10 @@ from typing import Any, Self, TypeAlias, TypeVar, TypeVarTuple
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from btc_price_tracker.errors import StoreError
-from btc_price_tracker.store.postgres.errors import FAULTS, OF_THE_CONNECTION, store_error, unreadable_url
+from btc_price_tracker.errors import StoreClosed
+from btc_price_tracker.store.postgres.errors import CONNECTION_ERRORS, ERRORS, invalid_url, store_error
 
-READERS = 8  # at most; reads that find none free wait for one
-WRITERS = 2  # for appending and pruning, which so wait neither for readers nor for one another
-PATIENCE = 5.0  # seconds for a free connection, for connecting, for an answer
-
-_CACHE_SIZE = "statement_cache_size="  # asyncpg's own option, which it takes no URL for
+_CACHE_SIZE = "statement_cache_size="  # asyncpg's own option, which it doesn't read from a URL
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -25,78 +21,82 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 
 class Connections:
-    """Work on whichever connection is free."""
+    """Runs work on any free connection of a pool.
 
-    def __init__(self, pool: Pool, *, wrapped: bool = False) -> None:
-        """`wrapped` work is a transaction, so that a pooler in between has it all done by one server process."""
+    Each of these may take `seconds`: acquiring a connection, connecting, one query, closing the pool.
+    """
+
+    def __init__(self, pool: Pool, seconds: float, *, in_transaction: bool = False) -> None:
+        """With `in_transaction`, work runs in a transaction, so that a pooler keeps it on one server connection."""
         self._pool = pool
-        self._wrapped = wrapped
+        self._seconds = seconds
+        self._in_transaction = in_transaction
         self._closed = False
 
     @classmethod
-    async def open(cls, url: str, most: int) -> Self:
-        """At most so many connections; one is made, to see that it can be done. Raises StoreError."""
+    async def open(cls, url: str, max_size: int, seconds: float) -> Self:
+        """Create a pool of at most `max_size` connections and connect one of them. Raises StoreError."""
         url, options = _without_cache_size(url)
         try:
-            pool = asyncpg.create_pool(
-                url, min_size=1, max_size=most, timeout=PATIENCE, command_timeout=PATIENCE, **options
+            pool = await asyncpg.create_pool(
+                url, min_size=1, max_size=max_size, timeout=seconds, command_timeout=seconds, **options
             )
-            return cls(await pool, wrapped=options.get("statement_cache_size") == 0)
+            return cls(pool, seconds, in_transaction=options.get("statement_cache_size") == 0)
         except asyncpg.ClientConfigurationError:
-            raise unreadable_url() from None
-        except FAULTS as error:  # before ValueError: a certificate that fails is both
+            raise invalid_url() from None
+        except ERRORS as error:  # before ValueError: a failing certificate is both
             raise store_error(error) from None
         except (ValueError, TypeError):
-            raise unreadable_url() from None
+            raise invalid_url() from None
 
     async def run(self, work: Callable[[Connection, *Ts], Awaitable[T]], *args: *Ts) -> T:
-        """`await work(connection, *args)`, once more if the connection turns out to be broken or to lead astray.
+        """Await `work(connection, *args)`; retry it once if the connection is lost or no longer leads to a primary.
 
-        So work must be fit to be done twice. Raises StoreError if the database fails, or once closed.
+        So work must be idempotent. Raises StoreError if the database fails, StoreClosed after close().
         """
         if self._closed:
-            raise StoreError("the store is closed")
+            raise StoreClosed
         try:
             try:
                 return await self._attempt(work, *args)
-            except OF_THE_CONNECTION:
-                await self._pool.expire_connections()  # the others are of the same age, and no better
+            except CONNECTION_ERRORS:
+                await self._pool.expire_connections()  # the others are as old, so most likely lost as well
                 return await self._attempt(work, *args)
-        except FAULTS as error:
+        except ERRORS as error:
             raise store_error(error) from error
 
     async def close(self) -> None:
-        """Let what runs come to its end, then disconnect."""
+        """Wait for running work, then disconnect. Idempotent."""
         if self._closed:
             return
         self._closed = True
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._seconds):
                 await self._pool.close()
-        except FAULTS:
+        except ERRORS:
             self._pool.terminate()
 
     async def _attempt(self, work: Callable[[Connection, *Ts], Awaitable[T]], *args: *Ts) -> T:
-        async with self._pool.acquire(timeout=PATIENCE) as connection, self._scope(connection):
+        async with self._pool.acquire(timeout=self._seconds) as connection, self._scope(connection):
             return await work(connection, *args)
 
     def _scope(self, connection: Connection) -> AbstractAsyncContextManager[Any]:
-        return connection.transaction() if self._wrapped else nullcontext()
+        return connection.transaction() if self._in_transaction else nullcontext()
 
 
-def recoverable(connection: Connection) -> AbstractAsyncContextManager[Any]:
-    """A block in which a statement may fail without ending the transaction around it, if there is one."""
+def savepoint(connection: Connection) -> AbstractAsyncContextManager[Any]:
+    """A block in which a statement may fail without aborting the surrounding transaction, if any."""
     return connection.transaction() if connection.is_in_transaction() else nullcontext()
 
 
 def _without_cache_size(url: str) -> tuple[str, dict[str, Any]]:
-    """The URL without `statement_cache_size`, which would go to the server as a setting of the session."""
+    """Separate `statement_cache_size`, which the server would take for a session setting, from the URL."""
     address, _, query = url.partition("?")
     options = query.split("&")
     sizes = [option.removeprefix(_CACHE_SIZE) for option in options if option.startswith(_CACHE_SIZE)]
     if not sizes:
         return url, {}
     if not re.fullmatch("[0-9]{1,4}", sizes[-1]):
-        raise unreadable_url()
+        raise invalid_url()
     rest = "&".join(option for option in options if not option.startswith(_CACHE_SIZE))
     return f"{address}?{rest}" if rest else address, {"statement_cache_size": int(sizes[-1])}

@@ -1,4 +1,4 @@
-"""How `ticks` is divided by time: natively, by TimescaleDB, or not at all."""
+"""How the table `ticks` is partitioned by id: natively, by TimescaleDB, or not at all."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -12,43 +12,43 @@ _IS_NATIVE = "SELECT relkind = 'p' FROM pg_class WHERE oid = 'ticks'::regclass"
 
 
 class Layout(Protocol):
-    """The divisions of one table, as far as this instance has seen to them."""
+    """The partitions of the table; a partition may be a chunk of TimescaleDB."""
 
     def __str__(self) -> str:
-        """In words, for an operator."""
+        """A description for operators."""
 
-    async def make_room(self, connection: Connection, ids: Iterable[int], *, again: bool = False) -> None:
-        """See that there are divisions for these ids; `again` where an insert found that there are not."""
+    async def ensure(self, connection: Connection, ids: Iterable[int], *, missing: bool = False) -> None:
+        """Create the partitions of these ids unless they exist; `missing` if an insert found that one doesn't."""
 
     async def oldest(self, connection: Connection, before: int) -> Window | None:
-        """The oldest division of ours, if it ends at `before` or earlier."""
+        """The oldest partition of ours if it ends at `before` or earlier, else None."""
 
     async def drop(self, connection: Connection, window: Window) -> bool:
-        """Drop the oldest division, with all that it holds; False where that drops nothing."""
+        """Drop the oldest partition with its ticks; returns whether there was one."""
 
 
-class Undivided:
-    """One table: all that is left where the extension has been removed."""
+class Unpartitioned:
+    """A plain table, which is what remains of a hypertable when the extension is removed."""
 
     def __str__(self) -> str:
         return "prices in one table"
 
-    async def make_room(self, connection: Connection, ids: Iterable[int], *, again: bool = False) -> None:
-        """There is."""
+    async def ensure(self, connection: Connection, ids: Iterable[int], *, missing: bool = False) -> None:
+        """Do nothing: the table takes any id."""
 
     async def oldest(self, connection: Connection, before: int) -> Window | None:
-        """None: rows are deleted one by one."""
+        """None: there are no partitions, so ticks are deleted in batches."""
 
     async def drop(self, connection: Connection, window: Window) -> bool:
-        """Never asked for."""
+        """Never called, since there is no oldest partition."""
         raise NotImplementedError
 
 
 async def layout_of(connection: Connection) -> Layout:
-    """As the table was made, whatever extensions came or went since. Raises StoreError as `timescale.find`."""
+    """The layout with which the table was created. Raises StoreError as `timescale.find`."""
     if await connection.fetchval(_IS_NATIVE):
         return Partitions()
     extension = await timescale.find(connection)
     if extension is not None and await timescale.is_hypertable(connection):
         return extension
-    return Undivided()
+    return Unpartitioned()

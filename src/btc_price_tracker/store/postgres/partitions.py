@@ -1,4 +1,4 @@
-"""Partitions of `ticks`: made a window ahead of need, dropped whole when all of one is old."""
+"""Native partitions of `ticks`: created one window ahead, dropped when all of their ticks are old."""
 
 import re
 from collections.abc import Iterable
@@ -13,8 +13,8 @@ from btc_price_tracker.store.postgres.window import WINDOW, Window
 _OURS = re.compile(r"ticks_(-?\d+)")  # an operator's own partitions have other names
 _NAMES = "SELECT relname FROM pg_inherits JOIN pg_class ON oid = inhrelid WHERE inhparent = 'ticks'::regclass"
 
-# Made apart and then attached: that waits for no reader of `ticks`, and none for it.
-_MAKE = 'CREATE TABLE "ticks_{number}" (LIKE ticks INCLUDING DEFAULTS INCLUDING CONSTRAINTS)'
+# Created separately and then attached, which neither waits for readers of `ticks` nor blocks them.
+_CREATE = 'CREATE TABLE "ticks_{number}" (LIKE ticks INCLUDING DEFAULTS INCLUDING CONSTRAINTS)'
 _ATTACH = 'ALTER TABLE ticks ATTACH PARTITION "ticks_{number}" FOR VALUES FROM ({first}) TO ({end})'
 _DROP = 'DROP TABLE "ticks_{number}"'
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class Partitions:
-    """Native ones, as far as this instance has seen to them; see layout.Layout."""
+    """Native partitions, see layout.Layout; those that this instance has ensured are cached."""
 
     def __init__(self) -> None:
         self._known: set[int] = set()
@@ -30,12 +30,12 @@ class Partitions:
     def __str__(self) -> str:
         return f"prices in native partitions of {WINDOW // 86_400_000} days"
 
-    async def make_room(self, connection: Connection, ids: Iterable[int], *, again: bool = False) -> None:
-        """Make the partitions of these ids and of the window after each.
+    async def ensure(self, connection: Connection, ids: Iterable[int], *, missing: bool = False) -> None:
+        """Create the partitions of these ids and of the window after each.
 
-        A role that may not do that goes on with those that others made, as long as these last.
+        A role without the right to do so can use those that others created, for as long as there are any.
         """
-        if again:  # another instance has dropped one that is needed again
+        if missing:  # another instance dropped one that is needed again
             self._known.clear()
         wanted = {tick_id // WINDOW + ahead for tick_id in ids for ahead in (0, 1)} - self._known
         if not wanted:
@@ -44,19 +44,15 @@ class Partitions:
             async with connection.transaction():
                 await lock(connection)
                 for number in sorted(wanted - await _numbers(connection)):
-                    await _make(connection, number)
+                    await _create(connection, number)
         except asyncpg.InsufficientPrivilegeError as error:
-            if again:
+            if missing:
                 raise
-            log.warning(
-                "partitions of ticks not made: without them, prices can't be kept",
-                numbers=sorted(wanted),
-                reason=str(error),
-            )
+            log.warning("partitions not created", numbers=sorted(wanted), reason=str(error))
         self._known |= wanted
 
     async def oldest(self, connection: Connection, before: int) -> Window | None:
-        """The oldest partition of ours, if it ends at `before` or earlier."""
+        """The oldest partition of ours if it ends at `before` or earlier, else None."""
         number = min(await _numbers(connection), default=None)
         if number is None or (number + 1) * WINDOW > before:
             return None
@@ -71,12 +67,12 @@ class Partitions:
 
 
 async def _numbers(connection: Connection) -> set[int]:
-    """Which windows have a partition of ours."""
+    """The numbers of the windows that have a partition of ours."""
     matches = (_OURS.fullmatch(name) for (name,) in await connection.fetch(_NAMES))
     return {int(match[1]) for match in matches if match}
 
 
-async def _make(connection: Connection, number: int) -> None:
-    await connection.execute(_MAKE.format(number=number))
+async def _create(connection: Connection, number: int) -> None:
+    await connection.execute(_CREATE.format(number=number))
     first = number * WINDOW
     await connection.execute(_ATTACH.format(number=number, first=first, end=first + WINDOW))

@@ -1,29 +1,28 @@
-"""The queries: ticks to rows and back. Each function is one piece of work on one connection."""
+"""Queries of ticks, and their rows. Each function is work for a connection."""
 
 from typing import Any, NamedTuple
 
 import asyncpg
 
 from btc_price_tracker.price.model import Status, Tick
-from btc_price_tracker.store.amounts import cents, dollars
-from btc_price_tracker.store.bounds import MAX_INTEGER, clamped
 from btc_price_tracker.store.codec import encode_quotes, with_quotes
+from btc_price_tracker.store.integers import MAX_INTEGER, cents, clamped, dollars
 from btc_price_tracker.store.postgres import candles
 from btc_price_tracker.store.postgres.connections import Connection
 
-# One statement, so one round trip and all or none, for one tick as for thousands.
+# One statement, so one round trip and all or none, for any number of ticks.
 _INSERT_TICKS = """
-    WITH kept AS (
+    WITH inserted AS (
         INSERT INTO ticks (id, price, status, sources, spread, age, method, quote_age, recorded, quotes)
         SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::integer[], $5::bigint[],
             $6::integer[], $7::text[], $8::bigint[], $9::boolean[], $10::bytea[])
         ON CONFLICT (id) DO NOTHING
         RETURNING id, price, status
     ), summed_up AS ("""
-_COUNT_NEW = ") SELECT count(*) FROM kept"
-_INSERT = _INSERT_TICKS + candles.COUNT_IN + _COUNT_NEW
+_COUNT_NEW = ") SELECT count(*) FROM inserted"
+_INSERT = _INSERT_TICKS + candles.ADD_NEW + _COUNT_NEW
 
-# Rows from before `quote_age` have the age in seconds.
+# Rows older than the column `quote_age` have an age in seconds.
 _TICKS = """
     SELECT id, price, status, sources, spread, coalesce(quote_age, age * 1000::bigint), method, recorded
     FROM ticks"""
@@ -53,7 +52,7 @@ class Columns(NamedTuple):
 
 
 def columns(ticks: list[Tick]) -> Columns:
-    """Raises ValueError on an amount that is not exact to the cent."""
+    """Convert ticks to columns. Raises ValueError on an amount that is not exact to the cent."""
     return Columns(
         id=[tick.id for tick in ticks],
         price=[cents(tick.price) for tick in ticks],
@@ -69,7 +68,7 @@ def columns(ticks: list[Tick]) -> Columns:
 
 
 async def insert(connection: Connection, columns: Columns) -> int:
-    """Keep the ticks whose ids are new; returns how many those were."""
+    """Insert the ticks whose ids are new; returns their number."""
     new: int = await connection.fetchval(_INSERT, *columns)
     return new
 
@@ -82,7 +81,7 @@ async def page(connection: Connection, after: int, until: int | None, limit: int
 async def page_with_quotes(
     connection: Connection, after: int, until: int | None, limit: int
 ) -> list[asyncpg.Record]:
-    """The rows of the same ticks with their quotes, for whole_tick()."""
+    """The rows of the same ticks with their quotes, for tick_with_quotes()."""
     return await connection.fetch(_PAGE_WITH_QUOTES, *_bounds(after, until, limit))
 
 
@@ -98,12 +97,12 @@ async def newest(connection: Connection, limit: int) -> list[Tick]:
 
 
 async def one(connection: Connection, tick_id: int) -> asyncpg.Record | None:
-    """The row of the tick with this id and its quotes, for whole_tick()."""
+    """The row of the tick with this id and its quotes, for tick_with_quotes()."""
     return await connection.fetchrow(_ONE, clamped(tick_id))
 
 
-def whole_tick(row: asyncpg.Record) -> Tick:
-    """The tick and its quotes. Raises StoreError where those can't be read."""
+def tick_with_quotes(row: asyncpg.Record) -> Tick:
+    """The tick with its quotes. Raises StoreError where those can't be decoded."""
     *columns, quotes = row
     return with_quotes(_tick(*columns), quotes)
 
@@ -127,6 +126,6 @@ def _tick(*columns: Any) -> Tick:
 
 
 async def server_version(connection: Connection) -> str:
-    """As the server says it: 18.4, or with a distributor's name behind it."""
+    """As the server reports it, such as 18.4, in some cases with the name of a distribution."""
     version: str = await connection.fetchval("SHOW server_version")
     return version

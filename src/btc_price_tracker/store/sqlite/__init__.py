@@ -1,4 +1,4 @@
-"""sqlite:// — one file, a thread that writes and two that read; `file` has how it is opened and why."""
+"""sqlite:// — one file, with one thread that writes and two that read; see `file` for how it is opened."""
 
 import asyncio
 import sqlite3
@@ -8,43 +8,38 @@ from pathlib import Path
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store import Limits, Span
-from btc_price_tracker.store.lock import Lock
+from btc_price_tracker.store import Span, StoreOptions
 from btc_price_tracker.store.sqlite import candles, rows
 from btc_price_tracker.store.sqlite.connection_thread import ConnectionThread
 from btc_price_tracker.store.sqlite.errors import store_error
-from btc_price_tracker.store.sqlite.file import open_file
-from btc_price_tracker.store.sqlite.file_identity import FileIdentity
+from btc_price_tracker.store.sqlite.file import OpenFile, open_file
 
 PREFIX = "sqlite:///"
 
 
 class SqliteStore:
-    """Ticks in a file. Reads have a connection and a thread of their own, so none keeps an append waiting.
+    """Ticks in a file. Reads have a connection and a thread of their own, so that no append waits for them.
 
-    Candles of years take seconds, so they have another, and keep no other read waiting.
+    Candles of years take seconds, so they have another one, and no other read waits for them.
     """
 
-    def __init__(
-        self,
-        writer: ConnectionThread,
-        reader: ConnectionThread,
-        candle_reader: ConnectionThread,
-        place: FileIdentity,
-        lock: Lock,
-    ) -> None:
-        self._threads = writer, reader, candle_reader
-        self._writer, self._reader, self._candle_reader = self._threads
-        self._identity = place
-        self._lock = lock
-        self._was_in_place = True  # when it was last looked at
+    def __init__(self, file: OpenFile, prune_batch: int) -> None:
+        path = file.identity.path
+        self._writer = ConnectionThread(file.writer, path, "writer")
+        self._reader = ConnectionThread(file.reader, path, "reader", only_reads=True)
+        self._candle_reader = ConnectionThread(file.candle_reader, path, "candles", only_reads=True)
+        self._threads = self._writer, self._reader, self._candle_reader
+        self._identity = file.identity
+        self._lock = file.lock
+        self._prune_batch = prune_batch
+        self._was_intact = True  # whether the last check of the identity passed
 
     async def append(self, ticks: list[Tick]) -> int:
-        """Keep these ticks in one transaction. When this returns they are safe from `kill -9`."""
+        """Store ticks in one transaction, which survives SIGKILL once this returns."""
         return await self._writer.run(self._insert, ticks)
 
     async def span(self) -> Span:
-        """What is held now."""
+        """The range of ids that is stored now."""
         return await self._reader.run(rows.span)
 
     async def get(self, tick_id: int) -> Tick | None:
@@ -72,71 +67,64 @@ class SqliteStore:
         return await self._candle_reader.run(candles.candles, seconds, first, last, limit)
 
     async def prune(self, before: int) -> int:
-        """Drop ticks with id < before; an append waits for one step at most. The file reuses the room."""
+        """Delete ticks with id < before in batches, between which appends run. The file reuses the space."""
         total = 0
-        while gone := await self._writer.run(self._delete_some, before):
-            total += gone
+        while deleted := await self._writer.run(self._delete_batch, before):
+            total += deleted
         return total
 
     async def describe(self) -> str:
-        """The library's version, and where the file lies."""
+        """The version of the library and the path of the file."""
         return await self._reader.run(lambda _: f"SQLite {sqlite3.sqlite_version}, in {self._identity.path}")
 
     async def close(self) -> None:
-        """Finish what was begun, fold the log into the file and let go of it."""
+        """Finish queued work, checkpoint the WAL into the file, and release the file and its lock."""
         async with AsyncExitStack() as last_comes_first:
-            last_comes_first.callback(self._let_go)
-            for lane in self._threads:  # the writer goes last: the last one to leave folds the log
-                last_comes_first.push_async_callback(lane.close)
+            last_comes_first.callback(self._release)
+            for thread in self._threads:  # the writer closes last: the last connection checkpoints the WAL
+                last_comes_first.push_async_callback(thread.close)
             with suppress(StoreError, OSError):
-                await self._writer.run(self._check_place)
+                await self._writer.run(self._check_identity)
 
     def _insert(self, connection: sqlite3.Connection, ticks: list[Tick]) -> int:
-        self._check_place(connection)
+        self._check_identity(connection)
         return rows.insert(connection, ticks)
 
-    def _delete_some(self, connection: sqlite3.Connection, before: int) -> int:
-        self._check_place(connection)
-        return rows.delete_some(connection, before)
+    def _delete_batch(self, connection: sqlite3.Connection, before: int) -> int:
+        self._check_identity(connection)
+        return rows.delete_batch(connection, before, self._prune_batch)
 
-    def _check_place(self, connection: sqlite3.Connection) -> None:
-        self._was_in_place = False
+    def _check_identity(self, connection: sqlite3.Connection) -> None:
+        self._was_intact = False
         self._identity.check(connection)
-        self._was_in_place = True
+        self._was_intact = True
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._identity.close()
-        met_damage = any(lane.met_damage for lane in self._threads)
-        self._lock.release(clean=self._was_in_place and not met_damage)
+        found_damage = any(thread.found_damage for thread in self._threads)
+        self._lock.release(clean=self._was_intact and not found_damage)
 
 
-async def open_url(url: str, _limits: Limits) -> SqliteStore:
-    """The store in the file that `url` names, which is made if need be, with its folders.
+async def open_url(url: str, options: StoreOptions) -> SqliteStore:
+    """Open the file that `url` names; the file and its folders are created if necessary. Raises StoreError.
 
-    As everywhere else that has such URLs, what follows the third slash is the path: sqlite:///here.db, in the
-    working directory, and sqlite:////var/there.db. Raises StoreError.
+    As usual for such URLs, the path follows the third slash: sqlite:///here.db is relative to the working directory,
+    sqlite:////var/there.db is absolute.
     """
-    return await asyncio.to_thread(_open_path, Path(url.removeprefix(PREFIX)))
+    return await asyncio.to_thread(_open, Path(url.removeprefix(PREFIX)), options)
 
 
-def _open_path(name: Path) -> SqliteStore:
+def _open(name: Path, options: StoreOptions) -> SqliteStore:
     try:
         path = name.expanduser().resolve()
-    except (RuntimeError, OSError) as error:  # no such user; a link that leads to itself
-        raise StoreError(f"{name} leads nowhere; name another file in STORE_URL") from error
+    except (RuntimeError, OSError) as error:  # an unknown user; a link to itself
+        raise StoreError(f"{name} can't be resolved; name another file in STORE_URL") from error
     try:
-        file = open_file(path)
+        return SqliteStore(open_file(path, options.operation_timeout), options.prune_batch)
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     except OSError as error:
-        at_fault = error.filename or path
+        culprit = error.filename or path
         raise StoreError(
-            f"{path} can't be opened: {error.strerror}; check {at_fault} and its folder"
+            f"{path} can't be opened: {error.strerror}; check {culprit} and its folder"
         ) from error
-    return SqliteStore(
-        ConnectionThread(file.writer, path, "writer"),
-        ConnectionThread(file.reader, path, "reader", only_reads=True),
-        ConnectionThread(file.candle_reader, path, "candles", only_reads=True),
-        file.place,
-        file.lock,
-    )

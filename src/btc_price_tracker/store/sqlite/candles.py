@@ -1,28 +1,27 @@
-"""The quarter-hours of a file, and the candles that are put together from them."""
+"""The quarter-hour rows of a file, and the candles that are built from them."""
 
 import sqlite3
 from itertools import groupby
 
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store.amounts import cents
-from btc_price_tracker.store.candle_rows import candle, query_parameters
-from btc_price_tracker.store.rollup import MERGE, QUARTER, QUARTER_MS, QUARTERS
+from btc_price_tracker.store.integers import cents
+from btc_price_tracker.store.rollup import MERGE, QUARTER, QUARTER_MS, QUARTERS, candle, query_parameters
 from btc_price_tracker.store.sqlite.schema import SUM_UP
 
-_AS_QUARTERS = """
+_INSERT_QUARTER = """
     INSERT INTO quarter_hours (start, first, last, open, high, low, close, count)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
-_COUNT_IN = _AS_QUARTERS + MERGE
+_MERGE_QUARTER = _INSERT_QUARTER + MERGE
 
-_FORGET = "DELETE FROM quarter_hours WHERE start <= ?"
-_SUM_UP_ONE = SUM_UP.format(where="id >= ? AND id < ?")
+_DELETE_QUARTERS = "DELETE FROM quarter_hours WHERE start <= ?"
+_SUM_UP_QUARTER = SUM_UP.format(where="id >= ? AND id < ?")
 
 # Status 3 is stale: no new price, so part of no candle.
 _TICKS = """
     SELECT id AS at, price AS open, price AS high, price AS low, price AS close, 1 AS count
     FROM ticks WHERE status <> 3"""
-# From one candle that has pieces to the next, so that holes cost nothing and no more is read than is given.
+# Steps from one non-empty candle to the next, so that gaps cost nothing and no more is read than is returned.
 _CANDLES = """
     WITH RECURSIVE candles (start, number) AS (
         SELECT min(at) / ?3 * ?3, 1 FROM ({pieces}) AS piece WHERE at >= ?1 AND at < ?2
@@ -46,20 +45,20 @@ _OF_TICKS = _CANDLES.format(pieces=_TICKS)
 _OF_QUARTERS = _CANDLES.format(pieces=QUARTERS)
 
 
-def count_in(connection: sqlite3.Connection, ticks: list[Tick]) -> None:
-    """Make fresh ticks that were just kept part of their quarters: one statement a quarter, however many ticks."""
+def add(connection: sqlite3.Connection, ticks: list[Tick]) -> None:
+    """Merge new, not stale ticks into their quarter-hours: one statement each, however many ticks there are."""
     ordered = sorted((tick.id, cents(tick.price)) for tick in ticks)
     for start, group in groupby(ordered, lambda tick: tick[0] // QUARTER_MS * QUARTER_MS):
         ids, prices = zip(*group, strict=True)
         row = (start, ids[0], ids[-1], prices[0], max(prices), min(prices), prices[-1], len(ids))
-        connection.execute(_COUNT_IN, row)
+        connection.execute(_MERGE_QUARTER, row)
 
 
-def forget(connection: sqlite3.Connection, last: int) -> None:
-    """After ticks up to `last` are gone: drop their quarters, and sum up what is left of the last one."""
+def remove(connection: sqlite3.Connection, last: int) -> None:
+    """After deleting ticks up to `last`: delete their quarter-hours, and sum up the rest of the last one again."""
     start = last // QUARTER_MS * QUARTER_MS
-    connection.execute(_FORGET, (last,))
-    connection.execute(_SUM_UP_ONE, (start, start + QUARTER_MS))
+    connection.execute(_DELETE_QUARTERS, (last,))
+    connection.execute(_SUM_UP_QUARTER, (start, start + QUARTER_MS))
 
 
 def candles(connection: sqlite3.Connection, seconds: int, first: int, last: int, limit: int) -> list[Candle]:

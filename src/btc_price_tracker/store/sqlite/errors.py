@@ -1,4 +1,4 @@
-"""What SQLite says went wrong, in words that name the remedy."""
+"""Errors of SQLite as StoreError, with the cause and the remedy."""
 
 import sqlite3
 from pathlib import Path
@@ -7,31 +7,29 @@ from btc_price_tracker.errors import StoreError
 
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
-# By how SQLite's own name for the fault begins (sqlite.org/rescode.html).
-_REMEDIES = {
-    "SQLITE_FULL": "the disk is full; make room, and it goes on by itself",
-    "SQLITE_READONLY": "it is read-only; let this user write to it and to its folder",
-    "SQLITE_CANTOPEN": "it can't be opened; check that it is a file in a folder that this user may write to",
-    "SQLITE_BUSY": "another program keeps it locked; close that program",
-    "SQLITE_IOERR": "the disk fails; check its space, its quota and its health",
-    **dict.fromkeys(_DAMAGE, "it is damaged; restart, and it is set aside for a fresh one"),
+# By the beginning of the name of the result code (sqlite.org/rescode.html).
+_CAUSES = {
+    "SQLITE_FULL": "the disk is full; free space, and it recovers on its own",
+    "SQLITE_READONLY": "the file is read-only; grant this user write access to it and its folder",
+    "SQLITE_CANTOPEN": "the file can't be opened; check that it is a regular file in a folder this user may write to",
+    "SQLITE_BUSY": "the file is locked by another program; close that program",
+    "SQLITE_IOERR": "disk I/O error; check the disk's free space, quota and health",
+    **dict.fromkeys(_DAMAGE, "the file is damaged; restart, and it is renamed and replaced by a new one"),
 }
 
 
 def store_error(error: sqlite3.Error, path: Path) -> StoreError:
-    """The same fault as a StoreError that names the file and the remedy."""
+    """The StoreError for an error of SQLite; it names the file."""
     name = _name(error)
-    remedy = next(
-        (words for start, words in _REMEDIES.items() if name.startswith(start)), "the database failed"
-    )
-    return StoreError(f"{path}: {remedy} ({error})")
+    cause = next((cause for prefix, cause in _CAUSES.items() if name.startswith(prefix)), "SQLite failed")
+    return StoreError(f"{path}: {cause} ({error})")
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Does the error mean that the file is no whole database?"""
+    """Whether the error means that the file is not an intact database."""
     return _name(error).startswith(_DAMAGE)
 
 
 def _name(error: sqlite3.Error) -> str:
-    """Empty where the fault isn't SQLite's but of the module around it, which sets no name."""
+    """The name of the result code; empty for errors of the Python module, which have none."""
     return getattr(error, "sqlite_errorname", "")

@@ -1,4 +1,4 @@
-"""Is the file under its path still the one that was opened, and as SQLite left it?"""
+"""Detects that the file of an open database was deleted, moved or overwritten."""
 
 import os
 import sqlite3
@@ -7,56 +7,56 @@ from pathlib import Path
 
 from btc_price_tracker.errors import StoreError
 
-# sqlite.org/fileformat.html, 1.3: of the header, what never changes while a file is in use, and the count of changes.
+# Ranges of the header (sqlite.org/fileformat.html, 1.3): what never changes in use, and the file change counter.
 _FIXED = slice(0, 24)
-_CHANGES = slice(24, 28)
+_CHANGE_COUNTER = slice(24, 28)
 
 
 class FileIdentity:
-    """Where a file in use lies. SQLite writes on into one that was deleted, moved or overwritten, and says nothing.
+    """The file at the path of an open database. SQLite itself goes on writing to a deleted or moved one silently.
 
-    The count of changes in the file only ever grows, whoever else lets SQLite write to it. One that fell shows an
-    older file that was copied over this one.
+    The change counter only ever increases, whichever program writes through SQLite. A lower one shows that an
+    older file was copied over this one.
     """
 
     def __init__(self, path: Path) -> None:
-        """For a file that SQLite has open, and its log: so their inodes are given to no other."""
+        """For a file that SQLite has open with its WAL, so that their inodes can't be reused."""
         self.path = path
-        pieces = path, path.with_name(f"{path.name}-wal")  # there are disks on which SQLite keeps no log
+        pieces = path, path.with_name(f"{path.name}-wal")  # on some file systems SQLite uses no WAL
         self._pieces = [(piece, piece.stat()) for piece in pieces if piece.exists()]
-        # Of the file itself, past the log and past what SQLite remembers of it.
+        # To read the file itself, bypassing the WAL and SQLite's cache.
         self._file = path.open("rb", buffering=0)
         self._header = self._read()
 
     def check(self, connection: sqlite3.Connection) -> None:
-        """Raise StoreError if what is appended now would be lost. It takes microseconds."""
+        """Raise StoreError if ticks appended now would be lost. Takes microseconds."""
         header = self._read()
-        if header[_FIXED] != self._header[_FIXED] or header[_CHANGES] < self._header[_CHANGES]:
+        if header[_FIXED] != self._header[_FIXED] or header[_CHANGE_COUNTER] < self._header[_CHANGE_COUNTER]:
             raise StoreError(
-                f"{self.path}: it was overwritten or cut short while in use; "
-                "stop the server, put the right file there or none, and start it: prices that wait are lost"
+                f"{self.path}: the file was overwritten or truncated while in use; stop the server, restore the file "
+                "you want or delete it, and start the server: queued prices are lost"
             )
         self._header = header
-        if not all(_lies_at(piece, was) for piece, was in self._pieces):
-            # The file has then all that it was given, wherever it is; and a log that stays behind is empty, or it
-            # would be played into the next file that is put there.
+        if not all(_is_same_file(piece, was) for piece, was in self._pieces):
+            # Checkpoint, so that the file is complete wherever it is now, and a WAL that was left behind is empty:
+            # SQLite would apply it to the next file at this path.
             with suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             raise StoreError(
-                f"{self.path}: it was deleted, moved or replaced while in use; "
-                "move it back, or restart to go on with what is there, without the prices that wait"
+                f"{self.path}: the file was deleted, moved or replaced while in use; move it back, or restart to "
+                "continue with the file that is there, without the queued prices"
             )
 
     def close(self) -> None:
-        """After SQLite has closed the file: closing a descriptor of it drops the locks of the whole process."""
+        """Call after SQLite has closed the file: closing any descriptor of it releases its POSIX locks."""
         self._file.close()
 
     def _read(self) -> bytes:
-        return os.pread(self._file.fileno(), _CHANGES.stop, 0)
+        return os.pread(self._file.fileno(), _CHANGE_COUNTER.stop, 0)
 
 
-def _lies_at(path: Path, was: os.stat_result) -> bool:
+def _is_same_file(path: Path, was: os.stat_result) -> bool:
     try:
         return os.path.samestat(path.stat(), was)
-    except OSError:  # gone, or in a folder that can't be looked into any more
+    except OSError:  # deleted, or in a folder that is no longer accessible
         return False

@@ -1,19 +1,15 @@
-"""The queries: ticks to rows and back. Each function is one piece of work for one thread."""
+"""Queries of ticks, and their rows. Each function is work for a ConnectionThread."""
 
 import sqlite3
 from typing import Any
 
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store import Span
-from btc_price_tracker.store.amounts import cents, dollars
-from btc_price_tracker.store.bounds import MAX_INTEGER, clamped
 from btc_price_tracker.store.codec import encode_quotes, with_quotes
+from btc_price_tracker.store.integers import MAX_INTEGER, cents, clamped, dollars
 from btc_price_tracker.store.sqlite import candles
 from btc_price_tracker.store.sqlite.schema import STATUSES
 from btc_price_tracker.store.sqlite.transaction import transaction
-
-# At most this many ticks go in one transaction: a few milliseconds, which is what an append may have to wait.
-STEP = 500
 
 _CODES = {status: code for code, status in enumerate(STATUSES)}
 
@@ -23,7 +19,7 @@ _INSERT_TICK = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, (SELECT id FROM methods WHERE name = ?))"""
 _INSERT_QUOTES = "INSERT INTO quotes (id, body) VALUES (?, ?)"
 
-# Rows from before `quote_age` have the age in seconds.
+# Rows older than the column `quote_age` have an age in seconds.
 _TICKS = """
     SELECT ticks.id, price, status, sources, spread, coalesce(quote_age, age * 1000), name, recorded
     FROM ticks JOIN methods ON methods.id = method"""
@@ -39,25 +35,25 @@ _SPAN = """
     SELECT coalesce((SELECT min(id) FROM ticks), 0), coalesce((SELECT max(id) FROM ticks), 0), dropped
     FROM retention"""
 
-_LAST_TO_GO = "SELECT max(id) FROM (SELECT id FROM ticks WHERE id < ? ORDER BY id LIMIT ?)"
+_LAST_OF_BATCH = "SELECT max(id) FROM (SELECT id FROM ticks WHERE id < ? ORDER BY id LIMIT ?)"
 _DELETE_QUOTES = "DELETE FROM quotes WHERE id <= ?"
 _DELETE_TICKS = "DELETE FROM ticks WHERE id <= ?"
 _SET_DROPPED = "UPDATE retention SET dropped = max(dropped, ?)"
 
 
 def insert(connection: sqlite3.Connection, ticks: list[Tick]) -> int:
-    """Keep the ticks whose ids are new, in one transaction; returns how many those were."""
+    """Insert the ticks whose ids are new, in one transaction; returns their number."""
     with transaction(connection):
         connection.executemany(_INSERT_METHOD, [(method,) for method in {tick.method for tick in ticks}])
         new = [tick for tick in ticks if connection.execute(_INSERT_TICK, _row(tick)).rowcount]
-        candles.count_in(connection, [tick for tick in new if tick.status is not Status.STALE])
+        candles.add(connection, [tick for tick in new if tick.status is not Status.STALE])
         bodies = ((tick.id, encode_quotes(tick)) for tick in new if tick.quotes)
         connection.executemany(_INSERT_QUOTES, bodies)
     return len(new)
 
 
 def span(connection: sqlite3.Connection) -> Span:
-    """What is held, in one consistent look."""
+    """The range of ids, in one consistent read."""
     return Span(*connection.execute(_SPAN).fetchone())
 
 
@@ -67,8 +63,8 @@ def page(connection: sqlite3.Connection, after: int, until: int | None, limit: i
 
 
 def page_with_quotes(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Tick]:
-    """The same with the quotes of each tick. Raises StoreError where some can't be read."""
-    return list(map(_whole_tick, connection.execute(_PAGE_WITH_QUOTES, _bounds(after, until, limit))))
+    """The same with the quotes of each tick. Raises StoreError where some can't be decoded."""
+    return list(map(_tick_with_quotes, connection.execute(_PAGE_WITH_QUOTES, _bounds(after, until, limit))))
 
 
 def ids(connection: sqlite3.Connection, after: int, until: int | None, skip: int, limit: int) -> list[int]:
@@ -83,22 +79,22 @@ def newest(connection: sqlite3.Connection, limit: int) -> list[Tick]:
 
 
 def one(connection: sqlite3.Connection, tick_id: int) -> Tick | None:
-    """The tick with this id and its quotes. Raises StoreError where the quotes can't be read."""
+    """The tick with this id and its quotes. Raises StoreError where the quotes can't be decoded."""
     row = connection.execute(_ONE, (clamped(tick_id),)).fetchone()
-    return None if row is None else _whole_tick(row)
+    return None if row is None else _tick_with_quotes(row)
 
 
-def delete_some(connection: sqlite3.Connection, before: int) -> int:
-    """Drop the oldest STEP ticks of those with id < before; returns how many went, 0 when none are left."""
-    (last,) = connection.execute(_LAST_TO_GO, (clamped(before), STEP)).fetchone()
+def delete_batch(connection: sqlite3.Connection, before: int, batch: int) -> int:
+    """Delete the oldest `batch` ticks of those with id < before; returns their number, 0 when none are left."""
+    (last,) = connection.execute(_LAST_OF_BATCH, (clamped(before), batch)).fetchone()
     if last is None:
         return 0
     with transaction(connection):
         connection.execute(_DELETE_QUOTES, (last,))
-        gone = connection.execute(_DELETE_TICKS, (last,)).rowcount
+        deleted = connection.execute(_DELETE_TICKS, (last,)).rowcount
         connection.execute(_SET_DROPPED, (last,))
-        candles.forget(connection, last)
-    return gone
+        candles.remove(connection, last)
+    return deleted
 
 
 def _bounds(after: int, until: int | None, limit: int) -> tuple[int, int, int]:
@@ -114,7 +110,7 @@ def _row(tick: Tick) -> tuple[Any, ...]:
         cents(tick.spread),
         tick.age,
         tick.quote_age,
-        tick.recorded or None,  # NULL takes no room
+        tick.recorded or None,  # NULL takes no space
         tick.method,
     )
 
@@ -133,5 +129,5 @@ def _tick(row: tuple[Any, ...]) -> Tick:
     )
 
 
-def _whole_tick(row: tuple[Any, ...]) -> Tick:
+def _tick_with_quotes(row: tuple[Any, ...]) -> Tick:
     return with_quotes(_tick(row[:-1]), row[-1])

@@ -1,4 +1,4 @@
-"""All or nothing, explicitly: the connections don't begin transactions by themselves."""
+"""Explicit transactions: the connections are in autocommit mode."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Commit what the block did, or undo all of it."""
+    """Commit at the end of the block, or roll back if it raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # on a full disk SQLite may have undone it already
+        if connection.in_transaction:  # on a full disk SQLite may have rolled back already
             connection.execute("ROLLBACK")
         raise

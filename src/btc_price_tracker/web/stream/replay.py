@@ -15,7 +15,7 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Tick
-from btc_price_tracker.store.outbox import Hole
+from btc_price_tracker.store.outbox import LostRange
 from btc_price_tracker.web.server.detach import DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi
 from btc_price_tracker.web.stream.shared import Streams
@@ -82,8 +82,8 @@ async def _next_page(start: Start, shared: Streams) -> bytes | None:
         page = await store.page(start.after, max(hub.head, ring.floor), PAGE)
         dropped = (await store.span()).dropped  # retention goes on while a client takes its time
         if page:
-            lost = Hole(start.after + 1, min(dropped, page[0].id - 1))
-            frames = _frames(start.after, page, [lost, *shared.holes])
+            lost = LostRange(start.after + 1, min(dropped, page[0].id - 1))
+            frames = _frames(start.after, page, [lost, *shared.lost_ranges])
             start.after = page[-1].id
             return frames
         if dropped <= start.after < ring.store_only:
@@ -92,11 +92,11 @@ async def _next_page(start: Start, shared: Streams) -> bytes | None:
         return None
 
 
-def _frames(after: int, page: Iterable[Tick], holes: Iterable[Hole]) -> bytes:
-    """A page of the store that follows the id `after`, with a gap where a hole is crossed."""
+def _frames(after: int, page: Iterable[Tick], lost_ranges: Iterable[LostRange]) -> bytes:
+    """A page of the store that follows the id `after`, with a gap where a lost range is crossed."""
     frames = []
     for tick in page:
-        frames += [sse.gap(*hole) for hole in holes if after < hole.last < tick.id]
+        frames += [sse.gap(*lost) for lost in lost_ranges if after < lost.last < tick.id]
         frames.append(sse.price(tick))
         after = tick.id
     return b"".join(frames)

@@ -8,7 +8,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Store
-from btc_price_tracker.store.outbox import Hole
+from btc_price_tracker.store.outbox import LostRange
 from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.gate import Gate
 
@@ -20,7 +20,7 @@ class Streams:
     hub: Hub
     ring: Ring
     store: Store
-    holes: Sequence[Hole]  # what the store was never given
+    lost_ranges: Sequence[LostRange]  # what the store was never given
     admission: StreamLimit
     reactor: Reactor | None = None  # None: every stream stays with the server
     # Limits: reads of pages older than the ring, and pages of the ring sent through the server per loop iteration.

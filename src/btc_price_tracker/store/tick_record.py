@@ -1,4 +1,4 @@
-"""Ticks as files of every version of this program have them: exported lines, snapshots."""
+"""The record of a tick in exported files and snapshots, of this and older versions."""
 
 from decimal import Decimal
 
@@ -7,8 +7,8 @@ from msgspec import Struct
 from btc_price_tracker.price.model import AssessedQuote, Status, Tick
 
 
-class WrittenTick(Struct, frozen=True):
-    """A tick read from a file. Older ones know its age in whole seconds only."""
+class TickRecord(Struct, frozen=True):
+    """A tick as read from a file. Older versions wrote its age in whole seconds only."""
 
     id: int
     price: Decimal
@@ -22,7 +22,7 @@ class WrittenTick(Struct, frozen=True):
     recorded: bool = False
 
     def tick(self) -> Tick:
-        """The tick. Raises ValueError where its age is missing."""
+        """Convert to a Tick. Raises ValueError where the age is missing."""
         if self.quote_age is None and self.age is None:
             raise ValueError("it has neither quote_age (ms) nor age (s)")
         return Tick(

@@ -1,0 +1,29 @@
+"""What is logged about a source: changes only, except for rate limits."""
+
+import structlog
+
+from btc_price_tracker.sources.breaker import Breaker, Circuit
+
+_log = structlog.get_logger(__name__)
+
+
+def log_error(source: str, previous: str | None, error: str | None, attempts: int) -> None:
+    """Log the first failed poll, of so many requests, and the first successful one after it."""
+    if error is None and previous is not None:
+        _log.info("source recovered", source=source)
+    if error is not None and previous is None:
+        _log.warning("source failed", source=source, error=error, attempts=attempts)
+
+
+def log_circuit(source: str, previous: Circuit, breaker: Breaker, now: float) -> None:
+    """Log that the circuit opened, and for how many seconds, or closed."""
+    was_closed, is_closed = previous is Circuit.CLOSED, breaker.circuit is Circuit.CLOSED
+    if was_closed and not is_closed:
+        _log.debug("circuit opened", source=source, seconds=round(breaker.wait(now), 1))
+    if is_closed and not was_closed:
+        _log.debug("circuit closed", source=source)
+
+
+def log_rate_limit(source: str, seconds: float) -> None:
+    """Log that the source asked for a pause, and how long it will be."""
+    _log.debug("rate limited", source=source, seconds=round(seconds, 1))
