@@ -30,7 +30,7 @@ async def test_import_refuses_text_that_is_not_utf_8(tmp_path: Path) -> None:
 
 
 async def test_import_refuses_a_repeated_column() -> None:
-    with pytest.raises(RecordError, match="names a column twice"):
+    with pytest.raises(RecordError, match="a column twice"):
         await import_ticks(MemoryStore(10), [CSV.replace("id,", "id,id,")], "csv", NOW)
 
 
