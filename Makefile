@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 PYTEST := $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
 COVERAGE := $(BIN)/python -m coverage
 # Every branch of these is tested: the price, the fan-out, and what turns values into bytes and back.
-COMPLETE := $(foreach path,price/* fanout/* store/codec.py store/records.py store/snapshot_file.py,*/btc_price_tracker/$(path))
+COMPLETE := $(foreach path,price/* fanout/* store/codec.py store/*record*.py store/snapshot_file.py,*/btc_price_tracker/$(path))
 comma := ,
 space := $(subst ,, )
 
