@@ -23,6 +23,27 @@ HTTP responses that are errors are `web.problems.Problem`. What aiohttp raises i
 
 from collections.abc import Iterable
 
+__all__ = [
+    "Banned",
+    "ConnectionDropped",
+    "HttpClientError",
+    "InvalidQuote",
+    "InvalidStoreUrl",
+    "LocalError",
+    "RateLimited",
+    "RecordError",
+    "ServerError",
+    "SettingsError",
+    "SourceError",
+    "SourceRefused",
+    "SourceUnavailable",
+    "SourceUnreachable",
+    "StoreClosed",
+    "StoreError",
+    "TrackerError",
+    "describe_os_error",
+]
+
 
 class TrackerError(Exception):
     """The root of the tree."""

@@ -5,6 +5,8 @@ import heapq
 from collections.abc import Callable
 from itertools import count
 
+__all__ = ["LeapingClock", "ManualClock", "eventually"]
+
 MICRO = 1_000_000  # the clock counts whole microseconds, so that three tenths of a second are three tenths
 TURNS = 20  # of the event loop that woken tasks get to do their work and to go back to sleep
 

@@ -12,6 +12,23 @@ from typing import Protocol, Self
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+__all__ = [
+    "CENT",
+    "PAIR",
+    "Answer",
+    "AssessedQuote",
+    "Kind",
+    "Policy",
+    "Quote",
+    "QuoteState",
+    "SourceState",
+    "Stages",
+    "State",
+    "Status",
+    "Tick",
+    "Update",
+]
+
 CENT = Decimal("0.01")
 PAIR = "BTC/USD"  # of every price
 

@@ -7,6 +7,8 @@ from btc_price_tracker.price.parameters import FALLBACK_METHOD, METHOD
 from btc_price_tracker.price.voices import by_voice
 from btc_price_tracker.price.votes import combine, to_the_cent
 
+__all__ = ["recompute"]
+
 
 def recompute(tick: Tick) -> tuple[Decimal, Decimal] | None:
     """Price and spread from the raw quotes of the tick (bid, ask, last, rate, age) and which of them were used.
