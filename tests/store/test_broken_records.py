@@ -40,6 +40,12 @@ async def test_import_skips_empty_csv_lines() -> None:
     assert [tick.id for tick in store.held()] == [5]
 
 
+async def test_import_refuses_a_tick_without_an_age() -> None:
+    line = '{"id": 5, "price": 1, "status": "ok", "sources": 1, "spread": 0, "method": "x"}'
+    with pytest.raises(RecordError, match="quote_age"):
+        await import_ticks(MemoryStore(10), [line], "jsonl", NOW)
+
+
 def test_unreadable_snapshot_is_a_store_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="can't be read"):
         load(tmp_path)
