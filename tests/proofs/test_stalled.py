@@ -70,7 +70,7 @@ def held_for_laggards(server: Live) -> int:
     return sum(len(stream.lag.pending) for stream in server.hub.streams if stream.lag is not None)
 
 
-async def test_a_stalled_reader_costs_the_others_nothing_and_loses_nothing(detach: bool) -> None:  # noqa: FBT001
+async def test_stalled_readers_delay_no_others_and_lose_nothing(detach: bool) -> None:  # noqa: FBT001
     clock = ManualClock()
     async with live(clock, detach=detach) as server:
         ids = [await server.publish() for _ in range(HISTORY)]
@@ -110,7 +110,7 @@ async def all_prices(server: Live) -> list[int]:
     return reader.ids
 
 
-async def test_a_silent_stream_is_not_a_stalled_one(detach: bool) -> None:  # noqa: FBT001
+async def test_silent_stream_is_not_closed_as_stalled(detach: bool) -> None:  # noqa: FBT001
     """The pair of the test above: who waits for a price that doesn't come is never closed."""
     clock = ManualClock()
     async with live(clock, detach=detach, heartbeat=3600) as server:

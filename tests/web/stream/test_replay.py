@@ -202,8 +202,9 @@ async def test_disconnect_during_replay_never_joins_the_hub() -> None:
 
 @pytest.fixture(params=[True, False], ids=["detached", "fallback"])
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Live]:
-    """A server whose store has 3,000 prices older than the ring."""
-    async with live(detach=request.param, store_url=f"sqlite:///{tmp_path}/prices.db") as server:
+    """A server whose store has 3,000 prices older than the ring, of 1970: without retention they stay."""
+    store_url = f"sqlite:///{tmp_path}/prices.db"
+    async with live(detach=request.param, store_url=store_url, retention="0") as server:
         await server.publish()
         await server.service.store.append([a_tick(1000 * number) for number in range(1, 3001)])
         yield server
@@ -223,41 +224,50 @@ async def test_disconnects_during_replays_cancel_their_work(
     assert store.reading == 0
 
 
+@asynccontextmanager
+async def unread_replays(server: Live, number: int = 10) -> AsyncIterator[list[Reader]]:
+    """Clients that read nothing, once the server has unsent data for each."""
+    readers = []
+    try:
+        for _ in range(number):
+            readers.append(
+                await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
+            )
+            readers[-1].pause()
+        connections = server.server.server_state.connections
+        await eventually(lambda: len(connections) == number and all(map(unsent, connections)))
+        yield readers
+    finally:
+        for reader in readers:
+            reader.close()
+
+
 async def test_unread_replays_hold_one_page_each(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SlowStore(Pages(server.service.store.page))
     store.go_on.set()
     monkeypatch.setattr(server.service.store, "page", store.page)
-    readers = []
-    for _ in range(10):
-        reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
-        reader.pause()
-        readers.append(reader)
-    await eventually(lambda: all(map(unsent, server.server.server_state.connections)))
+    async with unread_replays(server) as readers:
+        await one_page_is_held(server, store, readers[0])
+
+
+async def one_page_is_held(server: Live, store: SlowStore, reader: Reader) -> None:
     assert max(map(unsent, server.server.server_state.connections)) < 64 * 1024
     assert max(store.limits) <= replay_module.PAGE
     assert server.hub.joined == 0
-    readers[0].resume()
-    await eventually(lambda: len(readers[0].ids) == 3001)
-    assert readers[0].ids == sorted(set(readers[0].ids))
-    for reader in readers:
-        reader.close()
+    reader.resume()
+    await eventually(lambda: len(reader.ids) == 3001)
+    assert reader.ids == sorted(set(reader.ids))
 
 
 async def test_shutdown_aborts_unread_replays_without_tracebacks(
     server: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
-    readers = []
-    for _ in range(10):
-        readers.append(await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096))
-        readers[-1].pause()
-    await eventually(lambda: all(map(unsent, server.server.server_state.connections)))
-    server.server.config.timeout_graceful_shutdown = 0  # no time for those that don't read
-    await server.hub.drain(0)
-    server.server.stop()
-    await eventually(lambda: not server.server.server_state.tasks)
+    async with unread_replays(server):
+        server.server.config.timeout_graceful_shutdown = 0  # no time for those that don't read
+        await server.hub.drain(0)
+        server.server.stop()
+        await eventually(lambda: not server.server.server_state.tasks)
     assert not [record for record in caplog.records if record.exc_info]
-    for reader in readers:
-        reader.close()
 
 
 def unsent(connection: Any) -> int:
