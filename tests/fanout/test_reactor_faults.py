@@ -18,7 +18,7 @@ class LeavingTogether(Hub):
     """A hub in which the end of one stream ends the others."""
 
     def leave(self, stream: Stream) -> None:
-        for each in [stream, *self._live]:
+        for each in [stream, *self._members.live]:
             super().leave(each)
 
 
