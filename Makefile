@@ -1,12 +1,20 @@
 # Every target sets itself up on a machine that has Python >= 3.11 and make.
 
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 RUN := $(BIN)/.run-$(shell cat requirements/run.txt pyproject.toml | cksum | tr ' ' '-')
 DEV := $(BIN)/.dev-$(shell cat requirements/dev.txt pyproject.toml | cksum | tr ' ' '-')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+# One worker per core; the tests of a file share its worker, and so its servers; the long ones first (conftest.py).
+PYTEST := $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
+COVERAGE := $(BIN)/python -m coverage
+# Every branch of these is tested: the price, the fan-out, and what turns values into bytes and back.
+COMPLETE := $(foreach path,price/* fanout/* store/codec.py store/*record*.py store/snapshot_file.py,*/btc_price_tracker/$(path))
+comma := ,
+space := $(subst ,, )
 
-.PHONY: help run demo test lint format bench bench-history lock clean
+.PHONY: help run demo test proofs coverage lint format bench bench-history lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -17,8 +25,17 @@ run: $(RUN)  ## serve the live price on http://localhost:8082
 demo: $(RUN)  ## the same with recorded prices: needs no internet
 	$(BIN)/btc-price-tracker demo
 
-test: $(DEV)  ## every test
-	$(BIN)/pytest
+test: $(DEV)  ## the tests, within minutes
+	$(PYTEST) -m "not proof"
+
+proofs: $(DEV)  ## the long tests: kills, outages, thousands of streams, combinations of faults
+	$(PYTEST) -m proof
+
+coverage: $(DEV)  ## both, and fail if branches are left untested
+	$(COVERAGE) erase
+	$(PYTEST) --cov --cov-report=
+	$(COVERAGE) report
+	$(COVERAGE) report --fail-under=100 --include='$(subst $(space),$(comma),$(COMPLETE))'
 
 lint: $(DEV)  ## style and types
 	$(BIN)/ruff check
@@ -47,13 +64,13 @@ lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where t
 	done
 
 clean:  ## remove what make has made
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "btc-price-tracker needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	    "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }
-	@$(PYTHON) -m venv .venv || { \
+	@$(PYTHON) -m venv $(VENV) || { \
 	  echo "$(PYTHON) can't make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 
 $(RUN): $(BIN)/python

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-KEPT = ("PATH", "HOME", "PYTHONPATH")
+KEPT = ("PATH", "HOME", "PYTHONPATH", "COVERAGE_PROCESS_CONFIG")
 
 
 def environment_of(**environment: str) -> dict[str, str]:

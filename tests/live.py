@@ -16,6 +16,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status, Tick, Update
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.store.outbox import OutboxLimits
+from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
 from btc_price_tracker.web.server.server import Server, listen, server
 
 STORE_TIMEOUT = 60.0  # seconds: a busy machine, and mongoeco, take longer than production allows
@@ -63,7 +64,13 @@ def a_tick(tick_id: int, price: str = "69420.25", status: Status = Status.OK) ->
 
 @asynccontextmanager
 async def live(
-    clock: Clock | None = None, *, detach: bool = True, write_timeout: float = 60, **settings: Any
+    clock: Clock | None = None,
+    *,
+    detach: bool = True,
+    limits: ConnectionLimits = DEFAULTS,
+    files: int | None = None,
+    write_timeout: float = 60,
+    **settings: Any,
 ) -> AsyncIterator[Live]:
     """Serve on a free port, with a store in memory unless the settings say otherwise; no source is asked.
 
@@ -73,11 +80,11 @@ async def live(
     sockets = listen("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
     chosen = Settings(**{"store_url": "memory://", **settings})
-    limits = OutboxLimits(write_timeout)
+    outbox_limits = OutboxLimits(write_timeout)
     async with compose(
-        chosen, clock, detach=detach, outbox_limits=limits, store_timeout=STORE_TIMEOUT
+        chosen, clock, detach=detach, outbox_limits=outbox_limits, store_timeout=STORE_TIMEOUT
     ) as service:
-        serving = server(service.application, chosen.keep_alive, service.detached)
+        serving = server(service.application, chosen.keep_alive, service.detached, limits, files)
         running = [asyncio.create_task(loop()) for loop in service.serve]
         ended = asyncio.create_task(serving.serve(sockets=sockets))
         try:

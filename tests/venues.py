@@ -40,7 +40,7 @@ REMEMBERED = 4  # rounds: a quote may be 30 s old
 
 
 class Round(NamedTuple):
-    """What came of one round, and what was true at its time."""
+    """The result of one round, and the true quotes at its time."""
 
     update: Update
     states: list[SourceState]
@@ -54,23 +54,23 @@ class Round(NamedTuple):
 
     @property
     def fresh(self) -> list[AssessedQuote]:
-        return [said for said in self.update.quotes if said.fresh]
+        return [quote for quote in self.update.quotes if quote.fresh]
 
     @property
     def honest(self) -> list[AssessedQuote]:
-        """All whose word counts and is true, or was in the last rounds."""
-        return [said for said in self.fresh if self._is_true(said)]
+        """The fresh quotes that are true, or were in the last rounds."""
+        return [quote for quote in self.fresh if self._is_true(quote)]
 
-    def _is_true(self, said: AssessedQuote) -> bool:
+    def _is_true(self, quote: AssessedQuote) -> bool:
         """An honest book, or an honest last trade where the book is missing."""
         return any(
-            said.last == true.last and said.bid in (None, true.bid) and said.ask in (None, true.ask)
-            for true in self.truth[said.source]
+            quote.last == true.last and quote.bid in (None, true.bid) and quote.ask in (None, true.ask)
+            for true in self.truth[quote.source]
         )
 
     def shown(self, source: str) -> str:
-        """All that `/sources` and the status say about a source."""
-        reasons = [said.reason or "" for said in self.update.quotes if said.source == source]
+        """Every reason that `/sources` and the status give for a source."""
+        reasons = [quote.reason or "" for quote in self.update.quotes if quote.source == source]
         errors = [state.error or "" for state in self.states if state.name == source]
         return "; ".join([self.update.reason.partition(f"{source}: ")[2], *reasons, *errors])
 
@@ -176,10 +176,10 @@ class Venues:
 @asynccontextmanager
 async def venues(client: Client) -> AsyncIterator[Venues]:
     """Five exchanges and CoinGecko, all well, answering on loopback."""
-    its = Venues(client)
-    async with its.playback, await asyncio.start_server(_refuse, "127.0.0.1", 0) as stranger:
-        its.stranger = stranger.sockets[0].getsockname()[1]
-        yield its
+    market = Venues(client)
+    async with market.playback, await asyncio.start_server(_refuse, "127.0.0.1", 0) as stranger:
+        market.stranger = stranger.sockets[0].getsockname()[1]
+        yield market
 
 
 async def _refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

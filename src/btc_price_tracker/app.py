@@ -20,7 +20,8 @@ from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.broker.timed import TimedBroker
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import INITIAL, Hub
+from btc_price_tracker.fanout.current import INITIAL
+from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price import consensus, fallback
@@ -45,9 +46,9 @@ from btc_price_tracker.store.restore import restore
 from btc_price_tracker.store.timed import TimedStore
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
-from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
+from btc_price_tracker.web.limits import Limits
 from btc_price_tracker.web.server.server import listen, server
 from btc_price_tracker.web.stream.shared import Streams
 
@@ -157,9 +158,10 @@ async def compose(
         stack.push_async_callback(outbox.close)
         broker = TimedBroker(LocalBroker(), metrics.observer("btc_broker_operation_seconds"))
         watchdog = Watchdog(clock)
-        limit = StreamLimit(hub, settings.max_clients)
+        limits = Limits(hub, settings.max_clients)
         parts = Parts(
-            streams=Streams(hub, ring, timed, outbox.lost_ranges, limit, reactor),
+            streams=Streams(hub, ring, timed, outbox.lost_ranges, reactor),
+            limits=limits,
             outbox=outbox,
             clock=clock,
             interval=settings.interval,
@@ -169,7 +171,7 @@ async def compose(
             metrics=metrics,
             metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
         )
-        metrics.read_from(readers(Instance(hub, limit, parts.gates, outbox, watchdog, recorded)))
+        metrics.read_from(readers(Instance(hub, limits, parts.gates, outbox, watchdog, recorded)))
         rounds = pipeline.every(settings.interval, clock)
         serve: list[Loop] = [
             partial(pipeline.deliver, broker, hub),

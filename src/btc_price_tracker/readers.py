@@ -9,9 +9,9 @@ from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.metrics import Readers, Reading
 from btc_price_tracker.telemetry.watchdog import Watchdog
-from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.views import STATES, SourceView, source_views
+from btc_price_tracker.web.limits import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Instance:
     """The parts of an instance that metrics are read from."""
 
     hub: Hub
-    streams: StreamLimit
+    limits: Limits
     gates: Gates
     outbox: Outbox
     watchdog: Watchdog
@@ -41,7 +41,7 @@ def readers(instance: Instance) -> Readers:
         "btc_streams_lagging": lambda: hub.lagging,
         "btc_streams_opened": lambda: hub.joined,
         "btc_streams_closed": lambda: {("stalled",): hub.stalled, ("error",): hub.failed},
-        "btc_streams_rejected": lambda: instance.streams.refused,
+        "btc_streams_rejected": lambda: instance.limits.rejected,
         "btc_stream_events_sent": lambda: hub.writes,
         "btc_source_state": lambda: {
             (view.name, state): state == view.state for view in _views(hub) for state in STATES

@@ -5,7 +5,7 @@ from playwright.sync_api import BrowserContext, expect
 from browser.process import Server
 
 
-def test_every_route_of_the_description_is_shown_the_stream_first(
+def test_every_documented_route_is_shown_stream_first(
     demo: Server, browser_context: BrowserContext, complaints: list[str]
 ) -> None:
     page = browser_context.new_page()

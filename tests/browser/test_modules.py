@@ -36,7 +36,7 @@ def with_connection(page: Page, script: str) -> Any:
     return page.evaluate(f"async () => {{ {FAKE} {script} }}")
 
 
-def test_a_stream_begins_at_since_and_repeats_are_dropped(blank: Page) -> None:
+def test_stream_starts_at_since_and_drops_duplicates(blank: Page) -> None:
     script = (
         "now().price(5); now().price(7); now().price(7); now().price(6); return [urls(), ids(), states()];"
     )
@@ -53,7 +53,7 @@ def test_the_first_try_is_left_to_the_browser(blank: Page) -> None:
     assert links[-1] == {"type": "link", "state": "reconnecting", "wait": 0, "failures": 0}
 
 
-def test_a_try_that_never_gets_through_is_not_left_to_the_browser(blank: Page) -> None:
+def test_hanging_connect_is_aborted_and_retried(blank: Page) -> None:
     """It has no `retry:` from the server then, and comes back after the same time as every other browser."""
     links = with_connection(blank, "now().fail(0); return links();")
     assert (links[-1]["state"], links[-1]["failures"]) == ("waiting", 1)
@@ -61,7 +61,7 @@ def test_a_try_that_never_gets_through_is_not_left_to_the_browser(blank: Page) -
 
 
 @pytest.mark.parametrize("failure", ["now().fail(2);", "now().fail(0); now().fail(0);"])
-def test_where_the_browser_fails_we_go_on_after_the_last_id(blank: Page, failure: str) -> None:
+def test_failed_event_source_resumes_after_the_last_id(blank: Page, failure: str) -> None:
     """It gives up after an error status, and its second failure in a row is a server that is down."""
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); {failure} window.test = {{urls, states}}; }}")
     assert blank.evaluate("test.states().at(-1)") == "waiting"
@@ -86,7 +86,7 @@ def test_forty_seconds_of_silence_are_a_dead_stream(blank: Page) -> None:
     assert blank.evaluate("test.urls().at(-1)") == "last_event_id=5"
 
 
-def test_a_heartbeat_that_is_overdue_is_told_before_the_stream_is_given_up(blank: Page) -> None:
+def test_overdue_heartbeat_is_reported_before_reconnecting(blank: Page) -> None:
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{urls, now, states}}; }}")
     blank.clock.run_for(19_000)
     assert blank.evaluate("test.states().at(-1)") == "live"
@@ -97,14 +97,14 @@ def test_a_heartbeat_that_is_overdue_is_told_before_the_stream_is_given_up(blank
     assert len(blank.evaluate("test.urls()")) == 1
 
 
-def test_a_wall_clock_that_is_set_back_hides_no_silence(blank: Page) -> None:
+def test_clock_set_back_does_not_hide_silence(blank: Page) -> None:
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{states}}; }}")
     blank.clock.set_system_time(START)
     blank.clock.run_for(41_000)
     assert blank.evaluate("test.states().at(-1)") == "waiting"
 
 
-def test_a_server_that_is_set_to_speak_seldom_is_not_dead(blank: Page) -> None:
+def test_long_heartbeat_interval_is_not_a_dead_server(blank: Page) -> None:
     blank.evaluate(
         f"async () => {{ {FAKE} connection.heartbeat = 60; now().price(5); window.test = {{urls}}; }}"
     )
@@ -114,7 +114,7 @@ def test_a_server_that_is_set_to_speak_seldom_is_not_dead(blank: Page) -> None:
     assert len(blank.evaluate("test.urls()")) == 2
 
 
-def test_a_page_that_wakes_up_does_not_wait_for_the_silence_to_end(blank: Page) -> None:
+def test_waking_page_reconnects_at_once(blank: Page) -> None:
     blank.evaluate(f"async () => {{ {FAKE} now().price(5); window.test = {{urls, connection}}; }}")
     blank.clock.run_for(6_000)
     blank.evaluate("test.connection.wake(6_000)")
@@ -130,7 +130,7 @@ def test_a_glance_at_another_tab_costs_no_stream(blank: Page) -> None:
     assert len(blank.evaluate("test.urls()")) == 1
 
 
-def test_a_stream_that_ends_before_it_has_said_anything_is_a_full_house(blank: Page) -> None:
+def test_stream_ending_without_events_means_max_clients(blank: Page) -> None:
     script = """
       now().onopen(); now().fail(0); now().onopen(); now().fail(0);
       now().onopen(); now().price(5); now().fail(0);
@@ -139,7 +139,7 @@ def test_a_stream_that_ends_before_it_has_said_anything_is_a_full_house(blank: P
     assert with_connection(blank, script) == ["connecting", "full", "full", "live", "reconnecting"]
 
 
-def test_a_server_that_has_lost_its_history_does_not_cost_the_page_its_own(blank: Page) -> None:
+def test_page_keeps_history_that_the_server_lost(blank: Page) -> None:
     """Before its first price it knows no id at all, and says that nothing up to 0 can be replayed."""
     script = "now().price(9); now().say('gap', {from: 0, to: 0}); now().price(12); return [ids(), events];"
     ids, events = with_connection(blank, script)
@@ -152,7 +152,7 @@ def test_a_server_that_has_lost_its_history_does_not_cost_the_page_its_own(blank
     ]
 
 
-def test_a_server_whose_ids_went_back_is_followed_from_the_beginning(blank: Page) -> None:
+def test_ids_that_went_back_restart_the_stream(blank: Page) -> None:
     script = "now().price(9); now().say('gap', {from: 0, to: 3}); now().price(4); return [ids(), events];"
     ids, events = with_connection(blank, script)
     assert ids == [9, 4]
@@ -165,7 +165,7 @@ def test_a_server_whose_ids_went_back_is_followed_from_the_beginning(blank: Page
     ]
 
 
-def test_the_wait_doubles_up_to_thirty_seconds_and_is_jittered(blank: Page) -> None:
+def test_backoff_doubles_to_thirty_seconds_with_jitter(blank: Page) -> None:
     """The shortest first wait is the server's shortest `retry:`, the longest its longest."""
     waits = blank.evaluate(
         """async () => {
@@ -187,7 +187,7 @@ def with_series(page: Page, script: str) -> Any:
     )
 
 
-def test_a_hole_breaks_the_line_and_jitter_does_not(blank: Page) -> None:
+def test_gap_breaks_the_line_and_jitter_does_not(blank: Page) -> None:
     script = "[0, 10, 21, 30, 58, 68, 168, 178].forEach((at) => add(at)); return series.columns(0)[1];"
     assert with_series(blank, script) == [1, 1, 1, 1, 1, 1, None, 1, 1]
 
@@ -206,12 +206,12 @@ def test_a_gap_event_breaks_the_line(blank: Page) -> None:
     assert with_series(blank, script) == [1, 1, None, 1]
 
 
-def test_stale_prices_are_a_line_of_their_own_that_starts_where_the_fresh_one_ends(blank: Page) -> None:
+def test_stale_prices_form_a_line_joined_to_the_fresh_one(blank: Page) -> None:
     script = "add(0, 5); add(10, 6); add(20, 6, 'stale'); add(30, 7); return series.columns(0);"
     assert with_series(blank, script) == [[0, 10, 20, 30], [5, 6, None, 7], [None, 6, 6, None]]
 
 
-def test_the_points_are_bounded_and_neither_the_first_nor_an_extreme_is_lost(blank: Page) -> None:
+def test_thinning_bounds_points_and_keeps_extremes(blank: Page) -> None:
     script = """
       for (let i = 0; i < 86_400; i++) add(i, i === 777 ? 1 : i === 30_001 ? 9 : 5 + Math.sin(i));
       const prices = series.points.map(({price}) => price);
@@ -236,7 +236,7 @@ def test_every_hour_of_the_day_keeps_its_shape(blank: Page) -> None:
     assert hours[-1] == 3600
 
 
-def test_what_is_older_than_any_range_is_forgotten_before_anything_is_thinned(blank: Page) -> None:
+def test_points_beyond_every_range_are_dropped_before_thinning(blank: Page) -> None:
     script = """
       for (let i = 0; i < 33_000; i++) add(10 * i, Math.sin(i));
       return [series.points.length, series.since(series.last.id - 86_400_000).length];
@@ -254,7 +254,7 @@ def test_a_hole_outlives_the_points_around_it(blank: Page) -> None:
     assert with_series(blank, script) == 1
 
 
-def test_points_of_another_tab_are_taken_as_it_has_judged_them(blank: Page) -> None:
+def test_points_of_another_tab_keep_their_flags(blank: Page) -> None:
     """Their spacing was thinned; a hole by that measure is none."""
     script = """
       const point = (at) => ({id: at * 1000, price: 1, status: "ok", breaks: at === 2});
@@ -264,7 +264,7 @@ def test_points_of_another_tab_are_taken_as_it_has_judged_them(blank: Page) -> N
     assert with_series(blank, script) == [1, 1, None, 1, 1, 1, 1, 1]
 
 
-def test_a_span_is_told_in_a_unit_of_which_it_has_two(blank: Page) -> None:
+def test_durations_use_the_largest_unit_with_two(blank: Page) -> None:
     spans = {
         1: "second",
         59: "59 seconds",

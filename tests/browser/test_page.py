@@ -24,7 +24,7 @@ def shown_price(page: Page) -> str:
     return page.inner_text("#dollars") + page.inner_text("#cents")
 
 
-def test_the_price_is_shown_in_the_page_and_in_its_title_and_goes_on(demo: Server, visit: Visit) -> None:
+def test_price_updates_in_page_and_title(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     first = shown_price(page)
     assert re.fullmatch(r"\d{2},\d{3}\.\d\d", first)
@@ -32,7 +32,7 @@ def test_the_price_is_shown_in_the_page_and_in_its_title_and_goes_on(demo: Serve
     expect(page).to_have_title(re.compile(r"^\d{2},\d{3}\.\d\d · BTC/USD$"))
 
 
-def test_the_points_of_the_chart_are_the_prices_of_the_stream(demo: Server, visit: Visit) -> None:
+def test_chart_points_are_the_streamed_prices(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     expect(page.locator("#chart canvas")).to_be_visible()
     data = page.locator("#chart").evaluate("chart => ({...chart.dataset})")
@@ -45,7 +45,7 @@ def test_recorded_prices_are_called_recorded(demo: Server, visit: Visit) -> None
     expect(visit(demo).locator("#recorded")).to_contain_text("Recorded prices: Coinbase")
 
 
-def test_every_source_has_its_line_with_price_and_deviation(demo: Server, visit: Visit) -> None:
+def test_each_source_row_has_price_and_deviation(demo: Server, visit: Visit) -> None:
     lines = visit(demo).locator("#sources li")
     expect(lines).to_have_count(4)
     expect(lines.nth(0)).to_contain_text("Coinbase")
@@ -54,7 +54,7 @@ def test_every_source_has_its_line_with_price_and_deviation(demo: Server, visit:
     )
 
 
-def test_status_age_spread_and_number_of_sources_stand_beside_the_price(demo: Server, visit: Visit) -> None:
+def test_status_age_spread_and_sources_are_shown(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     expect(page.locator(".standing")).to_contain_text(re.compile(r"Age\s*\d+\s*s"))
     expect(page.locator(".standing")).to_contain_text(re.compile(r"Spread\s*±\s*\$\d+\.\d\d"))
@@ -62,9 +62,7 @@ def test_status_age_spread_and_number_of_sources_stand_beside_the_price(demo: Se
     expect(page.locator("#status")).to_have_text(re.compile("OK|Degraded|Single source"))
 
 
-def test_nothing_breaks_the_content_security_policy_and_nothing_complains(
-    demo: Server, visit: Visit, complaints: list[str]
-) -> None:
+def test_page_violates_no_csp_and_logs_no_errors(demo: Server, visit: Visit, complaints: list[str]) -> None:
     page = visit(demo)
     page.get_by_label("24h").check()
     page.locator("#theme").click()
@@ -107,7 +105,7 @@ def test_the_chart_is_seen_without_scrolling(demo: Server, visit: Visit, size: t
         assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
-def test_on_a_wall_the_price_dominates_and_nothing_scrolls(demo: Server, visit: Visit) -> None:
+def test_large_screen_shows_the_price_without_scrolling(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     page.set_viewport_size({"width": 3840, "height": 2160})
     price = page.locator("#price .figures").bounding_box()
@@ -143,7 +141,7 @@ def test_the_chart_is_read_by_arrow_keys(demo: Server, visit: Visit) -> None:
     expect(page.locator(".reading")).to_have_text(re.compile(r"\$\d{2},\d{3}\.\d\d \d\d:\d\d:\d\d"))
 
 
-def test_the_price_stands_on_its_axis_at_the_head_of_the_line(demo: Server, visit: Visit) -> None:
+def test_price_label_is_on_the_axis_at_the_line_end(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     places = """() => [".head", ".level b"].map((one) => {
       const { top, height } = document.querySelector(one).getBoundingClientRect();
@@ -157,7 +155,7 @@ def test_the_price_stands_on_its_axis_at_the_head_of_the_line(demo: Server, visi
     assert label in price
 
 
-def test_what_the_keys_have_reached_stays_while_prices_come_and_is_told(demo: Server, visit: Visit) -> None:
+def test_keyboard_selection_survives_new_prices(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     chart = page.get_by_role("slider", name="Line chart of the price")
     page.wait_for_function("() => document.querySelector('#chart').dataset.count > 3")
@@ -184,7 +182,7 @@ def test_what_the_keys_have_reached_stays_while_prices_come_and_is_told(demo: Se
     expect(chart).not_to_have_attribute("aria-valuenow", last)
 
 
-def test_colours_that_the_system_forces_leave_no_shape_out(
+def test_forced_colors_keep_every_shape_visible(
     demo: Server, visit: Visit, browser_context: BrowserContext
 ) -> None:
     page = visit(demo)
@@ -199,7 +197,7 @@ def test_colours_that_the_system_forces_leave_no_shape_out(
     assert chosen.evaluate("span => getComputedStyle(span).boxShadow") != "none"
 
 
-def test_the_browser_s_own_frame_takes_the_chosen_colour(demo: Server, visit: Visit) -> None:
+def test_theme_color_follows_the_chosen_scheme(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     page.emulate_media(color_scheme="light")
     page.get_by_role("button", name="Switch between dark and light").click()
@@ -215,9 +213,7 @@ LABELS = """() => {  // each is there for two seconds only
 }"""
 
 
-def test_where_copying_is_forbidden_the_line_is_selected(
-    demo: Server, visit: Visit, complaints: list[str]
-) -> None:
+def test_denied_clipboard_selects_the_line(demo: Server, visit: Visit, complaints: list[str]) -> None:
     page = visit(demo)
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(new Error('forbidden')); }")
     page.evaluate(LABELS)
@@ -235,7 +231,7 @@ def test_without_scripts_nothing_is_promised(demo: Server, chromium: Browser) ->
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
-def test_text_stands_out_from_its_ground(demo: Server, visit: Visit, scheme: str) -> None:
+def test_text_has_sufficient_contrast(demo: Server, visit: Visit, scheme: str) -> None:
     """WCAG 2.2 AA: 4.5 for text, 3 for the line and the focus ring."""
     page = visit(demo)
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
@@ -256,7 +252,7 @@ CONTRAST = """name => {
 }"""
 
 
-def test_who_wants_no_motion_gets_none(demo: Server, visit: Visit) -> None:
+def test_reduced_motion_is_respected(demo: Server, visit: Visit) -> None:
     page = visit(demo)
     page.emulate_media(reduced_motion="reduce")
     page.wait_for_function("() => document.getAnimations().length === 0")  # of the price before
@@ -287,7 +283,7 @@ def test_nothing_moves_while_the_page_loads(
 
 
 @pytest.mark.parametrize("ahead", [7_200, 1_800])
-def test_a_clock_that_is_fast_costs_neither_the_price_nor_the_history(
+def test_fast_clock_keeps_price_and_history(
     demo: Server, browser_context: BrowserContext, ahead: int
 ) -> None:
     """Two hours ahead, the past hour lies in the server's future, and half an hour ahead, the half of it is missing."""
@@ -302,7 +298,7 @@ def test_a_clock_that_is_fast_costs_neither_the_price_nor_the_history(
     expect(page.locator("#age")).to_have_text(re.compile(r"^\d\s*s$"))
 
 
-def test_below_a_path_that_a_proxy_strips_everything_is_found(
+def test_page_works_below_a_proxy_path(
     demo: Server, browser_context: BrowserContext, complaints: list[str]
 ) -> None:
     def strip(route: Route) -> None:
@@ -321,7 +317,7 @@ def test_below_a_path_that_a_proxy_strips_everything_is_found(
     assert complaints == []
 
 
-def test_without_a_price_the_page_says_why_and_names_the_demo(browser_context: BrowserContext) -> None:
+def test_without_a_price_the_page_explains_and_names_the_demo(browser_context: BrowserContext) -> None:
     """Port 9 (discard) of this machine: nobody answers there."""
     dead = Server("serve", store_url="memory://", sources="coinbase", coinbase_url="http://127.0.0.1:9")
     with running(dead):

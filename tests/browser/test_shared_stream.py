@@ -88,7 +88,7 @@ def test_one_stream_serves_every_tab(shared: Page) -> None:
     ]
 
 
-def test_a_tab_that_joins_gets_the_history_and_the_newest_of_everything(shared: Page) -> None:
+def test_joining_tab_gets_history_and_latest_state(shared: Page) -> None:
     run(
         shared,
         """
@@ -112,7 +112,7 @@ def test_a_tab_that_joins_gets_the_history_and_the_newest_of_everything(shared: 
         assert 4_900 <= event["elapsed"] <= 5_000
 
 
-def test_a_tab_that_wants_more_history_gets_it_for_all(shared: Page) -> None:
+def test_longer_history_is_shared_by_all_tabs(shared: Page) -> None:
     run(shared, "test.one = tab(300); source().price(now);")
     shared.clock.run_for(10)
     run(shared, f"test.two = tab(3600); source().price({NOW} - 3_000_000); source().price({NOW});")
@@ -123,14 +123,14 @@ def test_a_tab_that_wants_more_history_gets_it_for_all(shared: Page) -> None:
     assert run(shared, "test.one.say({type: 'widen', span: 300}); return positions().length;") == 2
 
 
-def test_the_stream_is_closed_after_the_last_tab_and_opened_for_the_next(shared: Page) -> None:
+def test_stream_closes_with_the_last_tab_and_reopens(shared: Page) -> None:
     script = "test.one = tab(); test.two = tab(); source().price(now); test.one.say({type: 'leave'}); return open();"
     assert run(shared, script) == 1
     assert run(shared, "test.two.say({type: 'leave'}); return open();") == 0
     assert run(shared, "tab(); return [open(), positions().length];") == [1, 2]
 
 
-def test_a_tab_that_returns_goes_on_after_the_last_price(shared: Page) -> None:
+def test_returning_tab_resumes_after_the_last_price(shared: Page) -> None:
     run(shared, "test.one = tab(); source().price(now);")
     shared.clock.run_for(10)
     run(shared, "test.one.say({type: 'leave'});")
@@ -144,7 +144,7 @@ def test_a_tab_that_returns_goes_on_after_the_last_price(shared: Page) -> None:
     assert run(shared, "return test.two.points().length;") == 2
 
 
-def test_a_replay_is_told_as_a_whole_once_it_has_reached_the_present(shared: Page) -> None:
+def test_replay_is_delivered_at_once_when_complete(shared: Page) -> None:
     run(shared, "test.one = tab(); for (let i = 60; i > 10; i--) source().price(now - i * 60_000);")
     shared.clock.run_for(2_000)
     assert run(shared, "return [test.one.points(), test.one.of('price')];") == [[], []]
@@ -153,7 +153,7 @@ def test_a_replay_is_told_as_a_whole_once_it_has_reached_the_present(shared: Pag
     assert run(shared, "return [test.one.points().length, test.one.of('price').length];") == [51, 1]
 
 
-def test_a_replay_of_old_prices_only_ends_with_the_silence_after_it(shared: Page) -> None:
+def test_replay_of_old_prices_ends_after_silence(shared: Page) -> None:
     run(shared, "test.one = tab(); source().price(now - 600_000, {age: 5});")
     shared.clock.run_for(4_000)
     price = run(shared, "return test.one.newest('price');")
@@ -161,7 +161,7 @@ def test_a_replay_of_old_prices_only_ends_with_the_silence_after_it(shared: Page
     assert price["age"] == 600
 
 
-def test_the_newest_price_is_told_before_a_long_replay_has_reached_it(shared: Page) -> None:
+def test_latest_price_precedes_a_long_replay(shared: Page) -> None:
     run(shared, "server.latest = {id: now - 50_000, price: 2, status: 'ok', age: 1}; test.one = tab();")
     assert run(shared, "return test.one.newest('price').price;") == 2
     run(shared, "source().price(now - 600_000); source().price(now - 50_000);")
@@ -169,7 +169,7 @@ def test_the_newest_price_is_told_before_a_long_replay_has_reached_it(shared: Pa
     assert run(shared, "return [test.one.points().length, test.one.of('price').length];") == [2, 1]
 
 
-def test_an_age_that_has_grown_until_now_is_not_counted_twice(shared: Page) -> None:
+def test_age_is_not_counted_twice(shared: Page) -> None:
     """So the stream begins where nothing fresh has followed its newest price for long."""
     run(shared, "test.one = tab(); source().price(now - 7_200_000, {status: 'stale', age: 7_205});")
     shared.clock.run_for(4_000)
@@ -186,7 +186,7 @@ def test_a_gap_breaks_the_line_of_every_tab(shared: Page) -> None:
     assert run(shared, script) == [False, True]
 
 
-def test_a_server_that_has_lost_its_history_is_followed_from_the_beginning(shared: Page) -> None:
+def test_lost_server_history_restarts_the_stream(shared: Page) -> None:
     run(shared, "test.one = tab(); source().price(now);")
     shared.clock.run_for(10)
     run(shared, "source().say('gap', {}); source().price(NOW - 5_000);".replace("NOW", str(NOW)))
@@ -198,7 +198,7 @@ def test_a_server_that_has_lost_its_history_is_followed_from_the_beginning(share
 
 
 @pytest.mark.parametrize("ahead", [7200, 1800])
-def test_a_clock_that_is_fast_asks_again_once_the_server_has_said_its_time(shared: Page, ahead: int) -> None:
+def test_fast_clock_requests_history_again_by_server_time(shared: Page, ahead: int) -> None:
     run(shared, f"server.ahead = {-ahead * 1000}; test.one = tab();")
     positions, clock = run(shared, "return [positions().map(Number), test.one.newest('clock').now];")
     assert positions[0] == NOW // 1000 - HOUR
@@ -207,7 +207,7 @@ def test_a_clock_that_is_fast_asks_again_once_the_server_has_said_its_time(share
     assert len(positions) == 2
 
 
-def test_a_clock_that_is_set_while_the_page_is_open_changes_no_age(shared: Page) -> None:
+def test_clock_step_changes_no_age(shared: Page) -> None:
     run(shared, "test.one = tab(); source().price(now);")
     shared.clock.set_system_time(NOW / 1000 + 3600)
     run(shared, f"source().price({NOW} + 10);")
@@ -215,7 +215,7 @@ def test_a_clock_that_is_set_while_the_page_is_open_changes_no_age(shared: Page)
     assert run(shared, "return test.one.newest('price').age;") == 1
 
 
-def test_a_server_that_is_away_is_asked_the_time_until_it_has_said_it(shared: Page) -> None:
+def test_server_time_is_retried_until_known(shared: Page) -> None:
     """A stream of the future is refused with an error status, which tells an EventSource nothing."""
     run(shared, "server.isUp = false; server.ahead = -7_200_000; test.one = tab(); source().fail(2);")
     run(shared, "server.isUp = true;")
@@ -224,7 +224,7 @@ def test_a_server_that_is_away_is_asked_the_time_until_it_has_said_it(shared: Pa
     assert positions[-1] < positions[0] - 7_000
 
 
-def test_requests_are_made_at_the_start_and_not_for_each_price(shared: Page) -> None:
+def test_requests_are_not_repeated_for_each_price(shared: Page) -> None:
     run(shared, "test.one = tab();")
     for _ in range(5):
         run(shared, "source().price(now); source().say('sources', {sources: []});")
@@ -232,7 +232,7 @@ def test_requests_are_made_at_the_start_and_not_for_each_price(shared: Page) -> 
     assert run(shared, "return requests;") == ["http://tracker.test/prices/latest"]
 
 
-def test_the_newest_price_is_asked_for_where_the_server_has_no_stream_to_spare(shared: Page) -> None:
+def test_without_a_stream_the_latest_price_is_requested(shared: Page) -> None:
     run(shared, "test.one = tab();")
     run(
         shared,
@@ -242,7 +242,7 @@ def test_the_newest_price_is_asked_for_where_the_server_has_no_stream_to_spare(s
     assert (state, price["price"]) == ("full", 2)
 
 
-def test_a_server_that_is_away_is_tried_ever_less_often(shared: Page) -> None:
+def test_unreachable_server_is_retried_with_backoff(shared: Page) -> None:
     """By one stream, whatever the number of tabs, and by no other request."""
     run(shared, "server.ahead = 0; tab(); tab(); source().price(now);")
     before = run(shared, "return requests.length;")
@@ -255,13 +255,13 @@ def test_a_server_that_is_away_is_tried_ever_less_often(shared: Page) -> None:
     assert run(shared, "return requests.length;") == before
 
 
-def test_the_server_says_how_long_it_may_be_silent(shared: Page) -> None:
+def test_server_announces_its_heartbeat_interval(shared: Page) -> None:
     run(shared, "tab(); source().say('sources', {sources: [], heartbeat: 60});")
     shared.clock.run_for(60_000)
     assert run(shared, "return positions().length;") == 1
 
 
-def test_a_tab_hears_that_its_feed_lives(shared: Page) -> None:
+def test_tab_is_notified_of_heartbeats(shared: Page) -> None:
     run(shared, "test.one = tab();")
     shared.clock.run_for(30_000)
     assert run(shared, "return test.one.of('alive').length;") == 3

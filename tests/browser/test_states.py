@@ -135,7 +135,7 @@ def expect_nothing_fresh(page: Page) -> None:
 @pytest.mark.parametrize(
     ("status", "word"), [("ok", "OK"), ("degraded", "Degraded"), ("single_source", "Single source")]
 )
-def test_the_status_is_a_word_with_its_reason(page: Page, status: str, word: str) -> None:
+def test_status_is_shown_with_its_reason(page: Page, status: str, word: str) -> None:
     say_status(page, status, "The reason.")
     say_sources(page)
     say_price(page, status=status)
@@ -151,7 +151,7 @@ def test_a_live_price_is_marked_as_such(page: Page) -> None:
     assert page.evaluate(COLOURED) == ["dot", "", ""]  # of the change, the amount and the share
 
 
-def test_when_the_server_is_gone_nothing_stays_green(page: Page) -> None:
+def test_lost_server_is_not_shown_as_fresh(page: Page) -> None:
     be_live(page)
     page.evaluate("stream.end()")
     go_on(page, 2.5)
@@ -169,18 +169,18 @@ def test_when_the_server_is_gone_nothing_stays_green(page: Page) -> None:
     assert page.evaluate(colours, quiet) == 1
 
 
-def test_when_the_server_goes_silent_nothing_stays_green(page: Page) -> None:
+def test_silent_server_is_not_shown_as_fresh(page: Page) -> None:
     be_live(page)
     go_on(page, 21)
     expect_nothing_fresh(page)
-    expect(page.locator("#link-words")).to_have_text("No word from the server")
+    expect(page.locator("#link-words")).to_have_text("Server not responding")
 
 
-def test_when_every_source_is_dead_nothing_stays_green(page: Page) -> None:
+def test_dead_sources_are_not_shown_as_fresh(page: Page) -> None:
     be_live(page)
     say_sources(page, sources=[SOURCE | {"state": "error", "error": "connection reset"}])
     expect_nothing_fresh(page)
-    expect(page.locator(".verdict")).to_have_text(re.compile(r"Stale\s+No source answers now\."))
+    expect(page.locator(".verdict")).to_have_text(re.compile(r"Stale\s+No source is responding\."))
     expect(page.locator("#link-words")).to_have_text("No fresh price")
 
 
@@ -193,7 +193,7 @@ def test_when_prices_stop_coming_nothing_stays_green(page: Page) -> None:
     expect(page.locator("#reason")).to_have_text(re.compile(r"^No new price for (39|40)\s*s\.$"))
 
 
-def test_everything_is_fresh_again_with_the_next_price(page: Page) -> None:
+def test_next_price_restores_freshness(page: Page) -> None:
     be_live(page)
     page.evaluate("stream.die()")
     go_on(page, 10)
@@ -207,7 +207,7 @@ def test_everything_is_fresh_again_with_the_next_price(page: Page) -> None:
     assert "f7931a" in page.evaluate(ICON)
 
 
-def test_a_hand_over_to_another_server_changes_nothing_but_the_connection(page: Page) -> None:
+def test_reconnecting_to_another_server_changes_only_the_connection(page: Page) -> None:
     """A stream that the server ends for another to take over comes back within its `retry:`."""
     be_live(page)
     page.evaluate("stream.end()")
@@ -218,7 +218,7 @@ def test_a_hand_over_to_another_server_changes_nothing_but_the_connection(page: 
     expect(page.locator("#link-words")).to_have_text("Connected")
 
 
-def test_a_stale_price_looks_old_and_its_age_counts_on_from_what_the_server_says(page: Page) -> None:
+def test_stale_price_looks_old_and_ages_from_the_server_value(page: Page) -> None:
     say_status(page, "stale", "No exchange answers.")
     say_sources(page)
     say_price(page, status="stale", age=3970)
@@ -229,7 +229,7 @@ def test_a_stale_price_looks_old_and_its_age_counts_on_from_what_the_server_says
     expect(page.locator("#age")).to_have_text(re.compile(r"^1\s*h 7\s*min$"))
 
 
-def test_a_price_that_nothing_fresh_has_followed_looks_old_whatever_it_was(page: Page) -> None:
+def test_price_without_successor_looks_old(page: Page) -> None:
     """So it is after a restart without a source: the newest price was fresh when it was stored."""
     say_status(page, "stale", "No price yet: no exchange answers.")
     say_sources(page)
@@ -241,7 +241,7 @@ def test_a_price_that_nothing_fresh_has_followed_looks_old_whatever_it_was(page:
     expect(page).to_have_title("Old: 69,420.25 · BTC/USD")
 
 
-def test_the_age_is_that_of_the_evidence_and_the_time_since(page: Page) -> None:
+def test_age_is_quote_age_plus_elapsed_time(page: Page) -> None:
     say_status(page)
     say_sources(page)
     say_price(page, age=7)
@@ -249,7 +249,7 @@ def test_the_age_is_that_of_the_evidence_and_the_time_since(page: Page) -> None:
     expect(page.locator("#age")).to_have_text(re.compile(r"^1[12]\s*s$"))
 
 
-def test_a_price_older_than_the_range_is_shown_with_its_age_and_the_ranges_stay(
+def test_price_older_than_the_range_is_shown_with_its_age(
     demo: Server, browser_context: BrowserContext, complaints: list[str]
 ) -> None:
     page = browser_context.new_page()
@@ -268,20 +268,20 @@ def test_a_price_older_than_the_range_is_shown_with_its_age_and_the_ranges_stay(
     assert complaints == []
 
 
-def test_at_max_clients_the_page_says_so_and_shows_the_price_all_the_same(page: Page) -> None:
+def test_at_max_clients_the_page_still_shows_the_price(page: Page) -> None:
     answer(page, "/prices/latest", {"id": now(page), "price": 69420.25, "status": "ok", "age": 1})
     with page.expect_response("**/prices/latest"):
         page.evaluate("() => { stream.onopen(); stream.end(); }")
     while page.locator("#dollars").inner_text() != "69,420":  # until the page has read the response
         go_on(page)
-    expect(page.locator("#link-words")).to_have_text("Every place is taken; trying again.")
+    expect(page.locator("#link-words")).to_have_text("Server at its stream limit. Retrying.")
     expect_nothing_fresh(page)
     expect(page.locator(".none")).to_be_hidden()
     page.set_viewport_size({"width": 320, "height": 568})
     assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
-def test_no_price_yet_is_not_said_before_the_first_has_come(page: Page) -> None:
+def test_loading_is_not_shown_as_no_price(page: Page) -> None:
     say_status(page)
     say_sources(page)
     expect(page.locator("#reason")).to_have_text("3 exchanges agree.")
@@ -290,7 +290,7 @@ def test_no_price_yet_is_not_said_before_the_first_has_come(page: Page) -> None:
     expect(page.locator("main")).to_have_attribute("data-price", "fresh")
 
 
-def test_a_server_without_a_price_is_not_called_lost(page: Page) -> None:
+def test_server_without_a_price_is_not_shown_as_lost(page: Page) -> None:
     say_status(page, "stale", "No price yet: no exchange answers.")
     say_sources(page, price=None, sources=[SOURCE | {"state": "error", "error": "gone", "price": None}])
     expect(page.locator(".none-title")).to_be_visible()
@@ -300,9 +300,7 @@ def test_a_server_without_a_price_is_not_called_lost(page: Page) -> None:
     assert page.evaluate(COLOURED) == []
 
 
-def test_a_page_that_is_opened_in_the_background_is_ready_when_it_is_looked_at(
-    demo: Server, browser_context: BrowserContext
-) -> None:
+def test_background_page_is_ready_when_shown(demo: Server, browser_context: BrowserContext) -> None:
     page = browser_context.new_page()
     page.add_init_script("Object.defineProperty(document, 'hidden', {get: () => true});")
     page.goto(demo.url)
@@ -310,7 +308,7 @@ def test_a_page_that_is_opened_in_the_background_is_ready_when_it_is_looked_at(
     expect(page).to_have_title(re.compile("BTC/USD"))
 
 
-def test_a_window_that_nothing_is_left_in_shows_no_change_and_no_extremes(page: Page) -> None:
+def test_empty_range_shows_no_change_and_no_extremes(page: Page) -> None:
     say_status(page)
     say_sources(page)
     say_price(page, ago=5)
@@ -323,7 +321,7 @@ def test_a_window_that_nothing_is_left_in_shows_no_change_and_no_extremes(page: 
     expect(page.locator("#extremes")).to_be_empty()
 
 
-def test_a_change_of_status_is_spoken_and_prices_are_not(page: Page) -> None:
+def test_screen_readers_announce_status_and_not_prices(page: Page) -> None:
     be_live(page)
     expect(page.locator("[role=status]")).to_be_empty()
     say_status(page, "degraded", "Two agree.")
@@ -332,15 +330,13 @@ def test_a_change_of_status_is_spoken_and_prices_are_not(page: Page) -> None:
     expect(page.locator("[role=status]")).to_have_text("Degraded. Two agree.")
     page.evaluate("stream.die()")
     go_on(page)
-    expect(page.locator("[role=status]")).to_have_text("The connection to the server is lost. Reconnecting.")
+    expect(page.locator("[role=status]")).to_have_text("Connection to the server lost. Reconnecting.")
     say_price(page, 69422)
-    expect(page.locator("[role=status]")).to_have_text("Connected again.")
+    expect(page.locator("[role=status]")).to_have_text("Reconnected.")
     assert page.locator("[aria-live]").count() == 0
 
 
-def test_a_source_that_says_little_or_something_new_is_shown_all_the_same(
-    page: Page, complaints: list[str]
-) -> None:
+def test_sources_with_missing_or_unknown_fields_are_shown(page: Page, complaints: list[str]) -> None:
     source = {"name": "mt_gox", "state": "insolvent", "price": None, "age": None, "error": "gone", "new": [1]}
     say(page, "sources", sources=[{}, source])
     expect(page.locator("#sources li").nth(1)).to_have_text(
@@ -350,7 +346,7 @@ def test_a_source_that_says_little_or_something_new_is_shown_all_the_same(
     assert [each for each in complaints if "503" not in each] == []
 
 
-def test_a_source_in_trouble_says_its_own_fault_first(page: Page) -> None:
+def test_failing_source_shows_its_error_first(page: Page) -> None:
     said = {
         "reason": "in reserve: it re-reports the exchanges",
         "error": "HTTP 503",
@@ -362,11 +358,11 @@ def test_a_source_in_trouble_says_its_own_fault_first(page: Page) -> None:
     expect(page.locator("#sources li").nth(1)).to_contain_text("in reserve")
 
 
-def test_a_store_that_fails_is_said_as_long_as_it_does(page: Page) -> None:
+def test_store_failure_is_shown_while_it_lasts(page: Page) -> None:
     store = {"fault": "the disk is full", "waiting": 7, "lost": 0}
     say_sources(page, store=store)
     expect(page.locator("#unsaved")).to_have_text(
-        "Prices can't be stored now: the disk is full. 7 of them wait, none is lost."
+        "Prices can't be stored: the disk is full. 7 are queued, none are lost."
     )
     say_sources(page, store=store | {"fault": None})
     expect(page.locator("#unsaved")).to_be_hidden()

@@ -54,7 +54,7 @@ def run(page: Page, script: str) -> Any:
     return page.evaluate(f"() => {{ const {{ workers, stream, events, opened, streams }} = test; {script} }}")
 
 
-def test_a_tab_joins_the_worker_of_its_root_and_hears_events_with_their_moment(tab: Page) -> None:
+def test_tab_joins_the_worker_of_its_root(tab: Page) -> None:
     url, name, said = run(tab, "const [{url, name, said}] = workers; return [url, name, said];")
     assert url.endswith("/page/shared-stream-worker.js")
     assert name == url.removesuffix("page/shared-stream-worker.js")
@@ -87,7 +87,7 @@ def test_a_worker_that_never_speaks_is_done_without(tab: Page) -> None:
     assert run(tab, "return workers.length;") == 2
 
 
-def test_a_worker_that_cannot_be_had_is_done_without(tab: Page) -> None:
+def test_tab_works_without_a_shared_worker(tab: Page) -> None:
     """As where workers can't be modules; a worker may report more than one error."""
     run(tab, "workers[0].onerror(); workers[0].onerror();")
     assert len(run(tab, "return opened();")) == 1

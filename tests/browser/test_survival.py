@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from browser.process import Server, running
+
+pytestmark = pytest.mark.proof
 
 Visit = Callable[[Server], Page]
 
@@ -41,7 +44,7 @@ def wait_for_a_point_after(page: Page, last: int) -> None:
     )
 
 
-def test_the_page_survives_a_killed_server_and_goes_on_without_a_hole(visit: Visit, tmp_path: Path) -> None:
+def test_page_resumes_without_gap_after_server_kill(visit: Visit, tmp_path: Path) -> None:
     with running(Server("demo", store_url=f"sqlite:///{tmp_path}/prices.db")) as server:
         page = visit(server)
         wait_for_a_point_after(page, points(page)[1])
@@ -89,9 +92,7 @@ def test_two_tabs_share_one_stream(demo: Server, visit: Visit) -> None:
     expect_no_hole_and_no_repeat(two, demo)
 
 
-def test_more_tabs_than_a_browser_allows_connections_share_one_stream_over_plain_http(
-    demo: Server, browser_context: BrowserContext
-) -> None:
+def test_many_tabs_share_one_stream_over_http_1(demo: Server, browser_context: BrowserContext) -> None:
     """Where the context is not secure: browsers allow six connections to a server over HTTP/1.1."""
     joined = Joined(demo)
     for _ in range(7):
@@ -102,7 +103,7 @@ def test_more_tabs_than_a_browser_allows_connections_share_one_stream_over_plain
     assert joined.streams == 1
 
 
-def test_sources_come_with_the_stream_and_no_tab_asks_for_them(
+def test_sources_arrive_on_the_stream_without_requests(
     demo: Server, visit: Visit, browser_context: BrowserContext
 ) -> None:
     asked: list[str] = []
@@ -113,9 +114,7 @@ def test_sources_come_with_the_stream_and_no_tab_asks_for_them(
     assert [url for url in asked if "/sources" in url and "/page/" not in url] == []
 
 
-def test_when_the_tab_that_opened_the_stream_closes_the_other_goes_on_with_it(
-    demo: Server, visit: Visit, complaints: list[str]
-) -> None:
+def test_stream_outlives_the_tab_that_opened_it(demo: Server, visit: Visit, complaints: list[str]) -> None:
     joined = Joined(demo)
     one, two = visit(demo), visit(demo)
     last = points(two)[1]
@@ -126,7 +125,7 @@ def test_when_the_tab_that_opened_the_stream_closes_the_other_goes_on_with_it(
     assert complaints == []
 
 
-def test_a_tab_that_wants_more_history_gets_it_for_all(demo: Server, visit: Visit) -> None:
+def test_longer_history_is_shared_by_all_tabs(demo: Server, visit: Visit) -> None:
     joined = Joined(demo)
     one, two = visit(demo), visit(demo)
     two.get_by_label("24h").check()
@@ -141,9 +140,7 @@ def test_a_tab_that_wants_more_history_gets_it_for_all(demo: Server, visit: Visi
     expect_no_hole_and_no_repeat(two, demo)
 
 
-def test_without_shared_workers_each_tab_has_a_stream_and_ends_it_when_it_is_left(
-    browser_context: BrowserContext, visit: Visit
-) -> None:
+def test_without_shared_workers_each_tab_owns_a_stream(browser_context: BrowserContext, visit: Visit) -> None:
     browser_context.add_init_script("delete globalThis.SharedWorker;")
     with running(Server("demo", store_url="memory://")) as server:
         one, two = visit(server), visit(server)

@@ -49,7 +49,7 @@ def texts(page: Page, at: int, seconds: int, width: float) -> list[str]:
     return [label["text"] for label in labels]
 
 
-def test_there_are_two_labels_at_least_which_neither_touch_nor_leave_the_axis(blank: Page) -> None:
+def test_time_labels_fit_and_do_not_overlap(blank: Page) -> None:
     assert blank.evaluate(EVERYWHERE, [RANGES, WIDTHS]) == []
 
 
@@ -81,7 +81,7 @@ def test_round_times_are_those_of_the_reader(in_zone: InZone) -> None:
 @pytest.mark.parametrize(
     "change", [1_711_846_800, 1_729_990_800]
 )  # the seconds of 2024 at which Berlin turns its clocks
-def test_round_times_stay_round_where_summer_time_begins_or_ends(in_zone: InZone, change: int) -> None:
+def test_labels_stay_round_across_daylight_saving(in_zone: InZone, change: int) -> None:
     page = in_zone("Europe/Berlin")
     assert set(texts(page, change - 43_200, 86_400, 20)) <= {"00:00", "06:00", "12:00", "18:00"}
     assert all(text.endswith(":00") for text in texts(page, change - 10_800, 21_600, 20))

@@ -62,13 +62,11 @@ def test_a_hand_over_may_take_six_seconds(blank: Page) -> None:
 def test_while_no_source_answers_nothing_is_fresh(blank: Page, states: list[str]) -> None:
     sources = GOOD["sources"] | {"sources": [{"state": state} for state in states]}
     said = verdict(blank, sources=sources)
-    assert (said["price"], said["badge"], said["reason"]) == ("old", "Stale", "No source answers now.")
+    assert (said["price"], said["badge"], said["reason"]) == ("old", "Stale", "No source is responding.")
 
 
 @pytest.mark.parametrize("source", [{"state": "excluded"}, {"state": "throttled", "used": True}])
-def test_a_source_that_answers_may_be_set_aside_or_between_two_turns(
-    blank: Page, source: dict[str, Any]
-) -> None:
+def test_healthy_source_may_be_excluded_or_waiting(blank: Page, source: dict[str, Any]) -> None:
     assert verdict(blank, sources=GOOD["sources"] | {"sources": [source]})["price"] == "fresh"
 
 
@@ -81,13 +79,13 @@ def test_prices_that_stop_coming_are_no_longer_fresh(blank: Page) -> None:
 
 
 @pytest.mark.parametrize("event", ["status", "price"])
-def test_a_stale_price_is_old_for_the_reason_that_the_server_gives(blank: Page, event: str) -> None:
+def test_stale_price_shows_the_reason_of_the_server(blank: Page, event: str) -> None:
     stale = GOOD[event] | {"status": "stale"}
     said = verdict(blank, **{event: stale})
     assert (said["price"], said["reason"]) == ("old", "3 exchanges agree.")
 
 
-def test_a_price_is_unknown_until_it_and_the_sources_have_come(blank: Page) -> None:
+def test_verdict_is_unknown_until_price_and_sources_arrive(blank: Page) -> None:
     assert verdict(blank, price=None)["price"] == "unknown"
     assert verdict(blank, sources=None)["price"] == "unknown"
     said = verdict(blank, price=None, sources=None, status=None, link=None)
@@ -101,5 +99,5 @@ def test_without_a_price_the_reason_is_that_of_the_server(blank: Page) -> None:
     assert (said["price"], said["reason"]) == ("none", "No price yet: no exchange answers.")
 
 
-def test_a_status_that_the_page_does_not_know_is_shown_as_it_is(blank: Page) -> None:
+def test_unknown_status_is_shown_verbatim(blank: Page) -> None:
     assert verdict(blank, status={"status": "splendid"})["badge"] == "splendid"

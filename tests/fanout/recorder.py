@@ -6,7 +6,7 @@ import msgspec
 
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.fanout.stream import Lag
+from btc_price_tracker.fanout.stream import Lag, Slot
 
 _EVENT = re.compile(rb"(?:retry: \d+\n)?(?:event: (?P<name>\w+)|id: (?P<id>\d+))\ndata: (?P<data>.+)\n\n")
 
@@ -16,6 +16,7 @@ class Recorder:
 
     def __init__(self, room: int | None = None) -> None:
         self.lag: Lag | None = None
+        self.slot: Slot | None = None
         self.room = room
         self.taken = b""
         self.broken = False

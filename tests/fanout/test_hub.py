@@ -10,7 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.hub import PAGE, SLICE, STALL, Hub
+from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.membership import DEFAULTS
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import ManualClock
@@ -18,6 +19,7 @@ from fanout.recorder import Recorder
 from live import a_tick
 
 HEARTBEAT = 15
+SLICE, PAGE, STALL = DEFAULTS.slice, DEFAULTS.page, DEFAULTS.stall_timeout
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ async def test_joining_replays_and_goes_live_in_one_step(hub: Hub) -> None:
 
 async def test_a_status_that_was_told_is_not_told_again(hub: Hub) -> None:
     stream = Recorder()
-    hub.join(stream, 0, told=hub.said)
+    hub.join(stream, 0, sent_status=hub.sent_status)
     assert stream.taken == b""
     publish(hub, 1)
     publish(hub, 2)

@@ -3,15 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from unittest import mock
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import ManualClock
@@ -95,7 +94,7 @@ class World:
 
 
 async def play(steps: Sequence[Step], ring_size: int) -> None:
-    world = World(Hub(Ring(ring_size), ManualClock(), heartbeat=15))
+    world = World(Hub(Ring(ring_size), ManualClock(), heartbeat=15, limits=HubLimits(slice=2, page=3)))
     world.hub.describe_sources = lambda: msgspec.json.encode({"reason": world.hub.reason})
     await world.play(steps)
     await world.come_to_rest()
@@ -109,5 +108,4 @@ async def play(steps: Sequence[Step], ring_size: int) -> None:
 @settings(max_examples=150)
 @given(steps=STEPS)
 def test_prices_and_gaps_add_up(steps: Sequence[Step], ring_size: int) -> None:
-    with mock.patch.object(hub_module, "SLICE", 2), mock.patch.object(hub_module, "PAGE", 3):
-        asyncio.run(play(steps, ring_size))
+    asyncio.run(play(steps, ring_size))

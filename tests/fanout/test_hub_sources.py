@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import ManualClock
@@ -164,10 +164,8 @@ async def test_what_a_client_was_sent_before_it_joins_is_not_repeated(described:
 
 
 @pytest.mark.parametrize("plain", [0, 1, 2, 5])
-async def test_a_round_in_slices_reaches_both_groups(
-    described: Described, monkeypatch: pytest.MonkeyPatch, plain: int
-) -> None:
-    monkeypatch.setattr(hub_module, "SLICE", 2)
+async def test_a_round_in_slices_reaches_both_groups(described: Described, plain: int) -> None:
+    described.hub.limits = HubLimits(slice=2)
     streams = [described.join() for _ in range(3)]
     streams += [described.join(sources=None) for _ in range(plain)]
     described.publish(1)

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from btc_price_tracker.fanout import hub as hub_module
-from btc_price_tracker.fanout import reactor as reactor_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.fanout.reactor import INPUT_LIMIT, Reactor, Socket
+from btc_price_tracker.fanout.membership import HubLimits
+from btc_price_tracker.fanout.reactor import Reactor, Socket
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.stream import Stream
 from btc_price_tracker.price.model import Status, Update
@@ -79,7 +78,7 @@ def is_open(fd: int) -> bool:
 
 
 def stream_on(hub: Hub, fd: int) -> Socket:
-    return next(its for its in hub._live if isinstance(its, Socket) and its.fileno() == fd)
+    return next(stream for stream in hub.streams if isinstance(stream, Socket) and stream.fileno() == fd)
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -93,7 +92,7 @@ async def test_an_adopted_socket_gets_its_opening_and_then_every_frame(
     hub: Hub, reactor: Reactor, pair: tuple[int, socket.socket]
 ) -> None:
     fd, client = pair
-    reactor.adopt(fd, 0, sse.retry(2000), told=hub.said)
+    reactor.adopt(fd, 0, sse.retry(2000), sent_status=hub.sent_status)
     publish(hub, 1)
     await hub.drain(0)
     received = read_all(client)
@@ -116,7 +115,7 @@ async def test_what_the_kernel_cannot_watch_is_refused_and_closed(
 async def test_many_replays_do_not_block_the_loop(
     hub: Hub, reactor: Reactor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reactor_module, "SLICE", 3)
+    reactor.slice = 3
     turns, advanced = itertools.count(), collections.Counter[int]()
     advance, turn = hub.advance, next(turns)
 
@@ -159,7 +158,7 @@ async def test_input_below_the_limit_is_discarded(
     fd, client = pair
     reactor.adopt(fd, 0, b"")
     for _ in range(2):
-        client.sendall(b"x" * (INPUT_LIMIT // 2))
+        client.sendall(b"x" * (reactor.input_limit // 2))
         await eventually(lambda: not unread(fd))
     publish(hub, 1)
     await hub.drain(0)
@@ -173,7 +172,7 @@ async def test_input_above_the_limit_closes_the_stream(
     other, silent = connected()
     reactor.adopt(fd, 0, b"")
     reactor.adopt(other, 0, b"")
-    client.sendall(b"x" * (INPUT_LIMIT + 1))
+    client.sendall(b"x" * (reactor.input_limit + 1))
     await eventually(lambda: len(hub) == 1)
     assert not is_open(fd)
     assert is_open(other)
@@ -204,10 +203,9 @@ async def test_a_descriptor_that_is_taken_over_during_a_round_gets_nothing_of_th
     hub: Hub,
     reactor: Reactor,
     pair: tuple[int, socket.socket],
-    monkeypatch: pytest.MonkeyPatch,
     adopted: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    monkeypatch.setattr(hub_module, "SLICE", 1)
+    hub.limits = HubLimits(slice=1)
     second, gone = connected()
     fd, heir = connected()
     reactor.adopt(pair[0], 0, b"")
@@ -216,7 +214,7 @@ async def test_a_descriptor_that_is_taken_over_during_a_round_gets_nothing_of_th
     hub.leave(stream_on(hub, second))
     os.dup2(fd, second)
     if adopted:
-        reactor.adopt(second, hub.head, b"", told=hub.said)
+        reactor.adopt(second, hub.head, b"", sent_status=hub.sent_status)
     await a_few_turns()
     publish(hub, 2)
     await a_few_turns()
@@ -265,7 +263,7 @@ async def test_a_reader_that_pauses_gets_everything_and_costs_no_polling_after(
     fd, client = pair
     publish(hub, *range(1, 10_001))
     await asyncio.sleep(0)
-    reactor.adopt(fd, 0, b"", told=hub.said)
+    reactor.adopt(fd, 0, b"", sent_status=hub.sent_status)
     publish(hub, 10_001)
     everything = b"".join(sse.price(a_tick(tick_id)) for tick_id in range(1, 10_002))
     received = b""

@@ -22,7 +22,7 @@ from troubles import BOOKLESS, EVERY, TROUBLES, Trouble, named
 from venues import ALL, EXCHANGES, INTERVAL, TIMED, Round, Venues, venues
 
 PERCENT = Decimal("0.01")
-SURE = Decimal("0.01")  # an `ok` price is no farther than this from what two honest sources say
+SURE = Decimal("0.01")  # an `ok` price is no farther than this from the quotes of two honest sources
 AT_ONCE = 3  # troubled services side by side: while one waits for a source that hangs, the others go on
 PARTNERS = 4  # of each trouble beside itself, drawn from all
 RECOVERED_IN = 12  # rounds: the longest jittered opening of a circuit (72 s), and some for readmission
@@ -30,7 +30,7 @@ RECOVERED_IN = 12  # rounds: the longest jittered opening of a circuit (72 s), a
 
 @pytest.fixture(autouse=True)
 def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names that don't resolve are for us to see, not for a proxy of this machine."""
+    """Names that don't resolve must fail here and not at a proxy of this machine."""
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -43,72 +43,70 @@ async def client() -> AsyncIterator[Client]:
             yield client
 
 
-def check(this: Round) -> None:
+def check(round_: Round) -> None:
     """What holds in every round, whatever the sources do."""
-    if this.price is None:
+    if round_.price is None:
         return
-    tick = this.update.tick
+    tick = round_.update.tick
     assert tick
     assert recompute(tick) == (tick.price, tick.spread)
-    exchanges, honest = among_exchanges(this.fresh), among_exchanges(this.honest)
+    exchanges, honest = among_exchanges(round_.fresh), among_exchanges(round_.honest)
     if 2 * len(honest) > len(exchanges):
-        assert distance(this.price, honest) == 0
-    if this.update.status is Status.OK:
-        assert sum(distance(this.price, [said]) <= PERCENT for said in exchanges) >= 3
-        assert len(this.honest) < 2 or distance(this.price, this.honest) <= SURE
+        assert distance(round_.price, honest) == 0
+    if round_.update.status is Status.OK:
+        assert sum(distance(round_.price, [quote]) <= PERCENT for quote in exchanges) >= 3
+        assert len(round_.honest) < 2 or distance(round_.price, round_.honest) <= SURE
 
 
 def among_exchanges(quotes: Sequence[AssessedQuote]) -> list[AssessedQuote]:
-    return [said for said in quotes if said.kind is Kind.EXCHANGE]
+    return [quote for quote in quotes if quote.kind is Kind.EXCHANGE]
 
 
 def distance(price: Decimal, quotes: Sequence[AssessedQuote]) -> Decimal:
     """How far a price is below the lowest bid or above the highest ask, as a part of itself; 0 between them."""
-    lowest = min(said.bid if said.bid and said.ask else said.last or price for said in quotes)
-    highest = max(said.ask if said.bid and said.ask else said.last or price for said in quotes)
+    lowest = min(quote.bid if quote.bid and quote.ask else quote.last or price for quote in quotes)
+    highest = max(quote.ask if quote.bid and quote.ask else quote.last or price for quote in quotes)
     return max(lowest - price, price - highest, Decimal(0)) / price
 
 
 async def endured(
-    its: Venues, troubles: Mapping[str, Trouble], rounds: int, status: Sequence[Status] | None = None
+    market: Venues, troubles: Mapping[str, Trouble], rounds: int, status: Sequence[Status] | None = None
 ) -> list[Round]:
     """So many rounds with these troubles; each checked, and its status one of these."""
-    its.troubles = dict(troubles)
-    history = await its.rounds(rounds)
-    for this in history:
-        check(this)
-        assert status is None or this.update.status in status, this.update.reason
+    market.troubles = dict(troubles)
+    history = await market.rounds(rounds)
+    for round_ in history:
+        check(round_)
+        assert status is None or round_.update.status in status, round_.update.reason
     return history
 
 
-async def recover(its: Venues) -> None:
+async def recover(market: Venues) -> None:
     """Without troubles everybody votes again before long: bans are waited for, circuits within the bound."""
-    its.troubles = {}
-    if (ban := max(state.next_try for state in its.poller.states())) > RECOVERED_IN * INTERVAL:
-        await its.leap(ban)
+    market.troubles = {}
+    if (ban := max(state.next_try for state in market.poller.states())) > RECOVERED_IN * INTERVAL:
+        await market.leap(ban)
     for _ in range(RECOVERED_IN):
-        this = await its.round()
-        check(this)
-        if this.update.status is Status.OK and _all_are_well(this):
+        round_ = await market.round()
+        check(round_)
+        if round_.update.status is Status.OK and _all_are_well(round_):
             return
-    raise AssertionError(this)
+    raise AssertionError(round_)
 
 
-def _all_are_well(this: Round) -> bool:
-    votes = {said.source for said in this.update.quotes if said.used}
-    return votes == set(EXCHANGES) and {state.state for state in this.states} == {State.OK}
+def _all_are_well(round_: Round) -> bool:
+    votes = {quote.source for quote in round_.update.quotes if quote.used}
+    return votes == set(EXCHANGES) and {state.state for state in round_.states} == {State.OK}
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
-async def test_one_source_in_trouble_never_matters_and_shows_its_reason(
-    client: Client, trouble: Trouble
-) -> None:
+async def test_one_faulty_source_keeps_ok_and_shows_its_reason(client: Client, trouble: Trouble) -> None:
     async def alone(source: str) -> None:
-        async with venues(client) as its:
-            await endured(its, {}, 2, [Status.OK])
-            history = await endured(its, {source: trouble}, 8, [Status.OK])
-            assert any(re.search(trouble.shows, this.shown(source)) for this in history)
-            await recover(its)
+        async with venues(client) as market:
+            await endured(market, {}, 2, [Status.OK])
+            history = await endured(market, {source: trouble}, 8, [Status.OK])
+            assert any(re.search(trouble.shows, round_.shown(source)) for round_ in history)
+            await recover(market)
 
     async with asyncio.TaskGroup() as tasks:
         for source in TIMED[:1] if trouble.needs_time else ("coinbase", "kraken"):
@@ -117,55 +115,55 @@ async def test_one_source_in_trouble_never_matters_and_shows_its_reason(
 
 @pytest.mark.parametrize("trouble", BOOKLESS, ids=lambda trouble: trouble.name)
 @pytest.mark.parametrize("source", EXCHANGES)
-async def test_without_a_sound_book_the_last_trade_votes(
+async def test_invalid_book_falls_back_to_the_last_trade(
     client: Client, trouble: Trouble, source: str
 ) -> None:
-    async with venues(client) as its:
-        for this in await endured(its, {source: trouble}, 2, [Status.OK]):
-            (said,) = (said for said in this.update.quotes if said.source == source)
-            assert said.used
-            assert None in (said.bid, said.ask)
+    async with venues(client) as market:
+        for round_ in await endured(market, {source: trouble}, 2, [Status.OK]):
+            (quote,) = (quote for quote in round_.update.quotes if quote.source == source)
+            assert quote.used
+            assert None in (quote.bid, quote.ask)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("one", EVERY, ids=lambda trouble: trouble.name)
-async def test_two_of_five_in_trouble_leave_an_honest_price(client: Client, one: Trouble) -> None:
+async def test_two_faulty_of_five_leave_an_honest_price(client: Client, one: Trouble) -> None:
     limit = asyncio.Semaphore(AT_ONCE)
     random = Random(one.name)
 
     async def together(other: Trouble, sources: list[str]) -> None:
-        async with limit, venues(client) as its:
+        async with limit, venues(client) as market:
             history = await endured(
-                its, dict(zip(sources, (one, other), strict=True)), 5, [Status.OK, Status.DEGRADED]
+                market, dict(zip(sources, (one, other), strict=True)), 5, [Status.OK, Status.DEGRADED]
             )
-            for this in history:
-                assert this.price is not None
-                assert this.update.status is Status.OK or len(this.honest) == len(this.fresh) - 2
+            for round_ in history:
+                assert round_.price is not None
+                assert round_.update.status is Status.OK or len(round_.honest) == len(round_.fresh) - 2
 
     async with asyncio.TaskGroup() as tasks:
         for other in [one, *random.sample(EVERY, PARTNERS)]:
             tasks.create_task(together(other, random.sample(EXCHANGES, 2)))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("trouble", EVERY, ids=lambda trouble: trouble.name)
-async def test_most_in_the_same_trouble_are_never_believed_for_sure(client: Client, trouble: Trouble) -> None:
+async def test_faulty_majority_never_yields_a_wrong_ok_price(client: Client, trouble: Trouble) -> None:
     async def many(sources: Sequence[str]) -> None:
-        async with venues(client) as its:
-            await endured(its, dict.fromkeys(sources, trouble), 10)
-            await recover(its)
+        async with venues(client) as market:
+            await endured(market, dict.fromkeys(sources, trouble), 10)
+            await recover(market)
 
     async with asyncio.TaskGroup() as tasks:
         for sources in (TIMED, EXCHANGES[:4]):
             tasks.create_task(many(sources))
 
 
-@pytest.mark.parametrize("trouble", [named("503"), named("DNS")], ids=lambda its: its.name)
-async def test_when_all_are_down_the_price_ages_then_ends_then_comes_back(
-    client: Client, trouble: Trouble
-) -> None:
-    async with venues(client) as its:
-        await endured(its, {}, 2, [Status.OK])
-        history = await endured(its, dict.fromkeys(ALL, trouble), 40)
-        stale = [this.update for this in history if this.update.status is Status.STALE]
+@pytest.mark.parametrize("trouble", [named("503"), named("DNS")], ids=lambda trouble: trouble.name)
+async def test_total_outage_ages_then_ends_then_restores_the_price(client: Client, trouble: Trouble) -> None:
+    async with venues(client) as market:
+        await endured(market, {}, 2, [Status.OK])
+        history = await endured(market, dict.fromkeys(ALL, trouble), 40)
+        stale = [round_.update for round_ in history if round_.update.status is Status.STALE]
         ticks = [update.tick for update in stale if update.tick]
         ages = [tick.age for tick in ticks]
         # The first of these rounds takes longer: it retries. Later ones find the circuits open.
@@ -175,21 +173,22 @@ async def test_when_all_are_down_the_price_ages_then_ends_then_comes_back(
         for update in stale[len(ticks) :]:
             assert update.tick is None
             assert update.reason.startswith("No price for more than 300 s: no source is usable; coinbase")
-        await recover(its)
-        assert its.policy.last
-        assert its.policy.last.id > ticks[-1].id
+        await recover(market)
+        assert market.policy.last
+        assert market.policy.last.id > ticks[-1].id
 
 
 TROUBLED = st.dictionaries(st.sampled_from(ALL), st.sampled_from(EVERY), max_size=4)
 
 
+@pytest.mark.proof
 @given(st.lists(TROUBLED, min_size=2, max_size=8))
 @settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-async def test_whatever_happens_to_most_of_them_the_price_is_honest_and_they_recover(
+async def test_random_faults_leave_an_honest_price_and_sources_recover(
     story: list[dict[str, Trouble]],
 ) -> None:
     with capture_logs():
-        async with open_client() as client, venues(client) as its:
+        async with open_client() as client, venues(client) as market:
             for troubles in story:
-                await endured(its, troubles, 1)
-            await recover(its)
+                await endured(market, troubles, 1)
+            await recover(market)

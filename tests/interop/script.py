@@ -28,8 +28,8 @@ async def send_everything(server: Live, clock: ManualClock) -> None:
 
 def end_streams(server: Live) -> None:
     """End every stream as a drain does, but with a wait that shows."""
-    for stream in list(server.hub._live):
-        server.hub._end(stream, sse.with_retry(RETRY, sse.heartbeat(0)))
+    for stream in server.hub.streams:
+        server.hub.end(stream, sse.with_retry(RETRY, sse.heartbeat(0)))
 
 
 async def read_to_the_end(client: OurClient) -> None:

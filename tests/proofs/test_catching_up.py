@@ -15,7 +15,7 @@ SEEN = 20
 
 
 @pytest.mark.parametrize("ring", [1000, 50], ids=["from memory", "from the store"])
-async def test_all_catch_up_without_gap_or_repeat_while_prices_go_on(ring: int, tmp_path: Path) -> None:
+async def test_reconnecting_clients_catch_up_without_gap_or_repeat(ring: int, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/prices.db"
     async with service(store_size=ring, store_url=url) as server:
         ids = (await server.ask("publish", SEEN + MISSED, 0))["ids"]

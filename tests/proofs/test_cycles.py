@@ -89,7 +89,7 @@ async def cycles_under_way(server: Service, cycles: int) -> dict[str, int]:
 
 
 @pytest.mark.parametrize(("detach", "cycles"), [(True, 10_000), (False, 3_000)], ids=["detached", "fallback"])
-async def test_nothing_is_left(detach: bool, cycles: int) -> None:  # noqa: FBT001 - a parameter of the test
+async def test_connection_cycles_leave_no_objects_files_or_memory(detach: bool, cycles: int) -> None:  # noqa: FBT001 - a parameter of the test
     async with service(detach=detach, store_size=100) as server:
         before = await cycles_under_way(server, 150)
         warm = await cycles_under_way(server, cycles // 5)

@@ -14,7 +14,7 @@ OF_THE_REAL = {
 }
 
 
-async def test_proxies_keys_and_empty_settings_change_nothing() -> None:
+async def test_demo_ignores_proxies_keys_and_empty_settings() -> None:
     async with (
         command("demo", **OF_THE_REAL) as (_, port),
         httpx2.AsyncClient(trust_env=False, base_url=f"http://127.0.0.1:{port}", timeout=30) as client,

@@ -77,7 +77,7 @@ async def round_of(publisher: Process, watchers: list[Watcher], seconds: float, 
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-async def test_whatever_anybody_saw_survives_kill_9_in_order_and_once(
+async def test_every_price_sent_survives_kill_9_in_order_and_once(
     kind: str, new_store_url: Callable[[str], Awaitable[str]]
 ) -> None:
     chance = random.Random(kind)

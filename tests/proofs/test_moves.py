@@ -104,7 +104,7 @@ async def test_every_store_ends_with_the_same_prices_and_candles(
 
 
 @pytest.mark.parametrize("kind", STORES)
-async def test_what_one_store_exports_another_takes_in_whole(
+async def test_export_imports_completely_into_every_store(
     kind: str, new_store_url: Callable[[str], Awaitable[str]]
 ) -> None:
     """From each kind into SQLite and on to memory."""

@@ -56,7 +56,7 @@ async def eventually_streams(server: Service, number: int) -> None:
 
 
 @pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
-async def test_whoever_is_in_goes_on_and_newcomers_wait_for_room(detach: bool) -> None:  # noqa: FBT001
+async def test_out_of_descriptors_open_streams_continue_and_new_ones_wait(detach: bool) -> None:  # noqa: FBT001
     async with service(files=FILES, detach=detach, endless=0.02, max_clients=0) as server:
         inside = [await Reader.open(server.port) for _ in range(INSIDE)]
         await eventually(lambda: all(reader.ids for reader in inside))

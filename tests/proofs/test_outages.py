@@ -206,9 +206,7 @@ async def stored(place: Place) -> list[int]:
 
 
 @pytest.mark.parametrize(("kind", "outage", "reason"), OUTAGES, ids=[each[1].__name__ for each in OUTAGES])
-async def test_prices_go_on_and_are_written_once_and_in_order_when_the_store_is_back(
-    place: Place, outage: Outage, reason: str
-) -> None:
+async def test_outage_delays_writes_and_loses_none(place: Place, outage: Outage, reason: str) -> None:
     service = place.service
     before = [await service.publish() for _ in range(3)]
     async with await Client.get(service.port, f"/prices/stream?last_event_id={before[0] - 1}") as client:
@@ -234,9 +232,7 @@ async def test_prices_go_on_and_are_written_once_and_in_order_when_the_store_is_
 @pytest.mark.parametrize(
     ("kind", "outage"), [("sqlite", read_only), ("postgresql", stopped_server)], ids=["sqlite", "postgresql"]
 )
-async def test_what_a_day_does_not_hold_is_lost_oldest_first_and_counted(
-    place: Place, outage: Outage
-) -> None:
+async def test_outbox_overflow_drops_the_oldest_and_counts_them(place: Place, outage: Outage) -> None:
     service = place.service
     before = [await service.publish()]
     with capture_logs() as logs:
@@ -249,7 +245,7 @@ async def test_what_a_day_does_not_hold_is_lost_oldest_first_and_counted(
     assert [entry["lost"] for entry in logs if entry["event"] == "store recovered"] == [6]
 
 
-async def test_prices_that_wait_at_the_end_are_written_if_the_store_is_back(
+async def test_shutdown_flushes_the_outbox_to_a_recovered_store(
     new_store_url: Callable[[str], Awaitable[str]],
 ) -> None:
     url = await new_store_url("sqlite")
@@ -261,7 +257,7 @@ async def test_prices_that_wait_at_the_end_are_written_if_the_store_is_back(
 
 
 @pytest.mark.parametrize("detach", [True, False], ids=["detached", "kept"])
-async def test_who_reads_past_what_was_lost_is_told_of_the_gap(
+async def test_replay_across_lost_prices_has_a_gap_event(
     detach: bool,  # noqa: FBT001 - a parameter of the test
     new_store_url: Callable[[str], Awaitable[str]],
 ) -> None:
@@ -282,7 +278,7 @@ async def test_who_reads_past_what_was_lost_is_told_of_the_gap(
 
 
 @pytest.mark.parametrize("kind", ["postgresql"])
-async def test_connections_that_are_cut_are_replaced_and_nothing_is_lost(place: Place) -> None:
+async def test_cut_connections_are_replaced_without_loss(place: Place) -> None:
     assert place.postgres is not None
     ids = [await place.service.publish()]
     for _ in range(3):
@@ -294,7 +290,7 @@ async def test_connections_that_are_cut_are_replaced_and_nothing_is_lost(place: 
     assert await stored(place) == ids
 
 
-async def test_a_store_that_is_down_at_the_start_has_its_history_once_it_is_up(
+async def test_store_down_at_start_serves_history_once_up(
     postgres_server: PostgresServer,
 ) -> None:
     clock = ManualClock()
@@ -323,7 +319,7 @@ async def test_a_store_that_is_down_at_the_start_has_its_history_once_it_is_up(
 
 
 @pytest.mark.parametrize("policy", ["consensus", "fallback"])
-async def test_without_a_store_newcomers_get_the_price_even_if_the_clock_is_set_back(policy: str) -> None:
+async def test_without_a_store_new_streams_get_the_price_despite_clock_steps(policy: str) -> None:
     nowhere = "postgresql://127.0.0.1:1/prices"
     clock = ManualClock()
     async with Playback(Script({"kraken": Quote(Decimal(90_000))}), clock) as exchange:

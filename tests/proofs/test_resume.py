@@ -85,7 +85,7 @@ class Wanderer:
     [(True, PRICES), (False, PRICES // 2)],  # the fallback can't keep up with so many: it takes longer
     ids=["detached", "fallback"],
 )
-async def test_nobody_ever_misses_a_price_or_gets_one_twice(
+async def test_resuming_clients_get_every_price_exactly_once(
     detach: bool,  # noqa: FBT001 - a parameter of the test
     prices: int,
     tmp_path: Path,

@@ -38,7 +38,7 @@ async def why_not_ready(client: httpx2.AsyncClient) -> list[str]:
     return reasons
 
 
-async def test_sigterm_ends_every_stream_cleanly_with_a_retry_of_its_own() -> None:
+async def test_sigterm_ends_every_stream_with_its_own_retry() -> None:
     async with (
         command("demo") as (process, port),
         streams(port, STREAMS) as readers,
@@ -64,7 +64,7 @@ async def test_sigterm_ends_every_stream_cleanly_with_a_retry_of_its_own() -> No
             assert sum(second <= wait <= second + 1000 for wait in waits) > STREAMS / 8
 
 
-async def test_a_second_signal_ends_it_at_once() -> None:
+async def test_second_signal_exits_at_once() -> None:
     loop = asyncio.get_running_loop()
     async with command("demo") as (process, port), streams(port, STREAMS), client_of(port) as client:
         assert await why_not_ready(client) == []
@@ -78,13 +78,13 @@ async def test_a_second_signal_ends_it_at_once() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-async def test_without_streams_sigint_and_sighup_end_it_at_once(number: signal.Signals) -> None:
+async def test_without_streams_sigint_and_sighup_exit_at_once(number: signal.Signals) -> None:
     async with command("demo") as (process, _):
         process.send_signal(number)
         assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
-async def test_sighup_that_nohup_ignores_stays_ignored() -> None:
+async def test_sighup_stays_ignored_under_nohup() -> None:
     async with command("demo", under="nohup") as (process, port), client_of(port) as client:
         process.send_signal(signal.SIGHUP)
         assert await why_not_ready(client) == []
@@ -110,7 +110,7 @@ async def follow_until_killed(server: Service, seen: list[list[int]]) -> list[Re
 
 
 @pytest.mark.parametrize("detach", [True, False], ids=["detached", "fallback"])
-async def test_kill_9_loses_nothing_and_ids_go_on_increasing(detach: bool, tmp_path: Path) -> None:  # noqa: FBT001
+async def test_after_kill_9_ids_increase_and_nothing_is_lost(detach: bool, tmp_path: Path) -> None:  # noqa: FBT001
     store = f"sqlite:///{tmp_path}/prices.db"
     seen: list[list[int]] = [[] for _ in range(CLIENTS)]
     for _ in range(LIVES):

@@ -6,8 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from btc_price_tracker.store import open_store
 from btc_price_tracker.store.paging import pages
+
+pytestmark = pytest.mark.proof
 
 ROUNDS = 20
 

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from btc_price_tracker.web import gate as gate_module
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.problems import Problem
 
@@ -44,8 +43,8 @@ async def turns() -> None:
 
 
 @pytest.fixture
-async def work() -> AsyncIterator[Work]:
-    work = Work(Gate(at_once=2, max_waiting=3))
+async def work(request: pytest.FixtureRequest) -> AsyncIterator[Work]:
+    work = Work(Gate(at_once=2, max_waiting=3, timeout=getattr(request, "param", 60)))
     yield work
     for task in work.tasks.values():
         task.cancel()
@@ -100,13 +99,13 @@ async def test_cancellation_frees_the_turn_and_the_place_in_the_queue(work: Work
     assert (work.working, work.gate.waiting) == ([1, 2, 4], 1)
 
 
-async def test_turn_times_out(monkeypatch: pytest.MonkeyPatch, work: Work) -> None:
-    monkeypatch.setattr(gate_module, "TIMEOUT", 0.02)
+@pytest.mark.parametrize("work", [0.02], indirect=True)
+async def test_turn_times_out(work: Work) -> None:
     await work.begin(1, 2, 3)
     await asyncio.wait(work.tasks.values())
     for task in work.tasks.values():  # those that worked, and the one that waited
         assert isinstance(task.exception(), Problem)
-        assert "did not answer within 0.02 s" in str(task.exception())
+        assert "did not respond within 0.02 s" in str(task.exception())
     await work.begin(4)
     assert work.working[-1] == 4
 

@@ -1,8 +1,8 @@
 """One epoll for all detached sockets: it reports disconnects, room to write and unexpected input.
 
 A silent client, the normal case, costs nothing. Input is read and discarded, so that it doesn't fill kernel buffers; a
-client that keeps sending is closed. A half-closed stream counts as disconnected: RFC 9112, 9.5 asks servers to respond
-to closure signals promptly, and a browser that leaves a page sends nothing else.
+client that keeps sending is disconnected. A half-closed stream counts as disconnected: RFC 9112, 9.5 asks servers to
+respond to closure signals promptly, and a browser that leaves a page sends nothing else.
 
 Linux only: `Reactor.available()` is False elsewhere and streams stay with the HTTP server (web/stream/response.py).
 """
@@ -16,35 +16,33 @@ import sys
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.sse import LAST_CHUNK
-from btc_price_tracker.fanout.stream import Lag
-
-INPUT_LIMIT = 8192  # bytes a client may send on its stream: the rest of a body, a pipelined request
-SLICE = 64  # sockets seen to before the loop gets a turn: who catches up may be sent as much as the kernel has room for
+from btc_price_tracker.fanout.stream import Lag, Slot
 
 
 class Socket(socket.SocketType):  # socket.socket adds what files need, in Python
-    """A stream that is a connected socket of ours. Its response is in HTTP/1.1 chunks."""
+    """A stream on a detached, connected socket. Its response is in HTTP/1.1 chunks."""
 
-    __slots__ = ("_reactor", "lag")
+    __slots__ = ("_reactor", "lag", "slot")
 
-    def __init__(self, fd: int, reactor: "Reactor") -> None:
+    def __init__(self, fd: int, reactor: "Reactor", slot: Slot | None = None) -> None:
         super().__init__(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK, proto=0, fileno=fd)
         self.lag: Lag | None = None
+        self.slot = slot
         self._reactor = reactor
 
     def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see stream.Stream
-        """Listen for room to write, or stop listening."""
+        """Start or stop watching for room to write."""
         self._reactor.listen(self.fileno(), for_room=wanted)
 
     def finish(self, final_retry: bytes) -> None:
-        """Write the final_retry and the last chunk. Who has no room for them is cut off: it resumes by id."""
+        """Write these last frames and the last chunk; a client without room for them is aborted and resumes by id."""
         with contextlib.suppress(OSError):
             self.send(final_retry + LAST_CHUNK)
             self.recv(65536)  # what a client sent meanwhile: closing with unread bytes would reset instead
         self.close()
 
     def close(self) -> None:
-        """Let go of the socket. Idempotent."""
+        """Close the socket. Idempotent."""
         if self.fileno() >= 0:
             try:
                 self._reactor.forget(self.fileno())
@@ -53,17 +51,24 @@ class Socket(socket.SocketType):  # socket.socket adds what files need, in Pytho
 
     def discard_input(self) -> int:
         """Read and discard what the client has sent; returns its size in bytes. Raises OSError."""
-        return len(self.recv(INPUT_LIMIT))
+        return len(self.recv(8192))
 
 
 class Reactor:
     """Watches the descriptors of a hub's detached streams, from inside the running event loop."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, slice_: int = 64, input_limit: int = 8192) -> None:
+        """Handle at most `slice_` sockets per event-loop iteration; close those that send over `input_limit` bytes.
+
+        The slice is small since a stream that catches up may be sent as much as the kernel has room for; the limit
+        leaves room for the rest of a body, or a pipelined request.
+        """
+        self.slice = slice_
+        self.input_limit = input_limit
         self._hub = hub
         self._epoll = select.epoll()
         self._streams: dict[int, Socket] = {}
-        self._received: dict[int, int] = {}  # bytes of input, for the few descriptors that have any
+        self._received: dict[int, int] = {}  # bytes of input by descriptor, for the few that have any
         self._always = select.EPOLLRDHUP | select.EPOLLIN  # events that every descriptor is watched for
         asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._poll)
 
@@ -77,26 +82,32 @@ class Reactor:
         return sys.platform == "linux"
 
     def adopt(
-        self, fd: int, after: int, opening: bytes, told: bytes = b"", sources: bytes | None = None
+        self,
+        fd: int,
+        after: int,
+        opening: bytes,
+        sent_status: bytes = b"",
+        sources: bytes | None = None,
+        slot: Slot | None = None,
     ) -> None:
-        """Own this connected, non-blocking descriptor and stream to it; see `Hub.join`.
+        """Take over this connected, non-blocking descriptor and stream to it; see `Hub.join`.
 
-        Raises OSError, and has closed the descriptor, where the kernel can't watch one more.
+        Raises OSError, and has closed the descriptor, if the kernel can't watch another one.
         """
         try:
             self._epoll.register(fd, self._always)
         except OSError:
             os.close(fd)
             raise
-        stream = self._streams[fd] = Socket(fd, self)
+        stream = self._streams[fd] = Socket(fd, self, slot)
         try:
-            self._hub.join(stream, after, opening, told, sources)
+            self._hub.join(stream, after, opening, sent_status, sources)
         except BaseException:
             self._hub.leave(stream)
             raise
 
     def listen(self, fd: int, *, for_room: bool) -> None:
-        """Choose what the descriptor is watched for: room to write only on request."""
+        """Watch the descriptor for input, and for room to write only if `for_room`."""
         self._epoll.modify(fd, self._always | (select.EPOLLOUT if for_room else 0))
 
     def forget(self, fd: int) -> None:
@@ -106,29 +117,29 @@ class Reactor:
         self._epoll.unregister(fd)
 
     def close(self) -> None:
-        """Stop watching altogether and close every socket."""
+        """Close every socket and the epoll."""
         asyncio.get_running_loop().remove_reader(self._epoll.fileno())
         for stream in list(self._streams.values()):
             self._hub.leave(stream)
         self._epoll.close()
 
     def _poll(self) -> None:
-        for fd, events in self._epoll.poll(0, SLICE):
+        for fd, events in self._epoll.poll(0, self.slice):
             stream = self._streams.get(fd)
             if stream is None:
                 continue
-            is_over = events & ~(select.EPOLLIN | select.EPOLLOUT)  # hung up, reset, or broken
+            is_over = events & ~(select.EPOLLIN | select.EPOLLOUT)  # closed, reset, or failed
             if is_over or (events & select.EPOLLIN and self._sends_too_much(fd, stream)):
                 self._hub.leave(stream)
             elif events & select.EPOLLOUT:
                 self._hub.advance(stream)
 
     def _sends_too_much(self, fd: int, stream: Socket) -> bool:
-        """Discard input; whether it exceeds INPUT_LIMIT or the connection is broken."""
+        """Discard input; returns whether it exceeds the limit or the connection is broken."""
         try:
             received = self._received[fd] = self._received.get(fd, 0) + stream.discard_input()
         except BlockingIOError:
             return False
         except OSError:
             return True
-        return received > INPUT_LIMIT
+        return received > self.input_limit

@@ -1,11 +1,11 @@
-"""Server-Sent Events as bytes, encoded once for everybody.
+"""Server-Sent Events as bytes, encoded once for all streams.
 
 The format: https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
-A frame here is one event as one whole HTTP/1.1 chunk (RFC 9112, 7.1), because that is what nearly every client gets.
-`unchunk` gives back the bare events for the few that speak HTTP/1.0 and for servers that chunk by themselves.
+A frame is one event as one complete HTTP/1.1 chunk (RFC 9112, 7.1), which is what nearly every client gets. `unchunk`
+returns the bare events for HTTP/1.0 clients and for servers that chunk by themselves.
 
-Two rules: no event is ever named `error` or `open` (EventSource would confuse them with its own), and only prices
-bear an id, so that a client resumes after the last price it saw.
+Two rules: no event is ever named `error` or `open` (EventSource dispatches its own under these names), and only
+prices have an id, so that a client resumes after the last price it saw.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _json = msgspec.json.Encoder(decimal_format="number")
 
 
 class Price(msgspec.Struct, omit_defaults=True):
-    """A price as clients see it; the order of the fields is the public order. `recorded` is there only if true."""
+    """A price. The order of the fields is public. `recorded` is present only if true."""
 
     timestamp: int
     price: Decimal
@@ -37,7 +37,7 @@ class Price(msgspec.Struct, omit_defaults=True):
 
     @classmethod
     def of(cls, tick: Tick) -> "Price":
-        """What clients see of a tick."""
+        """The public fields of a tick."""
         return cls(
             timestamp=tick.timestamp,
             price=tick.price,
@@ -54,7 +54,7 @@ class Price(msgspec.Struct, omit_defaults=True):
 
 
 class StatusChange(msgspec.Struct):
-    """How sure the price is since `timestamp` (seconds since the epoch), and why."""
+    """The status of the price since `timestamp` (seconds since the epoch), and its reason."""
 
     status: Status
     reason: str
@@ -69,7 +69,7 @@ class Gap(msgspec.Struct):
 
 
 class Heartbeat(msgspec.Struct):
-    """The server lives at `timestamp` (seconds since the epoch)."""
+    """The server is alive at `timestamp` (seconds since the epoch)."""
 
     timestamp: int
 
@@ -80,12 +80,12 @@ def price(tick: Tick) -> bytes:
 
 
 def status(status: Status, reason: str, timestamp: int) -> bytes:
-    """A `status` event: how sure the price is since `timestamp` (seconds), and why."""
+    """A `status` event: the status since `timestamp` (seconds), and its reason."""
     return _event(b"status", StatusChange(status, reason, timestamp))
 
 
 def sources(view: bytes) -> bytes:
-    """A `sources` event: how every source is doing, as JSON on one line."""
+    """A `sources` event: the state of every source, as JSON on one line."""
     return _chunk(b"event: sources\ndata: %b\n\n" % view)
 
 
@@ -100,12 +100,12 @@ def heartbeat(timestamp: int) -> bytes:
 
 
 def retry(milliseconds: int) -> bytes:
-    """A block that only says how long to wait before reconnecting. For browsers alone: see `with_retry`."""
+    """A block with only the wait before reconnecting. For browsers only: see `with_retry`."""
     return _chunk(b"retry: %d\n\n" % milliseconds)
 
 
 def with_retry(milliseconds: int, frames: bytes) -> bytes:
-    """The same frames; the first also says how long to wait before reconnecting.
+    """Add the wait before reconnecting to the first of some frames.
 
     By the standard a block without data dispatches nothing, but httpx-sse, r3labs/sse and others hand one that has
     only a `retry:` to their users as an empty message.
@@ -116,22 +116,22 @@ def with_retry(milliseconds: int, frames: bytes) -> bytes:
 
 
 def unchunk(frames: bytes) -> Iterator[bytes]:
-    """The bare events of whole frames joined together.
+    """The bare events of complete frames joined together.
 
-    Raises ValueError where the bytes are not whole chunks.
+    Raises ValueError if the bytes are not complete chunks.
     """
     at = 0
     while at < len(frames):
         body = frames.index(b"\r\n", at) + 2
         end = body + int(frames[at : body - 2], 16)
         if end + 2 > len(frames):
-            raise ValueError("a frame is cut short")
+            raise ValueError("a frame is truncated")
         yield frames[body:end]
         at = end + 2
 
 
 def _event(name: bytes, data: msgspec.Struct) -> bytes:
-    # JSON has no raw line breaks, so one data line always does.
+    # JSON has no raw line breaks, so one data line suffices.
     return _chunk(b"event: %b\ndata: %b\n\n" % (name, _json.encode(data)))
 
 

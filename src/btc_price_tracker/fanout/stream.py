@@ -1,22 +1,34 @@
-"""One client's open connection, as the hub sees it, and where it stands while it has not got everything."""
+"""One client's open connection, as the hub sees it, and its position while it lags."""
 
 from typing import Protocol
 
 
 class Lag:
-    """Where a stream stands that has not got everything yet."""
+    """The position of a stream that does not have everything yet."""
 
-    __slots__ = ("after", "moved", "pending", "sources", "told", "waiting")
+    __slots__ = ("after", "pending", "progressed_at", "sent_status", "sources", "waits_for_room")
 
     def __init__(
-        self, after: int, pending: bytes, told: bytes, moved: float, sources: bytes | None = None
+        self,
+        after: int,
+        pending: bytes,
+        sent_status: bytes,
+        progressed_at: float,
+        sources: bytes | None = None,
     ) -> None:
-        self.after = after  # the id up to which it has everything once `pending` is written
-        self.pending = pending  # bytes it must get first
-        self.told = told  # the status frame it has once `pending` is written
-        self.moved = moved  # monotonic time of its last progress
-        self.sources = sources  # likewise the `sources` frame; None where the client did not ask for them
-        self.waiting = False  # whether it has asked to hear of room
+        self.pending = pending  # bytes to be written first; what follows holds once they are
+        self.after = after  # the id up to which the client has everything
+        self.sent_status = sent_status  # the status frame that the client has
+        self.sources = sources  # its `sources` frame; None where it did not ask for such events
+        self.progressed_at = progressed_at  # monotonic time of the last progress
+        self.waits_for_room = False
+
+
+class Slot(Protocol):
+    """What an admitted stream occupies (see web/limits.py)."""
+
+    def release(self) -> None:
+        """Give it back. Idempotent; never raises."""
 
 
 class Stream(Protocol):
@@ -24,10 +36,15 @@ class Stream(Protocol):
 
     lag: Lag | None
 
-    def send(self, data: bytes, /) -> int:
-        """Take as much as there is room for, and say how much.
+    @property
+    def slot(self) -> Slot | None:
+        """What `Hub.leave` releases; None for a stream that no limit applies to."""
 
-        Raises BlockingIOError where there is no room, another OSError where the client is gone or the stream closed.
+    def send(self, data: bytes, /) -> int:
+        """Write as much as there is room for; returns the number of bytes.
+
+        Raises BlockingIOError if there is no room, another OSError if the client has disconnected or the stream is
+        closed.
         """
 
     def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - as asyncio's own switches
@@ -37,4 +54,4 @@ class Stream(Protocol):
         """Write these last bytes, end the response cleanly, and close."""
 
     def close(self) -> None:
-        """Let go of the connection at once. Idempotent."""
+        """Release the connection at once. Idempotent."""

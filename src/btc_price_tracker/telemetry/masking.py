@@ -3,7 +3,8 @@
 import re
 
 # Up to the last @, since a password that isn't percent-encoded may hold anything. A path, as SQLite's, has no user.
-_USER = re.compile(r"^((?:[^/]*://)?+)(?!/).+@", re.DOTALL)
+# The second alternative, no scheme, matches only where there is none: Python 3.11.2 gets a possessive `?+` wrong.
+_USER = re.compile(r"^([^/]*://|(?![^/]*://))(?!/).+@", re.DOTALL)
 _FIELD = re.compile(r"([?&][^=&]*(?:pass|pwd|token|secret|key|properties)[^=&]*=)[^&]*", re.IGNORECASE)
 
 

@@ -1,1 +1,1 @@
-"""HTTP: the routes, the stream's response, the server and its limits."""
+"""HTTP: the server, the routes, the stream, the page."""

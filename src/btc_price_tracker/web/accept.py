@@ -1,6 +1,6 @@
-"""What a client accepts (RFC 9110, 12.5): the items of `Accept` and `Accept-Encoding` with their quality. Pure.
+"""Parsing of `Accept` and `Accept-Encoding` (RFC 9110, 12.5): their items with parameters and quality.
 
-Never raises: these headers are a client's wishes, and a malformed one asks for nothing.
+Never raises: these headers are preferences, and a malformed item is ignored.
 """
 
 import re
@@ -23,7 +23,7 @@ def accepted(header: str) -> list[Item]:
 
 
 def accepts_gzip(header: str) -> bool:
-    """Whether an `Accept-Encoding` allows gzip, by name or by `*`; without the header, nothing is compressed."""
+    """Whether an `Accept-Encoding` allows gzip, by name or by `*`; an empty one does not."""
     qualities = {item.value: item.quality for item in accepted(header)}
     return qualities.get("gzip", qualities.get("*", 0)) > 0
 

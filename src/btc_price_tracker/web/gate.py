@@ -7,21 +7,22 @@ from contextlib import asynccontextmanager
 
 from btc_price_tracker.web.problems import Problem
 
-MAX_WAITING = 100  # requests, including those that wait for their next page
-TIMEOUT = 20.0  # seconds for one turn, including the wait
-
 
 class Gate:
     """Bounds the concurrent reads of the store.
 
-    A request takes a turn for each page that it reads and none while it sends, so slow clients don't block others.
+    A request takes a turn for each page that it reads and holds none while it sends: slow clients don't block others.
     """
 
-    def __init__(self, at_once: int, max_waiting: int = MAX_WAITING) -> None:
-        """Allow `at_once` turns at a time."""
+    def __init__(self, at_once: int, max_waiting: int = 100, timeout: float = 20.0) -> None:
+        """Allow `at_once` turns at a time, each of at most `timeout` seconds including its wait.
+
+        At `max_waiting` requests, those that wait for their next page included, new ones are rejected.
+        """
         self.waiting = 0  # requests
         self.refused = 0  # requests since the start
         self._max_waiting = max_waiting
+        self._timeout = timeout
         self._turns = asyncio.Semaphore(at_once)
 
     @asynccontextmanager
@@ -35,13 +36,13 @@ class Gate:
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Take a turn. Raises Problem (503) after TIMEOUT; the work inside is cancelled."""
+        """Take a turn. Raises Problem (503) after the timeout; the work inside is cancelled."""
         try:
-            async with asyncio.timeout(TIMEOUT) as limit, self.turn_without_timeout():
+            async with asyncio.timeout(self._timeout) as limit, self.turn_without_timeout():
                 yield
         except TimeoutError:
             if limit.expired():
-                raise _problem(f"The store did not answer within {TIMEOUT:g} s") from None
+                raise _problem(f"The store did not respond within {self._timeout:g} s") from None
             raise
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Errors as application/problem+json (RFC 9457), whatever raised them."""
+"""Every error as application/problem+json (RFC 9457)."""
 
 from http import HTTPStatus
 
@@ -13,7 +13,7 @@ from btc_price_tracker.settings.validation import describe_error
 
 
 class ProblemDetails(msgspec.Struct):
-    """What went wrong (RFC 9457)."""
+    """A problem (RFC 9457)."""
 
     type: str
     title: str
@@ -22,7 +22,7 @@ class ProblemDetails(msgspec.Struct):
 
 
 class ProblemResponse(Response):
-    """A problem as a response; `phrase` is its status in words."""
+    """A problem as a response; `phrase` is the reason phrase of its status."""
 
     media_type = "application/problem+json"
 
@@ -35,7 +35,7 @@ class ProblemResponse(Response):
 
 
 class Problem(Exception):
-    """Raise it anywhere in a request to answer with this status and these words."""
+    """Raised anywhere in a request: the response is a problem with this status and detail."""
 
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -43,12 +43,12 @@ class Problem(Exception):
         self.headers = headers
 
     def response(self) -> ProblemResponse:
-        """The response that says so."""
+        """The problem as a response."""
         return ProblemResponse(self.status, str(self), self.headers)
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of an application a problem."""
+    """Make every error of an application a problem response."""
     app.exception_handler(Problem)(_on_problem)
     app.exception_handler(HTTPException)(_on_http_exception)
     app.exception_handler(RequestValidationError)(_on_invalid)
@@ -66,27 +66,27 @@ async def _on_http_exception(request: Request, error: HTTPException) -> Response
         headers = {"Allow": ", ".join(sorted(allowed))}
         if request.method == "OPTIONS":
             return Response(status_code=204, headers=headers)
-        return ProblemResponse(405, f"{request.url.path} takes {headers['Allow']}.", headers)
+        return ProblemResponse(405, f"{request.url.path} supports {headers['Allow']}.", headers)
     if error.status_code == 404:
         return ProblemResponse(404, _not_found(request))
     return ProblemResponse(error.status_code, error.detail, dict(error.headers or {}))
 
 
 async def _on_invalid(_: Request, error: RequestValidationError) -> Response:
-    faults = [
+    details = [
         f"{'.'.join(str(part) for part in fault['loc'][1:])}: {describe_error(fault)}"
         for fault in error.errors()
     ]
-    return ProblemResponse(400, "; ".join(faults))
+    return ProblemResponse(400, "; ".join(details))
 
 
 async def _on_store_error(_: Request, error: StoreError) -> Response:
-    return ProblemResponse(503, f"The store fails: {error}", {"Retry-After": "10"})
+    return ProblemResponse(503, f"The store failed: {error}", {"Retry-After": "10"})
 
 
 def bug() -> ProblemResponse:
-    """The response where we don't know what to say."""
-    return ProblemResponse(500, "Something went wrong here; the log has it under this X-Request-ID.")
+    """The response to an unexpected exception."""
+    return ProblemResponse(500, "Internal error; the server's log has details under this X-Request-ID.")
 
 
 async def _on_bug(_: Request, __: Exception) -> Response:
@@ -98,12 +98,12 @@ def _not_found(request: Request) -> str:
     without_slash = path.rstrip("/")
     scope = {**request.scope, "path": without_slash}
     if without_slash != path and any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
-        return f"There is no {path} here; ask for {without_slash}, without a slash at the end."
-    return f"There is no {path} here; see /docs."
+        return f"{path} does not exist; request {without_slash}, without a trailing slash."
+    return f"{path} does not exist; see /docs."
 
 
 def _methods_of(request: Request, error: HTTPException) -> set[str]:
-    """Every method that some route has for the path of a request; what is mounted names its own in the error."""
+    """Every method that a route supports for the path of a request; mounted applications name theirs in the error."""
     routes = [route for route in request.app.routes if route.matches(request.scope)[0] is not Match.NONE]
     named = (error.headers or {}).get("Allow", "OPTIONS").split(", ")
     return {"OPTIONS", *named}.union(*(getattr(route, "methods", None) or () for route in routes))

@@ -1,8 +1,8 @@
-"""The page at `/`, the API's description at `/docs`, and their files.
+"""The page at `/`, the API reference at `/docs`, and their files.
 
-The files lie in a folder that is named after their content, so that a browser asks for each once and no version is
-mixed with another: relative imports between modules stay within the folder. The documents that lead there are asked
-for anew each time, and answered by 304 while they are the same. All of it is read and compressed once, at the start.
+The files are served from a folder named after the hash of their content, so that browsers cache them for good and never
+mix two versions: relative imports between modules stay within the folder. The two documents are revalidated each time,
+with 304 while unchanged. Everything is read and compressed once, at the start.
 """
 
 import gzip
@@ -20,7 +20,7 @@ from btc_price_tracker.web.accept import accepts_gzip
 
 _PAGE = Path(__file__).parent / "page"
 _DOCUMENTS = {"/": "index.html", "/docs": "docs.html", "/favicon.ico": "favicon.svg"}
-_FOR_EVER = "public, max-age=31536000, immutable"
+_IMMUTABLE = "public, max-age=31536000, immutable"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -34,7 +34,7 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file, as it is and compressed."""
+    """One file, plain and compressed."""
 
     content: bytes
     compressed: bytes  # no longer than `content`, or empty
@@ -42,7 +42,7 @@ class File:
     tag: str  # in quotes
 
     def response(self, request: Request, cache_control: str) -> Response:
-        """The answer to a request: the file, or 304 where the client has it."""
+        """The response to a request: the file, or 304 if the client has it."""
         headers = {**_HEADERS, "Cache-Control": cache_control, "ETag": f"W/{self.tag}"}
         if self.tag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
@@ -55,7 +55,7 @@ class File:
 
 @cache  # the files are part of the program
 def folder() -> tuple[str, dict[str, File]]:
-    """The path of the folder, like `page/1f0c9b2e7a6d4c31`, and the files in it by their paths there."""
+    """The path of the folder, such as `page/1f0c9b2e7a6d4c31`, and its files by relative path."""
     contents = {
         str(path.relative_to(_PAGE)): path.read_bytes() for path in sorted(_PAGE.rglob("*")) if path.is_file()
     }
@@ -79,7 +79,7 @@ def install(app: FastAPI) -> None:
             file is None or file.media_type == "text/html"
         ):  # a document's links are right at its own path only
             raise HTTPException(404)
-        return file.response(request, _FOR_EVER)
+        return file.response(request, _IMMUTABLE)
 
     app.router.add_route(f"/{path}/{{name:path}}", serve, methods=["GET"])
 

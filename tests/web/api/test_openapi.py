@@ -16,7 +16,7 @@ from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Update
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.testing import ManualClock
-from btc_price_tracker.web.api import routes as api
+from btc_price_tracker.web.api import prices
 from btc_price_tracker.web.api.views import Provenance
 from btc_price_tracker.web.stream.position import PARAMETERS
 from live import Client, Event, Live, a_tick, live
@@ -139,7 +139,7 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
 
     monkeypatch.setattr(Watchdog, "recovering", True)
     await ask("/healthz")
-    monkeypatch.setattr(api, "reply", bug)
+    monkeypatch.setattr(prices, "reply", bug)
     await ask("/prices/latest")
 
     foreseen = {answer for answer in description.answers() if answer[1] != "default"}
@@ -249,14 +249,14 @@ async def test_a_route_takes_the_parameters_that_are_described_and_no_other(
         for name in described:
             answer = await client.get(url, params={name: "?"})  # which none of them may be
             assert answer.status_code == 400
-            assert "There is no parameter" not in answer.text
+            assert "Unknown parameter" not in answer.text
             misspelt = await client.get(url, params={name[:-1]: "1"})
             assert misspelt.status_code == 400
             assert f"did you mean '{name}'?" in misspelt.json()["detail"], misspelt.text
         unknown = await client.get(url, params={"xyz": "1"})
         assert unknown.status_code == 400
-        advice = f"give {', '.join(described)}." if described else "this takes none."
-        assert unknown.json()["detail"] == f"There is no parameter 'xyz' here: {advice}"
+        advice = f"supported are {', '.join(described)}." if described else "none is supported."
+        assert unknown.json()["detail"] == f"Unknown parameter 'xyz': {advice}"
 
 
 async def test_the_stream_knows_the_parameters_that_are_described(description: Description) -> None:

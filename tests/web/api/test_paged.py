@@ -80,7 +80,7 @@ async def test_candle_pages_give_the_bytes_of_one_answer(
     rolled = list(roll_up(HISTORY[:200], 60))
     async with httpx2.AsyncClient(base_url=server.url, trust_env=False, verify=False) as client:
         for held in (0.5, 0.0):  # kept until the client has it all, or rolled up anew for each page
-            monkeypatch.setattr(history, "HELD", held)
+            monkeypatch.setattr(history, "KEPT", held)
             for limit in range(1, len(rolled) + 2):
                 answer = await client.get(f"/prices/candles?interval=1m&limit={limit}")
                 rows = rolled[:limit]
@@ -170,7 +170,7 @@ async def test_candles_are_not_kept_for_a_slow_client(server: Live, monkeypatch:
         return kept[-1]
 
     monkeypatch.setattr(server.service.store, "candles", rolled)
-    monkeypatch.setattr(history, "HELD", 0.05)
+    monkeypatch.setattr(history, "KEPT", 0.05)
     ticks = [a_tick((NOW - 300_000 + 60 * n) * 1000) for n in range(5000)]
     await server.service.store.append(ticks)
     slow = await slow_reader(server, "/prices/candles?interval=1m&limit=10000")
@@ -201,7 +201,7 @@ async def when_set(event: asyncio.Event, read: Callable[..., Awaitable[Any]], *a
 
 
 async def test_overload_refuses_history_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Gate.__init__, "__defaults__", (3,))  # waiting
+    monkeypatch.setattr(Gate.__init__, "__defaults__", (3, 20.0))  # waiting, timeout
     async with live() as server:
         newest = await server.publish()
         go_on = asyncio.Event()

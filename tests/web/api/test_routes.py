@@ -13,8 +13,9 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.testing import ManualClock, eventually
-from btc_price_tracker.web.api import routes as api
+from btc_price_tracker.web.api import prices
 from btc_price_tracker.web.site import folder
+from btc_price_tracker.web.stream import route
 from live import Live, live
 
 ORIGIN = "https://example.com"
@@ -176,18 +177,27 @@ async def test_errors_are_problems_with_the_id_of_their_request(client: httpx2.A
 )
 async def test_trailing_slash_is_404_that_names_the_path(client: httpx2.AsyncClient, path: str) -> None:
     response = await client.get(path, headers={"Host": "evil.example"})
-    assert f"ask for {path.rstrip('/')}, without a slash" in check_problem(response, 404)["detail"]
+    assert f"request {path.rstrip('/')}, without a trailing slash" in check_problem(response, 404)["detail"]
     assert "evil" not in str(response.headers)
 
 
-@pytest.mark.parametrize(("path", "name"), [("/prices/latest", "reply"), ("/prices/stream", "PriceStream")])
-async def test_a_bug_of_ours_is_a_500_that_gives_nothing_away(
-    server: Live, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, path: str, name: str
+@pytest.mark.parametrize(
+    ("path", "module", "name"),
+    [("/prices/latest", prices, "reply"), ("/prices/stream", route, "PriceStream")],
+    ids=["latest", "stream"],
+)
+async def test_internal_error_is_500_without_details(
+    server: Live,
+    client: httpx2.AsyncClient,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    module: object,
+    name: str,
 ) -> None:
     def bug(*_: object) -> None:
         raise RuntimeError("the secret")
 
-    monkeypatch.setattr(api, name, bug)
+    monkeypatch.setattr(module, name, bug)
     await server.publish()
     response = await client.get(path, headers={"X-Request-ID": "mine", "Origin": ORIGIN})
     assert "secret" not in json.dumps(check_problem(response, 500))

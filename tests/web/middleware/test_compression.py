@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from btc_price_tracker.web.middleware.compression import LEAST, Compression
+from btc_price_tracker.web.middleware.compression import MIN_SIZE, Compression
 from live import Client, Live, a_tick, live
 
 BODY = b'[{"price":69420.25}]' * 20_000  # 400 KB
@@ -100,7 +100,7 @@ async def test_an_answer_in_parts_is_compressed_in_parts() -> None:
 @pytest.mark.parametrize(
     ("parts", "headers"),
     [
-        ([b"x" * (LEAST - 1)], {"content_type": "application/json"}),
+        ([b"x" * (MIN_SIZE - 1)], {"content_type": "application/json"}),
         ([BODY], {"content_type": "image/png"}),
         ([BODY], {"content_type": "text/event-stream; charset=utf-8"}),
         ([BODY, b""], {"content_type": "text/event-stream"}),

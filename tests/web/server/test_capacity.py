@@ -7,9 +7,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from btc_price_tracker.testing import eventually
-from btc_price_tracker.web.server import capacity as capacity_module
-from btc_price_tracker.web.server import server as server_module
-from btc_price_tracker.web.server.capacity import QUIET, Capacity
+from btc_price_tracker.web.server.capacity import LOG_INTERVAL, Capacity
+from btc_price_tracker.web.server.limits import ConnectionLimits
 from live import Client, Live, live
 
 FILES = 40
@@ -17,10 +16,8 @@ MOST = 30  # connections, a quarter of the files being kept back
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
-    monkeypatch.setattr(capacity_module, "file_limit", lambda: FILES)
-    monkeypatch.setattr(server_module, "LOOK", 0.05)
-    async with live() as server:
+async def server() -> AsyncIterator[Live]:
+    async with live(limits=ConnectionLimits(check_interval=0.05), files=FILES) as server:
         yield server
 
 
@@ -89,26 +86,24 @@ class Idle:
         self.close = lambda: closed.append(idle_since)
 
 
-def test_oldest_idle_go_first_and_the_limit_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity_module, "file_limit", lambda: 130)
+def test_oldest_idle_go_first_and_the_limit_is_logged_once() -> None:
     closed: list[float] = []
     capacity = Capacity(
-        [Idle(since, closed) for since in (3.0, 1.0, 9.0, 2.0, 8.0, 7.0, 6.0, 5.0)], lambda: 90
+        [Idle(since, closed) for since in (3.0, 1.0, 9.0, 2.0, 8.0, 7.0, 6.0, 5.0)], lambda: 90, 130
     )
     assert capacity.full
     with capture_logs() as lines:
         assert capacity.make_room(100)
         assert closed == [1.0, 2.0, 3.0, 5.0, 6.0, 7.0]
-        for now in (100 + QUIET - 1, 100 + 2 * QUIET - 2):
+        for now in (100 + LOG_INTERVAL - 1, 100 + 2 * LOG_INTERVAL - 2):
             capacity.make_room(now)
         assert len(lines) == 1
-        capacity.make_room(100 + 4 * QUIET)
+        capacity.make_room(100 + 4 * LOG_INTERVAL)
     assert len(lines) == 2
 
 
 @pytest.mark.parametrize(("files", "most"), [(40, 30), (1024, 896), (1_048_576, 1_048_448)])
-def test_reserve_of_descriptors(files: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capacity_module, "file_limit", lambda: files)
-    assert Capacity([], lambda: 0).most == most
-    assert Capacity([], lambda: most).full
-    assert not Capacity([], lambda: most - 1).full
+def test_reserve_of_descriptors(files: int, most: int) -> None:
+    assert Capacity([], lambda: 0, files).most == most
+    assert Capacity([], lambda: most, files).full
+    assert not Capacity([], lambda: most - 1, files).full

@@ -22,11 +22,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from btc_price_tracker.store import Span
 from btc_price_tracker.testing import eventually
-from btc_price_tracker.web.server import incoming as incoming_module
 from btc_price_tracker.web.server import server as server_module
-from btc_price_tracker.web.server.connection import HALF_CLOSED_TIMEOUT, WRITE_TIMEOUT, Connection
+from btc_price_tracker.web.server.connection import Connection
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
-from btc_price_tracker.web.server.incoming import HEAD_LIMIT, Incoming
+from btc_price_tracker.web.server.incoming import Incoming
+from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
 from btc_price_tracker.web.server.server import listen
 from live import Client, Live, live
 from timeouts import leap
@@ -39,20 +39,18 @@ STREAM = b"GET /prices/stream HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 @pytest.fixture
-async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
+async def server() -> AsyncIterator[Live]:
     """A server that gives every client more time than a busy machine takes."""
-    monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", 60)
-    monkeypatch.setattr(server_module, "LOOK", 0.05)
-    async with live() as server:
+    async with live(limits=ConnectionLimits(head_timeout=60, check_interval=0.05)) as server:
         yield server
 
 
 @pytest.fixture
-async def hasty(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
+async def hasty() -> AsyncIterator[Live]:
     """A server whose deadlines pass while a test waits for them."""
-    monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", DEADLINE)
-    monkeypatch.setattr(server_module, "LOOK", 0.05)
-    async with live(keep_alive=1) as server:
+    async with live(
+        limits=ConnectionLimits(head_timeout=DEADLINE, check_interval=0.05), keep_alive=1
+    ) as server:
         yield server
 
 
@@ -167,7 +165,7 @@ async def write_in_pieces(client: Client, data: bytes, pieces: int) -> None:
         await asyncio.sleep(0.01)
 
 
-HUGE = b"a" * (HEAD_LIMIT + 1)
+HUGE = b"a" * (DEFAULTS.max_head + 1)
 
 
 @pytest.mark.parametrize(
@@ -216,10 +214,7 @@ async def readable(sock: socket.socket) -> None:
     asyncio.get_running_loop().remove_reader(sock)
 
 
-async def test_who_is_refused_and_sends_without_end_is_cut_off(
-    server: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", 3600)
+async def test_rejected_client_that_keeps_sending_is_disconnected(server: Live) -> None:
     async with await connect(server) as client:
         client.writer.write(b"hello\r\n\r\n")
         assert (await answer(client))[0] == 400
@@ -243,7 +238,7 @@ async def test_who_is_refused_and_stays_is_closed(hasty: Live) -> None:
 
 @pytest.mark.parametrize("pieces", [1, 7])
 async def test_a_head_just_within_the_limit_is_answered(server: Live, pieces: int) -> None:
-    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: " + b"a" * (HEAD_LIMIT - 100) + b"\r\n\r\n"
+    head = b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Large: " + b"a" * (DEFAULTS.max_head - 100) + b"\r\n\r\n"
     async with await connect(server) as client:
         await write_in_pieces(client, head, pieces)
         assert (await answer(client))[0] == 200
@@ -336,10 +331,7 @@ def open_connections(server: Live) -> list[Connection]:
 
 
 @pytest.mark.parametrize("trailer", [b"a:b\r\n", b"y" * 100], ids=["many", "endless"])
-async def test_what_trails_a_body_is_neither_kept_nor_endless(
-    server: Live, trailer: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(incoming_module, "HEAD_DEADLINE", 60)
+async def test_what_trails_a_body_is_neither_kept_nor_endless(server: Live, trailer: bytes) -> None:
     async with await connect(server) as client:
         client.writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n")
         assert (await answer(client))[0] == 405
@@ -357,9 +349,7 @@ async def test_what_trails_a_body_is_neither_kept_nor_endless(
 
 
 @pytest.mark.parametrize("version", ["1.0", "1.1"])
-async def test_who_hangs_up_with_a_request_behind_its_stream_is_forgotten(
-    version: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_who_hangs_up_with_a_request_behind_its_stream_is_forgotten(version: str) -> None:
     async with live(detach=False) as server:
         client = await connect(server)
         client.writer.write(STREAM.replace(b"1.1", version.encode()) + REQUEST)
@@ -488,7 +478,7 @@ async def test_half_closed_client_times_out_without_a_response(
         client.writer.write(REQUEST.replace(b"/healthz", b"/prices"))
         client.writer.write_eof()
         await eventually(lambda: any(its._eof_at < math.inf for its in open_connections(server)))
-        leap(HALF_CLOSED_TIMEOUT)
+        leap(DEFAULTS.half_closed_timeout)
         await cancelled.wait()
         await eventually(lambda: not open_connections(server))
 
@@ -532,13 +522,13 @@ async def test_client_that_reads_nothing_is_closed(server: Live) -> None:
     async with await connect(server, receive_buffer=4096) as client:
         client.writer.write(DOCUMENT * 200)
         await eventually(lambda: any(map(is_full, open_connections(server))))
-        leap(WRITE_TIMEOUT - 5)
+        leap(DEFAULTS.write_timeout - 5)
         for connection in open_connections(server):
             connection.check_deadlines(now())
             assert not connection.transport.is_closing()
         async with asyncio.timeout(AGES):  # the kernel would give it up after 30 s (TCP_USER_TIMEOUT)
             while open_connections(server):
-                leap(WRITE_TIMEOUT / 2)  # twice, unless the kernel took some more meanwhile
+                leap(DEFAULTS.write_timeout / 2)  # twice, unless the kernel took some more meanwhile
                 await asyncio.sleep(0.1)
 
 
@@ -547,7 +537,7 @@ async def test_slow_client_is_not_closed(server: Live) -> None:
         client.writer.write(DOCUMENT * 200)
         await eventually(lambda: any(map(is_full, open_connections(server))))
         for _ in range(5):
-            leap(WRITE_TIMEOUT / 2)
+            leap(DEFAULTS.write_timeout / 2)
             unsent = open_connections(server)[0].transport.get_write_buffer_size()
             while open_connections(server)[0].transport.get_write_buffer_size() == unsent:
                 await client.reader.read(4096)
@@ -675,7 +665,7 @@ async def dated(client: Client) -> datetime:
     return parsedate_to_datetime(client.headers["date"])
 
 
-async def test_a_reset_leaves_no_keep_alive_timer_and_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_reset_leaves_no_keep_alive_timer_and_no_connection() -> None:
     before = connections()
     async with live(keep_alive=3600) as server:  # a timer that is left would hold its connection
         for _ in range(20):
@@ -726,7 +716,7 @@ def test_an_address_that_this_machine_lacks_is_left_out_where_another_works(
     with listener:
         assert listener.getsockname()[0] == "127.0.0.1"
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [lacking])
-    with pytest.raises(OSError, match="no address of this machine"):
+    with pytest.raises(OSError, match="not an address of this machine"):
         listen("localhost", 0)
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store, open_store
 from btc_price_tracker.testing import ManualClock, eventually
-from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.gate import Gate
+from btc_price_tracker.web.limits import Limits, Slot
 from btc_price_tracker.web.server.detach import DETACHABLE
 from btc_price_tracker.web.stream import replay as replay_module
 from btc_price_tracker.web.stream.position import Anchor, Position
@@ -40,7 +40,7 @@ class Asgi:
         extensions = {} if exchange is None else {DETACHABLE: exchange}
         scope = {"method": "GET", "scheme": "http", "http_version": "1.1", "extensions": extensions}
         self.task = asyncio.create_task(
-            PriceStream(shared, position, browser=False)(scope, self._receive, self._send)
+            PriceStream(shared, position, Slot(Limits(shared.hub, 0)))(scope, self._receive, self._send)
         )
 
     async def _receive(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ async def shared_streams(stored: int, ring_size: int) -> Streams:
     for tick in ticks:
         ring.append(tick.id, sse.price(tick))
     hub = Hub(ring, ManualClock(), HEARTBEAT, ticks[-1])
-    return Streams(hub, ring, store, [], StreamLimit(hub, 0))
+    return Streams(hub, ring, store, [])
 
 
 def events(stored: int) -> bytes:
@@ -97,9 +97,9 @@ async def test_replay_is_sent_in_pages_with_the_same_bytes(ring_size: int) -> No
         assert len(client.sent) <= 3000 / replay_module.PAGE + 5
 
 
-async def test_many_replays_do_not_block_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_module, "PAGE", 10)
+async def test_many_replays_do_not_block_the_loop() -> None:
     shared = await shared_streams(1000, 10_000)
+    shared.hub.limits = HubLimits(page=10)
     async with clients(shared, 100) as crowd:
         await eventually(lambda: all(len(client.sent) >= 2 for client in crowd))
         most = 0
@@ -142,7 +142,7 @@ class SlowStore:
 
 
 def with_store(shared: Streams, store: Any) -> Streams:
-    return Streams(shared.hub, shared.ring, store, [], shared.admission, replays=Gate(at_once=2))
+    return Streams(shared.hub, shared.ring, store, [], replays=Gate(at_once=2))
 
 
 async def test_deep_replays_are_bounded_and_waiting_ones_get_heartbeats() -> None:
@@ -202,8 +202,9 @@ async def test_disconnect_during_replay_never_joins_the_hub() -> None:
 
 @pytest.fixture(params=[True, False], ids=["detached", "fallback"])
 async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Live]:
-    """A server whose store has 3,000 prices older than the ring."""
-    async with live(detach=request.param, store_url=f"sqlite:///{tmp_path}/prices.db") as server:
+    """A server whose store has 3,000 prices older than the ring, of 1970: without retention they stay."""
+    store_url = f"sqlite:///{tmp_path}/prices.db"
+    async with live(detach=request.param, store_url=store_url, retention="0") as server:
         await server.publish()
         await server.service.store.append([a_tick(1000 * number) for number in range(1, 3001)])
         yield server
@@ -223,41 +224,50 @@ async def test_disconnects_during_replays_cancel_their_work(
     assert store.reading == 0
 
 
+@asynccontextmanager
+async def unread_replays(server: Live, number: int = 10) -> AsyncIterator[list[Reader]]:
+    """Clients that read nothing, once the server has unsent data for each."""
+    readers = []
+    try:
+        for _ in range(number):
+            readers.append(
+                await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
+            )
+            readers[-1].pause()
+        connections = server.server.server_state.connections
+        await eventually(lambda: len(connections) == number and all(map(unsent, connections)))
+        yield readers
+    finally:
+        for reader in readers:
+            reader.close()
+
+
 async def test_unread_replays_hold_one_page_each(server: Live, monkeypatch: pytest.MonkeyPatch) -> None:
     store = SlowStore(Pages(server.service.store.page))
     store.go_on.set()
     monkeypatch.setattr(server.service.store, "page", store.page)
-    readers = []
-    for _ in range(10):
-        reader = await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096)
-        reader.pause()
-        readers.append(reader)
-    await eventually(lambda: all(map(unsent, server.server.server_state.connections)))
+    async with unread_replays(server) as readers:
+        await one_page_is_held(server, store, readers[0])
+
+
+async def one_page_is_held(server: Live, store: SlowStore, reader: Reader) -> None:
     assert max(map(unsent, server.server.server_state.connections)) < 64 * 1024
     assert max(store.limits) <= replay_module.PAGE
     assert server.hub.joined == 0
-    readers[0].resume()
-    await eventually(lambda: len(readers[0].ids) == 3001)
-    assert readers[0].ids == sorted(set(readers[0].ids))
-    for reader in readers:
-        reader.close()
+    reader.resume()
+    await eventually(lambda: len(reader.ids) == 3001)
+    assert reader.ids == sorted(set(reader.ids))
 
 
 async def test_shutdown_aborts_unread_replays_without_tracebacks(
     server: Live, caplog: pytest.LogCaptureFixture
 ) -> None:
-    readers = []
-    for _ in range(10):
-        readers.append(await Reader.open(server.port, request("/prices/stream?since=0"), receive_buffer=4096))
-        readers[-1].pause()
-    await eventually(lambda: all(map(unsent, server.server.server_state.connections)))
-    server.server.config.timeout_graceful_shutdown = 0  # no time for those that don't read
-    await server.hub.drain(0)
-    server.server.stop()
-    await eventually(lambda: not server.server.server_state.tasks)
+    async with unread_replays(server):
+        server.server.config.timeout_graceful_shutdown = 0  # no time for those that don't read
+        await server.hub.drain(0)
+        server.server.stop()
+        await eventually(lambda: not server.server.server_state.tasks)
     assert not [record for record in caplog.records if record.exc_info]
-    for reader in readers:
-        reader.close()
 
 
 def unsent(connection: Any) -> int:

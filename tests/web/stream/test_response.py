@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from btc_price_tracker.fanout import hub as hub_module
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import ManualClock, eventually
 from live import Client, Event, Live, a_tick, live
@@ -164,7 +164,7 @@ async def test_a_bad_since_is_400_and_says_why(server: Live, query: str) -> None
     [
         ("sinc=1", "did you mean 'since'?"),
         ("since=1&lasteventid=5", "did you mean 'last_event_id'?"),
-        ("stream=prices", "give since, last_event_id, with."),
+        ("stream=prices", "supported are since, last_event_id, with."),
     ],
 )
 async def test_an_unknown_parameter_is_400_and_names_the_nearest(
@@ -395,17 +395,15 @@ async def test_the_end_is_clean_with_a_jittered_retry(server: Live) -> None:
     assert len(server.hub) == 0
 
 
-async def test_a_stream_that_ends_amid_a_round_gets_no_more_of_it_and_holds_up_nobody(
-    server: Live, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(hub_module, "SLICE", 1)
+async def test_a_stream_that_ends_amid_a_round_gets_no_more_of_it_and_holds_up_nobody(server: Live) -> None:
+    server.hub.limits = HubLimits(slice=1)
     first, second, third = [await Client.get(server.port, "/prices/stream") for _ in range(3)]
     for client in first, second, third:
         await client.event()
     tick = a_tick(server.clock.now())
     # In this turn of the loop it goes to the first only.
     server.hub.publish(Update(server.hub.status, server.hub.reason, tick))
-    server.hub._end(list(server.hub._live)[1], sse.retry(1000))
+    server.hub.end(server.hub.streams[1], sse.retry(1000))
     async with asyncio.timeout(30):
         last = await server.publish()
     for client in first, third:

@@ -1,4 +1,4 @@
-"""What each route answers, for the API's description: of the types that it does answer, so the forms are the same."""
+"""Examples of every response for the OpenAPI document, made with the types that the routes use."""
 
 from msgspec.json import decode
 
@@ -55,7 +55,7 @@ _METRICS = (
     f"btc_price_dollars {_TICK.price}\n"
 )
 
-# By path and status, in every media type that it comes as.
+# By path and status, then by media type.
 EXAMPLES: dict[tuple[str, str], dict[str, object]] = {
     ("/prices/stream", "200"): {"text/event-stream": b"".join(sse.unchunk(_STREAM)).decode()},
     ("/prices/latest", "200"): {"application/json": _LATEST},
@@ -67,7 +67,7 @@ EXAMPLES: dict[tuple[str, str], dict[str, object]] = {
     ("/healthz", "503"): {"application/json": Liveness(alive=False, version=__version__, lag_ms=11_700)},
     ("/readyz", "200"): {"application/json": Readiness(ready=True, status=Status.OK, reasons=[])},
     ("/readyz", "503"): {
-        "application/json": Readiness(ready=False, status=Status.STALE, reasons=["Nobody answers."])
+        "application/json": Readiness(ready=False, status=Status.STALE, reasons=["No source is usable."])
     },
     ("/metrics", "200"): {"text/plain": _METRICS, "application/openmetrics-text": f"{_METRICS}# EOF\n"},
 }

@@ -30,7 +30,7 @@ Read = Callable[[int], Awaitable[Page]]  # reads the page at a position
 
 
 class Pages:
-    """A body in a form, one page at a time; keeps nothing of the pages it has returned."""
+    """A body in a form, one page at a time; keeps no page that it has returned."""
 
     def __init__(self, form: Form, first: Page, read: Read) -> None:
         self._form = form
@@ -56,7 +56,7 @@ def _json(rows: Sequence[Struct]) -> bytes:
 
 
 def _csv(rows: Sequence[Struct]) -> bytes:
-    """RFC 4180. No value of ours needs quotes."""
+    """Encode as of RFC 4180; no value here needs quotes."""
     return "".join(f"{','.join(map(_cell, structs.astuple(row)))}\r\n" for row in rows).encode()
 
 

@@ -1,4 +1,4 @@
-"""Stored prices and candles over HTTP, in answers of bounded size that lead on to one another."""
+"""`/prices` and `/prices/candles`: responses of bounded size, each linked to the next."""
 
 import asyncio
 from bisect import bisect_left
@@ -14,71 +14,71 @@ from btc_price_tracker.price.candles import INTERVALS, Candle, Interval
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import Outbox
-from btc_price_tracker.web.api.digits import DIGITS
 from btc_price_tracker.web.api.forms import FORMS, Form, Page, Pages, Read
 from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STORE_FAILS
 from btc_price_tracker.web.api.paged import PagedResponse
+from btc_price_tracker.web.api.parameters import DIGITS
 from btc_price_tracker.web.api.reply import get
 from btc_price_tracker.web.api.views import CandleView, PriceView
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.problems import Problem
-from btc_price_tracker.web.stream.position import GREATEST_ID, check_since
+from btc_price_tracker.web.stream.position import MAX_ID, check_since
 
-MOST = 10_000  # rows in one answer
+MAX_ROWS = 10_000  # in one response
 PAGE = 200  # rows read and sent at once, about 30 KB: what one slow client costs
-HELD = 0.5  # seconds for which rolled-up candles are kept for a client
+KEPT = 0.5  # seconds for which aggregated candles are kept for a client
 END = 253_402_300_799  # the last second of the year 9999; now in milliseconds is far beyond
-SETTLED = "public, max-age=3600"  # for what changes no more, unless somebody imports older prices
+SETTLED = "public, max-age=3600"  # for what no longer changes, unless older prices are imported
 
-Rows = Annotated[int, Field(ge=1, le=MOST), DIGITS]
+Rows = Annotated[int, Field(ge=1, le=MAX_ROWS), DIGITS]
 
 
 class Window(BaseModel):
-    """Which rows, and how many."""
+    """The range and number of rows."""
 
-    since: Annotated[int, Field(ge=0, description="From this second (since the epoch) on."), DIGITS] = 0
+    since: Annotated[int, Field(ge=0, description="First second, since the epoch."), DIGITS] = 0
     until: Annotated[
         int,
-        Field(ge=0, json_schema_extra={"maximum": END}, description="Up to and including this second."),
+        Field(ge=0, json_schema_extra={"maximum": END}, description="Last second, inclusive."),
         DIGITS,
     ] = END
-    limit: Annotated[Rows, Field(description="At most so many; the `Link` header leads on.")] = 1000
+    limit: Annotated[
+        Rows, Field(description="Maximum number of rows; the `Link` header leads to the next.")
+    ] = 1000
 
     def checked(self, now: int) -> Self:
-        """The same, if it makes sense at `now` (ms). Raises Problem (400)."""
+        """Return the query if it is valid at `now` (ms). Raises Problem (400)."""
         check_since(self.since, now)
         if self.until > END:
-            raise Problem(400, f"until is too far: it is {now // 1000} now (in seconds, not milliseconds).")
+            raise Problem(400, f"until is too large: now is {now // 1000} (in seconds, not milliseconds).")
         if self.until < self.since:
             raise Problem(400, f"until ({self.until}) is before since ({self.since}).")
         return self
 
 
 class PriceQuery(Window):
-    """Which prices, and in what form."""
+    """The prices and their format."""
 
-    after: Annotated[int, Field(ge=0, le=GREATEST_ID, description="Only prices after this id."), DIGITS] = 0
+    after: Annotated[int, Field(ge=0, le=MAX_ID, description="Only prices with a greater id."), DIGITS] = 0
     last: Annotated[
         Rows,
         Field(
-            default_factory=int,  # 0: not asked for
-            description="The newest so many; without `since`, `until`, `after` and `limit`.",
+            default_factory=int,  # 0: not given
+            description="Only the newest so many; not with `since`, `until`, `after` or `limit`.",
         ),
     ]
     format: Annotated[Literal["json", "csv"], Field(description="`json` or `csv`.")] = "json"
 
     def checked(self, now: int) -> Self:
-        """The same, if it makes sense at `now` (ms). Raises Problem (400)."""
+        """Return the query if it is valid at `now` (ms). Raises Problem (400)."""
         others = self.model_fields_set & {"since", "until", "after", "limit"}
         if self.last and others:
-            raise Problem(
-                400, f"last can't be combined with {', '.join(sorted(others))}: it is all that it needs."
-            )
+            raise Problem(400, f"last can't be combined with {', '.join(sorted(others))}.")
         return super().checked(now)
 
 
 class CandleQuery(Window):
-    """Which candles."""
+    """The range and width of candles."""
 
     interval: Annotated[
         Interval,
@@ -89,14 +89,14 @@ class CandleQuery(Window):
 
 
 class Gates(NamedTuple):
-    """Admission to the store for prices and for candles, which take longer."""
+    """The gates to the store: one for prices, one for candles, which take longer."""
 
     prices: Gate
     candles: Gate
 
 
 def install(app: FastAPI, store: Store, outbox: Outbox, gates: Gates, now: Callable[[], int]) -> None:
-    """Serve `/prices` and `/prices/candles`; what waits in the outbox may still come into either."""
+    """Add the routes; prices in the outbox may still be added to either's past."""
 
     @get(app, "/prices", PriceQuery, tags=[PRICES], responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def prices(request: Request, query: Annotated[PriceQuery, Query()]) -> Response:
@@ -105,10 +105,10 @@ def install(app: FastAPI, store: Store, outbox: Outbox, gates: Gates, now: Calla
         if wanted.last:
             return await _newest(store, gates.prices, wanted)
         start, limit = max(wanted.since * 1000 - 1, wanted.after), wanted.limit
-        until = min(wanted.until * 1000 + 999, now())  # newer prices are for the next request
+        until = min(wanted.until * 1000 + 999, now())  # newer prices belong to the next request
         async with gates.prices.admit():
             ticks = await store.page(start, until, min(limit + 1, PAGE))
-            if len(ticks) == PAGE <= limit:  # the answer is longer than this page
+            if len(ticks) == PAGE <= limit:  # the response is longer than this page
                 ends = await store.ids(start, until, limit - 1, 2)
             else:
                 ends = [tick.id for tick in ticks[limit - 1 : limit + 1]]
@@ -117,11 +117,11 @@ def install(app: FastAPI, store: Store, outbox: Outbox, gates: Gates, now: Calla
         form = FORMS[wanted.format]
         rest = partial(_read_prices, store, gates.prices, form, ends[0] if ends else until)
         headers = _headers(request, more, settled=settled)
-        return _answer(form, _price_page(form, ticks[:limit]), rest, headers)
+        return _respond(form, _price_page(form, ticks[:limit]), rest, headers)
 
     @get(app, "/prices/candles", CandleQuery, tags=[PRICES], responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def candles(request: Request, query: Annotated[CandleQuery, Query()]) -> Response:
-        """Prices rolled up, oldest first. Where there was no fresh price there is no candle."""
+        """Candles of the stored prices, oldest first. Periods without a fresh price have none."""
         wanted, seconds = query.checked(now()), INTERVALS[query.interval]
         settled_to = outbox.settled(now()) // 1000
         async with gates.candles.admit():
@@ -131,7 +131,7 @@ def install(app: FastAPI, store: Store, outbox: Outbox, gates: Gates, now: Calla
         settled = final and (bool(more) or wanted.until + seconds <= settled_to)
         rest = Candles(rolled, store, gates.candles, seconds, settled_to)
         headers = _headers(request, more, settled=settled)
-        return _answer(FORMS["json"], rest.page(), rest.read, headers)
+        return _respond(FORMS["json"], rest.page(), rest.read, headers)
 
 
 def _price_page(form: Form, ticks: Sequence[Tick]) -> Page:
@@ -145,7 +145,7 @@ async def _newest(store: Store, gate: Gate, wanted: PriceQuery) -> Response:
     async with gate.admit():
         ticks = await store.newest(wanted.last)
     rest = partial(_read_prices, store, gate, form, ticks[-1].id if ticks else 0)
-    return _answer(form, _price_page(form, ticks[:PAGE]), rest, {"Cache-Control": "no-store"})
+    return _respond(form, _price_page(form, ticks[:PAGE]), rest, {"Cache-Control": "no-store"})
 
 
 async def _read_prices(store: Store, gate: Gate, form: Form, until: int, after: int) -> Page:
@@ -154,9 +154,9 @@ async def _read_prices(store: Store, gate: Gate, form: Form, until: int, after: 
 
 
 class Candles:
-    """The candles of an answer, kept for a client that reads them at once.
+    """The candles of a response, kept briefly for a client that reads fast.
 
-    For a slower one they are rolled up again, page by page, to bound the memory of many slow clients.
+    For a slower one they are aggregated again, page by page, to bound the memory of many slow clients.
     """
 
     def __init__(self, rolled: list[Candle], store: Store, gate: Gate, seconds: int, settled: int) -> None:
@@ -167,10 +167,10 @@ class Candles:
         self._settled = settled
         self._last = rolled[-1].timestamp if rolled else 0
         if len(rolled) > PAGE:
-            asyncio.get_running_loop().call_later(HELD, rolled.clear)
+            asyncio.get_running_loop().call_later(KEPT, rolled.clear)
 
     def page(self, position: int = 0) -> Page:
-        """The page that begins at `position`, from the candles that are kept."""
+        """The page that begins at `position`, from the kept candles."""
         start = bisect_left(self._rolled, position, key=attrgetter("timestamp"))
         return self._page(self._rolled[start : start + PAGE])
 
@@ -188,16 +188,16 @@ class Candles:
 
 
 def _headers(request: Request, more: dict[str, int], *, settled: bool) -> dict[str, str]:
-    """`more` is where the next answer begins, if there is more."""
+    """The headers of a response; `more` are the parameters of the next one, if there is more."""
     headers = {"Cache-Control": SETTLED if settled else "no-store"}
     if more:
-        # Relative: no Host of a caller's in what a cache shares, and right below a prefix that a proxy strips.
+        # Relative: a shared cache holds no client's Host, and it is right below a prefix that a proxy strips.
         headers["Link"] = f'<?{request.url.include_query_params(**more).query}>; rel="next"'
     return headers
 
 
-def _answer(form: Form, first: Page, rest: Read, headers: dict[str, str]) -> Response:
-    """Make a response of one page, or one that reads the others when they are due."""
+def _respond(form: Form, first: Page, rest: Read, headers: dict[str, str]) -> Response:
+    """A response of one page, or one that reads further pages when they are due."""
     if first.following is None:
         return Response(form.opening + first.rows + form.closing, 200, headers, form.media_type)
     return PagedResponse(Pages(form, first, rest), headers, form.media_type)

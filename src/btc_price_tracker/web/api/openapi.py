@@ -1,45 +1,49 @@
-"""The API's own description: what FastAPI can't know of the routes."""
+"""The OpenAPI document: what FastAPI can't derive from the routes."""
 
+from collections.abc import Iterable
+from inspect import cleandoc
 from itertools import chain
 from operator import attrgetter
+from types import GenericAlias
 from typing import Any
 
 from fastapi import FastAPI, Response
+from msgspec.json import schema_components
 
 from btc_price_tracker import __version__
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.web.api.examples import EXAMPLES
 from btc_price_tracker.web.api.reply import get, reply
-from btc_price_tracker.web.api.schemas import components, schema, type_of
 from btc_price_tracker.web.api.views import SourcesView
 from btc_price_tracker.web.problems import ProblemDetails
 
 PRICES = "prices"
 STATE = "state"
-BAD_PARAMETER = {"description": "A parameter makes no sense; the detail says which."}
+BAD_PARAMETER = {"description": "A parameter is invalid; the detail says which."}
 STORE_FAILS = {
-    "description": "The store fails, or too many requests wait for it; `Retry-After` says when to come back."
+    "description": "The store failed, or too many requests are waiting for it; retry after `Retry-After` seconds."
 }
-_ANY_OTHER = {"description": "Any other fault."}
+_ANY_OTHER = {"description": "Any other error."}
 _TAGS = [
     {"name": PRICES, "description": "The price, live and past."},
-    {"name": STATE, "description": "How the service and its sources are doing."},
+    {"name": STATE, "description": "The state of the service and its sources."},
 ]
 _HEADERS = {
     "X-Request-ID": {
-        "description": "The request's id: the caller's, if it sent a sane one.",
+        "description": "The id of the request: the client's, if it sent a valid one.",
         "schema": {"type": "string"},
     },
     "Link": {
-        "description": 'Where the next answer begins, if there is more: `<?…>; rel="next"`, relative to this one.',
+        "description": 'The next page of rows, if there is one: `<?…>; rel="next"`, relative to this one.',
         "schema": {"type": "string"},
     },
-    "Retry-After": {"description": "Seconds until it is worth asking again.", "schema": {"type": "integer"}},
+    "Retry-After": {"description": "Seconds to wait before retrying.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }
 _HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
+_REFERENCE = "#/components/schemas/{name}"
 _PAGED = ("/prices", "/prices/candles")
-# By the name that each has in the stream; `message` is what an unnamed one is dispatched as.
+# By the name of the event; unnamed ones are dispatched as `message`.
 _EVENTS = {
     "message": sse.Price,
     "status": sse.StatusChange,
@@ -57,16 +61,16 @@ _STREAM = {
     "get": {
         "summary": "Stream",
         "description": (
-            "Server-Sent Events: the current price, or all since a moment, then each new one as it is published.\n\n"
-            "Prices are unnamed events with an `id`. `event: status` says how sure the price is and why, at the start "
-            "and on each change; `event: gap` says which ids can't be replayed; `event: heartbeat` breaks a silence; "
-            "`event: sources`, for those who ask `with=sources`, says at the start and once a round what `/sources` "
-            "says. Precedence: the `Last-Event-ID` header, `last_event_id`, `since`."
+            "Server-Sent Events: the current price, or all since a given one, then each new one as it is published.\n\n"
+            "Prices are unnamed events with an `id`. `event: status` has the status of the price and its reason, at "
+            "the start and on each change; `event: gap` has the ids that can't be replayed; `event: heartbeat` is sent "
+            "when nothing else was for a while; `event: sources`, with `with=sources`, has the body of `/sources`, at "
+            "the start and once a round. Precedence: the `Last-Event-ID` header, `last_event_id`, `since`."
         ),
         "operationId": "stream",
         "tags": [PRICES],
         "parameters": [
-            _query("since", "Every stored price from this second (since the epoch) on, then live."),
+            _query("since", "Every stored price from this second (since the epoch), then live."),
             _query(
                 "last_event_id", "Every price after this id, then live; for a first request without headers."
             ),
@@ -74,13 +78,13 @@ _STREAM = {
                 "name": "with",
                 "in": "query",
                 "schema": {"type": "string", "enum": ["sources"]},
-                "description": "`sources` for `event: sources` once a round.",
+                "description": "`sources` adds `event: sources`, once a round.",
             },
             {
                 "name": "Last-Event-ID",
                 "in": "header",
                 "schema": {"type": "string"},
-                "description": "Every price after this id, then live; an EventSource sends it by itself.",
+                "description": "Every price after this id, then live; an EventSource sends it on reconnecting.",
             },
         ],
         "responses": {
@@ -88,7 +92,9 @@ _STREAM = {
             "400": {
                 "description": "`since` or `last_event_id` is not a number in range, or `with` not `sources`."
             },
-            "503": {"description": "Every place is taken; `Retry-After` says when to come back."},
+            "503": {
+                "description": "`MAX_CLIENTS` streams are open, or the server shuts down; see `Retry-After`."
+            },
             "default": _ANY_OTHER,
         },
     }
@@ -96,18 +102,18 @@ _STREAM = {
 
 
 class Api(FastAPI):
-    """The application, whose description knows the stream, and what each route answers."""
+    """The application, with the stream and the content of every response in its OpenAPI document."""
 
     def __init__(self) -> None:
         super().__init__(
             title="btc-price-tracker",
             version=__version__,
             description="The BTC/USD price, live and past.",
-            openapi_url=None,  # FastAPI's answer would have amounts as floats; and its page, scripts from elsewhere
+            openapi_url=None,  # FastAPI's would have floats for amounts, and its page scripts of another origin
             responses={"default": _ANY_OTHER},  # in place of FastAPI's 422
             generate_unique_id_function=attrgetter("name"),
             openapi_tags=_TAGS,
-            redirect_slashes=False,  # to an absolute URL, with the Host that the caller has named
+            redirect_slashes=False,  # it would redirect to the Host that the client sent
         )
         get(self, "/openapi.json", include_in_schema=False)(self._describe)
 
@@ -115,20 +121,20 @@ class Api(FastAPI):
         return reply(self.openapi())
 
     def openapi(self) -> dict[str, Any]:
-        """The OpenAPI document, with examples for `reply` to encode. It is made once: that takes its time."""
+        """The OpenAPI document, with examples for `reply` to encode. It is built once, which is slow."""
         if self.openapi_schema is None:
             self.openapi_schema = _completed(super().openapi())
         return self.openapi_schema
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:
-    """FastAPI's document with the stream, and with what each answer holds."""
+    """FastAPI's document with the stream, and the content of every response."""
     paths = {"/prices/stream": _STREAM} | document["paths"]
     shown = chain.from_iterable(examples.values() for examples in EXAMPLES.values())
     return document | {
         "paths": {path: _described(path, operations["get"]) for path, operations in paths.items()},
         "components": {
-            "schemas": components([ProblemDetails, *_EVENTS.values(), *map(type_of, shown)]),
+            "schemas": _components([ProblemDetails, *_EVENTS.values(), *map(_type_of, shown)]),
             "headers": _HEADERS,
         },
     }
@@ -143,7 +149,7 @@ def _described(path: str, operation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _headers(path: str, status: str) -> dict[str, Any]:
-    """The headers of an answer that a client may act on."""
+    """The headers of a response that clients may act on."""
     names = ["X-Request-ID", *_HEADERS_OF.get(status, ())]
     if path in _PAGED and status == "200":
         names.append("Link")
@@ -151,18 +157,50 @@ def _headers(path: str, status: str) -> dict[str, Any]:
 
 
 def _content(path: str, status: str) -> dict[str, Any]:
-    """What an answer holds, by media type: a problem, where there is no example."""
+    """The content of a response by media type: a problem if there is no example."""
     examples = EXAMPLES.get((path, status))
     if examples is None:
-        return {"application/problem+json": {"schema": schema(ProblemDetails)}}
+        return {"application/problem+json": {"schema": _schema(ProblemDetails)}}
     return {
-        media: {"schema": schema(type_of(example)), "example": example} | _events(media)
+        media: {"schema": _schema(_type_of(example)), "example": example} | _events(media)
         for media, example in examples.items()
     }
 
 
 def _events(media: str) -> dict[str, Any]:
-    """The data of each event of a stream, which OpenAPI 3.1 has no words for."""
+    """The data of each event of a stream, which OpenAPI 3.1 can't describe."""
     if media != "text/event-stream":
         return {}
-    return {"x-events": {name: schema(kind) for name, kind in _EVENTS.items()}}
+    return {"x-events": {name: _schema(kind) for name, kind in _EVENTS.items()}}
+
+
+def _type_of(example: object) -> object:
+    """The type of an example; that of a list includes the type of its first item."""
+    return GenericAlias(list, type(example[0])) if isinstance(example, list) else type(example)
+
+
+def _schema(kind: object) -> dict[str, Any]:
+    """The JSON schema of a type, which may refer to components."""
+    (own,), _ = schema_components([kind], ref_template=_REFERENCE)
+    return own
+
+
+def _components(kinds: Iterable[object]) -> dict[str, Any]:
+    """The schemas that those of these types refer to, by name."""
+    _, named = schema_components(kinds, ref_template=_REFERENCE)
+    return {name: _as_sent(each) for name, each in named.items()}
+
+
+def _as_sent(schema: Any) -> Any:
+    """A schema of msgspec, corrected: decimals are sent as numbers, and only fields with defaults may be absent."""
+    if isinstance(schema, list):
+        return [_as_sent(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    sent = {name: _as_sent(value) for name, value in schema.items()}
+    if sent.get("format") == "decimal":
+        sent["type"] = "number"
+    if "properties" in sent:
+        sent["required"] = [name for name, each in sent["properties"].items() if "default" not in each]
+        sent["description"] = cleandoc(sent.get("description", ""))
+    return sent

@@ -1,4 +1,4 @@
-"""A response of any length in bounded memory: the next page is read once the kernel has the last one."""
+"""A response of any length in bounded memory: a page is read once the kernel has the previous one."""
 
 from collections.abc import Mapping
 
@@ -47,5 +47,5 @@ class PagedResponse(Response):
     async def _send_pages(self, send: Send) -> None:
         while piece := await self._pages.take():
             await send(asgi.body(piece))
-            del piece  # the write buffer has what the client hasn't read
+            del piece  # the write buffer has a copy of what the client hasn't read
             await send(asgi.body(b""))  # returns when the kernel has all of it

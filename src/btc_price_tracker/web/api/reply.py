@@ -1,4 +1,4 @@
-"""Answers as JSON, and routes that answer to HEAD as well as to GET."""
+"""JSON responses, and routes for HEAD as well as GET."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -11,21 +11,21 @@ from btc_price_tracker.web.api.parameters import check_known
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-# All the digits of a decimal, and no quotes around them.
+# Decimals as numbers with all their digits.
 encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def reply(document: object, status: int = 200, cache: str = "no-store") -> Response:
-    """JSON that is true only now, unless `cache` says otherwise."""
+    """A JSON response; not to be stored unless `cache` says otherwise."""
     return Response(encoder.encode(document), status, {"Cache-Control": cache}, "application/json")
 
 
 def get(
     app: FastAPI, path: str, query: type[BaseModel] | None = None, **documentation: Any
 ) -> Callable[[Endpoint], Endpoint]:
-    """Route GET, documented, and HEAD, which needs no documentation of its own.
+    """Route GET, which is documented, and HEAD, which is not.
 
-    `query` is the model of the endpoint's parameters, where it has any; others are refused.
+    `query` is the model of the endpoint's query parameters, if any; others are rejected.
     """
     known = tuple(query.model_fields) if query else ()
 

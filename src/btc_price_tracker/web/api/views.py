@@ -1,4 +1,4 @@
-"""What the routes show, computed from the parts. Pure."""
+"""The bodies of responses, computed from the parts of an instance."""
 
 from decimal import Decimal
 from typing import Annotated, Any, Self
@@ -43,12 +43,12 @@ class PriceView(Struct, omit_defaults=True):
 
     @classmethod
     def of(cls, tick: Tick) -> Self:
-        """What the world sees of a tick."""
+        """The public fields of a tick."""
         return cls(**_fields(tick))
 
 
 class QuoteView(Struct, frozen=True):
-    """A source's part in a price; `price` ± `confidence` is its vote in US dollars."""
+    """The quote of a source for a price; `price` ± `confidence` is its vote in US dollars."""
 
     source: str
     kind: Kind
@@ -69,7 +69,7 @@ class QuoteView(Struct, frozen=True):
 
     @classmethod
     def of(cls, quote: AssessedQuote) -> Self:
-        """What the world sees of a quote."""
+        """The public fields of a quote."""
         return cls(
             source=quote.source,
             kind=quote.kind,
@@ -90,7 +90,7 @@ class QuoteView(Struct, frozen=True):
         )
 
     def quote(self) -> AssessedQuote:
-        """The quote that this shows."""
+        """The quote that this view was made of."""
         return AssessedQuote(
             source=self.source,
             kind=self.kind,
@@ -112,17 +112,17 @@ class QuoteView(Struct, frozen=True):
 
 
 class Provenance(PriceView, kw_only=True):
-    """A price with all that it was computed from."""
+    """A price with the quotes that it was computed from."""
 
     quotes: tuple[QuoteView, ...]
 
     @classmethod
     def of(cls, tick: Tick) -> Self:
-        """Everything about a tick."""
+        """All fields of a tick."""
         return cls(**_fields(tick), quotes=tuple(map(QuoteView.of, tick.quotes)))
 
     def tick(self) -> Tick:
-        """The tick that this shows, for `price.recompute` to compute again."""
+        """The tick that this view was made of, for `price.recompute`."""
         return Tick(
             id=self.id,
             price=self.price,
@@ -153,7 +153,7 @@ def _fields(tick: Tick) -> dict[str, Any]:
 
 
 class CandleView(Struct):
-    """A candle, and whether it is final: no price can come into it any more."""
+    """A candle, and whether it is final: no price can be added to it."""
 
     timestamp: int
     open: Decimal
@@ -165,13 +165,13 @@ class CandleView(Struct):
 
     @classmethod
     def of(cls, candle: Candle, seconds: int, settled: int) -> Self:
-        """A candle of so many seconds, where no price from before `settled` (seconds) is still to come."""
+        """A candle of so many seconds; no price from before `settled` (seconds) is still to be stored."""
         final = candle.timestamp + seconds <= settled
         return cls(candle.timestamp, candle.open, candle.high, candle.low, candle.close, candle.count, final)
 
 
 class SourceView(Struct):
-    """A source: how it is doing, and its part in the last round."""
+    """The state of a source, and its quote in the last round."""
 
     name: str
     kind: Kind
@@ -191,7 +191,7 @@ class SourceView(Struct):
 
 
 class StoreView(Struct):
-    """Whether prices are kept, and how many wait for that or were lost."""
+    """Whether prices are being stored, and how many are queued or lost."""
 
     fault: str | None
     waiting: int
@@ -199,16 +199,16 @@ class StoreView(Struct):
 
 
 class SourcesView(Struct):
-    """Every source, what came of them, and whether that is kept."""
+    """Every source, the price they led to, and whether prices are being stored."""
 
-    timestamp: int  # of this statement, in seconds: its ages are as of then
+    timestamp: int  # seconds; ages are as of this time
     recorded: bool
     origin: str | None
     status: Status
     reason: str
     price: Decimal | None
     interval: float  # seconds between prices
-    heartbeat: float  # seconds of silence, after which a stream gets one
+    heartbeat: float  # seconds of silence after which a stream gets one
     store: StoreView
     sources: list[SourceView]
 
@@ -222,7 +222,7 @@ class Liveness(Struct):
 
 
 class Readiness(Struct):
-    """Whether this instance should get traffic, and why not."""
+    """Whether this instance should get traffic, and the reasons if not."""
 
     ready: bool
     status: Status
@@ -230,7 +230,7 @@ class Readiness(Struct):
 
 
 def readiness(hub: Hub, outbox: Outbox, interval: float) -> Readiness:
-    """Whether this instance has a fresh price and parts that work, with `interval` seconds between rounds."""
+    """Whether this instance has a fresh price and working parts, with `interval` seconds between rounds."""
     # A source whose quota is tighter than the interval isn't silent before it may be polled again.
     limit = ROUNDS * max(interval, min((source.spacing for source in hub.update.sources), default=0))
     reasons = []
@@ -247,12 +247,12 @@ def readiness(hub: Hub, outbox: Outbox, interval: float) -> Readiness:
 
 
 def store_view(outbox: Outbox) -> StoreView:
-    """What `/sources` says of the store."""
+    """The state of the store."""
     return StoreView(outbox.fault, len(outbox), outbox.lost)
 
 
 def source_views(update: Update, latest: Tick | None, now: int) -> list[SourceView]:
-    """Every source as of `now` (ms): its state after the last round, and its part in it."""
+    """Every source as of `now` (ms): its state after the last round, and its quote in it."""
     assessed = {quote.source: quote for quote in update.quotes}
     passed = max(now - update.stages.concluded, 0) / 1000 if update.stages.concluded else 0
     return [_source_view(state, assessed.get(state.name), latest, now, passed) for state in update.sources]
@@ -289,7 +289,7 @@ def _state_of(state: SourceState, quote: AssessedQuote | None) -> str:
 
 
 def _deviation(price: Decimal | None, latest: Tick | None) -> float | None:
-    """How far a source's price is from the published one, in basis points."""
+    """The deviation of a source's price from the published one, in basis points."""
     if price is None or latest is None:
         return None
     return round(float((price / latest.price - 1) * BASIS_POINTS), 1)

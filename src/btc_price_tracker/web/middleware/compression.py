@@ -1,7 +1,6 @@
-"""Answers compressed with gzip for clients that accept it; event streams never are.
+"""Compression with gzip for clients that accept it; event streams are never compressed.
 
-Compressing a secret beside something that an attacker chooses would reveal it by the length (BREACH): no body of ours
-holds a secret.
+Compressing a secret together with attacker-chosen text reveals it by the length (BREACH): no body here holds a secret.
 """
 
 from starlette.datastructures import Headers
@@ -10,18 +9,18 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker.web.accept import accepts_gzip
 
-LEAST = 1000  # bytes; a shorter body is one packet anyway
+MIN_SIZE = 1000  # bytes; a shorter body is one packet anyway
 LEVEL = 4  # 1,000 prices: 132 KB become 16 KB in 0.6 ms, at level 9 14.6 KB in 3.3 ms
 
 
 class Compression(GZipMiddleware):
-    """Starlette's, which misses that a client takes no gzip (`gzip;q=0`), and that HTTP/1.0 has no chunks."""
+    """Starlette's middleware, with support for `gzip;q=0` and for HTTP/1.0, which has no chunks."""
 
     def __init__(self, app: ASGIApp) -> None:
-        super().__init__(app, minimum_size=LEAST, compresslevel=LEVEL)
+        super().__init__(app, minimum_size=MIN_SIZE, compresslevel=LEVEL)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the request; what it answers is compressed on its way."""
+        """Run the request and compress its response."""
         given = ",".join(Headers(scope=scope).getlist("accept-encoding"))
         encoding = b"gzip" if scope["http_version"] != "1.0" and accepts_gzip(given) else b""
         others = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]

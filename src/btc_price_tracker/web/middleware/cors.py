@@ -1,4 +1,4 @@
-"""Which pages of other origins may ask, and what they may read of the answers."""
+"""CORS: the origins that may send requests, and what they may read of the responses."""
 
 from functools import partial
 from typing import Any
@@ -10,11 +10,11 @@ from starlette.types import ASGIApp, Message, Send
 
 from btc_price_tracker.web.problems import ProblemResponse
 
-OPAQUE = "null"  # the origin of every sandboxed frame and local file: it stands for no site
+OPAQUE = "null"  # the origin of every sandboxed frame and local file, so no particular site
 
 
 class Cors(CORSMiddleware):
-    """CORS as Starlette does it, but an exact origin may send credentials, and a refusal is a problem like any other.
+    """CORS as Starlette does it, but an exact origin may send credentials, and a rejection is a problem like any other.
 
     Starlette would allow credentials to every origin that may read, `*` included.
     """
@@ -24,7 +24,7 @@ class Cors(CORSMiddleware):
         self._trusted = frozenset(allow_origins) - {"*", OPAQUE}
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The answer to a browser that asks whether it may ask."""
+        """The response to a preflight request."""
         response = super().preflight_response(request_headers)
         if request_headers["origin"] in self._trusted:
             _allow_credentials(response.headers, request_headers["origin"])
@@ -34,7 +34,7 @@ class Cors(CORSMiddleware):
         return ProblemResponse(response.status_code, f"{bytes(response.body).decode()}.", allowed)
 
     async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
-        """Send a part of the answer; the head says who may read it."""
+        """Send a part of the response, with CORS headers in its head."""
         origin = request_headers.get("origin")
         if origin in self._trusted:
             send = partial(_send_with_credentials, send, origin)
@@ -48,7 +48,5 @@ async def _send_with_credentials(send: Send, origin: str, message: Message) -> N
 
 
 def _allow_credentials(headers: MutableHeaders, origin: str) -> None:
-    headers["Access-Control-Allow-Origin"] = (
-        origin  # also where `*` is allowed: it can't come with credentials
-    )
+    headers["Access-Control-Allow-Origin"] = origin  # also if `*` is allowed: that excludes credentials
     headers["Access-Control-Allow-Credentials"] = "true"

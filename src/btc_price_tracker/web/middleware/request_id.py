@@ -1,4 +1,4 @@
-"""Every response bears an X-Request-ID: the caller's, if it sent a sane one, else a new one."""
+"""X-Request-ID on every response: the client's, if it sent a valid one, else a new one."""
 
 import random
 import re
@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from btc_price_tracker.telemetry.logs import REQUEST_ID
 from btc_price_tracker.web.server.head import BLANKS
 
-_SANE = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
+_VALID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
 
 
 def new_request_id() -> str:
@@ -17,14 +17,14 @@ def new_request_id() -> str:
 
 
 class RequestId:
-    """ASGI middleware, outermost: so that errors and preflights bear the id too."""
+    """ASGI middleware; the outermost, so that errors and preflights have the id too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the request under its id."""
-        request_id = _callers(scope) or new_request_id()
+        """Run the request with its id."""
+        request_id = _client_id(scope) or new_request_id()
         REQUEST_ID.set(request_id)
 
         async def send_with_id(message: Message) -> None:
@@ -39,9 +39,9 @@ class RequestId:
         await self._app(scope, receive, send_with_id)
 
 
-def _callers(scope: Scope) -> str | None:
+def _client_id(scope: Scope) -> str | None:
     headers: list[tuple[bytes, bytes]] = scope["headers"]
     for name, value in headers:
-        if name == b"x-request-id" and _SANE.fullmatch(value := value.strip(BLANKS)):
+        if name == b"x-request-id" and _VALID.fullmatch(value := value.strip(BLANKS)):
             return value.decode()
     return None

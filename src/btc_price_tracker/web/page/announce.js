@@ -1,4 +1,4 @@
-// What a screen reader says unasked: changes of state, never every price.
+// Announcements to screen readers: changes of state, never every price.
 
 export function announce(text) {
   document.getElementById("spoken").textContent = text;

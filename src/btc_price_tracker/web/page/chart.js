@@ -1,14 +1,14 @@
-// The line: fresh prices solid with a fading ground, stale ones dashed, holes left open. Drawn by uPlot (vendored).
+// The chart: fresh prices as a solid line with a gradient below, stale ones dashed, gaps open. Uses uPlot (vendored).
 
 import { amount, dayHourMinute, money } from "./format.js";
 import { Reading } from "./reading.js";
 import { timeLabels } from "./time-axis.js";
 
 const SHORTEST = 60; // seconds on the time axis at least
-const FLATTEST = 0.0002; // of the price on the price axis at least, so that cents don't look like cliffs
-const AIR = 0.12; // of the height, above and below the line
+const FLATTEST = 0.0002; // of the price on the price axis at least, so that cents don't look like jumps
+const PADDING = 0.12; // of the height, above and below the line
 
-const BESIDE = 1.2; // rem of the price axis beside its widest label: the head of the line, and the tag's own air
+const BESIDE = 1.2; // rem of the price axis beside its widest label, for the head of the line and the padding of the tag
 const TAG = 1.3; // rem from the middle of the tag on the price axis that it keeps free
 
 const root = document.getElementById("chart");
@@ -25,21 +25,21 @@ function colour(name, alpha = 1) {
   return value;
 }
 
-function ground(plot) {
+function gradient(plot) {
   const { top, height } = plot.bbox;
-  const gradient = plot.ctx.createLinearGradient(0, top, 0, top + height);
-  gradient.addColorStop(0, colour("--accent", 0.22));
-  gradient.addColorStop(1, colour("--accent", 0));
-  return gradient;
+  const fill = plot.ctx.createLinearGradient(0, top, 0, top + height);
+  fill.addColorStop(0, colour("--accent", 0.22));
+  fill.addColorStop(1, colour("--accent", 0));
+  return fill;
 }
 
 function priceRange(low, high) {
   const span = Math.max(high - low, high * FLATTEST);
   const middle = (low + high) / 2;
-  return [middle - span * (0.5 + AIR), middle + span * (0.5 + AIR)];
+  return [middle - span * (0.5 + PADDING), middle + span * (0.5 + PADDING)];
 }
 
-/** uPlot asks for the places first, and then for the labels of those. */
+/** uPlot requests the positions first, and then their labels. */
 function timeAxis(rem) {
   let labels = [];
   return {
@@ -57,7 +57,7 @@ export class Chart {
   #window = [0, 1];
   #font = 0;
   #points = [];
-  #cents = false; // whether the price axis shows them
+  #cents = false; // whether the price axis shows cents
   #price = 0;
   #ranges;
   #reading = new Reading(root);
@@ -76,7 +76,7 @@ export class Chart {
     if (!this.#plot) this.#build();
     this.#plot?.setData(this.#data);
     this.#reading.update(this.#plot, points);
-    nothing.hidden = latest.id >= from; // else its history is on its way
+    nothing.hidden = latest.id >= from; // else its history is still to arrive
     nothing.textContent = `No price in the ${this.#ranges.words}.`;
     this.#describe(points);
     Object.assign(root.dataset, {
@@ -86,7 +86,7 @@ export class Chart {
     });
   }
 
-  /** Call when the colours have changed. */
+  /** Rebuilds the plot after the colours have changed. */
   restyle() {
     this.#plot?.destroy();
     this.#plot = null;
@@ -130,7 +130,7 @@ export class Chart {
       ],
       series: [
         {},
-        { stroke: colour("--accent"), width: rem / 8, fill: ground, points: { show: false } },
+        { stroke: colour("--accent"), width: rem / 8, fill: gradient, points: { show: false } },
         { stroke: colour("--quiet"), width: rem / 10, dash: [rem / 4, rem / 4], points: { show: false } },
       ],
       hooks: { draw: [(plot) => this.#placeHead(plot)], setCursor: [(plot) => this.#reading.show(plot)] },
@@ -144,7 +144,7 @@ export class Chart {
     else this.#plot.setSize({ width: root.clientWidth, height: root.clientHeight });
   }
 
-  /** Those of the price axis, but for one that the tag at the head would half cover. */
+  /** The labels of the price axis, without one that the tag at the head would overlap. */
   #labels(plot, splits, step) {
     this.#cents = step < 1;
     const y = (price) => plot.valToPos(price, "y");
@@ -152,7 +152,7 @@ export class Chart {
     return splits.map((price) => (free(price) ? this.#label(price) : ""));
   }
 
-  /** Pixels that the widest label takes, or the tag. */
+  /** Width in pixels of the widest label or the tag. */
   #widest(labels) {
     ruler.font = `600 ${0.8 * this.#font}px ${getComputedStyle(root).fontFamily}`;
     return Math.max(...[this.#label(this.#price), ...labels].map((text) => ruler.measureText(text).width));
@@ -182,19 +182,19 @@ export class Chart {
     const extremes = document.getElementById("extremes");
     if (!points.length) {
       extremes.replaceChildren();
-      this.#tell("No prices.");
+      this.#setDescription("No prices.");
       return;
     }
     const low = points.reduce((least, { price }) => Math.min(least, price), Infinity);
     const high = points.reduce((most, { price }) => Math.max(most, price), 0);
     extremes.replaceChildren(labelled("Low", low), " ", labelled("High", high));
-    this.#tell(
-      `Since ${dayHourMinute(points[0].id)}: lowest ${money(low)}, highest ${money(high)}. Arrow keys read it.`,
+    this.#setDescription(
+      `Since ${dayHourMinute(points[0].id)}: lowest ${money(low)}, highest ${money(high)}. Use the arrow keys to read prices.`,
     );
   }
 
-  /** What a screen reader says on arriving; once there, only what the keys have read. */
-  #tell(text) {
+  /** Sets the description of the chart for screen readers, unless its focus shows a reading. */
+  #setDescription(text) {
     if (document.activeElement !== root) root.setAttribute("aria-valuetext", text);
   }
 }

@@ -1,12 +1,12 @@
-// The server's time. Ages must be right on a machine whose clock is wrong, or is set while the page is open.
+// The server's time. Ages must be right on a machine whose clock is wrong, or is changed while the page is open.
 
-const TOLERANCE = 2_000; // ms: the Date header counts whole seconds, and responses take their time
+const TOLERANCE = 2_000; // ms: the Date header has whole seconds, and responses take time
 
 export class ServerClock {
   #server = Date.now(); // until it is known
   #since = performance.now();
 
-  /** Whether the server has said what time it is. */
+  /** Whether the server's time is known. */
   known = false;
 
   /** Milliseconds since the epoch, as the server counts them. */
@@ -14,7 +14,7 @@ export class ServerClock {
     return this.#server + performance.now() - this.#since;
   }
 
-  /** How long ago the server's time was `time` (ms); 0 where that is within the tolerance. */
+  /** Milliseconds since the server's time was `time` (ms); 0 within the tolerance. */
   ago(time) {
     const past = this.now() - time;
     return past < TOLERANCE ? 0 : past;
@@ -26,7 +26,7 @@ export class ServerClock {
     this.known = true;
   }
 
-  /** Learns from the Date header of a response that has just arrived. */
+  /** Sets the clock from the Date header of a response that has just arrived. */
   learn(headers) {
     const date = Date.parse(headers.get("date")) + 500;
     if (Number.isNaN(date)) return;
@@ -34,7 +34,7 @@ export class ServerClock {
     this.known = true;
   }
 
-  /** The server has been at `time` (ms) already: it is no earlier now. */
+  /** Advances the clock to `time` (ms), which the server has reached already. */
   reach(time) {
     if (time > this.now()) this.set(time);
   }

@@ -1,25 +1,25 @@
-// A price stream that survives: restarts, error statuses, half-dead sockets, sleep.
+// A price stream that survives restarts, error statuses, half-open sockets and sleep.
 //
-// EventSource reconnects by itself and honours the server's `retry:`, so once it has got through it has the first try.
-// It gives up for good after an error status, waits the same time for ever, and cannot see a socket that died in
-// silence: there this module takes over, with a new EventSource that asks for what comes after the last id.
+// EventSource reconnects by itself and honours the server's `retry:`, so after a successful connection it may retry
+// first. But it stops for good after an error status, always waits the same time, and cannot detect a half-open socket:
+// then this module takes over, with a new EventSource that requests what follows the last id.
 //
 // Runs in a window or in a worker.
 
 import { elapsed, moment } from "./elapsed.js";
 
-const HEARTBEAT = 15; // seconds between the server's heartbeats at most, until it has said
+const HEARTBEAT = 15; // longest time in seconds between heartbeats, until the server has sent its own
 const SLACK = 5_000; // ms by which a heartbeat may be late before the server counts as silent
 const WATCH = 1_000; // ms between checks for silence
-const NAP = 5_000; // ms: phones drop a hidden page's socket after as much, without notice
-const FIRST_WAIT = 5_000; // ms at most before our first try: no sooner than the server's `retry:` spreads them
+const NAP = 5_000; // ms after which phones drop the socket of a hidden page without notice
+const FIRST_WAIT = 5_000; // longest time in ms before the first attempt: as the server's `retry:` spreads them
 const LONGEST_WAIT = 30_000;
-const JITTER = 0.6; // of each wait is random, so that clients that lost a server together do not return together
+const JITTER = 0.6; // share of each wait that is random, so that clients of the same server do not reconnect at once
 
-/** Milliseconds after which a stream is dead that should have a heartbeat every so many seconds. */
+/** Milliseconds of silence after which a stream with a heartbeat every so many seconds is considered dead. */
 export const deadAfter = (heartbeat) => Math.max(40_000, 2_500 * heartbeat + 2_500);
 
-/** Milliseconds to wait before try number `failures` (from 1): doubling, and jittered. */
+/** Milliseconds to wait before attempt number `failures` (from 1): doubling, with jitter. */
 export function backoff(failures, random = Math.random) {
   const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failures - 1));
   return longest * (1 - JITTER * random());
@@ -27,11 +27,11 @@ export function backoff(failures, random = Math.random) {
 
 /**
  * Emits, in the stream's order:
- * `{type: "restart", lost}` before a replay from the beginning (`lost`: what was before is the server's no more),
+ * `{type: "restart", lost}` before a replay from the beginning (`lost`: the server no longer has what was before),
  * `{type: "price", id, …}`, `{type: "status", status, reason}`, `{type: "sources", …}`, `{type: "gap"}`,
- * `{type: "heartbeat", timestamp}`, and of itself `{type: "link", state, wait, failures}` where state is `connecting`,
+ * `{type: "heartbeat", timestamp}`, and of its own `{type: "link", state, wait, failures}` where state is `connecting`,
  * `live`, `silent` (open, but the heartbeat is overdue), `reconnecting`, `full` (at MAX_CLIENTS) or `waiting` (for
- * `wait` ms), and `failures` is how many tries have failed since the server was last heard.
+ * `wait` ms), and `failures` is the number of failed attempts since the last event.
  */
 export class Connection {
   #emit;
@@ -40,16 +40,16 @@ export class Connection {
   #source = null;
   #since = null;
   #lastId = null;
-  #gap = false; // the server could not go on right after the last id
-  #empty = false; // the stream has opened and brought nothing yet
+  #gap = false; // the server could not resume right after the last id
+  #empty = false; // the stream is open and has delivered nothing yet
   #state = null;
   #failures = 0;
-  #mayRetry = false; // the browser has got through since its last try, so it has another
-  #heard = moment();
+  #mayRetry = false; // the browser has connected since its last attempt, so it gets another
+  #lastEvent = moment();
   #retry = 0;
   #watch = 0;
 
-  /** Seconds between heartbeats, as the server is set. */
+  /** Seconds between heartbeats, as configured on the server. */
   heartbeat = HEARTBEAT;
 
   /** `root` is the URL below which the API is. */
@@ -64,7 +64,7 @@ export class Connection {
     return this.#lastId;
   }
 
-  /** Opens at `since()` (seconds, asked at each try), or right after `lastId` where there is one. */
+  /** Opens at `since()` (seconds, called for each attempt), or right after `lastId` if there is one. */
   start(since, lastId = null) {
     this.stop();
     this.#since = since;
@@ -77,22 +77,22 @@ export class Connection {
   }
 
   stop() {
-    this.#abandon();
+    this.#closeSource();
     clearInterval(this.#watch);
     this.#state = null;
   }
 
-  /** Tries now instead of later. Call it also when the page comes back after `away` ms, hidden, asleep or offline. */
+  /** Reconnects now instead of later. Also called when the page returns after `away` ms hidden, asleep or offline. */
   wake(away = 0) {
     const isWaiting = this.#source === null && this.#state === "waiting";
-    const isDoubtful = this.#source !== null && away > NAP && elapsed(this.#heard) > NAP;
+    const isDoubtful = this.#source !== null && away > NAP && elapsed(this.#lastEvent) > NAP;
     if (isWaiting || isDoubtful) this.#connect("reconnecting");
   }
 
   #connect(state) {
-    this.#abandon();
+    this.#closeSource();
     this.#mayRetry = false;
-    this.#heard = moment();
+    this.#lastEvent = moment();
     this.#report(state);
     const source = new this.#EventSource(this.#url());
     source.onopen = () => this.#opened();
@@ -100,7 +100,7 @@ export class Connection {
     source.onmessage = (event) => this.#price(event);
     source.addEventListener("gap", () => (this.#gap = true));
     for (const type of ["gap", "status", "sources", "heartbeat"]) {
-      source.addEventListener(type, (event) => this.#hear({ ...JSON.parse(event.data), type }));
+      source.addEventListener(type, (event) => this.#deliver({ ...JSON.parse(event.data), type }));
     }
     this.#source = source;
   }
@@ -115,7 +115,7 @@ export class Connection {
     this.#empty = true;
   }
 
-  /** Ids never go back, unless the server lost its history and its clock was set back: then all begins anew. */
+  /** Ids never decrease, unless the server lost its history and its clock was set back: then everything restarts. */
   #price(event) {
     const id = Number(event.lastEventId);
     if (this.#lastId !== null && id <= this.#lastId) {
@@ -124,11 +124,11 @@ export class Connection {
     }
     this.#gap = false;
     this.#lastId = id;
-    this.#hear({ ...JSON.parse(event.data), type: "price", id });
+    this.#deliver({ ...JSON.parse(event.data), type: "price", id });
   }
 
-  #hear(event) {
-    this.#heard = moment();
+  #deliver(event) {
+    this.#lastEvent = moment();
     this.#mayRetry = true;
     this.#empty = false;
     this.#failures = 0;
@@ -144,7 +144,7 @@ export class Connection {
   }
 
   #retryLater() {
-    this.#abandon();
+    this.#closeSource();
     this.#failures += 1;
     const wait = backoff(this.#failures);
     this.#retry = setTimeout(() => this.#connect("reconnecting"), wait);
@@ -153,12 +153,12 @@ export class Connection {
 
   #checkSilence() {
     if (this.#source === null) return;
-    const silence = elapsed(this.#heard);
+    const silence = elapsed(this.#lastEvent);
     if (silence > deadAfter(this.heartbeat)) this.#retryLater();
     else if (this.#state === "live" && silence > 1_000 * this.heartbeat + SLACK) this.#report("silent");
   }
 
-  #abandon() {
+  #closeSource() {
     clearTimeout(this.#retry);
     this.#source?.close();
     this.#source = null;

@@ -1,4 +1,4 @@
-// The line that shows the stream in a terminal.
+// The command that shows the stream in a terminal.
 
 import { announce } from "./announce.js";
 
@@ -6,7 +6,7 @@ export function offerCurl() {
   const line = document.getElementById("curl");
   const button = document.getElementById("copy");
   line.textContent = `curl -N ${new URL("prices/stream", document.baseURI)}`;
-  button.hidden = !navigator.clipboard; // needs HTTPS or localhost; the line can be selected all the same
+  button.hidden = !navigator.clipboard; // needs HTTPS or localhost; the line can still be selected
   button.addEventListener("click", async () => {
     const copied = await copy(line);
     button.textContent = copied ? "Copied" : "Selected";
@@ -15,7 +15,7 @@ export function offerCurl() {
   });
 }
 
-/** Selects the line where the browser forbids to copy it. */
+/** Copies the line, or selects it if the browser forbids copying. */
 async function copy(line) {
   try {
     await navigator.clipboard.writeText(line.textContent);

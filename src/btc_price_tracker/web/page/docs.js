@@ -1,4 +1,4 @@
-// The API, read from the server's own OpenAPI description: what each route does, takes and answers, and a call to try.
+// The API reference, rendered from the server's OpenAPI document: description, parameters, responses and an example.
 
 const FIRST = "/prices/stream";
 
@@ -52,12 +52,12 @@ const parameter = ({ name, description }) => [
   description,
 ];
 
-/** FastAPI's stock phrase says nothing. */
+/** FastAPI's default description carries no information. */
 const noteworthy = ([, { description }]) => description !== "Successful Response";
 
 const answer = ([code, { description }]) => [code, description];
 
-/** What to type: with an example of every parameter that must be there. */
+/** The command to run, with an example of every required parameter. */
 function call(path, parameters) {
   const live = path === FIRST ? "-N " : "";
   const needed = parameters.filter(({ in: place, required }) => required && place === "query");
@@ -72,4 +72,4 @@ function example(responses) {
   return typeof shown === "object" ? JSON.stringify(shown, null, 2) : (shown ?? "").trim();
 }
 
-show().catch(() => ($("about").textContent = "The server does not answer. Load the page again."));
+show().catch(() => ($("about").textContent = "The server is not responding. Reload the page."));

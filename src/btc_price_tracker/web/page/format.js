@@ -30,7 +30,7 @@ export function deviation(basisPoints) {
   return sign(basisPoints, `${Math.abs(basisPoints).toFixed(1)}\u202fbp`);
 }
 
-/** A span in seconds, in its largest sensible unit: 8 s, 3 min 20 s, 2 h 5 min, 3 d. */
+/** A span in seconds, in its largest useful units: 8 s, 3 min 20 s, 2 h 5 min, 3 d. */
 export function span(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const [days, hours, minutes] = [86_400, 3_600, 60].map((unit) => Math.floor(whole / unit));
@@ -82,5 +82,5 @@ const NAMES = {
   okx: "OKX",
 };
 
-/** A source as it calls itself. */
+/** The display name of a source. */
 export const sourceName = (name) => NAMES[name] ?? name.charAt(0).toUpperCase() + name.slice(1);

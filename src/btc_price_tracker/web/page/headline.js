@@ -16,7 +16,7 @@ export class Headline {
     this.#shown = price;
   }
 
-  /** Shows the change from the first of `points`, honest about history shorter than the range. */
+  /** Shows the change since the first of `points`, and its period if history is shorter than the range. */
   change(points, price, { seconds, words }, now) {
     const [first] = points;
     const past = first ? (now - first.id) / 1000 : 0;
@@ -33,7 +33,7 @@ export class Headline {
     );
   }
 
-  /** Tells the style sheet how wide the price is, in em of whatever font this machine has. */
+  /** Gives the style sheet the width of the price in em, which depends on the fonts of this machine. */
   #fit(length) {
     this.#fitted = length;
     const figures = $("price").querySelector(".figures");
@@ -53,7 +53,7 @@ export class Headline {
   }
 }
 
-/** Puts `text` into `element`, one span a character; those from the first that changed on light up and fade. */
+/** Writes `text` into `element`, one span per character; those from the first change on flash. */
 function rewrite(element, text, colour) {
   const before = element.textContent;
   const same =

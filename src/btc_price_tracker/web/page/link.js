@@ -1,22 +1,22 @@
-// The state of the connection in words, with the countdown to the next try.
+// The state of the connection as text, with the countdown to the next attempt.
 
 import { announce } from "./announce.js";
 import { elapsed } from "./elapsed.js";
 
-const GRACE = 1_200; // ms that a hand-over may take before it is shown
+const GRACE = 1_200; // ms that a reconnection may take before it is shown
 const CONNECTED = {
   fresh: "Connected",
   old: "No fresh price",
   none: "No price yet",
   unknown: "Connected",
 };
-const WORDS = {
+const TEXTS = {
   connecting: "Connecting…",
-  silent: "No word from the server",
+  silent: "Server not responding",
   reconnecting: "Reconnecting…",
-  full: "Every place is taken; trying again.",
+  full: "Server at its stream limit. Retrying.",
 };
-const GONE = "The connection to the server is lost. Reconnecting.";
+const GONE = "Connection to the server lost. Reconnecting.";
 const $ = (id) => document.getElementById(id);
 
 export class Link {
@@ -26,29 +26,29 @@ export class Link {
     $("retry").addEventListener("click", onRetry);
   }
 
-  /** The newest link event, and what verdict.js says. */
+  /** Shows the newest link event and the verdict of verdict.js. */
   show(link, { price, isLost }) {
-    if (isLost !== this.#isLost) announce(lossOrReturn(link, isLost));
+    if (isLost !== this.#isLost) announce(describeChange(link, isLost));
     this.#isLost = isLost;
     if (!isLost && link.state === "reconnecting" && elapsed(link.at) < GRACE) return;
     $("link").dataset.state = link.state;
     $("link").dataset.price = price;
-    const words = describe(link, price);
-    if ($("link-words").textContent !== words) $("link-words").textContent = words;
+    const text = describe(link, price);
+    if ($("link-words").textContent !== text) $("link-words").textContent = text;
     offerRetry(link.state === "waiting");
   }
 }
 
-const lossOrReturn = ({ state }, isLost) => (isLost ? (state === "full" ? WORDS.full : GONE) : "Connected again.");
+const describeChange = ({ state }, isLost) => (isLost ? (state === "full" ? TEXTS.full : GONE) : "Reconnected.");
 
 function describe({ state, wait, at }, price) {
   if (state === "live") return CONNECTED[price];
-  if (state !== "waiting") return WORDS[state];
+  if (state !== "waiting") return TEXTS[state];
   const seconds = Math.ceil((wait - elapsed(at)) / 1000);
-  return seconds > 0 ? `Reconnecting in ${seconds}\u202fs` : WORDS.reconnecting;
+  return seconds > 0 ? `Reconnecting in ${seconds}\u202fs` : TEXTS.reconnecting;
 }
 
-/** Who has pressed the button keeps a place on the page when it goes. */
+/** Moves the focus from the button when it disappears, so that keyboard users keep their position. */
 function offerRetry(offered) {
   if (!offered && document.activeElement === $("retry")) $("link").focus();
   $("retry").hidden = !offered;

@@ -1,4 +1,4 @@
-// The page: one stream in, and everything that shows it.
+// The page: receives one stream and shows it.
 
 import { Chart } from "./chart.js";
 import { ServerClock } from "./clock.js";
@@ -13,7 +13,7 @@ import { Stream } from "./stream.js";
 import { showInTab } from "./tab.js";
 import { verdict } from "./verdict.js";
 
-const SPREAD = 2_000; // ms over which the browsers of a network return that is online again
+const SPREAD = 2_000; // ms over which the browsers of a network reconnect once it is online again
 
 const clock = new ServerClock();
 const headline = new Headline();
@@ -26,7 +26,7 @@ const link = new Link(() => stream.wake());
 
 const newest = { link: null, status: null, price: null, sources: null }; // events
 let series = new Series();
-let drawing = 0; // the timer that shows what has come
+let drawing = 0; // the timer of the next drawing
 let hiddenAt = 0;
 
 const receivers = {
@@ -40,13 +40,13 @@ function receive(event) {
   const receiver = receivers[event.type];
   if (receiver) receiver(event);
   else newest[event.type] = event;
-  drawing ||= setTimeout(draw); // events that come together are shown together
+  drawing ||= setTimeout(draw); // events that arrive together are shown together
 }
 
 function seriesOf(points) {
-  const made = new Series();
-  points.forEach((point) => made.append(point));
-  return made;
+  const replacement = new Series();
+  points.forEach((point) => replacement.append(point));
+  return replacement;
 }
 
 function draw() {
@@ -76,7 +76,7 @@ function choose() {
   draw();
 }
 
-function turn() {
+function onVisibilityChange() {
   if (document.hidden) {
     hiddenAt = Date.now();
     return;
@@ -93,5 +93,5 @@ addEventListener("pagehide", () => stream.stop());
 addEventListener("pageshow", (event) => event.persisted && begin());
 addEventListener("online", () => setTimeout(() => stream.wake(Infinity), SPREAD * Math.random()));
 addEventListener("themechange", () => chart.restyle());
-document.addEventListener("visibilitychange", turn);
+document.addEventListener("visibilitychange", onVisibilityChange);
 begin();

@@ -1,14 +1,14 @@
-// How much of the past is shown; the choice is remembered.
+// The range of time that the chart shows; the choice is saved.
 
 const WORDS = { 300: "past 5 minutes", 3600: "past hour", 21600: "past 6 hours", 86400: "past 24 hours" };
 
 export function rangeChoice(onChange) {
   const group = document.querySelector("#ranges");
   const chosen = () => group.querySelector("input:checked");
-  const remembered = group.querySelector(`input[value="${recall()}"]`);
-  if (remembered) remembered.checked = true;
+  const saved = group.querySelector(`input[value="${restore()}"]`);
+  if (saved) saved.checked = true;
   group.addEventListener("change", () => {
-    remember(chosen().value);
+    save(chosen().value);
     onChange();
   });
   return {
@@ -21,7 +21,7 @@ export function rangeChoice(onChange) {
   };
 }
 
-function recall() {
+function restore() {
   try {
     return Number(localStorage.getItem("range"));
   } catch {
@@ -29,10 +29,10 @@ function recall() {
   }
 }
 
-function remember(value) {
+function save(value) {
   try {
     localStorage.setItem("range", value);
   } catch {
-    // storage is forbidden here: the choice lasts as long as the page
+    // storage is disabled: the choice lasts as long as the page
   }
 }

@@ -1,4 +1,4 @@
-// Reads the chart: the price under the pointer, or at a mark that the keyboard moves from point to point.
+// The readout of the chart: the price under the pointer, or at a mark that the keyboard moves from point to point.
 
 import { dayHourMinuteSecond, hourMinuteSecond, money } from "./format.js";
 
@@ -9,7 +9,7 @@ export class Reading {
   #element;
   #plot = null;
   #points = [];
-  #mark = null; // id of the point that the keyboard has chosen
+  #mark = null; // id of the point chosen with the keyboard
 
   constructor(root) {
     this.#root = root;
@@ -19,7 +19,7 @@ export class Reading {
     root.addEventListener("blur", () => this.#leave());
   }
 
-  /** The plot shows `points` now: the mark stays at its point, or at the first where that has left on the left. */
+  /** The plot now shows `points`: the mark stays at its point, or moves to the first if that has scrolled out. */
   update(plot, points) {
     this.#plot = plot;
     this.#points = points;
@@ -28,7 +28,7 @@ export class Reading {
     else this.#leave();
   }
 
-  /** Call when the cursor of the plot has moved. */
+  /** Shows the price at the cursor of the plot, after it has moved. */
   show({ cursor, data, over }) {
     const marked = this.#mark !== null;
     const price = marked ? this.#points[this.#index()].price : priceAt(data, cursor);
@@ -61,7 +61,7 @@ export class Reading {
     if (to === undefined || last < 0 || !this.#plot) return;
     event.preventDefault();
     this.#place(Math.max(0, Math.min(last, to)));
-    this.#tell();
+    this.#describe();
   }
 
   #place(index) {
@@ -69,15 +69,15 @@ export class Reading {
     this.#plot.setCursor({ left: this.#plot.valToPos(this.#mark / 1000, "x"), top: 1 });
   }
 
-  /** To a screen reader the chart is a slider over its points. */
-  #tell() {
+  /** Describes the marked point: to a screen reader the chart is a slider over its points. */
+  #describe() {
     const index = this.#index();
     const { price, breaks } = this.#points[index];
     this.#root.setAttribute("aria-valuemax", this.#points.length - 1);
     this.#root.setAttribute("aria-valuenow", index);
     this.#root.setAttribute(
       "aria-valuetext",
-      `${money(price)} at ${this.#time(this.#mark)}${breaks ? ", after a time without prices" : ""}`,
+      `${money(price)} at ${this.#time(this.#mark)}${breaks ? ", after a gap" : ""}`,
     );
   }
 
@@ -91,7 +91,7 @@ export class Reading {
     return found < 0 ? this.#points.length - 1 : found;
   }
 
-  /** With its day, where that is another than the newest point's. */
+  /** The time, with the day if it differs from the newest point's. */
   #time(at) {
     const day = (id) => new Date(id).toDateString();
     const today = this.#points.length && day(at) === day(this.#points.at(-1).id);

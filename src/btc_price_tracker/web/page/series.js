@@ -2,20 +2,20 @@
 
 const LIMIT = 12_000; // points kept; beyond it the older ones are thinned
 const WHOLE = 4_000; // the newest, never thinned
-const HORIZON = 90_000_000; // ms: nobody looks further back than a day, and an hour is spare
-const FINENESS = 2_000; // stretches of time, at most, of which the older points are kept
+const HORIZON = 90_000_000; // ms: the longest range is a day; an hour is spare
+const FINENESS = 2_000; // largest number of time buckets that the older points are thinned to
 const HOLE = 3; // usual spacings without a price break the line
-const MEMORY = 7; // spacings from which the usual one is judged
+const MEMORY = 7; // spacings whose median is the usual one
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 
-/** Which points have the lowest and the highest price of their stretch of `width` ms. */
+/** The points with the lowest and the highest price of each bucket of `width` ms. */
 function extremes(points, width) {
   const found = new Map();
   for (const point of points) {
-    const stretch = Math.floor(point.id / width);
-    const { low, high } = found.get(stretch) ?? { low: point, high: point };
-    found.set(stretch, {
+    const bucket = Math.floor(point.id / width);
+    const { low, high } = found.get(bucket) ?? { low: point, high: point };
+    found.set(bucket, {
       low: point.price < low.price ? point : low,
       high: point.price > high.price ? point : high,
     });
@@ -24,8 +24,8 @@ function extremes(points, width) {
 }
 
 /**
- * Keeps the first point, from which the change counts, and every extreme. Stretches are a power of two long and begin
- * at multiples of that, so that what has been thinned already stays as it is until they double.
+ * Keeps the first point, from which the change is computed, and every extreme. Buckets are a power of two long and
+ * aligned, so that thinned points stay as they are until the buckets double.
  */
 function thin(points, span) {
   const wanted = extremes(points, 2 ** Math.ceil(Math.log2(span / FINENESS))).add(points[0]);
@@ -45,12 +45,12 @@ export class Series {
   #spacings = [];
   #gap = false;
 
-  /** The next point breaks the line: the server cannot replay what was before it. */
+  /** Breaks the line before the next point: the server cannot replay what is missing. */
   gap() {
     this.#gap = true;
   }
 
-  /** Appends `{id, price, status}`, and `breaks` where that is known; what is not newer than the last is a repeat. */
+  /** Appends `{id, price, status}`, and `breaks` if known; ignores points that are not newer than the last. */
   append({ id, price, status, breaks }) {
     const last = this.last;
     if (last && id <= last.id) return false;
@@ -73,7 +73,7 @@ export class Series {
     return this.#points.slice(this.#index(from));
   }
 
-  /** Columns for uPlot: seconds, fresh prices, stale prices; one point more on the left, so that the line enters. */
+  /** Columns for uPlot: seconds, fresh prices, stale prices; one more point on the left, so that the line starts at the edge. */
   columns(from) {
     const [x, fresh, stale] = [[], [], []];
     const push = (time, price, old) => (x.push(time), fresh.push(old ? null : price), stale.push(old));

@@ -1,6 +1,6 @@
-// What a browser knows of the prices: one stream, its history, and the newest of everything, passed on to every tab.
+// The state that the tabs of a browser share: one stream, its history, and the newest event of each type.
 //
-// Runs in a SharedWorker, for all tabs of the browser, or in the page itself, for one tab. Each tab speaks to it through
+// Runs in a SharedWorker, for all tabs of the browser, or in the page itself, for one tab. Each tab talks to it through
 // a MessagePort, in either case.
 
 import { ServerClock } from "./clock.js";
@@ -10,15 +10,14 @@ import { Series } from "./series.js";
 
 const FRESH = 30_000; // ms: a price this young is live, no more replay
 const QUIET = 3_000; // ms without a price: a replay of old prices has ended
-const AHEAD = 10_000; // ms: an hour's history that begins so much too late shows it
+const AHEAD = 10_000; // ms by which a wrong clock would visibly cut an hour's history
 const DEADLINE = 5_000; // ms for the response to a request
-const ALIVE = 10_000; // ms between signs of life to the tabs
+const ALIVE = 10_000; // ms between `alive` messages to the tabs
 
 /**
- * Takes from tabs `{type: "join", span}` (seconds of history), `{type: "widen", span}`, `{type: "wake", away}` and
- * `{type: "leave"}`. Gives them `{type: "clock", now}`, `{type: "history", points}` in place of all points that they
- * have, `{type: "points", points}` that follow those, `{type: "price", …}` to be shown, and `status`, `sources` and
- * `link` as Connection emits them. `elapsed` are the ms since an event arrived here; `behind`, those by which it was old
+ * Receives from tabs `{type: "join", span}` (seconds of history), `{type: "widen", span}`, `{type: "wake", away}` and
+ * `{type: "leave"}`. Sends them `{type: "clock", now}`, `{type: "history", points}` in place of all their points, `{type: "points", points}` that follow those, `{type: "price", …}` to be shown, and `status`, `sources` and
+ * `link` as Connection emits them. `elapsed` are the ms since an event arrived here; `behind`, its age in ms
  * by then.
  */
 export class SharedStream {
@@ -28,12 +27,12 @@ export class SharedStream {
   #connection;
   #span = 0;
   #series = new Series();
-  #replay = null; // what takes its place once it has reached the present
+  #replay = null; // replaces #series once it has reached the present
   #unsent = []; // the points that the tabs do not have yet
   #newest = null; // the newest price of the stream, even of a replay
-  #present = Infinity; // the id at which a replay has arrived, if that is known
+  #present = Infinity; // the id at which a replay is complete, if known
   #settling = 0; // the timer that ends a replay
-  #isHasty = false; // whether it does so at once
+  #settlesNow = false; // whether it does so at once
   #last = new Map(); // by type: the newest event for the tabs, and when it arrived
   #alive = 0;
 
@@ -66,14 +65,14 @@ export class SharedStream {
     if (this.#ports.size) return;
     clearInterval(this.#alive);
     clearTimeout(this.#settling);
-    this.#isHasty = false;
+    this.#settlesNow = false;
     this.#connection.stop();
   }
 
   #start(span) {
     const isEnough = span <= this.#span && this.#replay === null;
     this.#span = Math.max(span, this.#span);
-    this.#alive = setInterval(() => this.#tell({ type: "alive" }), ALIVE);
+    this.#alive = setInterval(() => this.#broadcast({ type: "alive" }), ALIVE);
     this.#connect(isEnough ? this.#connection.lastId : null);
   }
 
@@ -87,7 +86,7 @@ export class SharedStream {
     this.#connection.start(() => Math.floor(this.#clock.now() / 1000) - this.#span, lastId);
   }
 
-  /** The events that bring a tab to the present. */
+  /** The events that bring a new tab up to date. */
   #snapshot() {
     const events = [...this.#last.values()].map(({ event, at }) => ({ ...event, elapsed: elapsed(at) }));
     return [this.#time(), { type: "history", points: this.#series.points }, ...events];
@@ -97,14 +96,14 @@ export class SharedStream {
     return { type: "clock", now: this.#clock.now() };
   }
 
-  #tell(...events) {
+  #broadcast(...events) {
     for (const port of this.#ports) port.postMessage(events);
   }
 
-  /** Tells the tabs the newest event of its type. */
+  /** Keeps the newest event of its type and sends it to the tabs. */
   #update(event) {
     this.#last.set(event.type, { event, at: moment() });
-    this.#tell(event);
+    this.#broadcast(event);
   }
 
   #receive(event) {
@@ -114,8 +113,8 @@ export class SharedStream {
       heartbeat: () => this.#clock.reach(event.timestamp * 1000),
       price: () => this.#append(event),
       status: () => this.#update(event),
-      sources: () => this.#learn(event),
-      link: () => this.#relink(event),
+      sources: () => this.#updateSources(event),
+      link: () => this.#updateLink(event),
     };
     on[event.type]();
   }
@@ -127,13 +126,13 @@ export class SharedStream {
     this.#present = Infinity;
   }
 
-  #relink(event) {
+  #updateLink(event) {
     this.#update(event);
     const isTry = event.state === "connecting" || event.state === "reconnecting";
-    if (event.state === "connecting" || event.state === "full" || (isTry && !this.#clock.known)) this.#askLatest();
+    if (event.state === "connecting" || event.state === "full" || (isTry && !this.#clock.known)) this.#requestLatest();
   }
 
-  #learn(event) {
+  #updateSources(event) {
     this.#connection.heartbeat = event.heartbeat ?? this.#connection.heartbeat;
     this.#update({ ...event, behind: this.#behind(event.timestamp * 1000) });
   }
@@ -145,49 +144,49 @@ export class SharedStream {
     const behind = this.#behind(event.id);
     this.#newest = aged(event, behind);
     const isLive = event.id >= this.#present || behind < FRESH;
-    if (isLive && this.#isHasty) return;
-    this.#isHasty = isLive;
+    if (isLive && this.#settlesNow) return;
+    this.#settlesNow = isLive;
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => this.#settle(), isLive ? 0 : QUIET);
   }
 
-  /** Milliseconds by which what the server said at `time` is old on arrival. */
+  /** Age on arrival, in ms, of what the server sent at `time`. */
   #behind(time) {
     this.#clock.reach(time);
     return this.#clock.ago(time);
   }
 
-  /** The stream has reached the present: tells the tabs. */
+  /** Sends the tabs the new points: the stream has reached the present. */
   #settle() {
-    this.#isHasty = false;
+    this.#settlesNow = false;
     if (this.#replay) {
       this.#series = this.#replay;
       this.#replay = null;
-      this.#tell(this.#time(), { type: "history", points: this.#series.points });
-    } else this.#tell(this.#time(), { type: "points", points: this.#unsent });
+      this.#broadcast(this.#time(), { type: "history", points: this.#series.points });
+    } else this.#broadcast(this.#time(), { type: "points", points: this.#unsent });
     this.#unsent = [];
     if (!(this.#last.get("price")?.event.id >= this.#newest.id)) this.#update(this.#newest);
   }
 
-  /** The newest price by itself, which the stream brings late after a long replay, or not at all. */
-  async #askLatest() {
-    const price = await this.#latest().catch(() => null); // the stream goes on trying
+  /** Requests the newest price alone: the stream delivers it late after a long replay, or not at all. */
+  async #requestLatest() {
+    const price = await this.#latest().catch(() => null); // the stream keeps retrying
     if (!price || this.#last.get("price")?.event.id > price.id) return;
     this.#present = price.id;
     this.#update(aged({ ...price, type: "price" }, this.#behind(price.id)));
   }
 
-  /** Raises TypeError or DOMException where the server does not answer. */
+  /** Raises TypeError or DOMException if the server does not respond. */
   async #latest() {
     const options = { cache: "no-store", signal: AbortSignal.timeout(DEADLINE) };
     const response = await fetch(new URL("prices/latest", this.#root), options);
     const before = this.#clock.now();
     this.#clock.learn(response.headers);
-    this.#tell(this.#time());
-    if (before - this.#clock.now() > AHEAD) this.#connect(); // what it asked for may lie in the server's future
+    this.#broadcast(this.#time());
+    if (before - this.#clock.now() > AHEAD) this.#connect(); // its `since` may be in the server's future
     return response.ok ? response.json() : null;
   }
 }
 
-/** A price as of its arrival: the age that it came with may be that of its publication, or of now. */
+/** A price as of its arrival: its `age` may be as of its publication, or of now. */
 const aged = (price, behind) => ({ ...price, behind, age: Math.max(price.age ?? 0, behind / 1000) });

@@ -1,4 +1,4 @@
-// Every source as the server's `sources` events say: price, distance from the published price, age, and what is wrong.
+// Every source as in the server's `sources` events: price, deviation from the published price, age and fault.
 
 import { amount, deviation, sourceName, span } from "./format.js";
 import { age } from "./verdict.js";
@@ -7,18 +7,18 @@ const SCALE = 10; // bp at the ends of the scale
 const STATES = {
   ok: "fresh",
   stale: "stale",
-  excluded: "set aside",
-  open: "resting",
-  throttled: "told to wait",
+  excluded: "excluded",
+  open: "paused",
+  throttled: "rate limited",
   waiting: "waiting",
   error: "failed",
 };
 const CALM = new Set(["ok", "waiting"]);
 const WAITING = "Waiting for the server…";
-const LOST = "Not known without a stream.";
+const LOST = "Unknown without a connection.";
 
 export class Sources {
-  /** The newest `sources` event or null. Keeps the items, so that a selection and the marks' motion survive. */
+  /** Shows the newest `sources` event or null. Keeps the items, so that selections and transitions survive. */
   show(event, { isLost }) {
     write(document, "#sources-note", isLost ? LOST : WAITING);
     document.getElementById("sources-note").hidden = event !== null;
@@ -39,7 +39,7 @@ function fill(item, source, past, isLost) {
   item.classList.toggle("is-used", Boolean(used));
   item.classList.toggle("is-trouble", !CALM.has(state) && !isLost);
   write(item, ".source-name", sourceName(name ?? "?"));
-  write(item, ".source-state", standing(source, past, isLost));
+  write(item, ".source-state", describeState(source, past, isLost));
   write(item, ".source-reason", isLost ? "" : explanation(source, past));
   write(item, ".source-price", price == null ? "–" : amount(price));
   write(item, ".source-deviation", distance == null ? "" : deviation(distance));
@@ -53,16 +53,16 @@ function write(item, selector, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-function standing({ state, age }, past, isLost) {
-  const said = age == null ? "" : span(age + past);
-  if (isLost) return said ? `last known ${said} ago` : "not known now";
-  return (STATES[state] ?? state ?? "unknown") + (said && `, ${said}`);
+function describeState({ state, age }, past, isLost) {
+  const quoteAge = age == null ? "" : span(age + past);
+  if (isLost) return quoteAge ? `last known ${quoteAge} ago` : "unknown";
+  return (STATES[state] ?? state ?? "unknown") + (quoteAge && `, ${quoteAge}`);
 }
 
-/** A fault is worth more than what the price rule makes of its silence. */
+/** The error of a failing source says more than the reason that the price rule gives for its silence. */
 function explanation({ state, reason, error, next_try_s: next }, past) {
   const calm = CALM.has(state);
-  const soon = next - past >= 1 && !calm ? `next try in ${span(next - past)}` : null;
-  const said = calm ? (reason ?? error) : (error ?? reason);
-  return [said, soon].map((part) => (part ? `\u00a0· ${part}` : "")).join("");
+  const retry = next - past >= 1 && !calm ? `retries in ${span(next - past)}` : null;
+  const cause = calm ? (reason ?? error) : (error ?? reason);
+  return [cause, retry].map((part) => (part ? `\u00a0· ${part}` : "")).join("");
 }

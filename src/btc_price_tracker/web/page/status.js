@@ -1,4 +1,4 @@
-// What stands behind the price: status and reason, age, spread, number of sources; and what else is to be known.
+// The facts about the price: status and reason, age, spread, number of sources; and notices.
 
 import { announce } from "./announce.js";
 import { amount, span } from "./format.js";
@@ -9,7 +9,7 @@ const $ = (id) => document.getElementById(id);
 export class Status {
   #badge = "";
 
-  /** What verdict.js says, and the newest events; each may be null. */
+  /** Shows the verdict of verdict.js and the newest events, each of which may be null. */
   show(verdict, { price, sources }) {
     document.querySelector("main").dataset.price = verdict.price;
     document.querySelector("main").dataset.link = verdict.isLost ? "lost" : "fine";
@@ -44,9 +44,9 @@ function notice({ recorded, origin, store }) {
 }
 
 const unsaved = ({ fault, waiting, lost }) =>
-  `Prices can't be stored now: ${fault}. ${waiting} of them wait` + (lost ? `, ${lost} are lost.` : ", none is lost.");
+  `Prices can't be stored: ${fault}. ${waiting} are queued` + (lost ? `, ${lost} are lost.` : ", none are lost.");
 
-/** Only what has changed: a selection survives. */
+/** Writes only changed text, so that a selection survives. */
 function write(id, text) {
   if ($(id).textContent !== String(text)) $(id).textContent = text;
 }

@@ -1,25 +1,25 @@
-// A tab's end of the shared stream: in a SharedWorker where the browser has them, else in this page.
+// A tab's end of the shared stream, which runs in a SharedWorker if the browser supports them, else in this page.
 
 import { elapsed, moment } from "./elapsed.js";
 import { SharedStream } from "./shared-stream.js";
 
-const WATCH = 10_000; // ms between checks that the worker lives
-const SILENCE = 35_000; // ms without a message from it: three signs of life are missing
+const WATCH = 10_000; // ms between checks that the worker is alive
+const SILENCE = 35_000; // ms without a message from it: three `alive` messages are missing
 
 const WORKER = new URL("shared-stream-worker.js", import.meta.url);
 
 const root = new URL("./", document.baseURI).href; // of the API
 
-/** Gives `receive` the events of the shared stream, in order. */
+/** Passes the events of the shared stream to `receive`, in order. */
 export class Stream {
   #receive;
   #port = null;
   #span = 0;
-  #own = null; // this page's own
+  #own = null; // the stream of this page alone
   #mayShare = "SharedWorker" in globalThis;
-  #watch = 0;
-  #heard = moment();
-  #hasFailed = false; // the worker has been silent for once
+  #watchdog = 0;
+  #lastMessage = moment();
+  #hasFailed = false; // the worker has timed out once
 
   constructor(receive) {
     this.#receive = receive;
@@ -29,7 +29,7 @@ export class Stream {
   start(span) {
     this.#span = span;
     this.#open();
-    this.#watch = setInterval(() => this.#check(), WATCH);
+    this.#watchdog = setInterval(() => this.#check(), WATCH);
   }
 
   /** Asks for the past `span` seconds. */
@@ -38,20 +38,20 @@ export class Stream {
     this.#port.postMessage({ type: "widen", span });
   }
 
-  /** Tries now instead of later; `away` as for Connection. */
+  /** Reconnects now instead of later; `away` as for Connection. */
   wake(away = 0) {
     this.#port.postMessage({ type: "wake", away });
   }
 
   stop() {
-    clearInterval(this.#watch);
+    clearInterval(this.#watchdog);
     this.#close();
   }
 
   #open() {
-    this.#heard = moment();
+    this.#lastMessage = moment();
     this.#port = this.#sharedPort() ?? this.#ownPort();
-    this.#port.onmessage = ({ data }) => this.#hear(data);
+    this.#port.onmessage = ({ data }) => this.#onMessage(data);
     this.#port.postMessage({ type: "join", span: this.#span });
   }
 
@@ -67,7 +67,7 @@ export class Stream {
       worker.onerror = () => this.#fallBack();
       return worker.port;
     } catch {
-      return null; // the browser forbids it, as some do where cookies are blocked
+      return null; // the browser forbids it, as some do if cookies are blocked
     }
   }
 
@@ -78,7 +78,7 @@ export class Stream {
     return port2;
   }
 
-  /** Where workers cannot be modules, or cannot be had. */
+  /** Does without a worker: they cannot be modules here, or are not available. */
   #fallBack() {
     if (!this.#mayShare) return;
     this.#mayShare = false;
@@ -86,15 +86,15 @@ export class Stream {
     this.#open();
   }
 
-  #hear(events) {
-    this.#heard = moment();
+  #onMessage(events) {
+    this.#lastMessage = moment();
     this.#hasFailed = false;
     for (const event of events) this.#receive({ ...event, at: moment(event.elapsed) });
   }
 
-  /** A worker may be ended without a word: join anew, which starts another, and do without if that helps nothing. */
+  /** A worker may be terminated without notice: joins again, which starts another, and does without if that fails. */
   #check() {
-    if (elapsed(this.#heard) < SILENCE) return;
+    if (elapsed(this.#lastMessage) < SILENCE) return;
     if (this.#hasFailed) this.#fallBack();
     else {
       this.#hasFailed = true;

@@ -1,11 +1,11 @@
-// The page's title and icon: what is seen of it from another tab.
+// The page's title and icon, which other tabs show.
 
 import { amount } from "./format.js";
 
 const LIVE = "#f7931a";
 const GREY = "#8b857c";
 
-// Inline, since a server that is gone gives no other icon.
+// Inline, since an unreachable server can't serve another icon.
 const icon = (colour) =>
   `data:image/svg+xml,${encodeURIComponent(
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><circle cx="16" cy="16" r="16" fill="${colour}"/>` +
@@ -13,9 +13,9 @@ const icon = (colour) =>
   )}`;
 
 const link = document.querySelector("link[rel=icon]");
-let shown = LIVE; // as the page comes
+let shown = LIVE; // the initial icon
 
-/** The newest price event or null, and what verdict.js says. */
+/** Shows the newest price event or null, and the verdict of verdict.js. */
 export function showInTab(price, verdict) {
   const isFresh = verdict.price === "fresh" || (verdict.price === "unknown" && !verdict.isLost);
   if (price) document.title = `${isFresh ? "" : "Old: "}${amount(price.price)} · BTC/USD`;

@@ -1,20 +1,20 @@
-// Dark or light: the system's choice, unless the reader chose otherwise. Runs before the first paint, hence no module.
+// Dark or light: the system's choice, unless the user chose otherwise. Runs before the first paint, hence no module.
 (() => {
   const root = document.documentElement;
   const system = matchMedia("(prefers-color-scheme: dark)");
   const chosen = () => root.dataset.theme;
   const shown = () => chosen() ?? (system.matches ? "dark" : "light");
 
-  function remember(theme) {
+  function save(theme) {
     try {
       if (theme) localStorage.setItem("theme", theme);
       else localStorage.removeItem("theme");
     } catch {
-      // storage is forbidden here: the choice lasts as long as the page
+      // storage is disabled: the choice lasts as long as the page
     }
   }
 
-  function recall() {
+  function restore() {
     try {
       return localStorage.getItem("theme");
     } catch {
@@ -26,8 +26,8 @@
     if (theme === "dark" || theme === "light") root.dataset.theme = theme;
     else delete root.dataset.theme;
     for (const meta of document.querySelectorAll("meta[name=theme-color]")) {
-      const { theme: its } = meta.dataset;
-      meta.media = chosen() ? (chosen() === its ? "all" : "not all") : `(prefers-color-scheme: ${its})`;
+      const { theme: metaTheme } = meta.dataset;
+      meta.media = chosen() ? (chosen() === metaTheme ? "all" : "not all") : `(prefers-color-scheme: ${metaTheme})`;
     }
     dispatchEvent(new Event("themechange"));
   }
@@ -35,11 +35,11 @@
   function toggle() {
     const other = shown() === "dark" ? "light" : "dark";
     const choice = other === (system.matches ? "dark" : "light") ? null : other;
-    remember(choice);
+    save(choice);
     choose(choice);
   }
 
-  choose(recall());
+  choose(restore());
   system.addEventListener("change", () => dispatchEvent(new Event("themechange")));
   addEventListener("storage", ({ key, newValue }) => key === "theme" && choose(newValue));
   addEventListener("DOMContentLoaded", () =>

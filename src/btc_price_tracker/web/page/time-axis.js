@@ -1,5 +1,4 @@
-// Where the time axis is labelled: at round times of the reader's own zone, as densely as the labels have room, and at
-// two of them at least. Pure.
+// The labels of the time axis: at round times of the user's time zone, as dense as they fit, and at least two. Pure.
 
 import { hourMinute, hourMinuteSecond } from "./format.js";
 
@@ -9,18 +8,18 @@ const STEPS = [
   ...[1, 2, 3, 5, 10, 15, 20, 30].map((minutes) => minutes * MINUTE),
   ...[1, 2, 3, 4, 6, 8, 12].map((hours) => hours * HOUR),
 ]; // seconds; those below an hour divide it, the others a day
-const AIR = 2.1; // rem between two labels
+const PADDING = 2.1; // rem between two labels
 const CHARACTER = 0.47; // rem
 
 const label = (step) => (step < MINUTE ? hourMinuteSecond : hourMinute);
 
-/** Rem that a label takes, with the air beside it. */
-const room = (step) => CHARACTER * label(step)(0).length + AIR;
+/** Width of a label in rem, with the space beside it. */
+const room = (step) => CHARACTER * label(step)(0).length + PADDING;
 
 /** The times (s) to label between `from` and `to` (s), on an axis that is `width` rem long, and their labels. */
 export function timeLabels(from, to, width) {
   const perRem = (to - from) / width;
-  const start = (step) => from + (perRem * CHARACTER * label(step)(0).length) / 2; // a label before would be cut off
+  const start = (step) => from + (perRem * CHARACTER * label(step)(0).length) / 2; // an earlier label would be cut off
   let step = STEPS.find((each) => each >= perRem * room(each)) ?? STEPS.at(-1);
   let times = timesOf(step, start(step), to);
   while (times.length < 2 && step > STEPS[0]) {
@@ -47,7 +46,7 @@ function roundDown(step, time) {
   return date.setHours(Math.floor(date.getHours() / hours) * hours, 0, 0, 0) / 1_000;
 }
 
-/** By the clock on the wall, where summer time begins or ends. */
+/** In local time, also when daylight saving time begins or ends. */
 function next(step, time) {
   if (step < HOUR) return time + step;
   const date = new Date(1_000 * time);

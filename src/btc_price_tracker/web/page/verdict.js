@@ -1,25 +1,25 @@
-// What the page may claim now, from the newest events and the time since they came. Pure, but for that time.
+// What the page may claim, from the newest events and the time since they arrived. Pure except for that time.
 
 import { elapsed } from "./elapsed.js";
 import { span } from "./format.js";
 
-const HANDOVER = 6_000; // ms that the browser's own reconnection may take: the server's `retry:` is 5 s at most
+const HANDOVER = 6_000; // ms that the browser's own reconnection may take: the server's `retry:` is at most 5 s
 const LATE = 3; // intervals without a new price
 const SLACK = 5_000; // ms
 
 const BADGES = { ok: "OK", degraded: "Degraded", single_source: "Single source", stale: "Stale" };
 const LOST = {
-  full: "The server has no stream to spare; trying again.",
-  silent: "The server has gone silent.",
+  full: "The server is at its stream limit. Retrying.",
+  silent: "The server is not responding.",
 };
 const ANSWERING = new Set(["ok", "excluded"]);
 
-/** Milliseconds that what an event says is old. */
+/** Age of the state that an event describes, in milliseconds. */
 export const age = ({ at, behind = 0 }) => behind + elapsed(at);
 
 /**
- * What stands: `price` is `unknown` yet, `none`, `fresh`, or `old`, where it is no longer the price; `isLost` is whether
- * the server is out of reach; `badge` and `reason` are the status in words. `link`, `status`, `price` and `sources` are
+ * `price` is `unknown` (so far), `none`, `fresh`, or `old` if it is no longer current; `isLost` is whether the server is
+ * unreachable; `badge` and `reason` describe the status. `link`, `status`, `price` and `sources` are
  * the newest events of their types, or null.
  */
 export function verdict({ link, status, price, sources }) {
@@ -27,11 +27,11 @@ export function verdict({ link, status, price, sources }) {
     const reason = LOST[link.state] ?? "No connection to the server.";
     return { price: price ? "old" : "unknown", isLost: true, status: "lost", badge: "Not live", reason };
   }
-  const said = { isLost: false, status: status?.status ?? "", badge: badge(status), reason: status?.reason ?? "" };
-  if (!sources || !price) return { ...said, price: sources?.price === null ? "none" : "unknown" };
-  if (status?.status === "stale" || price.status === "stale") return { ...said, price: "old" };
-  const fault = unheard(sources) ?? overdue(price, sources);
-  return fault ? { ...said, price: "old", ...stale(fault) } : { ...said, price: "fresh" };
+  const current = { isLost: false, status: status?.status ?? "", badge: badge(status), reason: status?.reason ?? "" };
+  if (!sources || !price) return { ...current, price: sources?.price === null ? "none" : "unknown" };
+  if (status?.status === "stale" || price.status === "stale") return { ...current, price: "old" };
+  const fault = silentSources(sources) ?? overdue(price, sources);
+  return fault ? { ...current, price: "old", ...stale(fault) } : { ...current, price: "fresh" };
 }
 
 function isLost(link) {
@@ -44,9 +44,9 @@ const badge = (status) => BADGES[status?.status] ?? status?.status ?? "";
 
 const stale = (reason) => ({ status: "stale", badge: BADGES.stale, reason });
 
-function unheard({ sources = [] }) {
+function silentSources({ sources = [] }) {
   const answers = ({ state, used }) => ANSWERING.has(state) || (state === "throttled" && used);
-  return sources.length && !sources.some(answers) ? "No source answers now." : null;
+  return sources.length && !sources.some(answers) ? "No source is responding." : null;
 }
 
 function overdue(price, { interval }) {

@@ -1,1 +1,1 @@
-"""uvicorn with connections of ours: deadlines, sizes, and responses that take their socket along."""
+"""uvicorn with our connections: deadlines, size limits, and responses that detach their socket."""

@@ -1,4 +1,4 @@
-"""The limit of connections that follows from the limit of open files, and which idle ones are closed at it."""
+"""The limit of connections that follows from the limit of open files, and eviction of idle ones at that limit."""
 
 import heapq
 from collections.abc import Callable, Collection
@@ -6,12 +6,11 @@ from typing import Any
 
 import structlog
 
-from btc_price_tracker.settings.open_files import file_limit
 from btc_price_tracker.web.server.connection import Connection
 
 RESERVED = 128  # descriptors for the sources, the store and the log; at most a quarter of the limit
 EVICTED = 64  # idle connections closed at once; at most a sixteenth of the limit
-QUIET = 60.0  # seconds below the limit after which reaching it is logged again
+LOG_INTERVAL = 60.0  # seconds below the limit before reaching it is logged again
 
 log = structlog.get_logger(__name__)
 
@@ -23,13 +22,13 @@ class Capacity:
     the kernel's backlog: without descriptors the process could neither poll its sources nor write to its store.
     """
 
-    def __init__(self, connections: Collection[Any], detached: Callable[[], int]) -> None:
-        """`connections` are the server's, `detached` returns how many streams have left it."""
-        self._files = file_limit()
+    def __init__(self, connections: Collection[Any], detached: Callable[[], int], files: int) -> None:
+        """`connections` are the server's, `detached` returns the number of streams that have left it."""
+        self._files = files
         self.most = self._files - min(RESERVED, self._files // 4)
         self._connections = connections
         self._detached = detached
-        self._full_at = -QUIET  # loop time at which it was last full
+        self._full_at = -LOG_INTERVAL  # loop time at which it was last full
 
     @property
     def full(self) -> bool:
@@ -46,11 +45,12 @@ class Capacity:
         return bool(idle)
 
     def _log_limit(self, now: float) -> None:
-        if now - self._full_at >= QUIET:
+        if now - self._full_at >= LOG_INTERVAL:
             log.warning(
-                "connection limit reached: idle connections are closed, new ones wait",
+                "connection limit reached",
                 connections=self.most,
                 open_file_limit=self._files,
+                effect="idle connections are closed, new ones wait",
                 remedy="raise the limit of open files: ulimit -n, or LimitNOFILE= in systemd",
             )
         self._full_at = now

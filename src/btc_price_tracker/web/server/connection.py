@@ -1,4 +1,4 @@
-"""One connection of uvicorn's: its deadlines, the task that answers it, and an `DetachableResponse` for each request.
+"""A connection of uvicorn with deadlines, a task for each response, and a `DetachableResponse` for each request.
 
 `Incoming`, `Connection` and `DetachableResponse` rely on private attributes of uvicorn's HttpToolsProtocol (hence the
 narrow pin; tests/web/server/test_server.py watches them): what connection_made sets, parser, scope, url, headers,
@@ -18,28 +18,25 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.server.incoming import Incoming
 
-WRITE_TIMEOUT = 30.0  # seconds without progress after which a connection with unsent data is aborted
-HALF_CLOSED_TIMEOUT = 5.0  # seconds within which the response to a half-closed client must begin
-
 
 class Connection(Incoming):
     """One HTTP/1 connection. When it is lost, the task that answers it is cancelled."""
 
     idle_since = 0.0  # loop time at which the last response was complete, or the connection made
     _running: RequestResponseCycle | None = None
-    _task: asyncio.Task[Any] | None = None  # that answers the running request
+    _task: asyncio.Task[Any] | None = None  # of the running request
     _eof_at = math.inf  # loop time at which the client closed its side
     _unsent = 0  # bytes in the write buffer at the last check
     _moved = 0.0  # loop time at which the write buffer was last seen to shrink
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn does
-        """Do as uvicorn's, but leave out our own address, which nobody asks for; and await the first head."""
+        """Do as uvicorn, but without the local address, which is not used, and await the first head."""
         self.connections.add(self)
         self.transport = transport
         self.flow = FlowControl(transport)
         self.scheme = "http"
-        peer = transport.get_extra_info("peername")  # None where the client is gone already
-        self.client = None if peer is None else peer[:2]  # without what else IPv6 has
+        peer = transport.get_extra_info("peername")  # None if the client has disconnected already
+        self.client = None if peer is None else peer[:2]  # without the flow and scope of IPv6
         self.idle_since = self.loop.time()
         self._await_head()
 
@@ -54,7 +51,7 @@ class Connection(Incoming):
             self._task.cancel()
 
     def eof_received(self) -> bool:  # type: ignore[override] # of asyncio's own protocol it is one
-        """Whether to keep our side open: a client may half-close after its last request (RFC 9112, 9.6).
+        """Whether to keep the sending side open: a client may half-close after its last request (RFC 9112, 9.6).
 
         A half-closed stream counts as disconnected: see fanout/reactor.py.
         """
@@ -70,7 +67,7 @@ class Connection(Incoming):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the connection is open and waits for the first byte of a request."""
+        """Whether the connection is open and awaits the first byte of a request."""
         return self._is_idle() and not (self._in_head or self._is_ending or self.transport.is_closing())
 
     def check_deadlines(self, now: float) -> None:
@@ -79,7 +76,7 @@ class Connection(Incoming):
             self.transport.abort()
         elif now >= self._due and self._is_idle():
             self.transport.close()
-        elif now >= self._eof_at + HALF_CLOSED_TIMEOUT and not self._is_answering():
+        elif now >= self._eof_at + self.limits.half_closed_timeout and not self._is_answering():
             self.transport.abort()
 
     def _on_request(self) -> None:
@@ -93,7 +90,7 @@ class Connection(Incoming):
     async def _answer(
         self, cycle: RequestResponseCycle, app: Any, scope: Scope, receive: Receive, send: Send
     ) -> None:
-        """Run the application; a cancellation by a disconnect or by the shutdown is no error."""
+        """Run the application; cancellation by a disconnect or the shutdown is not an error."""
         if cycle.disconnected:
             return
         self._task = asyncio.current_task()
@@ -113,14 +110,14 @@ class Connection(Incoming):
         if not self._unsent or unsent < self._unsent:
             self._moved = now
         self._unsent = unsent
-        return unsent > 0 and now - self._moved >= WRITE_TIMEOUT
+        return unsent > 0 and now - self._moved >= self.limits.write_timeout
 
     def _is_streaming(self) -> bool:
         if self._running is None or self._running.response_complete:
             return False
         scope: Any = self._running.scope
-        exchange: DetachableResponse = scope["extensions"][DETACHABLE]
-        return exchange.endless
+        response: DetachableResponse = scope["extensions"][DETACHABLE]
+        return response.endless
 
     def _is_answering(self) -> bool:
         """Whether a finite response has begun."""

@@ -1,4 +1,4 @@
-"""One request and its response on a connection of ours: how a response holds its head back, and takes its socket along.
+"""A response that can hold its head back and be detached from the server together with its socket.
 
 Relies on private attributes of uvicorn's RequestResponseCycle (see web/server/connection.py).
 """
@@ -18,7 +18,7 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # closing sends a reset
 
 
 class DetachableResponse:
-    """What a response may do beyond ASGI."""
+    """What a response can do beyond ASGI."""
 
     __slots__ = ("_cycle", "_transport", "endless", "unframed")
 
@@ -26,29 +26,29 @@ class DetachableResponse:
         self.endless = False  # whether the response is a stream
         self.unframed = False
         self._transport = transport
-        # A proxy, for the cycle has the scope, which has this: every request would wait for the garbage collector.
+        # A proxy, as the cycle refers to the scope, and that to this: each request would wait for garbage collection.
         self._cycle: RequestResponseCycle = weakref.proxy(cycle)
 
     @property
     def closing(self) -> bool:
-        """Whether the connection is about to end."""
+        """Whether the connection is closing."""
         return self._transport.is_closing()
 
     @property
     def drained(self) -> bool:
-        """Whether every byte sent is with the kernel."""
+        """Whether the kernel has every byte sent so far."""
         return self._transport.get_write_buffer_size() == 0
 
     def leave_unframed(self) -> None:
-        """Send the body as it is and end it by closing: HTTP/1.0 knows no chunks."""
+        """Send the body without chunks and end it by closing, as HTTP/1.0 requires."""
         self.unframed = True
         self._cycle.chunked_encoding = False
         self._cycle.expected_content_length = sys.maxsize
 
     async def head(self, send: Send, start: Message) -> bytes:
-        """The response's head, which the caller is to write with what follows it: one packet instead of two."""
-        held = _Held()
-        self._cycle.transport = held  # type: ignore[assignment] # of which the cycle needs only this
+        """The head of the response, for the caller to write together with what follows: one packet instead of two."""
+        held = _Collector()
+        self._cycle.transport = held  # type: ignore[assignment] # the cycle only calls write
         try:
             await send(start)
         finally:
@@ -56,21 +56,21 @@ class DetachableResponse:
         return held.data
 
     def write(self, data: bytes) -> None:
-        """Write bytes of the response by way of the server; to nobody, if the client is gone."""
+        """Write bytes of the response through the server, unless the client has disconnected."""
         if not self.closing:
             self._transport.write(data)
 
     def hold_nothing_back(self) -> None:
-        """Make each `send` a barrier: it begins when every byte sent before is with the kernel."""
+        """Make each `send` a barrier: it begins once the kernel has every byte sent before."""
         if not self.closing:
             self._transport.set_write_buffer_limits(0)
 
     def duplicate(self) -> int:
-        """A descriptor of the client's socket for the caller to own. Raises OSError where there is none left."""
+        """A descriptor of the client's socket that the caller owns. Raises OSError if there is none left."""
         return os.dup(self._transport.get_extra_info("socket").fileno())
 
     def let_go(self) -> None:
-        """Let the server believe that the client hung up: its own clean-up runs, nothing of the request is left."""
+        """Make the server clean up as if the client had disconnected, so that nothing of the request is left."""
         self._cycle.disconnected = True
         self._transport.abort()
 
@@ -80,16 +80,16 @@ class DetachableResponse:
         self.let_go()
 
     def close(self) -> None:
-        """End the connection once what was sent is written."""
+        """Close the connection once everything is written."""
         self._transport.close()
 
     def abort(self) -> None:
-        """End the connection at once."""
+        """Abort the connection."""
         self._transport.abort()
 
 
-class _Held:
-    """A transport that only remembers."""
+class _Collector:
+    """A transport that only collects."""
 
     data = b""
 

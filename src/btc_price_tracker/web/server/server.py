@@ -1,4 +1,4 @@
-"""uvicorn with connections of ours (connection.py), and the sockets it listens on."""
+"""uvicorn with our connections (connection.py), and the sockets it listens on."""
 
 import asyncio
 import contextlib
@@ -10,30 +10,34 @@ from typing import Any
 
 import uvicorn
 
+from btc_price_tracker.settings.open_files import file_limit
 from btc_price_tracker.web.server.capacity import Capacity
 from btc_price_tracker.web.server.connection import Connection
+from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
 
-LOOK = 0.5  # seconds between looks at who is late
 BACKLOG = 4096
 SEND_BUFFER = 64 * 1024  # bytes (Linux doubles it): what the kernel holds for one slow client
-RECEIVE_BUFFER = (
-    16 * 1024
-)  # bytes (doubled as well): what it takes from one that sends and isn't read; a head fits
-LISTENERS = 4  # descriptors for each socket that listens
-UNREACHABLE = 30  # seconds until a peer that acknowledges nothing is given up; TCP itself takes 15 minutes
+RECEIVE_BUFFER = 16 * 1024  # bytes (doubled as well): what the kernel accepts before it is read; a head fits
+LISTENERS = 4  # descriptors of each listening socket
+UNREACHABLE = (
+    30  # seconds until a peer that acknowledges nothing is disconnected; TCP itself takes 15 minutes
+)
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: the end of a stream is ours to arrange (app.py)."""
+    """uvicorn's server without its signal handlers: app.py drains the streams before it stops the server."""
 
-    def __init__(self, config: uvicorn.Config, detached: Callable[[], int]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, detached: Callable[[], int], limits: ConnectionLimits, files: int
+    ) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
-        self._capacity = Capacity(self.server_state.connections, detached)
+        self._limits = limits
+        self._capacity = Capacity(self.server_state.connections, detached, files)
         self._sockets: list[socket.socket] = []
 
     def stop(self) -> None:
-        """Take no more connections, finish the requests at hand, and let `serve` return."""
+        """Accept no more connections, finish the running requests, and let `serve` return."""
         self.should_exit = True
         self._stopping.set()
 
@@ -48,7 +52,7 @@ class Server(uvicorn.Server):
     async def _accept(self) -> None:
         """Listen on each socket through several descriptors: uvloop accepts one connection for each per iteration.
 
-        In a crowd, connections then share the cost of an iteration. A lone one pays for the polls that find nothing.
+        Many connections then share the cost of an iteration. A single one pays for the polls that find nothing.
         """
         loop = asyncio.get_running_loop()
         for each in self._sockets:
@@ -61,7 +65,7 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         if self._capacity.full and not self._capacity.make_room(loop.time()):
             loop.call_soon(self._pause)  # later: the connection that is being accepted would be lost
-        return Connection(self.config, self.server_state, self.lifespan.state)
+        return Connection(self.config, self.server_state, self.lifespan.state, self._limits)
 
     def _pause(self) -> None:
         """Stop accepting; new clients wait in the kernel's backlog."""
@@ -70,14 +74,14 @@ class Server(uvicorn.Server):
         self.servers.clear()
 
     async def main_loop(self) -> None:
-        """Keep the Date of responses right and close who is late.
+        """Update the Date of responses and close connections past their deadline.
 
-        One look at all connections costs less than a timer for each; the streams have left and aren't among them.
-        uvicorn's own loop looks ten times a second whether it is to end.
+        One pass over all connections costs less than a timer for each; detached streams aren't among them. uvicorn's
+        own loop checks ten times a second whether it is to end.
         """
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK):
+                async with asyncio.timeout(self._limits.check_interval):
                     await self._stopping.wait()
             self._check_deadlines()
             if not self.servers:
@@ -86,10 +90,10 @@ class Server(uvicorn.Server):
     def _check_deadlines(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            connection.check_deadlines(now)  # type: ignore[union-attr] # all are ours
+            connection.check_deadlines(now)  # type: ignore[union-attr] # all are Connections
 
     async def _resume(self) -> None:
-        """Accept connections again, if there is room by now."""
+        """Accept connections again if there is room."""
         if self._capacity.full:
             self._capacity.make_room(asyncio.get_running_loop().time())
         else:
@@ -98,14 +102,21 @@ class Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Capture no signals."""
         yield
 
 
-def server(app: Any, keep_alive: float, detached: Callable[[], int]) -> Server:
+def server(
+    app: Any,
+    keep_alive: float,
+    detached: Callable[[], int],
+    limits: ConnectionLimits = DEFAULTS,
+    files: int | None = None,
+) -> Server:
     """A server for an ASGI application, to be run with `serve(sockets=listen(…))`.
 
-    An idle connection is kept for `keep_alive` seconds; `detached` returns how many streams have left the server.
+    An idle connection is kept for `keep_alive` seconds; `detached` returns the number of streams that have left the
+    server; `files` is the limit of open files, by default that of the process.
     """
     return Server(
         uvicorn.Config(
@@ -117,35 +128,40 @@ def server(app: Any, keep_alive: float, detached: Callable[[], int]) -> Server:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            timeout_keep_alive=keep_alive,  # type: ignore[arg-type] # a fraction does as well
+            timeout_keep_alive=keep_alive,  # type: ignore[arg-type] # a fraction works as well
             timeout_graceful_shutdown=3,
         ),
         detached,
+        limits,
+        file_limit() if files is None else files,
     )
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
     """Sockets that listen on every address of `host` that this machine has; accepted ones inherit their options.
 
-    Raises OSError, in terms of the settings, where it has none of them, or one can't be had.
+    Raises OSError, in terms of the settings, if it has none of them or one is not available.
     """
     try:
         return _listeners(host, port)
     except (OSError, UnicodeError) as error:
-        raise OSError(_words(error, host, port)) from error
+        raise OSError(_explain(error, host, port)) from error
 
 
-def _words(error: OSError | UnicodeError, host: str, port: int) -> str:
+def _explain(error: OSError | UnicodeError, host: str, port: int) -> str:
     if isinstance(error, socket.gaierror | UnicodeError):
-        return f"HOST {host!r} can't be resolved: give an address of this machine, like 127.0.0.1"
+        return f"HOST {host!r} can't be resolved; set an address of this machine, such as 127.0.0.1"
     match error.errno:
         case errno.EADDRNOTAVAIL:
-            return f"HOST {host} is no address of this machine: give one that is, like 127.0.0.1"
+            return f"HOST {host} is not an address of this machine; set one that is, such as 127.0.0.1"
         case errno.EADDRINUSE:
-            return f"PORT {port} of {host} is in use: end who uses it, or give another PORT (0 for any)"
+            return (
+                f"PORT {port} is already in use on {host}; "
+                "stop the process that uses it or set another PORT (0 picks a free one)"
+            )
         case errno.EACCES:
-            return f"PORT {port} is not for every user: give one from 1024 on"
-    return f"HOST {host} and PORT {port} can't be had: {error}"
+            return f"PORT {port} requires privileges; set one from 1024 on"
+    return f"can't listen on HOST {host}, PORT {port}: {error}"
 
 
 def _listeners(host: str, port: int) -> list[socket.socket]:
@@ -168,7 +184,7 @@ def _listeners(host: str, port: int) -> list[socket.socket]:
 
 
 def _listener(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
-    # Whoever asks for every address means IPv4 as well.
+    # "::" stands for every address, those of IPv4 included.
     both = address[0] == "::" and socket.has_dualstack_ipv6()
     listener = socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both)
     listener.setblocking(False)
@@ -177,7 +193,7 @@ def _listener(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.
 
 
 def _bound_each_client(listener: socket.socket) -> None:
-    """What one slow or dead client may cost: in kernel memory, and in time until it is found out."""
+    """Bound the kernel memory of one slow client, and the time until a dead one is detected."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -1,4 +1,4 @@
-"""Whether a request for the stream is an EventSource's, which gives up for good after an error status. Pure."""
+"""Whether a request for the stream is an EventSource's, which never reconnects after an error status."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ def is_browser(headers: Mapping[bytes, bytes]) -> bool:
     """Whether headers, names in lower case, are those of a browser.
 
     Browsers send `Sec-Fetch-Mode` to trustworthy origins only: HTTPS and this machine (W3C Fetch Metadata, 2). Over
-    plain HTTP, they are known by asking for an event stream with what other clients leave out.
+    plain HTTP, they are recognised by headers that other clients of event streams leave out.
     """
     if b"sec-fetch-mode" in headers:
         return True

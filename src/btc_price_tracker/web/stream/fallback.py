@@ -1,26 +1,27 @@
-"""A stream that stays with the HTTP server: the hub leaves bytes here, the response's task takes them on."""
+"""A stream that stays with the HTTP server: the hub puts bytes here, and the task of the response sends them."""
 
 import asyncio
 from collections.abc import Callable
 
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.fanout.stream import Lag
+from btc_price_tracker.fanout.stream import Lag, Slot
 
 
 class Mailbox:
-    """Room for one payload; see `fanout.stream.Stream`. A full one makes its stream a laggard like any other."""
+    """Room for one payload; see `fanout.stream.Stream`. A stream whose mailbox is full lags like any other."""
 
-    def __init__(self, hub: Hub, abort: Callable[[], None]) -> None:
+    def __init__(self, hub: Hub, slot: Slot, abort: Callable[[], None]) -> None:
         self.lag: Lag | None = None
+        self.slot = slot
         self._hub = hub
-        self._abort = abort  # how to cut off a client that takes nothing
+        self._abort = abort  # aborts the connection of a client that reads nothing
         self._content = b""
         self._ended = False
         self._room_wanted = False
         self._ready = asyncio.Event()
 
     def send(self, data: bytes, /) -> int:
-        """Take everything if the box is empty."""
+        """Take everything if the mailbox is empty."""
         if self._ended:
             raise BrokenPipeError
         if self._content:
@@ -30,24 +31,24 @@ class Mailbox:
         return len(data)
 
     def want_room(self, wanted: bool) -> None:  # noqa: FBT001 - see fanout.stream.Stream
-        """Whether the hub is told once the box is empty."""
+        """Whether `Hub.advance` is called once the mailbox is empty."""
         self._room_wanted = wanted
 
     def finish(self, final_retry: bytes) -> None:
-        """Leave the last bytes behind what is there."""
+        """Append the last bytes."""
         self._content += final_retry
         self._ended = True
         self._ready.set()
 
     def close(self) -> None:
-        """Cut the client off, unless the stream has come to its end."""
+        """Abort the connection, unless the stream has ended."""
         if not self._ended:
             self._ended = True
             self._ready.set()
             self._abort()
 
     async def take(self) -> bytes:
-        """Return the next bytes, empty once the stream is over. Only now does the hub learn that there is room."""
+        """Return the next bytes, b"" once the stream has ended. Only now may the hub put in more."""
         if self._room_wanted and not self._content:
             self._hub.advance(self)
         while not self._content and not self._ended:

@@ -20,12 +20,12 @@ def start() -> dict[str, Any]:
 
 
 def body(data: bytes) -> dict[str, Any]:
-    """Some of the body."""
+    """A part of the body."""
     return {"type": "http.response.body", "body": data, "more_body": True}
 
 
 def bare(frames: bytes) -> dict[str, Any]:
-    """Whole frames as some of the body: the server puts it into chunks of its own."""
+    """Complete frames as a part of the body, without their chunk framing: the server adds its own."""
     return body(b"".join(sse.unchunk(frames)))
 
 
@@ -35,7 +35,7 @@ def end() -> dict[str, Any]:
 
 
 async def wait_for_disconnect(receive: Receive) -> None:
-    """Return when the client is gone."""
+    """Return when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -1,7 +1,7 @@
-"""From what a client asks for to where its stream begins, and what it carries. Pure.
+"""The position at which a requested stream begins, and whether it includes sources.
 
-Precedence: the Last-Event-ID header, then ?last_event_id=, then ?since=, because an EventSource repeats the URL that it
-was made with, stale `since` and all, each time it reconnects.
+Precedence: the Last-Event-ID header, then ?last_event_id=, then ?since=, because an EventSource repeats its URL,
+including an outdated `since`, each time it reconnects.
 """
 
 import re
@@ -13,13 +13,13 @@ from btc_price_tracker.web.api.parameters import check_known
 from btc_price_tracker.web.problems import Problem
 
 PARAMETERS = ("since", "last_event_id", "with")  # of the stream
-GREATEST_ID = 2**53 - 1  # what every JSON reader can hold exactly
-AHEAD = 60  # seconds by which a client's clock may be ahead of ours
+MAX_ID = 2**53 - 1  # what every JSON reader can hold exactly
+CLOCK_TOLERANCE = 60  # seconds by which a client's clock may be ahead of ours
 _DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 class Anchor(Enum):
-    """How a client names its position."""
+    """How a client specifies its position."""
 
     NOW = "without parameters: the current price, then live"
     TIME = "since: every stored price from a second on"
@@ -27,7 +27,7 @@ class Anchor(Enum):
 
 
 class Position(NamedTuple):
-    """Where a stream begins: after this id. `lost` where the client was somewhere, but can't say where."""
+    """A stream begins after this id. `lost`: the client sent a position that can't be read."""
 
     anchor: Anchor
     after: int = 0
@@ -37,14 +37,14 @@ class Position(NamedTuple):
 def position(last_event_id: str, query: Mapping[str, str], now: int) -> Position:
     """Read a request's position from its header, "" if it has none, and its query; `now` in ms since the epoch.
 
-    Raises Problem (400) on a bad query parameter; a bad header is ignored, and answered with a gap, because an
-    EventSource that gets an error never comes back.
+    Raises Problem (400) on a bad query parameter; a bad header is ignored and leads to a gap, because an
+    EventSource that gets an error never reconnects.
     """
     check_known(query, PARAMETERS)
     if last_event_id:
         after = _integer(last_event_id)
-        return _asked(query, now)._replace(lost=True) if after is None else Position(Anchor.ID, after)
-    return _asked(query, now)
+        return _from_query(query, now)._replace(lost=True) if after is None else Position(Anchor.ID, after)
+    return _from_query(query, now)
 
 
 def with_sources(query: Mapping[str, str]) -> bool:
@@ -55,13 +55,11 @@ def with_sources(query: Mapping[str, str]) -> bool:
     return value is not None
 
 
-def _asked(query: Mapping[str, str], now: int) -> Position:
+def _from_query(query: Mapping[str, str], now: int) -> Position:
     if "last_event_id" in query:
         after = _integer(query["last_event_id"])
         if after is None:
-            raise Problem(
-                400, f"last_event_id must be an id from this stream: digits, at most {GREATEST_ID}."
-            )
+            raise Problem(400, f"last_event_id must be an id from this stream: digits, at most {MAX_ID}.")
         return Position(Anchor.ID, after)
     if "since" in query:
         seconds = _integer(query["since"])
@@ -73,13 +71,13 @@ def _asked(query: Mapping[str, str], now: int) -> Position:
 
 
 def check_since(seconds: int, now: int) -> None:
-    """Refuse a `since` (seconds) from the future of `now` (ms). Raises Problem (400)."""
-    if seconds > now // 1000 + AHEAD:
-        raise Problem(400, f"since is in the future: it is {now // 1000} now (in seconds, not milliseconds).")
+    """Raise Problem (400) for a `since` (seconds) after `now` (ms)."""
+    if seconds > now // 1000 + CLOCK_TOLERANCE:
+        raise Problem(400, f"since is in the future: now is {now // 1000} (in seconds, not milliseconds).")
 
 
 def _integer(text: str) -> int | None:
     if not _DIGITS.fullmatch(text):
         return None
     number = int(text)
-    return number if number <= GREATEST_ID else None
+    return number if number <= MAX_ID else None

@@ -1,4 +1,4 @@
-"""What is older than the ring: sent from the store, page by page, under ASGI's back-pressure.
+"""Replay of what is older than the ring: from the store, page by page, with ASGI's back-pressure.
 
 A few streams at a time read a page; the others wait in order, for each page anew, and get heartbeats meanwhile. So
 neither many fast clients nor many slow ones delay the live prices or exhaust the memory.
@@ -21,7 +21,7 @@ from btc_price_tracker.web.stream import messages as asgi
 from btc_price_tracker.web.stream.shared import Streams
 from btc_price_tracker.web.stream.start import Start
 
-PAGE = 100  # ticks read and sent at once, about 20 KB: what one client that doesn't read costs
+PAGE = 100  # ticks read and sent at once, about 20 KB: the memory of one client that reads nothing
 
 T = TypeVar("T")
 
@@ -29,10 +29,10 @@ log = structlog.get_logger(__name__)
 
 
 async def replay(start: Start, shared: Streams, send: Send, exchange: DetachableResponse | None) -> None:
-    """Send what is older than the ring as fast as the client takes it, and move `start` on to what is left.
+    """Send what is older than the ring as fast as the client reads it, and advance `start`.
 
-    A slow client takes its time, and the ring goes on meanwhile: so look again when the client has it all. When
-    this returns, every byte is with the kernel.
+    The ring moves on while a slow client reads, so it is compared again after each page. When this returns, the kernel
+    has every byte.
     """
     hub, ring = shared.hub, shared.ring
     if exchange is not None:
@@ -46,10 +46,10 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Detachable
         while start.after < ring.floor and not (is_closing(exchange) or hub.draining):
             frames = await with_heartbeats(_next_page(start, shared), hub, send)
             if frames is None:
-                break  # the store has lost it too: the hub will say so
+                break  # the store no longer has it either: the hub sends a gap
             await _deliver(send, frames)
     except StoreError as error:
-        log.warning("history cut short", reason=str(error))
+        log.warning("replay aborted", reason=str(error))
 
 
 async def with_heartbeats(work: Coroutine[Any, Any, T], hub: Hub, send: Send) -> T:
@@ -64,12 +64,12 @@ async def with_heartbeats(work: Coroutine[Any, Any, T], hub: Hub, send: Send) ->
 
 
 def is_closing(exchange: DetachableResponse | None) -> bool:
-    """Whether the connection is about to end."""
+    """Whether the connection is closing."""
     return exchange is not None and exchange.closing
 
 
 async def _next_page(start: Start, shared: Streams) -> bytes | None:
-    """Read the frames that follow `start` and move it behind them; None if there are none, or at the shutdown.
+    """Read the frames that follow `start` and advance it; None if there are none, or at the shutdown.
 
     Nothing else of the page stays in memory while a slow client reads. Raises StoreError.
     """
@@ -77,13 +77,13 @@ async def _next_page(start: Start, shared: Streams) -> bytes | None:
     async with shared.replays.turn_without_timeout():
         if hub.draining:
             return None
-        # The store is ahead of the hub by a moment: what isn't published yet is the hub's to send. Before the first
-        # price, all up to the floor is history.
+        # The store is slightly ahead of the hub, which sends what isn't published yet. Before the first price,
+        # everything up to the floor is history.
         page = await store.page(start.after, max(hub.head, ring.floor), PAGE)
-        dropped = (await store.span()).dropped  # retention goes on while a client takes its time
+        dropped = (await store.span()).dropped  # retention may delete more while a slow client reads
         if page:
-            lost = LostRange(start.after + 1, min(dropped, page[0].id - 1))
-            frames = _frames(start.after, page, [lost, *shared.lost_ranges])
+            dropped_range = LostRange(start.after + 1, min(dropped, page[0].id - 1))
+            frames = _frames(start.after, page, [dropped_range, *shared.lost_ranges])
             start.after = page[-1].id
             return frames
         if dropped <= start.after < ring.store_only:

@@ -1,8 +1,7 @@
 """The response of /prices/stream: history first (replay.py), then the socket leaves the server.
 
-Where it can't leave (no epoll, no plain TCP socket of ours, HTTP/1.0, no descriptor left) the same hub writes into a
-mailbox that this response empties through ASGI, and the client gets the same events. Why it leaves:
-docs/decisions/detached-sockets.md.
+Where it can't (no epoll, no plain TCP socket, HTTP/1.0, no descriptor left) the same hub writes into a mailbox that
+this response empties through ASGI, and the client gets the same events. See docs/decisions/detached-sockets.md.
 """
 
 import asyncio
@@ -13,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.web.limits import Slot
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi
 from btc_price_tracker.web.stream.fallback import Mailbox
@@ -28,16 +28,23 @@ class PriceStream:
     """The response to one client, as an ASGI application."""
 
     def __init__(
-        self, streams: Streams, position: Position, *, browser: bool, with_sources: bool = False
+        self,
+        streams: Streams,
+        position: Position,
+        slot: Slot,
+        retry_after: int | None = None,
+        *,
+        with_sources: bool = False,
     ) -> None:
-        """Raises Problem (503) when the house is full and the client is no browser."""
+        """Stream from `position` on in an admitted `slot`, or only send to reconnect after `retry_after` ms."""
         self._streams = streams
         self._position = position
+        self._slot = slot
+        self._retry_after = retry_after
         self._sources = b"" if with_sources else None
-        self._wait = streams.admission.turn_away(browser=browser) if streams.admission.full else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the head, then whatever the client is to have."""
+        """Send the head, then the events."""
         exchange: DetachableResponse | None = scope.get("extensions", {}).get(DETACHABLE)
         if exchange is not None:
             exchange.endless = True
@@ -46,67 +53,80 @@ class PriceStream:
         if scope["method"] == "HEAD":
             await send(asgi.start())
             await send(asgi.end())
-        elif self._wait is not None:
+        elif self._retry_after is not None:
             await send(asgi.start())
-            await send(asgi.bare(sse.retry(self._wait)))
+            await send(asgi.bare(sse.retry(self._retry_after)))
             await asgi.finish(exchange, receive, send)
-        elif self._streams.reactor is not None and exchange is not None and _can_leave(scope):
-            await self._leave(self._streams.reactor, receive, send, exchange)
+        elif self._streams.reactor is not None and exchange is not None and _can_detach(scope):
+            await self._detach(self._streams.reactor, receive, send, exchange)
         else:
-            await self._stay(receive, send, exchange)
+            await self._serve(receive, send, exchange)
 
-    async def _leave(
+    async def _detach(
         self, reactor: Reactor, receive: Receive, send: Send, exchange: DetachableResponse
     ) -> None:
-        """Stream on a descriptor of our own. What most clients need goes out with the head, in one packet.
+        """Stream on a duplicated descriptor. Most clients get all that they need with the head, in one packet.
 
-        Where the store has to be asked, the head and the status leave at once: that may take its time.
+        If the store must be read, which may take long, the head and the status are sent first.
         """
         shared = self._streams
-        with shared.admission:
-            head = await exchange.head(send, asgi.start())
-            head, told = head + greeting(shared.hub), shared.hub.said
-            if is_recent(self._position, shared.ring) and exchange.drained:
-                start = begin(self._position, shared)
-                start.told, start.sources = told, self._sources
-            else:
-                exchange.write(head)
-                head = b""
-                start = await with_heartbeats(self._locate(told), shared.hub, send)
-                await replay(start, shared, send, exchange)
-            # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with
-            # the kernel, so what the reactor writes comes after it.
-            has_left = not shared.hub.draining and _move(exchange, reactor, start, head)
-        if not has_left:
+        head = await exchange.head(send, asgi.start())
+        head, sent_status = head + greeting(shared.hub), shared.hub.sent_status
+        if is_recent(self._position, shared.ring) and exchange.drained:
+            start = begin(self._position, shared)
+            start.sent_status, start.sources = sent_status, self._sources
+        else:
+            exchange.write(head)
+            head = b""
+            start = await with_heartbeats(self._locate(sent_status), shared.hub, send)
+            await replay(start, shared, send, exchange)
+        # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with the
+        # kernel, so what the reactor writes comes after it.
+        if shared.hub.draining or not self._move(exchange, reactor, start, head):
             exchange.write(head)
             exchange.hold_nothing_back()
             await self._follow(start, receive, send, exchange)
 
-    async def _stay(self, receive: Receive, send: Send, exchange: DetachableResponse | None) -> None:
-        """Stream through the server."""
+    async def _serve(self, receive: Receive, send: Send, exchange: DetachableResponse | None) -> None:
+        """Stream through the HTTP server."""
         shared = self._streams
-        with shared.admission:
-            await send(asgi.start())
-            first, told = greeting(shared.hub), shared.hub.said
-            await send(asgi.bare(first))
-            start = await with_heartbeats(self._locate(told), shared.hub, send)
-            await replay(start, shared, send, exchange)
+        await send(asgi.start())
+        first, sent_status = greeting(shared.hub), shared.hub.sent_status
+        await send(asgi.bare(first))
+        start = await with_heartbeats(self._locate(sent_status), shared.hub, send)
+        await replay(start, shared, send, exchange)
         await self._follow(start, receive, send, exchange)
 
-    async def _locate(self, told: bytes) -> Start:
+    def _move(self, exchange: DetachableResponse, reactor: Reactor, start: Start, head: bytes) -> bool:
+        """Move the socket from the server to the reactor; False where that is impossible and the stream must stay."""
+        if exchange.closing:
+            return False
+        opening = head + start.opening
+        try:
+            reactor.adopt(
+                exchange.duplicate(), start.after, opening, start.sent_status, start.sources, self._slot
+            )
+        except OSError as error:
+            log.warning("stream not detached", reason=str(error))
+            return False
+        self._slot.is_handed_over = True
+        exchange.let_go()
+        return True
+
+    async def _locate(self, sent_status: bytes) -> Start:
         start = await locate(self._position, self._streams)
-        start.told, start.sources = told, self._sources
+        start.sent_status, start.sources = sent_status, self._sources
         return start
 
     async def _follow(
         self, start: Start, receive: Receive, send: Send, exchange: DetachableResponse | None
     ) -> None:
-        """Take from the hub and give to ASGI until the client hangs up or the hub ends it."""
+        """Forward from the hub to ASGI until the client disconnects or the hub ends the stream."""
         hub = self._streams.hub
         if exchange is not None and exchange.closing:
             exchange.let_go()  # disconnected during the replay: don't join the hub
             return
-        if hub.draining:  # the client comes back for the rest
+        if hub.draining:  # the client reconnects for the rest
             await send(asgi.bare(hub.final_retry()))
             await asgi.finish(exchange, receive, send)
             return
@@ -116,13 +136,13 @@ class PriceStream:
             if exchange is not None:
                 exchange.abort()
 
-        mailbox = Mailbox(hub, abort)
+        mailbox = Mailbox(hub, self._slot, abort)
         async with asyncio.TaskGroup() as tasks:
             forwarding = tasks.create_task(_forward(mailbox, send, self._streams.catching_up))
             wait_for_disconnect = tasks.create_task(asgi.wait_for_disconnect(receive))
             wait_for_disconnect.add_done_callback(lambda _: hub.leave(mailbox))
             try:
-                hub.join(mailbox, start.after, start.opening, start.told, start.sources)
+                hub.join(mailbox, start.after, start.opening, start.sent_status, start.sources)
                 await asyncio.wait({forwarding})
             finally:
                 hub.leave(mailbox)
@@ -138,7 +158,7 @@ async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore)
 
     Streams that catch up share a few pages per iteration of the event loop, so that many of them don't block it.
     """
-    with contextlib.suppress(OSError):  # how some servers say that the client is gone
+    with contextlib.suppress(OSError):  # how some servers report a disconnect
         while frames := await mailbox.take():
             await send(asgi.bare(frames))
             if mailbox.lag is not None:
@@ -146,19 +166,6 @@ async def _forward(mailbox: Mailbox, send: Send, catching_up: asyncio.Semaphore)
                     await asyncio.sleep(0)
 
 
-def _can_leave(scope: Scope) -> bool:
-    """Whether the bytes on the socket are ours to write: chunks, and no TLS in this process."""
+def _can_detach(scope: Scope) -> bool:
+    """Whether plain chunks can be written to the socket: HTTP/1.1 and no TLS in this process."""
     return bool(scope["scheme"] == "http" and scope["http_version"] == "1.1")
-
-
-def _move(exchange: DetachableResponse, reactor: Reactor, start: Start, head: bytes) -> bool:
-    """Take the socket out of the server and into the reactor, unless that can't be done and the stream must stay."""
-    if exchange.closing:
-        return False
-    try:
-        reactor.adopt(exchange.duplicate(), start.after, head + start.opening, start.told, start.sources)
-    except OSError as error:
-        log.warning("stream stays with the server", reason=str(error))
-        return False
-    exchange.let_go()
-    return True

@@ -1,4 +1,4 @@
-"""What all streams of this instance share."""
+"""The parts that all streams of an instance share."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,19 +9,17 @@ from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.outbox import LostRange
-from btc_price_tracker.web.admission import StreamLimit
 from btc_price_tracker.web.gate import Gate
 
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The recent prices, the older ones, who may come in, and who moves the bytes."""
+    """The recent prices, the older ones, and what writes to the sockets."""
 
     hub: Hub
     ring: Ring
     store: Store
-    lost_ranges: Sequence[LostRange]  # what the store was never given
-    admission: StreamLimit
+    lost_ranges: Sequence[LostRange]  # prices that were never stored
     reactor: Reactor | None = None  # None: every stream stays with the server
     # Limits: reads of pages older than the ring, and pages of the ring sent through the server per loop iteration.
     replays: Gate = field(default_factory=lambda: Gate(at_once=2))

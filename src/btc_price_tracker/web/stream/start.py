@@ -1,4 +1,4 @@
-"""Where a stream begins: the id after which it gets prices, and the frames that come before them."""
+"""The start of a stream: the id after which it gets prices, and the frames before them."""
 
 import random
 from dataclasses import dataclass
@@ -14,45 +14,45 @@ from btc_price_tracker.web.stream.shared import Streams
 
 @dataclass(slots=True)
 class Start:
-    """Where a stream goes on: after an id, with frames still to be sent before.
+    """Where a stream continues: after an id, with frames to be sent first.
 
-    The client has the status frame `told` and the frame `sources` with those (see Hub.join).
+    With those, the client has the status frame `sent_status` and the frame `sources` (see Hub.join).
     """
 
     after: int
     opening: bytes = b""
-    told: bytes = b""
+    sent_status: bytes = b""
     sources: bytes | None = None
 
 
 def greeting(hub: Hub) -> bytes:
     """The first frame of every stream: the status, with the wait before reconnecting.
 
-    That is jittered, since a native EventSource doesn't jitter by itself.
+    With jitter, since an EventSource adds none.
     """
-    return sse.with_retry(int(random.uniform(2000, 5000)), hub.said)
+    return sse.with_retry(int(random.uniform(2000, 5000)), hub.sent_status)
 
 
 def is_recent(position: Position, ring: Ring) -> bool:
-    """Whether the store need not be asked where to begin."""
+    """Whether the start is known without reading the store."""
     return position.anchor is Anchor.NOW or position.after >= ring.first > 0
 
 
 def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
     """Turn a position into a start, with a `gap` where something can't be replayed.
 
-    What came before the id `known_from` + 1 can't.
+    Nothing before the id `known_from` + 1 can be.
     """
     hub, ring = shared.hub, shared.ring
     anchor, after, lost = position
     gap = b""
-    # An id that isn't ours, or not any more. Before the first price, those up to the floor may be the store's.
-    is_strange = anchor is Anchor.ID and after > max(hub.head, ring.floor)
-    if anchor is Anchor.NOW or is_strange:
+    # An id that this server never had, or lost. Before the first price, the store may have those up to the floor.
+    is_unknown = anchor is Anchor.ID and after > max(hub.head, ring.floor)
+    if anchor is Anchor.NOW or is_unknown:
         start = max(hub.head - 1, ring.floor)
-        if lost or is_strange:
+        if lost or is_unknown:
             end = start if hub.head else max(start, hub.now())
-            gap = sse.gap(after + 1 if is_strange and after < end else 0, end)
+            gap = sse.gap(after + 1 if is_unknown and after < end else 0, end)
         if outdated := hub.outdated():
             return Start(hub.head, gap + outdated)
         return Start(start, gap)
@@ -63,13 +63,13 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
 
 
 async def locate(position: Position, shared: Streams) -> Start:
-    """Begin with what the store knows of the time before the ring, where that is needed."""
+    """Turn a position into a start, with the span of the store if it is needed."""
     if is_recent(position, shared.ring):
         return begin(position, shared)
     try:
         span = await shared.store.span()
     except StoreError:
-        return begin(position, shared)  # the hub will say what the ring can't replay
+        return begin(position, shared)  # the hub sends a gap for what the ring can't replay
     if 0 < span.first < shared.ring.first:
         shared.ring.yield_to_store()
     return begin(position, shared, _known_from(position.anchor, span, shared.ring))
@@ -78,8 +78,8 @@ async def locate(position: Position, shared: Streams) -> Start:
 def _known_from(anchor: Anchor, span: Span, ring: Ring) -> int:
     """The id after which nothing is missing.
 
-    For a time that is the last price that was dropped. Who comes with an id has seen a price: if even our oldest is
-    younger than it, then history is missing, though we may never have had it.
+    For a time that is the last price that was dropped. A client with an id has seen a price: if even the oldest one
+    here is newer, then history is missing, though this server may never have had it.
     """
     if anchor is Anchor.TIME:
         return span.dropped

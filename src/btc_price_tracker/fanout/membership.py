@@ -1,0 +1,186 @@
+"""The open streams of a hub: joining, catching up from the ring, leaving.
+
+A stream that can't take a whole payload lags: it keeps the rest and its position and gets nothing more until the kernel
+has room; then it reads on from the ring. It costs the others nothing. Nothing in this file awaits between reading the
+ring and adding to the live streams.
+"""
+
+from dataclasses import dataclass
+
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.broadcast import Broadcast
+from btc_price_tracker.fanout.current import CurrentPrice
+from btc_price_tracker.fanout.members import Members
+from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.fanout.stream import Lag, Stream
+from btc_price_tracker.price.model import Status, Tick, Update
+
+
+@dataclass(frozen=True, slots=True)
+class HubLimits:
+    """What bounds the work of one step, and the time that a stream may lag."""
+
+    slice: int = 1000  # streams written to before the event loop runs again: about 10 ms
+    page: int = (
+        128  # frames replayed in one write: about 25 KB, the memory of one client that reads none of it
+    )
+    stall_timeout: float = 30.0  # seconds without progress before a lagging stream is closed
+
+
+DEFAULTS = HubLimits()
+
+
+class Membership(CurrentPrice):
+    """The streams of this instance, and how far each has got. No method awaits."""
+
+    def __init__(
+        self, ring: Ring, clock: Clock, latest: Tick | None, update: Update, limits: HubLimits
+    ) -> None:
+        super().__init__(clock, latest, update)
+        self.limits = limits
+        # These only grow, for metrics.
+        self.joined = 0  # streams
+        self.failed = 0  # streams closed because of a bug
+        self._ring = ring
+        self._members = Members()
+        self._head = ring.last
+        self._sent_status = self._newest_status
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @property
+    def streams(self) -> list[Stream]:
+        """Every open stream."""
+        return list(self._members)
+
+    @property
+    def lagging(self) -> int:
+        """Number of streams that wait for room."""
+        return len(self._members.lagging)
+
+    @property
+    def head(self) -> int:
+        """The newest id that live streams have been sent; 0 before the first."""
+        return self._head
+
+    @property
+    def sent_status(self) -> bytes:
+        """The status frame that live streams have been sent."""
+        return self._sent_status
+
+    def now(self) -> int:
+        """Milliseconds since the epoch, and never behind the newest price, though the clock may be set back."""
+        return max(self._clock.now(), self._head)
+
+    def outdated(self) -> bytes:
+        """A frame of the current price with its present age and status if nothing fresh has followed it, else b"".
+
+        After a restart, and once the price is no longer repeated, the frame in the ring is younger and more certain.
+        """
+        tick = self.latest
+        if self.status is not Status.STALE or tick is None or tick.id != self._head:
+            return b""
+        return sse.price(tick)
+
+    def join(
+        self,
+        stream: Stream,
+        after: int,
+        opening: bytes = b"",
+        sent_status: bytes = b"",
+        sources: bytes | None = None,
+    ) -> None:
+        """Send `opening`, the status unless it is `sent_status`, every price after `after`, then live: in one step.
+
+        A `gap` event covers what the ring no longer has. `sources` is the `sources` frame that the client has already,
+        b"" for none, or None where it did not ask for such events.
+        """
+        self.joined += 1
+        if sent_status != self._sent_status:
+            opening += self._sent_status
+        if sources is not None:
+            opening += self.sources() if sources != self.sources() else b""
+            sources = self.sources()
+        after, page = self._replay(after)
+        lag = Lag(after, opening + page, self._sent_status, self._clock.monotonic(), sources)
+        self._members.add(stream, lag)
+        self.advance(stream)
+
+    def advance(self, stream: Stream) -> None:
+        """Write on where a lagging stream stopped; make it live once it has everything."""
+        lag = self._members.lagging.get(stream)
+        if lag is None:
+            return
+        try:
+            self._write_on(stream, lag)
+        except OSError:
+            self.leave(stream)
+        except Exception as error:  # noqa: BLE001 - as in _write_slice
+            self._fail(stream, error)
+
+    def _write_on(self, stream: Stream, lag: Lag) -> None:
+        while self._load(lag):
+            try:
+                sent = stream.send(lag.pending)
+            except BlockingIOError:
+                sent = 0
+            if sent:
+                lag.pending = lag.pending[sent:]
+                lag.progressed_at = self._clock.monotonic()
+            if lag.pending:
+                self._wait_for_room(stream, lag)
+                return
+        if lag.waits_for_room:
+            stream.want_room(False)
+        self._members.catch_up(stream)
+
+    def _fall_behind(self, stream: Stream, sent: int, broadcast: Broadcast, *, with_sources: bool) -> None:
+        """Make a live stream lag that has taken only `sent` bytes of a broadcast."""
+        pending, sources = broadcast.payload[sent:], b"" if with_sources else None
+        if sent > len(broadcast.payload):  # amid the frame of the sources, which must be finished
+            pending, sources = broadcast.payload_with_sources[sent:], self._sources_frame
+        lag = Lag(self._head, pending, self._sent_status, self._clock.monotonic(), sources)
+        self._members.fall_behind(stream, lag)
+        self._wait_for_room(stream, lag)
+
+    def _wait_for_room(self, stream: Stream, lag: Lag) -> None:
+        if not lag.waits_for_room:
+            lag.waits_for_room = True
+            stream.want_room(True)
+
+    def _load(self, lag: Lag) -> bool:
+        """Give a lagging stream its next bytes, if it has none; False once it has all that live streams have."""
+        if not lag.pending and lag.after < self._head:
+            lag.after, lag.pending = self._replay(lag.after)
+        if not lag.pending and lag.sent_status is not self._sent_status:
+            lag.pending = lag.sent_status = self._sent_status
+        if not lag.pending and lag.sources is not None and lag.sources is not self.sources():
+            lag.pending = lag.sources = self.sources()
+        return bool(lag.pending)
+
+    def _replay(self, after: int) -> tuple[int, bytes]:
+        """The next page of the ring after an id, led by a gap for what the ring no longer has, and its last id."""
+        gap = b""
+        if after < self._ring.floor:
+            gap = sse.gap(after + 1, self._ring.floor)
+            after = self._ring.floor
+        after, page = self._ring.page(after, self._head, self.limits.page)
+        return after, gap + page
+
+    def leave(self, stream: Stream) -> None:
+        """Close a stream, forget it and release its slot. Idempotent; never raises."""
+        self._members.discard(stream)
+        try:
+            stream.close()
+        except Exception as error:  # noqa: BLE001 - the hub has forgotten it already
+            self._log_bug(error)
+        if stream.slot is not None:
+            stream.slot.release()
+
+    def _fail(self, stream: Stream, error: Exception) -> None:
+        """Close a stream that raised an unexpected exception; its client resumes by id."""
+        self.failed += 1
+        self._log_bug(error)
+        self.leave(stream)
