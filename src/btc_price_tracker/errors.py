@@ -4,6 +4,11 @@ TrackerError
 ├── SettingsError              the settings are invalid: `faults`, one sentence each
 ├── StoreError                 the store can't do what was asked
 │   └── InvalidStoreUrl        … because of its URL: it never will
+├── BrokerError                the broker can't do what was asked
+│   ├── InvalidBrokerUrl       … because of its URL: it never will
+│   ├── BrokerUnavailable      … because it fails, refuses or can't be reached: it may later
+│   ├── LeaseLost              … because this instance doesn't lead any more
+│   └── InvalidMessage         what the broker holds there is no update
 ├── RecordError                a file to import has something other than ticks in it: `line`
 ├── ServerError                the server that a command asks gave no prices
 ├── HttpClientError            the environment names a proxy or certificates that can't be used; an OSError, too
@@ -41,6 +46,26 @@ class StoreError(TrackerError):
 
 class InvalidStoreUrl(StoreError):
     """The URL itself is wrong: no store will come of it, however long one waits."""
+
+
+class BrokerError(TrackerError):
+    """The broker can't do what was asked. The message names the fault and the remedy and holds no password."""
+
+
+class InvalidBrokerUrl(BrokerError):
+    """The URL itself is wrong: no broker will come of it, however long one waits."""
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker can't be reached, refuses, or is full. The outcome of what was asked is unknown."""
+
+
+class LeaseLost(BrokerError):
+    """Another instance leads, or may lead by now: this one must not publish."""
+
+
+class InvalidMessage(BrokerError):
+    """A message in the broker is not an update, or not one that this version can read."""
 
 
 class RecordError(TrackerError):
