@@ -4,10 +4,10 @@ from typing import Protocol
 
 from btc_price_tracker.broker import Broker
 from btc_price_tracker.broker.opening import open_broker
-from btc_price_tracker.broker.options import History, Timing
+from btc_price_tracker.broker.options import History, Options, Timing
 
 QUICK = Timing(lease=2, renewal=0.5)  # for tests that wait for a lease to expire
-PATIENT = Timing(lease=60)  # for those that show that nothing waits for that
+PATIENT = Timing(lease=60)  # for the others
 
 
 class BrokerServer(Protocol):
@@ -31,11 +31,9 @@ class Service:
         self.url = server.new_url()
         self._opened: list[Broker] = []
 
-    def open(self, instance: str = "a", timing: Timing | None = None, ticks: int = 10_000) -> Broker:
+    def open(self, instance: str = "a", timing: Timing = PATIENT, ticks: int = 10_000) -> Broker:
         """The broker of an instance."""
-        broker = open_broker(
-            self.url, instance=instance, history=History(ticks, 86_400), timing=timing or Timing()
-        )
+        broker = open_broker(self.url, Options(instance, History(ticks, 86_400), timing))
         self._opened.append(broker)
         return broker
 

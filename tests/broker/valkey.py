@@ -24,9 +24,8 @@ class ValkeyServer(ServerProcess):
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self._databases = count()
-        plain = [] if any(option == "--tls-port" for option in options) else ["--port", str(self.port)]
-        command = [program(), *plain, "--bind", "127.0.0.1", "--dir", str(folder), "--save", ""]
-        super().__init__([*command, "--databases", str(DATABASES), *options], folder / "log")
+        command = [program(), "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        super().__init__([*command, "--save", "", "--databases", str(DATABASES), *options], folder / "log")
 
     def start(self) -> None:
         super().start()

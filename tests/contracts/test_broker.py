@@ -58,7 +58,7 @@ async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
 
 async def take(broker: Broker, count: int, after: int = 0) -> list[Update]:
     """The first updates of a new follower."""
-    async with asyncio.timeout(60), aclosing(broker.follow(after)) as followed:  # type: ignore[type-var]
+    async with asyncio.timeout(60), aclosing(broker.follow(after)) as followed:
         return [await anext(followed) for _ in range(count)] if count else []
 
 
@@ -68,9 +68,9 @@ async def following(broker: Broker, after: int = 0) -> AsyncIterator[list[Update
     received: list[Update] = []
 
     async def follow() -> None:
-        async with aclosing(broker.follow(after)) as followed:  # type: ignore[type-var]
+        async with aclosing(broker.follow(after)) as followed:
             async for update in followed:
-                received.append(update)
+                received.append(update)  # noqa: PERF401 - it is read on the way
 
     task = asyncio.create_task(follow())
     try:
@@ -184,7 +184,7 @@ async def test_history_meets_live_without_gap_or_repeat(service: Service) -> Non
 
     async def follow(name: str, after: int) -> list[int]:
         received: list[int] = []
-        async with aclosing(service.open(name).follow(after)) as followed:  # type: ignore[type-var]
+        async with aclosing(service.open(name).follow(after)) as followed:
             async for update in followed:
                 received += ids([update])
                 if received[-1:] == [last]:
@@ -354,7 +354,7 @@ async def test_probe_needs_a_follower(service: Service) -> None:
 async def test_silent_connection_is_given_up(service: Service) -> None:
     broker = service.open(timing=Timing(silence=1.5, probe=1, request=1))
     term = await broker.campaign()
-    async with aclosing(broker.follow(0)) as followed:  # type: ignore[type-var]
+    async with aclosing(broker.follow(0)) as followed:
         await term.publish(with_tick(START))
         await anext(followed)
         service.server.freeze()
@@ -412,7 +412,7 @@ async def test_killed_server_is_unavailable_and_its_return_is_used(server: Broke
     service = Service(server)
     broker = service.open(timing=Timing(request=2))
     term = await broker.campaign()
-    async with aclosing(broker.follow(0)) as followed:  # type: ignore[type-var]
+    async with aclosing(broker.follow(0)) as followed:
         await term.publish(with_tick(START))
         await anext(followed)
         server.kill()

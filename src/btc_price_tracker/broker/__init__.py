@@ -1,6 +1,6 @@
 """Between the instance that polls and all that deliver: the Broker and Term protocols."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from btc_price_tracker.price.model import Update
@@ -38,7 +38,7 @@ class Term(Protocol):
 class Broker(Protocol):
     """Carries updates from the leader to every instance, in order, and decides which instance leads."""
 
-    def follow(self, after: int) -> AsyncIterator[Update]:
+    def follow(self, after: int) -> AsyncGenerator[Update, None]:
         """Every held update with a tick after the id `after`, then each new update, in order, no gap, no repeat.
 
         Updates without a tick aren't held, except that the newest one comes first to a new follower if no tick has

@@ -1,7 +1,7 @@
 """A broker inside one process: it always leads, and updates go straight across."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from msgspec.structs import replace
 
@@ -22,7 +22,7 @@ class LocalBroker:
         self._terms = 0
         self._closed = False
 
-    async def follow(self, after: int) -> AsyncIterator[Update]:  # noqa: ARG002 - it holds nothing that was taken
+    async def follow(self, after: int) -> AsyncGenerator[Update, None]:  # noqa: ARG002 - it holds nothing that was taken
         """See Broker."""
         while not self._closed:
             item = await self._queue.get()

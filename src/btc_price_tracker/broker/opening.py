@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 from btc_price_tracker.broker import Broker
 from btc_price_tracker.broker.address import Address, read_address
-from btc_price_tracker.broker.options import History, Timing
-from btc_price_tracker.clock import Clock, SystemClock
+from btc_price_tracker.broker.options import Options
 from btc_price_tracker.errors import BrokerError, InvalidBrokerUrl
 
 
@@ -28,7 +27,7 @@ SCHEMES = {
     "kafka": Scheme("kafka", "kafka://user:password@host:9092/topic", 9092, "kafka"),
 }
 
-_Opener = Callable[[Address, str, History, Timing, Clock], Broker]
+_Opener = Callable[[Address, Options], Broker]
 
 
 def address_of(url: str) -> Address:
@@ -37,20 +36,13 @@ def address_of(url: str) -> Address:
     return read_address(url, scheme.form, scheme.port)
 
 
-def open_broker(
-    url: str,
-    *,
-    instance: str,
-    history: History,
-    timing: Timing | None = None,
-    clock: Clock | None = None,
-) -> Broker:
-    """Make the broker that `url` names, without connecting to it yet; `instance` names this one among all.
+def open_broker(url: str, options: Options) -> Broker:
+    """Make the broker that `url` names, without connecting to it yet.
 
     Raises InvalidBrokerUrl where the URL can't be used, and BrokerError where something it needs isn't installed.
     """
     opener = _opener(_scheme_of(url))
-    return opener(address_of(url), instance, history, timing or Timing(), clock or SystemClock())
+    return opener(address_of(url), options)
 
 
 def _scheme_of(url: str) -> Scheme:

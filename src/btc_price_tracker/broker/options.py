@@ -1,6 +1,8 @@
 """What the brokers have in common: times, and how much history they hold."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from btc_price_tracker.clock import Clock, SystemClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +22,13 @@ class History:
 
     ticks: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What an implementation needs beside its address."""
+
+    instance: str  # the name of this one among all
+    history: History
+    timing: Timing = field(default_factory=Timing)
+    clock: Clock = field(default_factory=SystemClock)

@@ -1,7 +1,7 @@
 """A broker whose operations are timed."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
 from btc_price_tracker.broker import Broker, Term
@@ -21,7 +21,7 @@ class TimedBroker:
     observe: Observe
     monotonic: Callable[[], float] = time.monotonic
 
-    def follow(self, after: int) -> AsyncIterator[Update]:
+    def follow(self, after: int) -> AsyncGenerator[Update, None]:
         """See Broker."""
         return self.broker.follow(after)
 

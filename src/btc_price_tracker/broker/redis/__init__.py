@@ -8,7 +8,7 @@ Needs Redis 6.2 or newer, or any Valkey.
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
@@ -18,14 +18,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from btc_price_tracker.broker.address import Address
-from btc_price_tracker.broker.options import History, Timing
+from btc_price_tracker.broker.options import Options
 from btc_price_tracker.broker.probes import Probes
 from btc_price_tracker.broker.redis import scripts
 from btc_price_tracker.broker.redis.errors import attempt
 from btc_price_tracker.broker.redis.follower import Client, Follower
 from btc_price_tracker.broker.redis.keys import Keys
 from btc_price_tracker.broker.redis.term import RedisTerm
-from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import BrokerUnavailable, InvalidBrokerUrl
 from btc_price_tracker.price.model import Update
 
@@ -36,16 +35,12 @@ PROBE_TTL = 60  # seconds that the probes of an instance outlive it
 class RedisBroker:
     """See Broker."""
 
-    def __init__(
-        self, address: Address, instance: str, history: History, timing: Timing, clock: Clock
-    ) -> None:
+    def __init__(self, address: Address, options: Options) -> None:
         self._address = address
-        self._instance = instance
-        self._history = history
-        self._timing = timing
-        self._clock = clock
-        self._keys = Keys(instance)
-        self._probes = Probes(timing.probe)
+        self._options = options
+        self._timing = options.timing
+        self._keys = Keys(options.instance)
+        self._probes = Probes(options.timing.probe)
         self._commands = self._client()
         self._followers: set[Client] = set()
         self._seen_term = (
@@ -53,7 +48,7 @@ class RedisBroker:
         )
         self._closed = False
 
-    async def follow(self, after: int) -> AsyncIterator[Update]:
+    async def follow(self, after: int) -> AsyncGenerator[Update, None]:
         """See Broker."""
         self._check_open()
         client = self._client()
@@ -70,20 +65,27 @@ class RedisBroker:
     async def campaign(self) -> RedisTerm:
         """See Broker."""
         keys = self._keys
-        owner, lease = f"{self._instance}:{secrets.token_hex(4)}", round(self._timing.lease * 1000)
+        owner, lease = f"{self._options.instance}:{secrets.token_hex(4)}", round(self._timing.lease * 1000)
         while True:
-            requested = self._clock.monotonic()
+            requested = self._options.clock.monotonic()
             number, detail = await self._run(
                 scripts.CAMPAIGN, [keys.lease, keys.term, keys.ticks], [owner, lease, self._seen_term]
             )
             if number:
                 break
-            async with attempt(self._timing.request):  # wait for a hand-over, or for what is left of the lease
+            async with attempt(
+                self._timing.request
+            ):  # wait for a hand-over, or for what is left of the lease
                 await self._commands.blpop([keys.handover], min(detail / 1000, self._timing.request / 2))
         return RedisTerm(
-            number, _last_tick(detail), token=f"{owner}:{number}", granted=requested, run=self._run, keys=keys,
-            history=self._history, timing=self._timing, clock=self._clock,
-        )  # fmt: skip
+            number,
+            _last_tick(detail),
+            token=f"{owner}:{number}",
+            granted=requested,
+            run=self._run,
+            keys=keys,
+            options=self._options,
+        )
 
     async def probe(self) -> None:
         """See Broker."""
@@ -97,11 +99,10 @@ class RedisBroker:
 
     async def _send_probe(self, probe: str) -> None:
         self._check_open()
-        async with attempt(self._timing.request):
-            async with self._commands.pipeline(transaction=True) as pipeline:
-                pipeline.xadd(self._keys.probes, {"probe": probe}, maxlen=1, approximate=False)
-                pipeline.expire(self._keys.probes, PROBE_TTL)
-                await pipeline.execute()
+        async with attempt(self._timing.request), self._commands.pipeline(transaction=True) as pipeline:
+            pipeline.xadd(self._keys.probes, {"probe": probe}, maxlen=1, approximate=False)
+            pipeline.expire(self._keys.probes, PROBE_TTL)
+            await pipeline.execute()
 
     async def _run(self, script: str, keys: list[str], arguments: list[Any]) -> Any:
         """Run a script. Raises BrokerUnavailable."""
@@ -128,15 +129,13 @@ class RedisBroker:
         return Redis.from_pool(pool)
 
 
-def open_address(
-    address: Address, instance: str, history: History, timing: Timing, clock: Clock
-) -> RedisBroker:
+def open_address(address: Address, options: Options) -> RedisBroker:
     """The broker at an address. Raises InvalidBrokerUrl."""
     if len(address.hosts) > 1 or not re.fullmatch("[0-9]{0,9}", address.name):
         raise InvalidBrokerUrl(
             "BROKER_URL must name one host and a database by its number: redis://host:6379/0"
         )
-    return RedisBroker(address, instance, history, timing, clock)
+    return RedisBroker(address, options)
 
 
 def _last_tick(key: bytes) -> int:

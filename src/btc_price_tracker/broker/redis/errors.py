@@ -28,7 +28,10 @@ _CLASSES: list[tuple[type[Exception], str]] = [
     (exceptions.BusyLoadingError, "it is loading its data; it is tried again"),
     (exceptions.AuthenticationError, _REMEDIES["WRONGPASS"]),
     (exceptions.AuthenticationWrongNumberOfArgsError, _REMEDIES["WRONGPASS"]),
-    (exceptions.TimeoutError, "no answer in time; check that it runs, isn't overloaded and can be reached"),
+    (
+        exceptions.TimeoutError,
+        "no answer in time; check that it runs and isn't overloaded, and whether its port speaks TLS",
+    ),
     (exceptions.ConnectionError, "it can't be reached; check host and port in BROKER_URL, and that it runs"),
 ]
 _TLS = (

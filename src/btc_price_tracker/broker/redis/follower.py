@@ -1,6 +1,6 @@
 """Reading updates from Redis: one blocked XREAD over the ticks, the updates without one, and the probes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple, TypeAlias
 
 from btc_price_tracker.broker.codec import Inbox
@@ -35,7 +35,7 @@ class Follower:
         self._probes = probes
         self._inbox = Inbox()
 
-    async def updates(self, after: int) -> AsyncIterator[Update]:
+    async def updates(self, after: int) -> AsyncGenerator[Update, None]:
         """See Broker.follow."""
         keys = self._keys
         async with attempt(self._silence):

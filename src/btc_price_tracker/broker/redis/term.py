@@ -8,11 +8,10 @@ from msgspec.structs import replace
 
 from btc_price_tracker.broker.codec import encode
 from btc_price_tracker.broker.lease import keep_lease
-from btc_price_tracker.broker.options import History, Timing
+from btc_price_tracker.broker.options import Options
 from btc_price_tracker.broker.redis import scripts
 from btc_price_tracker.broker.redis.errors import lease_lost
 from btc_price_tracker.broker.redis.keys import Keys
-from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
 from btc_price_tracker.price.model import Update
 
@@ -25,9 +24,8 @@ class RedisTerm:
     """See Term."""
 
     def __init__(
-        self, number: int, last: int, *, token: str, granted: float, run: Run, keys: Keys, history: History,
-        timing: Timing, clock: Clock,
-    ) -> None:  # fmt: skip
+        self, number: int, last: int, *, token: str, granted: float, run: Run, keys: Keys, options: Options
+    ) -> None:
         """`granted` is when the lease was requested, by the monotonic clock."""
         self.number = number
         self.last = last
@@ -35,9 +33,8 @@ class RedisTerm:
         self._granted = granted
         self._run = run
         self._keys = keys
-        self._history = history
-        self._timing = timing
-        self._clock = clock
+        self._options = options
+        self._lease = round(options.timing.lease * 1000)  # ms
 
     async def publish(self, update: Update) -> None:
         """See Term."""
@@ -47,8 +44,8 @@ class RedisTerm:
             outcome = await self._run(scripts.PUBLISH_STATUS, keys, [self._token, body, STATUSES])
         else:
             tick_id = update.tick.id
-            oldest = max(tick_id - round(self._history.seconds * 1000), 0)
-            arguments = [self._token, f"{tick_id}-0", body, self._history.ticks, oldest]
+            oldest = max(tick_id - round(self._options.history.seconds * 1000), 0)
+            arguments = [self._token, f"{tick_id}-0", body, self._options.history.ticks, oldest]
             outcome = await self._run(scripts.PUBLISH_TICK, [self._keys.lease, self._keys.ticks], arguments)
         if outcome == 0:
             raise lease_lost()
@@ -57,15 +54,15 @@ class RedisTerm:
 
     async def hold(self) -> None:
         """See Term."""
-        await keep_lease(self._renew, self._granted, self._timing, self._clock)
+        await keep_lease(self._renew, self._granted, self._options.timing, self._options.clock)
 
     async def resign(self) -> None:
         """See Term."""
-        lease = round(self._timing.lease * 1000)
         with suppress(BrokerUnavailable):
-            await self._run(scripts.RESIGN, [self._keys.lease, self._keys.handover], [self._token, lease])
+            await self._run(
+                scripts.RESIGN, [self._keys.lease, self._keys.handover], [self._token, self._lease]
+            )
 
     async def _renew(self) -> None:
-        lease = round(self._timing.lease * 1000)
-        if not await self._run(scripts.RENEW, [self._keys.lease], [self._token, lease]):
+        if not await self._run(scripts.RENEW, [self._keys.lease], [self._token, self._lease]):
             raise lease_lost()
