@@ -145,7 +145,7 @@ async def test_term_numbers_grow_though_the_server_forgot_them(server: ValkeySer
     await term.publish(with_tick(START))
     follower = broker.follow(0)
     assert (await anext(follower)).term == 4
-    server.forget(url)
+    await server.forget(url)
     assert (await broker.campaign()).number == 5
     await broker.aclose()
 

@@ -46,14 +46,14 @@ class ValkeyServer(ServerProcess):
         with self.client(url) as client:
             return len(client.client_list()) - 1
 
-    def write_garbage(self, url: str, tick_id: int) -> None:
+    async def write_garbage(self, url: str, tick_id: int) -> None:
         """Append what is no update, where the tick of an id would be."""
         with self.client(url) as client:
             client.xadd("{btc-price-tracker}:ticks", {"update": b"\xff garbage"}, id=f"{tick_id}-0")
             client.xadd("{btc-price-tracker}:ticks", {"other": "field"}, id=f"{tick_id}-1")
             client.xadd("{btc-price-tracker}:statuses", {"update": b""})
 
-    def forget(self, url: str) -> None:
+    async def forget(self, url: str) -> None:
         """Delete everything."""
         with self.client(url) as client:
             client.flushdb()
