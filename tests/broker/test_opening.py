@@ -53,7 +53,9 @@ def test_invalid_url_is_refused_without_showing_it(url: str) -> None:
     assert "sec" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("module", "scheme"), [("redis", "redis"), ("redis", "rediss")])
+@pytest.mark.parametrize(
+    ("module", "scheme"), [("redis", "redis"), ("redis", "rediss"), ("nats", "nats"), ("nats", "tls")]
+)
 def test_missing_extra_is_named(module: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(sys.modules):
         if name.split(".")[0] == module or f"broker.{SCHEMES[scheme].module}" in name:

@@ -88,7 +88,12 @@ async def following(
 
     task = asyncio.create_task(keep_following() if restarting else follow())
     try:
-        await broker.probe()
+        probe = asyncio.create_task(broker.probe())
+        await asyncio.wait({task, probe}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            probe.cancel()
+            task.result()
+        await probe
         yield received
     finally:
         task.cancel()

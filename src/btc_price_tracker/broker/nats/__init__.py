@@ -48,9 +48,7 @@ class NatsBroker:
         """See Broker."""
         if self._closed:
             raise BrokerUnavailable("the broker is closed")
-        follower = Follower(
-            self._connector, self._names, self._probe_subject, self._timing.silence, self._probes
-        )
+        follower = Follower(self._connector, self._names, self._probe_subject, self._timing, self._probes)
         self._followers.add(follower)
         try:
             async for update in follower.updates(after, self._options.history, self._subscribed):
@@ -139,13 +137,11 @@ def open_address(address: Address, options: Options) -> NatsBroker:
 
 async def _last_tick(log: Log, oldest: int, newest: int) -> int:
     """The id of the newest tick; 0 without one. What isn't a tick is passed over."""
-    entry = await log.last(log.names.ticks)
-    if entry is None or entry.tick_id is not None:
-        return entry.tick_id or 0 if entry else 0
+    newest_tick = await log.last(log.names.ticks)
+    if newest_tick is None:
+        return 0
     for start in range(newest, oldest - PAGE, -PAGE):
-        found = [
-            entry.tick_id async for entry in log.ticks(max(start - PAGE, 1)) if entry.tick_id is not None
-        ]
-        if found:
-            return found[-1]
+        page = [entry.tick_id async for entry in log.ticks(max(start - PAGE, 1))]
+        if found := [tick_id for tick_id in [*page, newest_tick.tick_id] if tick_id is not None]:
+            return max(found)
     return 0

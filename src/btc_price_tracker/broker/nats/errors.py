@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from nats import errors
-from nats.js.errors import APIError, NoStreamResponseError
+from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
 
 from btc_price_tracker.errors import BrokerUnavailable
 
@@ -36,6 +36,7 @@ _TEXTS = {
 _CLASSES: list[tuple[type[Exception], str]] = [
     (NoStreamResponseError, "the stream is gone, or JetStream is down; it is looked for again"),
     (errors.NoRespondersError, _JETSTREAM),
+    (ServiceUnavailableError, _JETSTREAM),
     (APIError, "it returned an error"),
     (TimeoutError, "no answer in time; check that it runs and isn't overloaded"),
     (errors.Error, "it can't be reached; check host and port in BROKER_URL, and that it runs"),

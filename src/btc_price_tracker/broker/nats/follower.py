@@ -11,7 +11,7 @@ from btc_price_tracker.broker.nats.connection import Connector, disconnect
 from btc_price_tracker.broker.nats.errors import attempt
 from btc_price_tracker.broker.nats.log import Entry, Log, entry_of, number
 from btc_price_tracker.broker.nats.names import PREVIOUS, Names
-from btc_price_tracker.broker.options import History
+from btc_price_tracker.broker.options import History, Timing
 from btc_price_tracker.broker.probes import Probes
 from btc_price_tracker.errors import BrokerUnavailable
 from btc_price_tracker.price.model import Update
@@ -23,12 +23,12 @@ class Follower:
     """One reader, with a connection of its own."""
 
     def __init__(
-        self, connector: Connector, names: Names, probe_subject: str, silence: float, probes: Probes
+        self, connector: Connector, names: Names, probe_subject: str, timing: Timing, probes: Probes
     ) -> None:
         self._connector = connector
         self._names = names
         self._probe_subject = probe_subject
-        self._silence = silence
+        self._timing = timing
         self._probes = probes
         self._inbox = Inbox()
         self._queue: asyncio.Queue[Msg | None] = asyncio.Queue(WAITING)  # None: the connection has ended
@@ -42,10 +42,10 @@ class Follower:
     ) -> AsyncGenerator[Update, None]:
         """See Broker.follow. Sets `subscribed` when the live subjects are."""
         client = await self._connector.connect(self.stop)
-        log = Log(client, self._names, self._silence)
+        log = Log(client, self._names, self._timing.request)
         try:
             await log.ensure(history)
-            async with attempt(self._silence):
+            async with attempt(self._timing.request):
                 await client.subscribe(f"{self._names.live}.>", cb=self._queue.put)
                 await client.subscribe(self._probe_subject, cb=self._queue.put)
                 await client.flush()
@@ -115,13 +115,13 @@ class Follower:
         while True:
             message: Msg | None = None
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._silence / 2):
+                async with asyncio.timeout(self._timing.silence / 2):
                     message = await self._queue.get()
                     if message is None:
                         raise BrokerUnavailable("nats: the connection has ended")
                     return message
-            async with attempt(self._silence / 2):
-                await log.client.flush(self._silence)  # type: ignore[arg-type] # any number does
+            async with attempt(self._timing.silence / 2):
+                await log.client.flush(self._timing.silence)  # type: ignore[arg-type] # any number does
 
 
 async def _position(log: Log, after: int) -> int:
