@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from broker import kafka_server as kafka_server_process
 from broker import nats_server as nats_server_process
 from broker import valkey
 from broker.service import PATIENT, QUICK, BrokerServer, Service
@@ -20,7 +21,11 @@ from btc_price_tracker.broker.timed import TimedBroker
 from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
 from btc_price_tracker.price.model import Update
 
-KINDS = {"redis": "valkey_server", "nats": "nats_server"}  # and the fixtures with their servers
+KINDS = {
+    "redis": "valkey_server",
+    "nats": "nats_server",
+    "kafka": "kafka_server",
+}  # and the fixtures with their servers
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +37,12 @@ def valkey_server() -> Iterator[BrokerServer]:
 @pytest.fixture(scope="session")
 def nats_server() -> Iterator[BrokerServer]:
     with nats_server_process.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[BrokerServer]:
+    with kafka_server_process.running() as server:
         yield server
 
 
