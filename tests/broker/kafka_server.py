@@ -115,7 +115,15 @@ def jars() -> Path:
         if not folder.exists():
             if shutil.which("mvn") is None:
                 pytest.skip("there is no Maven to fetch Kafka: apt-get install maven, or set KAFKA_JARS")
-            fetch = ["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies", "-DincludeScope=runtime"]
+            fetch = [
+                "mvn",
+                "-q",
+                "-B",
+                "-f",
+                str(POM),
+                "dependency:copy-dependencies",
+                "-DincludeScope=runtime",
+            ]
             subprocess.run([*fetch, f"-DoutputDirectory={folder}.part"], check=True)
             Path(f"{folder}.part").rename(folder)
     return folder

@@ -1,8 +1,8 @@
 """Apache Kafka as broker: one topic with one partition, written in transactions.
 
-A record's time is the id of its tick, so the offset at which to resume is found by time. Followers belong to no consumer
-group and see only what was committed. The leader is who initialised the transactional id last: its newer epoch shuts
-out each one before. TLS to Kafka isn't supported.
+A record's time is the id of its tick, so the offset at which to resume is found by time. Followers belong to no
+consumer group and see only what was committed. The leader is who initialised the transactional id last: its newer epoch
+shuts out each one before. TLS to Kafka isn't supported.
 """
 
 import re

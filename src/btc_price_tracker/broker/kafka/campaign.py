@@ -68,7 +68,15 @@ class Campaign:
                 return None
             last = await self._newest_tick(consumer, oldest, end)
             number = max(end, self._seen_term) + 1
-            term = KafkaTerm(number, last, self._owner, requested, producer, self._topic, self._options)
+            term = KafkaTerm(
+                number,
+                last,
+                owner=self._owner,
+                granted=requested,
+                producer=producer,
+                topic=self._topic,
+                options=self._options,
+            )
             await term.append(LEASE, b"")
         except BaseException:
             await stop_producer(producer)

@@ -20,9 +20,17 @@ class KafkaTerm:
     """See Term. It ends with the first failure: only a new term can tell what came of the transaction."""
 
     def __init__(
-        self, number: int, last: int, owner: str, granted: float, producer: AIOKafkaProducer, topic: Topic,
+        self,
+        number: int,
+        last: int,
+        *,
+        owner: str,
+        granted: float,
+        producer: AIOKafkaProducer,
+        topic: Topic,
         options: Options,
-    ) -> None:  # fmt: skip
+    ) -> None:
+        """`granted` is when the producer asked for its epoch, by the monotonic clock."""
         self.number = number
         self.last = last
         self._newest = last  # time of the newest record, ms: the id of a tick

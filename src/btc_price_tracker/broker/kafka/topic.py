@@ -15,6 +15,7 @@ from btc_price_tracker.broker.options import Options
 
 TICK, STATUS, LEASE, FREE = b"tick", b"status", b"lease", b"free"  # keys of records
 TYPICAL = 2048  # bytes of an update, with what Kafka adds
+REPLICAS = 3  # of a new topic, as far as there are brokers
 PROBES_KEPT = 60_000  # ms
 _SMALLEST_SEGMENT = 1 << 20  # bytes: Kafka drops whole segments, and allows none smaller
 _EXISTS = 36  # error code: the topic is there already
@@ -61,15 +62,19 @@ class Topic:
         # Record times are ids of ticks, and those may be ahead of Kafka's clock.
         limits["message.timestamp.after.max.ms"] = str(2**63 - 1)
         limits["segment.bytes"] = str(max(size // 10, _SMALLEST_SEGMENT))
-        topics = [
-            NewTopic(self.name, 1, -1, topic_configs=limits),
-            NewTopic(self.probes.topic, 1, -1, topic_configs={"retention.ms": str(PROBES_KEPT)}),
-        ]
         admin = AIOKafkaAdminClient(**self._client)
         try:
             async with attempt(self.seconds):
                 await admin.start()
-                answer = await admin.create_topics(topics)
+                replicas = min(len((await admin.describe_cluster())["brokers"]), REPLICAS)
+                answer = await admin.create_topics(
+                    [
+                        NewTopic(self.name, 1, replicas, topic_configs=limits),
+                        NewTopic(
+                            self.probes.topic, 1, replicas, topic_configs={"retention.ms": str(PROBES_KEPT)}
+                        ),
+                    ]
+                )
                 for _, code, *_ in answer.topic_errors:
                     if code not in {0, _EXISTS}:
                         raise for_code(code)
