@@ -4,7 +4,9 @@ import asyncio
 import gc
 import os
 import random
+import secrets
 import signal
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -15,10 +17,16 @@ from msgspec import structs
 from starlette.types import ASGIApp
 
 from btc_price_tracker import pipeline
-from btc_price_tracker.broker import Broker
+from btc_price_tracker.broker import Broker, Term
+from btc_price_tracker.broker.alone import Alone
+from btc_price_tracker.broker.held import held
+from btc_price_tracker.broker.link import Link
 from btc_price_tracker.broker.local import LocalBroker
+from btc_price_tracker.broker.opening import open_broker
+from btc_price_tracker.broker.options import History, Options
 from btc_price_tracker.broker.timed import TimedBroker
 from btc_price_tracker.clock import Clock, SystemClock
+from btc_price_tracker.errors import BrokerUnavailable
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.current import INITIAL
 from btc_price_tracker.fanout.hub import Hub
@@ -42,8 +50,10 @@ from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
 from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox, OutboxLimits
-from btc_price_tracker.store.restore import restore
+from btc_price_tracker.store.restore import Restored, restore, restored_from
+from btc_price_tracker.store.retention import forget
 from btc_price_tracker.store.timed import TimedStore
+from btc_price_tracker.succession import Candidate
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.routes import Parts, application
@@ -69,6 +79,7 @@ class Service:
     store: Store
     outbox: Outbox
     broker: Broker
+    link: Link
     application: ASGIApp
     detached: Callable[[], int]  # number of streams that have left the HTTP server
     lead: Loop  # one term: on the one instance that polls the sources
@@ -138,12 +149,19 @@ async def compose(
     `store_timeout`, in seconds, bounds an operation of a store that is a database.
     """
     recorded = origin is not None
+    instance = f"{socket.gethostname()}:{settings.port}:{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         store = await _store(settings, clock, store_timeout)
         stack.push_async_callback(store.close)
         timed = TimedStore(store, metrics.observer("btc_store_operation_seconds"))
-        restored = await restore(timed, settings.store_size, clock.now(), sse.price)
+        broker = TimedBroker(
+            _broker(settings, clock, instance), metrics.observer("btc_broker_operation_seconds")
+        )
+        stack.push_async_callback(broker.aclose)
+        link = Link(clock)
+        restored = await _restore(settings, timed, clock, broker, link)
+        link.recent.extend(restored.recent)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         time_limit, enough = round_time_limit(settings.interval), _enough(settings)
         opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
@@ -156,13 +174,14 @@ async def compose(
             stack.callback(reactor.close)
         outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
         stack.push_async_callback(outbox.close)
-        broker = TimedBroker(LocalBroker(), metrics.observer("btc_broker_operation_seconds"))
         watchdog = Watchdog(clock)
         limits = Limits(hub, settings.max_clients)
         parts = Parts(
             streams=Streams(hub, ring, timed, outbox.lost_ranges, reactor),
             limits=limits,
             outbox=outbox,
+            link=link,
+            instance=instance,
             clock=clock,
             interval=settings.interval,
             watchdog=watchdog,
@@ -172,23 +191,66 @@ async def compose(
             metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
         )
         metrics.read_from(readers(Instance(hub, limits, parts.gates, outbox, watchdog, recorded)))
-        rounds = pipeline.every(settings.interval, clock)
-        serve: list[Loop] = [
-            partial(pipeline.deliver, broker, hub),
-            hub.watch,
-            outbox.recover,
-            watchdog.watch,
-        ]
-        check = ClockCheck(clock, recorded=recorded)
-        if settings.retention:
-            serve.append(partial(pipeline.forget, timed, clock, settings.retention, check.time))
-
-        async def lead() -> None:
-            policy = _policy(settings, restored.recent, ring.floor, recorded=recorded)
-            await pipeline.produce(rounds, poller, check, policy, outbox, broker)
-
+        rounds = pipeline.Rounds(settings.interval, poller, ClockCheck(clock, recorded=recorded), instance)
+        alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
+        lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
-        yield Service(hub, store, outbox, broker, application(parts), detached, lead, tuple(serve))
+        loops = (*serve, hub.watch, outbox.recover, watchdog.watch)
+        yield Service(hub, store, outbox, broker, link, application(parts), detached, lead, loops)
+
+
+def _loops(
+    settings: Settings, rounds: pipeline.Rounds, candidate: Candidate
+) -> tuple[Loop, tuple[Loop, ...]]:
+    """What leads, and what serves, on one instance."""
+    is_shared, clock, polling = settings.broker_url is not None, rounds.poller.clock, asyncio.Lock()
+    broker, link, alone, hub = candidate.broker, candidate.link, candidate.alone, candidate.hub
+    keep = candidate.outbox.keep
+
+    def new_policy(last: int = 0) -> Policy:
+        """Continue after every id that this instance knows of, and after `last`."""
+        return _policy(settings, tuple(link.recent), max(last, hub.newest), recorded=rounds.check.recorded)
+
+    async def run_term(term: Term) -> None:
+        async with polling:
+            if is_shared:
+                await candidate.succeed(term)
+            updates = rounds.updates(new_policy(term.last))
+            producing = pipeline.produce(updates, term.publish, keep, durable_first=not is_shared)
+            if settings.retention:
+                pruning = forget(candidate.store, clock, settings.retention, rounds.check.time)
+                await pipeline.first_of(producing, pruning)
+            else:
+                await producing
+
+    serve: list[Loop] = [partial(pipeline.deliver, broker, hub, link, alone)]
+    if is_shared:
+        serve += [
+            partial(pipeline.watch, broker, link, clock),
+            partial(pipeline.poll_alone, rounds, new_policy, alone, hub, link, polling),
+        ]
+    return partial(pipeline.lead, broker, run_term, link), tuple(serve)
+
+
+def _broker(settings: Settings, clock: Clock, instance: str) -> Broker:
+    """The broker that the settings name, not connected yet; without one, this process is the service."""
+    if settings.broker_url is None:
+        return LocalBroker()
+    history = History(settings.store_size, settings.retention or A_DAY)
+    return open_broker(settings.broker_url, Options(instance, history, clock=clock))
+
+
+async def _restore(settings: Settings, store: Store, clock: Clock, broker: Broker, link: Link) -> Restored:
+    """The recent ticks: from a shared broker where it has some, so that an instance costs the database nothing."""
+    if settings.broker_url is not None:
+        try:
+            ticks = [tick async for tick in held(broker, after=0)][-settings.store_size :]
+        except BrokerUnavailable as error:
+            link.fail(str(error))
+        else:
+            if ticks:
+                return restored_from(ticks, sse.price)
+    return await restore(store, settings.store_size, clock.now(), sse.price)
 
 
 def _opener(

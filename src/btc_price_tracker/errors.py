@@ -5,6 +5,11 @@ TrackerError
 ├── StoreError                 an operation of the store failed
 │   ├── InvalidStoreUrl        … because its URL is malformed: retrying is useless
 │   └── StoreClosed            … because it was closed
+├── BrokerError                an operation of the broker failed
+│   ├── InvalidBrokerUrl       … because its URL is malformed: retrying is useless
+│   ├── BrokerUnavailable      … because it fails, refuses or can't be reached: it may succeed later
+│   ├── LeaseLost              … because this instance doesn't lead any more
+│   └── InvalidMessage         … because a message in it is no update
 ├── RecordError                a file to import has something other than ticks in it: `line`
 ├── ServerError                the server that a command asks gave no prices
 ├── HttpClientError            the environment names a proxy or certificates that can't be used; an OSError, too
@@ -25,10 +30,15 @@ from collections.abc import Iterable
 
 __all__ = [
     "Banned",
+    "BrokerError",
+    "BrokerUnavailable",
     "ConnectionDropped",
     "HttpClientError",
+    "InvalidBrokerUrl",
+    "InvalidMessage",
     "InvalidQuote",
     "InvalidStoreUrl",
+    "LeaseLost",
     "LocalError",
     "RateLimited",
     "RecordError",
@@ -70,6 +80,26 @@ class StoreClosed(StoreError):
 
     def __init__(self) -> None:
         super().__init__("the store is closed")
+
+
+class BrokerError(TrackerError):
+    """An operation of the broker failed. The message names the fault and the remedy and holds no password."""
+
+
+class InvalidBrokerUrl(BrokerError):
+    """The URL is malformed, so the broker can never be reached and retrying is useless."""
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker can't be reached, refuses, or is full. The outcome of the operation is unknown."""
+
+
+class LeaseLost(BrokerError):
+    """Another instance leads, or may lead by now: this one must not publish."""
+
+
+class InvalidMessage(BrokerError):
+    """A message in the broker is not an update, or not one that this version can read."""
 
 
 class RecordError(TrackerError):

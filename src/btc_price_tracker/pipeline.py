@@ -1,67 +1,182 @@
 """The whole service on one screen.
 
 sources ──answers──▶ policy ──update──▶ store, broker ──update──▶ hub ──frame──▶ streams
+(one instance polls, on a lease)                        (every instance)
 """
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
 
 import structlog
 from msgspec.structs import replace
 
-from btc_price_tracker.broker import Broker
+from btc_price_tracker.broker import Broker, Term
+from btc_price_tracker.broker.alone import Alone
+from btc_price_tracker.broker.link import Link
 from btc_price_tracker.clock import Clock
+from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.freshness import silence
-from btc_price_tracker.price.model import Policy, Stages, Status, Update
+from btc_price_tracker.price.model import Policy, Stages, Status, Tick, Update
 from btc_price_tracker.sources.poller import Poller
-from btc_price_tracker.store import Store
-from btc_price_tracker.store.failure import failure
-from btc_price_tracker.store.outbox import Outbox
 
-MANY = 1000  # prices dropped at once that the log tells of
-BEHIND = 60_000  # ms by which the clock may be behind the newest price without a word
+BEHIND = 60_000  # ms by which the clock may be behind the newest price before that is logged
+RETRY = 1.0  # seconds between attempts to reach a broker that fails, on average
+RESIGNATION = 2.0  # seconds that giving up the lease may take
+
+PROBE = 2.0  # seconds between probes
+
+Publish = Callable[[Update], Awaitable[None]]
+Keep = Callable[[Tick], Awaitable[None]]  # stores a tick; never raises for the store's sake
 
 log = structlog.get_logger(__name__)
 
 
-async def produce(
-    rounds: AsyncIterator[None],
-    poller: Poller,
-    check: ClockCheck,
-    policy: Policy,
-    outbox: Outbox,
-    broker: Broker,
-) -> None:
-    """Ask, conclude, keep, publish: on the one instance that leads, for one term; the policy is of that term."""
-    is_behind = False
-    async for _ in rounds:
-        polled = poller.clock.now()
-        answers = await poller.poll()
-        now = poller.clock.now()
-        contradiction = check.review(answers)
-        update = Update(Status.STALE, contradiction) if contradiction else policy.decide(answers, now)
-        if update.tick is not None:
-            was_behind, is_behind = is_behind, update.tick.id > now + BEHIND
-            if is_behind and not was_behind:
-                _log_behind(update.tick.id - now)
-            await outbox.keep(update.tick)  # durable first: no client ever holds an id that a crash forgets
-        await broker.publish(
-            replace(
+@dataclass(frozen=True, slots=True)
+class Rounds:
+    """What an instance needs to make an update each interval."""
+
+    interval: float  # seconds
+    poller: Poller
+    check: ClockCheck
+    instance: str  # its name
+
+    async def updates(self, policy: Policy) -> AsyncGenerator[Update, None]:
+        """Poll and conclude, at once and then each interval."""
+        clock, is_behind = self.poller.clock, False
+        async for _ in every(self.interval, clock):
+            polled = clock.now()
+            answers = await self.poller.poll()
+            now = clock.now()
+            contradiction = self.check.review(answers)
+            update = Update(Status.STALE, contradiction) if contradiction else policy.decide(answers, now)
+            if update.tick is not None:
+                was_behind, is_behind = is_behind, update.tick.id > now + BEHIND
+                if is_behind and not was_behind:
+                    _log_behind(update.tick.id - now)
+            yield replace(
                 update,
-                sources=tuple(poller.states()),
+                sources=tuple(self.poller.states()),
                 silence=silence(answers, now),
-                stages=Stages(polled, now, poller.clock.now()),
+                stages=Stages(polled, now, clock.now()),
+                leader=self.instance,
             )
-        )
 
 
-async def deliver(broker: Broker, hub: Hub) -> None:
+async def produce(
+    updates: AsyncGenerator[Update, None], publish: Publish, keep: Keep, *, durable_first: bool
+) -> None:
+    """Keep and publish every update, for one term.
+
+    In one process a tick is durable first: no client ever holds an id that a crash forgets. With a shared broker it is
+    published first, since only the broker knows whether this instance still leads: what is stored was published.
+    """
+    async with aclosing(updates):
+        async for update in updates:
+            if durable_first and update.tick is not None:
+                await keep(update.tick)
+            await publish(update)
+            if not durable_first and update.tick is not None:
+                await keep(update.tick)
+
+
+async def deliver(broker: Broker, hub: Hub, link: Link, alone: Alone) -> None:
     """Pass every update on to the open streams: on every instance."""
-    async for update in broker.follow(after=hub.head):
-        if update.status is not hub.status or (update.tick is None and update.reason != hub.reason):
-            _log_status(update, has_price=hub.latest is not None or update.tick is not None)
-        hub.publish(update)  # encodes once, writes to all, never awaits
+    while True:
+        try:
+            async with aclosing(broker.follow(after=link.newest)) as updates:
+                async for update in updates:
+                    link.recover()
+                    if update.tick is not None:
+                        if alone.take():  # other instances have published other prices meanwhile
+                            hub.rejoin(link.newest)
+                        link.received(update.tick)
+                    show(update, hub)
+        except BrokerUnavailable as error:
+            link.fail(str(error))
+            await link.pause(RETRY)
+
+
+def show(update: Update, hub: Hub) -> None:
+    """Give an update to the open streams of this instance."""
+    if update.status is not hub.status or (update.tick is None and update.reason != hub.reason):
+        _log_status(update, has_price=hub.latest is not None or update.tick is not None)
+    hub.publish(update)  # encodes once, writes to all, never awaits
+
+
+async def watch(broker: Broker, link: Link, clock: Clock) -> None:
+    """Send probes through the broker and back: on every instance."""
+    while True:
+        try:
+            await broker.probe()
+        except BrokerUnavailable as error:
+            link.fail(str(error))
+        else:
+            link.recover()
+        await clock.sleep(PROBE)
+
+
+async def poll_alone(
+    rounds: Rounds,
+    new_policy: Callable[[], Policy],
+    alone: Alone,
+    hub: Hub,
+    link: Link,
+    polling: asyncio.Lock,
+) -> None:
+    """While the broker fails, say so; after an interval, poll for the clients of this instance until it works."""
+    while True:
+        await link.failed()
+        show(
+            replace(hub.update, status=Status.STALE, reason=f"The broker fails: {link.fault}.", tick=None),
+            hub,
+        )
+        await link.pause(2 * rounds.interval)
+        if link.fault is None:
+            continue
+        async with polling:
+            updates = rounds.updates(new_policy())
+            await first_of(produce(updates, alone.publish, _discard, durable_first=False), link.works())
+
+
+async def _discard(_: Tick) -> None:
+    """Keep nothing: what is published alone is history only once the broker has it."""
+
+
+async def lead(broker: Broker, run_term: Callable[[Term], Coroutine[None, None, None]], link: Link) -> None:
+    """Lead whenever the broker says so, and run each term until it ends."""
+    while True:
+        try:
+            term = await broker.campaign()
+        except BrokerUnavailable as error:
+            link.fail(str(error))
+            await link.pause(RETRY)
+            continue
+        log.info("term began", term=term.number)
+        try:
+            await first_of(term.hold(), run_term(term))
+        except (LeaseLost, BrokerUnavailable) as error:
+            log.warning("term ended", term=term.number, reason=str(error))
+            await link.pause(RETRY)
+        finally:
+            with suppress(BrokerUnavailable, TimeoutError):
+                await asyncio.wait_for(term.resign(), RESIGNATION)
+
+
+async def first_of(*coroutines: Coroutine[None, None, None]) -> None:
+    """Run coroutines until one ends, and cancel the others. Raises what that one raises."""
+    tasks = [asyncio.ensure_future(each) for each in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _log_behind(milliseconds: int) -> None:
@@ -78,33 +193,6 @@ def _log_status(update: Update, *, has_price: bool) -> None:
         log.info("price status", status=update.status, reason=update.reason)
     if not has_price:
         log.warning("no price to show; to see one without internet, run the demo: make demo")
-
-
-async def forget(store: Store, clock: Clock, retention: float, confirmed: Callable[[], int | None]) -> None:
-    """Drop prices older than the newest by more than `retention` seconds, once a minute.
-
-    `confirmed` is the time in ms as the sources confirm it. Neither our wall clock nor the newest price can make
-    history old beyond it; without it, no more of history goes than time has passed here.
-    """
-    started, oldest = clock.monotonic(), 0
-    logged = None  # the reason that is in the log already
-    while True:
-        try:
-            span = await store.span()
-            oldest = oldest or span.first
-            passed = int((clock.monotonic() - started) * 1000)
-            time = confirmed()
-            limit = oldest + passed if time is None else time - int(retention * 1000)
-            dropped = await store.prune(min(limit, span.last - int(retention * 1000)))
-            if dropped >= MANY:
-                log.info("old prices dropped", count=dropped, retention_s=retention)
-            logged = None
-        except Exception as error:
-            why = failure(error)
-            if why.reason != logged:
-                log.warning("old prices stay for now", reason=why.reason, exc_info=why.bug)
-            logged = why.reason
-        await clock.sleep(60)
 
 
 async def every(interval: float, clock: Clock) -> AsyncIterator[None]:

@@ -56,7 +56,7 @@ class Hub(Membership):
 
         An update whose tick the ring has, or is past, is ignored: a broker may deliver one twice.
         """
-        if update.tick is not None and update.tick.id <= self._ring.last:
+        if update.tick is not None and update.tick.id <= max(self._ring.last, self._ring.floor):
             return
         if self._apply(update):
             self._outbox.append(self._newest_status)
@@ -68,6 +68,17 @@ class Hub(Membership):
         self._is_updated = True
         self._begin_round()
 
+    def rejoin(self, shared: int) -> None:
+        """Forget the prices after the id `shared`, which only this instance has published, and announce a gap.
+
+        What other instances published meanwhile is in the store; what follows here has ids above those forgotten.
+        """
+        newest = self.newest
+        self._ring.clear(newest)
+        if newest > shared:
+            self._outbox.append(sse.gap(shared + 1, newest))
+            self._begin_round()
+
     def _begin_round(self) -> None:
         if self._broadcast is not None or not (self._outbox or self._is_updated):
             return
@@ -75,7 +86,7 @@ class Hub(Membership):
         payload, now = b"".join(self._outbox), self._clock.monotonic()
         live = list(self._members.live) if payload else []
         self._outbox.clear()
-        self._head = self._ring.last
+        self._head = max(self._head, self._ring.last)
         self._sent_status = self._newest_status
         if payload:  # else only sources go out, which not every stream gets
             self._last_write = now

@@ -66,6 +66,11 @@ class Membership(CurrentPrice):
         return self._head
 
     @property
+    def newest(self) -> int:
+        """The highest id that was published here or left to the store: new ones are above it."""
+        return max(self._head, self._ring.last, self._ring.floor)
+
+    @property
     def sent_status(self) -> bytes:
         """The status frame that live streams have been sent."""
         return self._sent_status

@@ -49,6 +49,13 @@ class Ring:
             del self._frames[0]
             self._has_evicted = True
 
+    def clear(self, floor: int) -> None:
+        """Leave every id up to `floor`, which is none below the last, to the store."""
+        self._ids.clear()
+        self._frames.clear()
+        self.floor = self._origin = floor
+        self._has_evicted = False
+
     def yield_to_store(self) -> None:
         """Leave ids before the first to the store: an import may have added some there."""
         self.floor = max(self.floor, self.first - 1)

@@ -22,7 +22,7 @@ class ClockCheck:
     def __init__(self, clock: Clock, *, recorded: bool = False) -> None:
         """With `recorded`, the sources are played back on this machine: they go by its clock and confirm nothing."""
         self._clock = clock
-        self._recorded = recorded
+        self.recorded = recorded
         self._confirmed: tuple[int, float] | None = (
             None  # wall time in ms and monotonic time in s, of one moment
         )
@@ -36,7 +36,7 @@ class ClockCheck:
         offsets = list(_offsets(answers, now))
         if (offset := _contradiction(offsets)) is not None:
             return _wrong_clock(offset)
-        if offsets and not self._recorded:
+        if offsets and not self.recorded:
             self._confirmed = now, self._clock.monotonic()
         return None
 

@@ -210,6 +210,7 @@ class Update(Struct, frozen=True):
     stages: Stages = Stages()
     term: int = 0  # of the leader that concluded the round; later leaders have higher ones
     trace: str | None = None  # W3C traceparent of the round
+    leader: str = ""  # the name of the instance that concluded it
 
 
 class Policy(Protocol):

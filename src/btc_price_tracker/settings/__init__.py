@@ -11,6 +11,7 @@ from btc_price_tracker.settings import secret_files
 from btc_price_tracker.settings.validation import describe_error, remedy
 from btc_price_tracker.settings.values import (
     BaseUrl,
+    BrokerUrl,
     Duration,
     Host,
     Origins,
@@ -80,6 +81,10 @@ class Settings(Address):
         description="where prices are kept: sqlite:///path (by default in the user's state directory), "
         "postgresql://…, mongodb://…, memory:// or memory:///path",
     )
+    broker_url: BrokerUrl | None = Field(
+        None,
+        description="redis://… (Redis or Valkey), nats://… or kafka://…: instances that share it are one service",
+    )
     retention: Duration = Field(
         90 * 86400, description="how long the store keeps prices, like 90d or 12h; 0 keeps them for ever"
     )
@@ -125,7 +130,7 @@ def _is_secret(annotation: Any) -> bool:
 SECRETS = tuple(name for name, field in Settings.model_fields.items() if _is_secret(field.annotation))
 
 # What may be read from a file: STORE_URL often has a password in it.
-FROM_FILES = (*SECRETS, "store_url")
+FROM_FILES = (*SECRETS, "store_url", "broker_url")
 
 
 def load(flags: Mapping[str, str | None]) -> Settings:

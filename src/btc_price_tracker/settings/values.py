@@ -13,7 +13,8 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 from yarl import URL
 
-from btc_price_tracker.errors import StoreError
+from btc_price_tracker.broker.opening import address_of
+from btc_price_tracker.errors import BrokerError, StoreError
 from btc_price_tracker.settings.open_files import file_limit
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import scheme_of
@@ -92,6 +93,14 @@ def _store_url(url: str) -> str:
     return url
 
 
+def _broker_url(url: str) -> str:
+    try:
+        address_of(url)
+    except BrokerError as error:
+        raise ValueError(str(error)) from None
+    return url
+
+
 def default_store_url() -> str:
     """The file in the user's state directory; empty where the user has no home directory, as in a container."""
     try:
@@ -109,6 +118,7 @@ Host = Annotated[str, AfterValidator(_host)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
+BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 Duration = Annotated[int, BeforeValidator(_duration)]  # seconds
 _Items = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items)]
 SourceNames = Annotated[_Items, AfterValidator(_sources)]

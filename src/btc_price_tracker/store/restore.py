@@ -1,7 +1,7 @@
 """Restoring the state of a service at its start: the last price, and the recent ones for its ring."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -23,6 +23,12 @@ class Restored(NamedTuple):
     floor: int  # every new id must exceed it; older ticks than the frames are read from the store
     last: Tick | None
     recent: tuple[Tick, ...]  # the last ones with their quotes, for the price rule; oldest first
+
+
+def restored_from(ticks: Sequence[Tick], encode: Callable[[Tick], bytes]) -> Restored:
+    """The same from ticks with their quotes, oldest first and at least one, which are the newest of all."""
+    frames = [(tick.id, encode(tick)) for tick in ticks]
+    return Restored(frames, ticks[0].id - 1, ticks[-1], tuple(ticks[-RECENT:]))
 
 
 async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], bytes]) -> Restored:

@@ -3,6 +3,7 @@
 from fastapi import FastAPI, Response
 
 from btc_price_tracker import __version__
+from btc_price_tracker.broker.link import Link
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.watchdog import Watchdog
@@ -11,7 +12,7 @@ from btc_price_tracker.web.api.reply import get, reply
 from btc_price_tracker.web.api.views import Liveness, readiness
 
 
-def install(app: FastAPI, hub: Hub, outbox: Outbox, watchdog: Watchdog, interval: float) -> None:
+def install(app: FastAPI, hub: Hub, outbox: Outbox, link: Link, watchdog: Watchdog, interval: float) -> None:
     """Add the routes; there is a round every `interval` seconds."""
 
     @get(
@@ -28,5 +29,5 @@ def install(app: FastAPI, hub: Hub, outbox: Outbox, watchdog: Watchdog, interval
     @get(app, "/readyz", tags=[STATE], responses={503: {"description": "Not ready, with the reasons."}})
     async def readyz() -> Response:
         """Whether the instance has a fresh price and every part works; 503 with the reasons if not."""
-        view = readiness(hub, outbox, interval)
+        view = readiness(hub, outbox, interval, link)
         return reply(view, 200 if view.ready else 503)

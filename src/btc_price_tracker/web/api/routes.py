@@ -6,6 +6,7 @@ from functools import partial
 from fastapi import FastAPI, Response
 from starlette.types import ASGIApp
 
+from btc_price_tracker.broker.link import Link
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.metrics import Metrics
@@ -15,7 +16,7 @@ from btc_price_tracker.web.api import health, history, metrics, prices
 from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.openapi import STATE, Api
 from btc_price_tracker.web.api.reply import encoder, get, reply
-from btc_price_tracker.web.api.views import SourcesView, source_views, store_view
+from btc_price_tracker.web.api.views import SourcesView, broker_view, source_views, store_view
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.limits import Admission, Limits
 from btc_price_tracker.web.middleware.compression import Compression
@@ -32,6 +33,8 @@ class Parts:
     streams: Streams
     limits: Limits
     outbox: Outbox
+    link: Link
+    instance: str  # the name of this instance
     clock: Clock
     interval: float  # seconds between prices
     cors_origins: tuple[str, ...]
@@ -52,7 +55,7 @@ def application(parts: Parts) -> ASGIApp:
     history.install(app, store, outbox, gates, hub.now)
     prices.install(app, hub, store, outbox, gates.prices, parts.interval)
     _add_sources(app, parts)
-    health.install(app, hub, outbox, parts.watchdog, parts.interval)
+    health.install(app, hub, outbox, parts.link, parts.watchdog, parts.interval)
     metrics.install(app, parts.metrics, parts.metrics_token)
     site.install(app)
     cors = partial(
@@ -85,5 +88,6 @@ def _sources_view(parts: Parts) -> SourcesView:
         interval=parts.interval,
         heartbeat=hub.heartbeat,
         store=store_view(parts.outbox),
+        broker=broker_view(parts.instance, hub, parts.link, now),
         sources=source_views(hub.update, hub.latest, now),
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Self
 
 from msgspec import Meta, Struct
 
+from btc_price_tracker.broker.link import Link
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.freshness import age
@@ -198,6 +199,16 @@ class StoreView(Struct):
     lost: int
 
 
+class BrokerView(Struct):
+    """Which instance made the last round, how old that is, and whether the broker works."""
+
+    instance: str  # the name of this one
+    leader: str | None  # the name of the one that polled; None before the first round
+    term: int
+    age: float | None  # seconds since the round ended
+    fault: str | None
+
+
 class SourcesView(Struct):
     """Every source, the price they led to, and whether prices are being stored."""
 
@@ -210,6 +221,7 @@ class SourcesView(Struct):
     interval: float  # seconds between prices
     heartbeat: float  # seconds of silence after which a stream gets one
     store: StoreView
+    broker: BrokerView
     sources: list[SourceView]
 
 
@@ -229,7 +241,7 @@ class Readiness(Struct):
     reasons: list[str]
 
 
-def readiness(hub: Hub, outbox: Outbox, interval: float) -> Readiness:
+def readiness(hub: Hub, outbox: Outbox, interval: float, link: Link) -> Readiness:
     """Whether this instance has a fresh price and working parts, with `interval` seconds between rounds."""
     # A source whose quota is tighter than the interval isn't silent before it may be polled again.
     limit = ROUNDS * max(interval, min((source.spacing for source in hub.update.sources), default=0))
@@ -243,12 +255,21 @@ def readiness(hub: Hub, outbox: Outbox, interval: float) -> Readiness:
     if outbox.fault is not None:
         lost = f" and {outbox.lost} are lost" if outbox.lost else ""
         reasons.append(f"the store fails, {len(outbox)} prices wait for it{lost}: {outbox.fault}")
+    if link.fault is not None:
+        reasons.append(f"the broker fails: {link.fault}")
     return Readiness(not reasons, hub.status, reasons)
 
 
 def store_view(outbox: Outbox) -> StoreView:
     """The state of the store."""
     return StoreView(outbox.fault, len(outbox), outbox.lost)
+
+
+def broker_view(instance: str, hub: Hub, link: Link, now: int) -> BrokerView:
+    """The broker, as `/sources` shows it at `now` (ms)."""
+    update, concluded = hub.update, hub.update.stages.concluded
+    age = max(now - concluded, 0) / 1000 if concluded else None
+    return BrokerView(instance, update.leader or None, update.term, age, link.fault)
 
 
 def source_views(update: Update, latest: Tick | None, now: int) -> list[SourceView]:

@@ -1,0 +1,114 @@
+"""Waiting for the lease in Kafka: the leader's records are its signs of life."""
+
+import random
+from contextlib import suppress
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import ProducerFenced
+
+from btc_price_tracker.broker.kafka.term import KafkaTerm
+from btc_price_tracker.broker.kafka.topic import FREE, LEASE, Record, Topic, stop_producer
+from btc_price_tracker.broker.options import Options
+from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
+
+TAIL = 100  # offsets before the end that are read to learn who leads
+STEP = 500  # offsets that are read at a time to find the newest tick
+
+
+class Campaign:
+    """One candidate, with a consumer of its own."""
+
+    def __init__(self, topic: Topic, options: Options, owner: str, seen_term: int) -> None:
+        self._topic = topic
+        self._options = options
+        self._owner = owner
+        self._seen_term = seen_term
+        self._latest: Record | None = None  # the newest record of a leader
+
+    async def win(self) -> KafkaTerm:
+        """Begin a term once the lease was given up, or no leader wrote anything for its duration."""
+        await self._topic.ensure()
+        async with self._topic.consumer() as consumer:
+            oldest, end = await self._topic.bounds(consumer)
+            consumer.seek(self._topic.partition, max(oldest, end - TAIL))
+            await self._read_to(consumer, end)
+            while True:
+                if not self._is_free():
+                    await self._wait(consumer)
+                with suppress(ProducerFenced, LeaseLost):
+                    if (term := await self._begin(consumer)) is not None:
+                        return term
+                await self._wait(consumer)
+
+    def _is_free(self) -> bool:
+        """Whether no one leads: nothing was ever written, the lease was given up, or it was this instance's own."""
+        return self._latest is None or self._latest.key == FREE or self._latest.owner == self._owner
+
+    async def _wait(self, consumer: AIOKafkaConsumer) -> None:
+        """Return when the lease is given up, or when no leader has written for its duration."""
+        clock, lease = self._options.clock, self._options.timing.lease
+        heard = clock.monotonic()
+        while (left := heard + lease - clock.monotonic()) > 0:
+            if self._note(await self._topic.read(consumer, left)):
+                heard = clock.monotonic()
+                if self._is_free():
+                    await clock.sleep(random.uniform(0, 0.2))  # candidates would shut one another out
+                    if not self._note(await self._topic.read(consumer, 0)):
+                        return
+
+    async def _begin(self, consumer: AIOKafkaConsumer) -> KafkaTerm | None:
+        """Shut out the leader before and begin a term; None if another candidate was first."""
+        requested, before = self._options.clock.monotonic(), self._latest
+        producer = await self._topic.producer(leading=True)
+        try:
+            oldest, end = await self._topic.bounds(consumer)
+            await self._read_to(consumer, end)
+            if self._latest != before and not self._is_free():
+                await stop_producer(producer)
+                return None
+            last = await self._newest_tick(consumer, oldest, end)
+            number = max(end, self._seen_term) + 1
+            term = KafkaTerm(
+                number,
+                last,
+                owner=self._owner,
+                granted=requested,
+                producer=producer,
+                topic=self._topic,
+                options=self._options,
+            )
+            await term.append(LEASE, b"")
+        except BaseException:
+            await stop_producer(producer)
+            raise
+        return term
+
+    async def _read_to(self, consumer: AIOKafkaConsumer, end: int) -> list[Record]:
+        """The records before an offset."""
+        clock, records = self._options.clock, list[Record]()
+        deadline = clock.monotonic() + self._options.timing.request
+        while await consumer.position(self._topic.partition) < end:
+            records += await self._topic.read(consumer, 0.2)
+            if clock.monotonic() > deadline and not records:
+                raise BrokerUnavailable("kafka: no answer in time (reading the topic)")
+        self._note(records)
+        return records
+
+    def _note(self, records: list[Record]) -> bool:
+        """Whether there is something of a leader in these records."""
+        of_leaders = [record for record in records if record.owner]
+        self._latest = of_leaders[-1] if of_leaders else self._latest
+        return bool(of_leaders)
+
+    async def _newest_tick(self, consumer: AIOKafkaConsumer, oldest: int, end: int) -> int:
+        """The id of the newest tick; 0 without one."""
+        latest = self._latest
+        for start in range(end - STEP, oldest - STEP, -STEP):
+            consumer.seek(self._topic.partition, max(start, oldest))
+            found = [
+                record.tick_id for record in await self._read_to(consumer, end) if record.tick_id is not None
+            ]
+            self._latest = latest
+            if found:
+                return max(found)
+        return 0

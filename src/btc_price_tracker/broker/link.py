@@ -1,0 +1,69 @@
+"""This instance's connection to the broker: whether it works, and what it last carried."""
+
+import asyncio
+import random
+from collections import deque
+
+import structlog
+
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.price.model import Tick
+from btc_price_tracker.price.parameters import RECENT
+
+log = structlog.get_logger(__name__)
+
+
+class Link:
+    """Works until `fail`, fails until `recover`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.fault: str | None = None  # why the broker can't be used; None while it can
+        self.recent: deque[Tick] = deque(maxlen=RECENT)  # the last ticks of all instances, with their quotes
+        self._clock = clock
+        self._failed_at = 0.0
+        self._failed, self._works = asyncio.Event(), asyncio.Event()
+        self._works.set()
+
+    @property
+    def outage(self) -> float:
+        """Seconds since it failed; 0 while it works."""
+        return 0.0 if self.fault is None else self._clock.monotonic() - self._failed_at
+
+    @property
+    def newest(self) -> int:
+        """The newest id of all instances; 0 before the first."""
+        return self.recent[-1].id if self.recent else 0
+
+    def received(self, tick: Tick) -> None:
+        """Remember a tick that every instance has; one that isn't newer is ignored."""
+        if tick.id > self.newest:
+            self.recent.append(tick)
+
+    def fail(self, reason: str) -> None:
+        """Note that the broker can't be used."""
+        if self.fault is None:
+            log.error("broker failed", reason=reason)
+            self._failed_at = self._clock.monotonic()
+        self.fault = reason
+        self._works.clear()
+        self._failed.set()
+
+    def recover(self) -> None:
+        """Note that the broker can be used."""
+        if self.fault is not None:
+            log.info("broker recovered", seconds=round(self.outage, 1))
+        self.fault = None
+        self._failed.clear()
+        self._works.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Wait about so long: instances that wait for the same broker must not all come back at once."""
+        await self._clock.sleep(seconds * random.uniform(0.5, 1.5))
+
+    async def failed(self) -> None:
+        """Wait until it fails."""
+        await self._failed.wait()
+
+    async def works(self) -> None:
+        """Wait until it works."""
+        await self._works.wait()
