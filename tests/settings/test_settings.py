@@ -112,6 +112,8 @@ def test_every_source_has_a_url_setting() -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an unknown user")
 def test_user_without_home_must_set_store_url() -> None:
     result = shell("unset HOME; setpriv --reuid=54321 --clear-groups $TRACKER check")
+    if result.returncode == 127:
+        pytest.skip("other users can't read the libraries of this interpreter")
     assert result.returncode == 2
     assert "STORE_URL: this user has no home" in result.stderr
 

@@ -255,7 +255,7 @@ async def test_other_file_is_refused_and_left_unchanged(path: Path) -> None:
 def test_unresolvable_path_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("loop").symlink_to("loop")
-    with pytest.raises(StoreError, match="can't be resolved"):
+    with pytest.raises(StoreError, match=r"can't be (resolved|opened)"):  # from Python 3.13 on, the latter
         asyncio.run(open_store(f"sqlite:///{name}", capacity=1))
 
 
