@@ -233,6 +233,8 @@ async def test_history_meets_live_without_gap_or_repeat(service: Service) -> Non
 
 
 async def test_follower_starts_at_the_oldest_held_tick(service: Service) -> None:
+    if service.url.startswith("kafka"):
+        pytest.skip("Kafka drops whole segments of its log, and looks for old ones every few minutes")
     broker = service.open(ticks=100)
     term, sent = await broker.campaign(), sequence(1000)
     await publish_all(term, sent)
