@@ -11,6 +11,7 @@ from typing import Any, Self
 import msgspec
 
 from btc_price_tracker.app import Service, compose
+from btc_price_tracker.broker import Term
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status, Tick, Update
@@ -30,6 +31,7 @@ class Live:
     server: Server
     port: int
     clock: Clock
+    term: Term
 
     @property
     def hub(self) -> Hub:
@@ -46,14 +48,14 @@ class Live:
         last = self.hub.latest.id if self.hub.latest else 0
         tick = a_tick(max(self.clock.now(), last + 1), price, status)
         await self.service.outbox.keep(tick)
-        await self.service.broker.publish(Update(status, reason, tick, silence=0))
+        await self.term.publish(Update(status, reason, tick, silence=0))
         while self.hub.head < tick.id:
             await asyncio.sleep(0)
         return tick.id
 
     async def announce(self, status: Status, reason: str) -> None:
         """Publish a status without a price."""
-        await self.service.broker.publish(Update(status, reason))
+        await self.term.publish(Update(status, reason))
         while self.hub.reason != reason:
             await asyncio.sleep(0)
 
@@ -88,7 +90,7 @@ async def live(
         running = [asyncio.create_task(loop()) for loop in service.serve]
         ended = asyncio.create_task(serving.serve(sockets=sockets))
         try:
-            yield Live(service, serving, port, clock)
+            yield Live(service, serving, port, clock, await service.broker.campaign())
         finally:
             await service.hub.drain(0)
             serving.stop()

@@ -49,12 +49,18 @@ async def main():
 
 asyncio.run(main())
 """,
-    "Add a broker": SERVED
-    + """
-        update = Update(Status.STALE, "no price")
-        await service.broker.publish(update)
-        assert await anext(service.broker.follow(0)) == update
-        assert type(service.broker.broker).__name__ == "ExampleBroker"
+    "Add a broker": """
+import asyncio
+from btc_price_tracker.broker.opening import open_broker
+from btc_price_tracker.broker.options import History, Options
+from btc_price_tracker.price.model import Status, Update
+
+async def main():
+    broker = open_broker("example://host", Options("a", History(10, 60)))
+    term = await broker.campaign()
+    await term.publish(Update(Status.STALE, "no price"))
+    assert (await anext(broker.follow(0))).reason == "no price"
+    assert type(broker).__name__ == "ExampleBroker"
 
 asyncio.run(main())
 """,

@@ -13,7 +13,7 @@ from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer, Kind, Quote, Status, Tick, Update
 from btc_price_tracker.sources.poller import Poller
-from btc_price_tracker.store import Span
+from btc_price_tracker.store import Span, retention
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.testing import ManualClock
@@ -37,7 +37,7 @@ async def test_a_bug_in_the_store_keeps_old_prices_until_it_is_gone_and_is_logge
     clock, store = ManualClock(), Buggy()
     await store.append([a_tick(clock.now() - 10_000), a_tick(clock.now())])
     with capture_logs() as logs:
-        forgetting = asyncio.create_task(pipeline.forget(store, clock, 5, clock.now))
+        forgetting = asyncio.create_task(retention.forget(store, clock, 5, clock.now))
         await clock.advance(150)
         bug, store.bug = store.bug, None
         await clock.advance(60)
@@ -54,7 +54,7 @@ DAY = 86_400  # s
 async def retaining(
     store: MemoryStore, clock: ManualClock, seconds: float, confirmed: Callable[[], int | None]
 ) -> AsyncIterator[None]:
-    pruning = asyncio.create_task(pipeline.forget(store, clock, seconds, confirmed))
+    pruning = asyncio.create_task(retention.forget(store, clock, seconds, confirmed))
     await clock.sleeping()
     yield
     pruning.cancel()
@@ -143,13 +143,13 @@ async def produced(
 ) -> AsyncIterator[AsyncIterator[Update]]:
     """What is published, round by round, with a policy whose last price is an hour ahead."""
     policy, outbox = Ahead(clock.now() + 3_600_000), Outbox(MemoryStore(10), clock, size=10)
-    broker, rounds = LocalBroker(), pipeline.every(10, clock)
+    broker = LocalBroker()
     poller = Scripted(
         sources=[], clock=clock, time_limit=1, fresh=lambda *_: True, enough=lambda *_: True, answers=answers
     )
-    producing = asyncio.create_task(
-        pipeline.produce(rounds, poller, ClockCheck(clock), policy, outbox, broker)
-    )
+    rounds, term = pipeline.Rounds(10, poller, ClockCheck(clock), "a"), await broker.campaign()
+    updates = rounds.updates(policy)
+    producing = asyncio.create_task(pipeline.produce(updates, term.publish, outbox.keep, durable_first=True))
     yield broker.follow(after=0)
     producing.cancel()
 

@@ -54,7 +54,8 @@ def test_invalid_url_is_refused_without_showing_it(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "scheme"), [("redis", "redis"), ("redis", "rediss"), ("nats", "nats"), ("nats", "tls")]
+    ("module", "scheme"),
+    [("redis", "redis"), ("redis", "rediss"), ("nats", "nats"), ("nats", "tls"), ("aiokafka", "kafka")],
 )
 def test_missing_extra_is_named(module: str, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(sys.modules):

@@ -233,6 +233,8 @@ async def test_history_meets_live_without_gap_or_repeat(service: Service) -> Non
 
 
 async def test_follower_starts_at_the_oldest_held_tick(service: Service) -> None:
+    if service.url.startswith("kafka"):
+        pytest.skip("Kafka drops whole segments of its log, and looks for old ones every few minutes")
     broker = service.open(ticks=100)
     term, sent = await broker.campaign(), sequence(1000)
     await publish_all(term, sent)
@@ -382,7 +384,7 @@ async def test_probe_needs_a_follower(service: Service) -> None:
 
 
 async def test_silent_connection_is_given_up(service: Service) -> None:
-    broker = service.open(timing=Timing(silence=1.5, probe=1, request=1))
+    broker = service.open(timing=Timing(silence=1.5, probe=1, request=2))
     term = await broker.campaign()
     async with aclosing(broker.follow(0)) as followed:
         await term.publish(with_tick(START))
@@ -411,7 +413,7 @@ async def test_idle_connection_is_not_given_up(service: Service) -> None:
 
 
 async def test_lease_is_lost_where_it_can_not_be_renewed(service: Service) -> None:
-    term = await service.open(timing=Timing(lease=2, renewal=0.5, request=1)).campaign()
+    term = await service.open(timing=Timing(lease=2, renewal=0.5)).campaign()
     service.server.freeze()
     try:
         started = time.monotonic()

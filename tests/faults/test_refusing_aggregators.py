@@ -50,7 +50,7 @@ async def test_refusing_aggregators_do_not_affect_the_start(status: int) -> None
             for _ in range(ROUNDS):
                 await eventually(partial(has_price_of, service, clock.now()))
                 assert service.hub.status is Status.OK
-                assert readiness(service.hub, service.outbox, 10).ready
+                assert readiness(service.hub, service.outbox, 10, service.link).ready
                 await clock.advance(10)
     logged = [line["source"] for line in lines if "source" in line and line["log_level"] != "debug"]
     assert sorted(logged) == sorted(AGGREGATORS)

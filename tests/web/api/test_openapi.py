@@ -98,7 +98,7 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
 
     await server.service.outbox.keep(replace(a_tick(5), quotes=QUOTES))
     await server.publish()
-    await server.service.broker.publish(Update(Status.OK, "Two told.", None, QUOTES))
+    await server.term.publish(Update(Status.OK, "Two told.", None, QUOTES))
     for path in ("/prices/latest", "/prices", "/sources", "/healthz", "/readyz", "/metrics"):
         await ask(path, Authorization=f"Bearer {TOKEN}")
     await ask("/prices", "/prices?format=csv")

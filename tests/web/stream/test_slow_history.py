@@ -29,7 +29,7 @@ async def test_a_price_that_is_stored_but_not_yet_published_comes_once(server: L
     await server.service.outbox.keep(coming)
     async with await Client.get(server.port, f"/prices/stream?since={ids[0] // 1000}") as client:
         assert await client.prices(len(ids)) == ids
-        await server.service.broker.publish(Update(Status.OK, "3 exchanges agree.", coming))
+        await server.term.publish(Update(Status.OK, "3 exchanges agree.", coming))
         await eventually(lambda: server.hub.head == coming.id)
         fresh = await server.publish()
         assert await client.prices(2) == [coming.id, fresh]

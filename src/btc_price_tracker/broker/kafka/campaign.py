@@ -87,7 +87,7 @@ class Campaign:
         """The records before an offset."""
         clock, records = self._options.clock, list[Record]()
         deadline = clock.monotonic() + self._options.timing.request
-        while await consumer.position(self._topic.partition) < end:
+        while await self._topic.position(consumer) < end:
             records += await self._topic.read(consumer, 0.2)
             if clock.monotonic() > deadline and not records:
                 raise BrokerUnavailable("kafka: no answer in time (reading the topic)")

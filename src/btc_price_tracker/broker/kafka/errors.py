@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import errors
 
+from btc_price_tracker.broker.cancellation import cancellation_kept
 from btc_price_tracker.errors import BrokerUnavailable
 
 _REFUSED = "it refuses the user or the password; correct BROKER_URL"
@@ -27,7 +28,8 @@ async def attempt(seconds: float) -> AsyncIterator[None]:
     """Give what is inside so many seconds; what the client library raises leaves as BrokerUnavailable."""
     try:
         async with asyncio.timeout(seconds):
-            yield
+            with cancellation_kept():
+                yield
     except errors.ProducerFenced:
         raise
     except (errors.KafkaError, OSError, TimeoutError) as error:

@@ -29,7 +29,7 @@ class Follower:
         async with self._topic.consumer(self._topic.probes) as consumer:
             end = await self._seek(consumer, after)
             status: Record | None = None  # the newest update without a tick, if no tick has followed it
-            while (await consumer.position(self._topic.partition)) < end:
+            while await self._topic.position(consumer) < end:
                 for record in await self._read(consumer):
                     status = (
                         record if record.key == STATUS else status if record.key in {LEASE, FREE} else None
@@ -57,7 +57,8 @@ class Follower:
 
     async def _read(self, consumer: AIOKafkaConsumer) -> list[Record]:
         """The next records of the topic; probes are noted. Asks for a sign of life when none comes for long."""
-        batches = await consumer.getmany(timeout_ms=round(self._timing.silence * 500))
+        async with attempt(self._timing.silence):
+            batches = await consumer.getmany(timeout_ms=round(self._timing.silence * 500))
         if not batches:
             async with attempt(self._timing.silence / 2):
                 await consumer.end_offsets([self._topic.partition])

@@ -1,8 +1,8 @@
 """The topic with one partition, as a log: what its records are, and the clients that read and write it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -118,9 +118,16 @@ class Topic:
             newest = await consumer.end_offsets([self.partition])
         return oldest[self.partition], newest[self.partition]
 
+    async def position(self, consumer: AIOKafkaConsumer) -> int:
+        """The offset that it reads next."""
+        async with attempt(self.seconds):
+            position: int = await consumer.position(self.partition)
+        return position
+
     async def read(self, consumer: AIOKafkaConsumer, seconds: float) -> list[Record]:
         """The next records, after at most so many seconds; may be none."""
-        batches = await consumer.getmany(self.partition, timeout_ms=max(round(seconds * 1000), 0))
+        async with attempt(seconds + self.seconds):
+            batches = await consumer.getmany(self.partition, timeout_ms=max(round(seconds * 1000), 0))
         return [record_of(message) for message in batches.get(self.partition, [])]
 
 
@@ -135,10 +142,17 @@ def record_of(message: Any) -> Record:
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
     """Disconnect a producer, whatever state it is in."""
-    await _stop(producer.stop())
+    if not await _stop(producer.stop()):  # it waits for a transaction that comes to no end
+        await _stop(producer._sender.close())  # noqa: SLF001 - nothing else ends its task
+        await _stop(producer.client.close())
 
 
-async def _stop(stopping: Any) -> None:
-    with suppress(Exception):
-        async with asyncio.timeout(2):
-            await stopping
+async def _stop(stopping: Coroutine[Any, Any, None]) -> bool:
+    """Let a client stop, for two seconds at most; whether it has. In a task: its stop() swallows cancellations."""
+    task = asyncio.create_task(stopping)
+    done, _ = await asyncio.wait({task}, timeout=2)
+    if not done:
+        task.cancel()
+    elif not task.cancelled():
+        task.exception()  # taken note of: the connection may have failed already
+    return bool(done)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from nats import errors
 from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
 
+from btc_price_tracker.broker.cancellation import cancellation_kept
 from btc_price_tracker.errors import BrokerUnavailable
 
 WRONG_SEQUENCE = 10071  # error code of a message whose expected last sequence isn't the last one
@@ -46,17 +47,11 @@ _CLASSES: list[tuple[type[Exception], str]] = [
 
 @asynccontextmanager
 async def attempt(seconds: float) -> AsyncIterator[None]:
-    """Give what is inside so many seconds; what the client library raises leaves as BrokerUnavailable.
-
-    Until Python 3.12, the asyncio.wait_for in the library can swallow a cancellation; that leaves, too.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
+    """Give what is inside so many seconds; what the client library raises leaves as BrokerUnavailable."""
     try:
         async with asyncio.timeout(seconds):
-            yield
-            if task and task.cancelling() > before:
-                raise asyncio.CancelledError
+            with cancellation_kept():
+                yield
     except (errors.Error, OSError, TimeoutError) as error:
         raise unavailable(error) from error
 

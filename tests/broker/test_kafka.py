@@ -1,0 +1,67 @@
+"""What only Kafka does: refusals, and a transaction of which nothing is known."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from broker import kafka_server
+from broker.kafka_server import KafkaServer
+from broker.updates import START, with_tick
+from btc_price_tracker.broker.opening import open_broker
+from btc_price_tracker.broker.options import History, Options, Timing
+from btc_price_tracker.errors import BrokerUnavailable, InvalidBrokerUrl, LeaseLost
+
+OPTIONS = Options("a", History(10_000, 86_400 * 10_000), Timing(lease=60))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[KafkaServer]:
+    """A server that wants a password."""
+    with kafka_server.running(with_password=True) as server:
+        yield server
+
+
+async def reason(url: str) -> str:
+    """Why one can't lead there."""
+    broker = open_broker(url, OPTIONS)
+    with pytest.raises(BrokerUnavailable) as caught:
+        await broker.campaign()
+    with pytest.raises(BrokerUnavailable):
+        await anext(broker.follow(0))
+    await broker.aclose()
+    return str(caught.value)
+
+
+async def test_password_is_sent_and_a_wrong_one_is_not_shown(server: KafkaServer) -> None:
+    broker = open_broker(f"kafka://u:p%40ss@127.0.0.1:{server.port}", OPTIONS)
+    await (await broker.campaign()).publish(with_tick(START))
+    await broker.aclose()
+    message = await reason(f"kafka://u:not-this-one@127.0.0.1:{server.port}")
+    assert "user and password in BROKER_URL" in message
+    assert "not-this-one" not in message
+
+
+async def test_server_that_is_not_there_is_named() -> None:
+    assert "can't be reached; check host, port" in await reason("kafka://127.0.0.1:1")
+
+
+async def test_name_must_be_fit_for_a_topic() -> None:
+    with pytest.raises(InvalidBrokerUrl, match="letters, digits"):
+        open_broker("kafka://localhost/a b", OPTIONS)
+
+
+async def test_term_ends_with_an_unknown_outcome(server: KafkaServer) -> None:
+    """The next term of the same instance begins at once and knows what came of it."""
+    broker = open_broker(f"kafka://u:p%40ss@127.0.0.1:{server.port}/unknown", OPTIONS)
+    term = await broker.campaign()
+    await term.publish(with_tick(START))
+    server.freeze()
+    try:
+        with pytest.raises(BrokerUnavailable):
+            await term.publish(with_tick(START + 1))
+    finally:
+        server.thaw()
+    with pytest.raises(LeaseLost, match="unknown"):
+        await term.publish(with_tick(START + 1))
+    assert (await broker.campaign()).last in {START, START + 1}
+    await broker.aclose()
