@@ -55,7 +55,7 @@ states = st.builds(
     kind=st.sampled_from(Kind),
     state=st.sampled_from(State),
     quote=st.builds(Quote, amounts) | st.none(),
-    heard=numbers,
+    received_at=numbers,
     latency=st.floats(allow_nan=False) | st.none(),
     next_try=st.floats(allow_nan=False),
     spacing=st.floats(allow_nan=False),

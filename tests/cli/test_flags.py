@@ -9,7 +9,7 @@ from btc_price_tracker.cli.flags import DEMO, add_flags
 from btc_price_tracker.cli.parser import Parser
 from btc_price_tracker.settings import SECRETS, Settings
 
-SOURCE_URLS = {name for name in Settings.model_fields if name.endswith("_url") and name != "store_url"}
+SOURCE_URLS = {name for name in Settings.model_fields if name.endswith("_url")} - {"store_url", "broker_url"}
 FLAGS = set(Settings.model_fields) - set(SECRETS)
 STORE_FLAGS = {"store_url", "store_size", "retention", "log_level", "log_format"}
 

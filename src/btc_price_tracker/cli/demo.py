@@ -29,7 +29,7 @@ def demo_settings(
     """The flags over the demo's own settings, and the names of the environment variables that are ignored."""
     urls = {f"{name}_url": source.url for name, source in SOURCES.items()}
     # The quota of an API key is for the real CoinGecko.
-    defaults: dict[str, str | None] = {**DEMO, **urls, "coingecko_api_key": None}
+    defaults: dict[str, str | None] = {**DEMO, **urls, "coingecko_api_key": None, "broker_url": None}
     if environment.get("INTERVAL"):
         del defaults["interval"]
     overridden = [field.upper() for field in defaults if field not in flags]

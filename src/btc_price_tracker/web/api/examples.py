@@ -31,6 +31,7 @@ _SOURCES = decode(
     """{"timestamp":1764000000,"recorded":false,"origin":null,"status":"ok","reason":"3 exchanges agree.",
     "price":69420.25,"interval":10,"heartbeat":15,
     "store":{"fault":null,"waiting":0,"lost":0},
+    "broker":{"instance":"host:8082:4f2a","leader":"host:8082:4f2a","term":1,"age":0.5,"fault":null},
     "sources":[
       {"name":"coinbase","kind":"exchange","state":"ok","price":69420.2500,"last":69420.26,"bid":69420.24,
        "ask":69420.26,"time_ms":1763999999600,"age":0.523,"deviation_bp":0.0,"latency_ms":83.4,"used":true,
