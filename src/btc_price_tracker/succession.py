@@ -48,19 +48,22 @@ class Candidate:
             log.info("prices of the outage published", count=len(updates))
 
     async def _store_missing(self, term: Term) -> None:
-        """Store what earlier leaders published and the store lacks."""
+        """Store what earlier leaders published and the store lacks.
+
+        The broker may have lost its memory: what came through it to this instance counts as well.
+        """
         stored = await _last_stored(self.store)
         after = min(stored, self.link.recent[0].id - 1) if self.link.recent else stored
-        if term.last <= after:
-            return
-        missing = 0
-        async for tick in held(self.broker, after, until=term.last):
-            self.link.received(tick)
-            if tick.id > stored:
-                await self.outbox.keep(tick)
-                missing += 1
+        missing = [tick for tick in self.link.recent if tick.id > stored]
+        if term.last > after:
+            ticks = [tick async for tick in held(self.broker, after, until=term.last)]
+            for tick in ticks:
+                self.link.received(tick)
+            missing = [tick for tick in ticks if tick.id > stored]
+        for tick in missing:
+            await self.outbox.keep(tick)
         if missing:
-            log.info("prices of earlier leaders stored", count=missing)
+            log.info("prices of earlier leaders stored", count=len(missing))
 
 
 async def _last_stored(store: Store) -> int:

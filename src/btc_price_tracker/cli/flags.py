@@ -6,8 +6,8 @@ from contextlib import suppress
 
 from btc_price_tracker.cli.parser import Parser
 
-# Only these sources were recorded, and recorded prices must not mix with real ones: SOURCES, STORE_URL and BROKER_URL of
-# the environment are ignored. At one price a second and the default speed, each price is a minute of history.
+# Only these sources were recorded, and recorded prices must not mix with real ones: SOURCES, STORE_URL and BROKER_URL
+# of the environment are ignored. At one price a second and the default speed, each price is a minute of history.
 DEMO = {"sources": "coinbase,kraken,binanceus,coingecko", "store_url": "memory://", "interval": "1"}
 DEMO_ONLY_FLAGS = ("sources", "store_url", "broker_url")
 
