@@ -29,7 +29,7 @@ def test_open_stream_gets_a_gap_and_only_higher_ids(hub: Hub) -> None:
     for tick_id in (25, 35):  # 25 is what another instance published meanwhile
         hub.publish(update(tick_id))
     assert stream.ids == [10, 20, 30, 35]
-    assert b'"first":11,"last":30' in stream.taken
+    assert b'"from":11,"to":30' in stream.taken
 
 
 def test_resuming_stream_is_told_of_the_gap(hub: Hub) -> None:
@@ -38,7 +38,7 @@ def test_resuming_stream_is_told_of_the_gap(hub: Hub) -> None:
     stream = Recorder()
     hub.join(stream, 20)
     assert stream.ids == [35]
-    assert b'"first":21,"last":30' in stream.taken
+    assert b'"from":21,"to":30' in stream.taken
 
 
 def test_lagging_stream_skips_what_was_forgotten(hub: Hub) -> None:
