@@ -30,6 +30,7 @@ from btc_price_tracker.errors import BrokerUnavailable
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.current import INITIAL
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price import consensus, fallback
@@ -92,7 +93,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
     Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had.
     """
     stop = _on_stop_signal()
-    sockets = listen(settings.host, settings.port)
+    sockets = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
         serving = server(service.application, settings.keep_alive, service.detached)
         ended = tasks.create_task(serving.serve(sockets=sockets))
@@ -167,7 +168,9 @@ async def compose(
         opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
         poller = await stack.enter_async_context(opening)
         initial = structs.replace(INITIAL, sources=tuple(poller.states()))
-        hub = Hub(ring, clock, settings.heartbeat, last, initial)
+        hub = Hub(
+            ring, clock, settings.heartbeat, last, initial, HubLimits(max_age=settings.max_stream_age)
+        )
         reactor = None
         if detach and Reactor.available():
             reactor = Reactor(hub)

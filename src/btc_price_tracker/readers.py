@@ -40,7 +40,11 @@ def readers(instance: Instance) -> Readers:
         "btc_streams_open": lambda: len(hub),
         "btc_streams_lagging": lambda: hub.lagging,
         "btc_streams_opened": lambda: hub.joined,
-        "btc_streams_closed": lambda: {("stalled",): hub.stalled, ("error",): hub.failed},
+        "btc_streams_closed": lambda: {
+            ("stalled",): hub.stalled,
+            ("error",): hub.failed,
+            ("age",): hub.aged,
+        },
         "btc_streams_rejected": lambda: instance.limits.rejected,
         "btc_stream_events_sent": lambda: hub.writes,
         "btc_source_state": lambda: {

@@ -43,6 +43,7 @@ class Hub(Membership):
         # These only grow, for metrics.
         self.published = 0  # prices
         self.stalled = 0  # streams closed because they made no progress
+        self.aged = 0  # streams closed because of their age
         self.writes = 0  # socket writes attempted by broadcasts
         self._outbox: list[bytes] = []
         self._broadcast: Broadcast | None = None  # the round that is being written
@@ -124,7 +125,7 @@ class Hub(Membership):
     # Time
 
     async def watch(self) -> None:
-        """Once a second, close stalled streams and break a long silence. Runs for as long as the hub."""
+        """Once a second, close stalled and old streams and break a long silence. Runs for as long as the hub."""
         while True:
             await self._clock.sleep(1)
             now = self._clock.monotonic()
@@ -134,6 +135,9 @@ class Hub(Membership):
             ]:
                 self.stalled += 1
                 self.leave(stream)
+            for stream in self._ages.take_due(now):
+                self.aged += 1
+                self.end(stream, self.final_retry())
             if now - self._last_write >= self.heartbeat and self._broadcast is None:
                 self._outbox.append(self._heartbeat())
                 self._begin_round()

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.ages import Ages
 from btc_price_tracker.fanout.broadcast import Broadcast
 from btc_price_tracker.fanout.current import CurrentPrice
 from btc_price_tracker.fanout.members import Members
@@ -26,6 +27,7 @@ class HubLimits:
         128  # frames replayed in one write: about 25 KB, the memory of one client that reads none of it
     )
     stall_timeout: float = 30.0  # seconds without progress before a lagging stream is closed
+    max_age: float = 0.0  # seconds after which, roughly, a stream is closed; 0 for never
 
 
 DEFAULTS = HubLimits()
@@ -44,6 +46,7 @@ class Membership(CurrentPrice):
         self.failed = 0  # streams closed because of a bug
         self._ring = ring
         self._members = Members()
+        self._ages = Ages(limits.max_age)
         self._head = ring.last
         self._sent_status = self._newest_status
 
@@ -111,6 +114,7 @@ class Membership(CurrentPrice):
         after, page = self._replay(after)
         lag = Lag(after, opening + page, self._sent_status, self._clock.monotonic(), sources)
         self._members.add(stream, lag)
+        self._ages.add(stream, lag.progressed_at)
         self.advance(stream)
 
     def advance(self, stream: Stream) -> None:
@@ -177,6 +181,7 @@ class Membership(CurrentPrice):
     def leave(self, stream: Stream) -> None:
         """Close a stream, forget it and release its slot. Idempotent; never raises."""
         self._members.discard(stream)
+        self._ages.discard(stream)
         try:
             stream.close()
         except Exception as error:  # noqa: BLE001 - the hub has forgotten it already

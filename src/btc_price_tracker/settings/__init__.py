@@ -104,6 +104,14 @@ class Settings(Address):
         ge=0,
         description="maximum of open streams (by default the limit of open files minus 512); 0 for no limit",
     )
+    max_stream_age: Duration = Field(
+        0,
+        description="close streams after about this time, like 1h (they resume elsewhere), so that load rebalances; "
+        "0 for never",
+    )
+    reuse_port: bool = Field(
+        False, description="whether several processes may listen on the same port of this machine"
+    )
     cors_origins: Origins = Field(
         ("*",),
         description="origins whose pages may use the API, separated by commas; "

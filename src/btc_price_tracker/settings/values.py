@@ -129,7 +129,7 @@ def setting_text(name: str, value: object) -> str:
     """A value as an operator would write it, without the secrets in it."""
     if name.endswith("_url"):
         return masked(str(value))
-    if name == "retention" and isinstance(value, int):
+    if name in _DURATIONS and isinstance(value, int):
         return _duration_text(value)
     if isinstance(value, tuple):
         return ",".join(value)

@@ -137,13 +137,17 @@ def server(
     )
 
 
-def listen(host: str, port: int) -> list[socket.socket]:
+def listen(host: str, port: int, *, reuse_port: bool = False) -> list[socket.socket]:
     """Sockets that listen on every address of `host` that this machine has; accepted ones inherit their options.
+
+    With `reuse_port`, other processes of the same user may listen on the port as well.
 
     Raises OSError, in terms of the settings, if it has none of them or one is not available.
     """
+    if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
+        raise OSError("REUSE_PORT is not supported by this system; unset it and set another PORT for each process")
     try:
-        return _listeners(host, port)
+        return _listeners(host, port, reuse_port=reuse_port)
     except (OSError, UnicodeError) as error:
         raise OSError(_explain(error, host, port)) from error
 
@@ -164,7 +168,7 @@ def _explain(error: OSError | UnicodeError, host: str, port: int) -> str:
     return f"can't listen on HOST {host}, PORT {port}: {error}"
 
 
-def _listeners(host: str, port: int) -> list[socket.socket]:
+def _listeners(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]:
     sockets: list[socket.socket] = []
     missing: OSError | None = None
     with contextlib.ExitStack() as undo:
@@ -172,7 +176,7 @@ def _listeners(host: str, port: int) -> list[socket.socket]:
             socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         ):
             try:
-                sockets.append(undo.enter_context(_listener(family, address)))
+                sockets.append(undo.enter_context(_listener(family, address, reuse_port=reuse_port)))
             except OSError as error:  # `localhost` is ::1 as well, even where there is no IPv6
                 if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
                     raise
@@ -183,10 +187,14 @@ def _listeners(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _listener(family: socket.AddressFamily, address: tuple[Any, ...]) -> socket.socket:
+def _listener(
+    family: socket.AddressFamily, address: tuple[Any, ...], *, reuse_port: bool
+) -> socket.socket:
     # "::" stands for every address, those of IPv4 included.
     both = address[0] == "::" and socket.has_dualstack_ipv6()
-    listener = socket.create_server(address, family=family, backlog=BACKLOG, dualstack_ipv6=both)
+    listener = socket.create_server(
+        address, family=family, backlog=BACKLOG, dualstack_ipv6=both, reuse_port=reuse_port
+    )
     listener.setblocking(False)
     _bound_each_client(listener)
     return listener
