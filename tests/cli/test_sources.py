@@ -45,7 +45,7 @@ async def test_excluded_source_shows_its_state_once() -> None:
         urls = {f"{name.upper()}_URL": playback.url(name) for name in quotes}
         result = await asyncio.to_thread(run, "sources", SOURCES=",".join(quotes), **urls)
     (line,) = re.findall(r"^bitstamp +99,000\.00 +\S+ s +\S+ ms +(.*)", result.stdout, re.MULTILINE)
-    assert line.startswith("excluded: more than 5 %")
+    assert line.startswith("excluded: far from the others")
     assert line.count("excluded") == 1
 
 
