@@ -168,9 +168,7 @@ async def compose(
         opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
         poller = await stack.enter_async_context(opening)
         initial = structs.replace(INITIAL, sources=tuple(poller.states()))
-        hub = Hub(
-            ring, clock, settings.heartbeat, last, initial, HubLimits(max_age=settings.max_stream_age)
-        )
+        hub = Hub(ring, clock, settings.heartbeat, last, initial, HubLimits(max_age=settings.max_stream_age))
         reactor = None
         if detach and Reactor.available():
             reactor = Reactor(hub)

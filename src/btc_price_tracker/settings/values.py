@@ -21,6 +21,7 @@ from btc_price_tracker.store import scheme_of
 from btc_price_tracker.telemetry.masking import masked
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_DURATIONS = ("retention", "max_stream_age")
 _RESERVED_FILES = 512  # for the store, the sources and plain requests
 
 

@@ -145,7 +145,9 @@ def listen(host: str, port: int, *, reuse_port: bool = False) -> list[socket.soc
     Raises OSError, in terms of the settings, if it has none of them or one is not available.
     """
     if reuse_port and not hasattr(socket, "SO_REUSEPORT"):
-        raise OSError("REUSE_PORT is not supported by this system; unset it and set another PORT for each process")
+        raise OSError(
+            "REUSE_PORT is not supported by this system; unset it and set another PORT for each process"
+        )
     try:
         return _listeners(host, port, reuse_port=reuse_port)
     except (OSError, UnicodeError) as error:
@@ -187,9 +189,7 @@ def _listeners(host: str, port: int, *, reuse_port: bool) -> list[socket.socket]
     return sockets
 
 
-def _listener(
-    family: socket.AddressFamily, address: tuple[Any, ...], *, reuse_port: bool
-) -> socket.socket:
+def _listener(family: socket.AddressFamily, address: tuple[Any, ...], *, reuse_port: bool) -> socket.socket:
     # "::" stands for every address, those of IPv4 included.
     both = address[0] == "::" and socket.has_dualstack_ipv6()
     listener = socket.create_server(
