@@ -48,6 +48,7 @@ class Hub(Membership):
         self._outbox: list[bytes] = []
         self._broadcast: Broadcast | None = None  # the round that is being written
         self._is_updated = False  # whether an update waits for the next round
+        self._arrival: asyncio.Future[None] | None = None  # shared by all that wait for the next price
         self._last_write = clock.monotonic()
 
     # Publishing
@@ -68,6 +69,19 @@ class Hub(Membership):
             self.published += 1
         self._is_updated = True
         self._begin_round()
+        if update.tick is not None:
+            self._announce_arrival()
+
+    async def arrival(self) -> None:
+        """Wait until a price is published, or the hub drains."""
+        if self._arrival is None:
+            self._arrival = asyncio.get_running_loop().create_future()
+        await asyncio.shield(self._arrival)
+
+    def _announce_arrival(self) -> None:
+        if self._arrival is not None:
+            self._arrival.set_result(None)
+            self._arrival = None
 
     def rejoin(self, shared: int) -> None:
         """Forget the prices after the id `shared`, which only this instance has published, and announce a gap.
@@ -148,6 +162,7 @@ class Hub(Membership):
         The spread and the jitter keep the clients from reconnecting all at once.
         """
         self.draining = True
+        self._announce_arrival()
         streams = self.streams
         steps = max(1, int(window * 10))
         for step in range(steps):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -111,7 +112,15 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
         Accept="application/openmetrics-text; version=1.0.0",
     )
 
+    await ask("/prices/next", "/prices/next?after=0")
+    hour = datetime.now(UTC).strftime("%Y-%m-%dT%H")
+    version = await ask("/prices/hours/{hour}", f"/prices/hours/{hour}")
+    await ask("/prices/hours/{hour}", f"/prices/hours/{hour}", **{"If-None-Match": version.headers["etag"]})
+
     await ask("/metrics")
+    await ask("/prices/next", "/prices/next?after=x")
+    await ask("/prices/hours/{hour}", "/prices/hours/today")
+    await ask("/prices/hours/{hour}", "/prices/hours/2999-01-01T00")
     await ask("/prices/{id}", "/prices/6")
     await ask("/prices/{id}", "/prices/x")
     await ask("/prices/stream", "/prices/stream?since=x")
@@ -128,8 +137,15 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     def fail(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    for method in ("page", "candles", "get"):
+    monkeypatch.setattr(server.hub._ring, "floor", 4)
+    await server.service.store.prune(2)
+    await ask("/prices/next", "/prices/next?after=0")
+    for method in ("page", "candles", "get", "ids", "span"):
         monkeypatch.setattr(server.service.store, method, fail)
+    await ask("/prices/next", "/prices/next?after=3")
+    await ask("/prices/hours/{hour}", f"/prices/hours/{hour}")
+    monkeypatch.setattr(server.hub, "draining", True)
+    await ask("/prices/next", f"/prices/next?after={2**53 - 1}")
     await ask("/prices")
     await ask("/prices/candles", "/prices/candles?interval=1m")
     await ask("/prices/{id}", "/prices/5")
@@ -158,7 +174,7 @@ async def test_amounts_in_examples_have_all_the_digits_that_they_have_in_answers
     client: httpx2.AsyncClient,
 ) -> None:
     document = (await client.get("/openapi.json")).text
-    assert document.count('"spread":4.10') == 3
+    assert document.count('"spread":4.10') == 5
     assert document.count('\\"spread\\":4.10') == 1
 
 
@@ -174,6 +190,8 @@ async def test_every_route_that_answers_is_described_and_no_other(description: D
         "/prices/latest",
         "/prices",
         "/prices/candles",
+        "/prices/next",
+        "/prices/hours/{hour}",
         "/prices/{id}",
         "/sources",
         "/healthz",
@@ -222,7 +240,9 @@ async def test_every_operation_has_an_id_a_tag_and_the_id_of_the_request(descrip
     operations = [operations["get"] for operations in description.paths.values()]
     assert sorted(operation["operationId"] for operation in operations) == [
         "candles",
+        "following",
         "healthz",
+        "hour",
         "latest",
         "metrics",
         "price",
