@@ -69,14 +69,13 @@ class Hub(Membership):
             self.published += 1
         self._is_updated = True
         self._begin_round()
-        if update.tick is not None:
-            self._announce_arrival()
 
-    async def arrival(self) -> None:
-        """Wait until a price is published, or the hub drains."""
+    async def arrival(self, seconds: float) -> bool:
+        """Wait until a price is published or the hub drains; returns whether that was within so many seconds."""
         if self._arrival is None:
             self._arrival = asyncio.get_running_loop().create_future()
-        await asyncio.shield(self._arrival)
+        done, _ = await asyncio.wait({self._arrival}, timeout=max(seconds, 0))
+        return bool(done)
 
     def _announce_arrival(self) -> None:
         if self._arrival is not None:
@@ -101,7 +100,9 @@ class Hub(Membership):
         payload, now = b"".join(self._outbox), self._clock.monotonic()
         live = list(self._members.live) if payload else []
         self._outbox.clear()
-        self._head = max(self._head, self._ring.last)
+        if self._ring.last > self._head:
+            self._head = self._ring.last
+            self._announce_arrival()
         self._sent_status = self._newest_status
         if payload:  # else only sources go out, which not every stream gets
             self._last_write = now

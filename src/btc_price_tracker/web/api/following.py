@@ -4,7 +4,6 @@ All clients behind one cache then cost one request per price, whatever their num
 """
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -57,7 +56,7 @@ class NextPrices:
         if tick_id < self.streams.ring.floor and (found := await self._stored(tick_id)):
             return found
         while not (found := self._recent(tick_id)) and not hub.draining:
-            if not await _within(hub.arrival(), deadline - loop.time()):
+            if not await hub.arrival(deadline - loop.time()):
                 return None
         return found
 
@@ -84,15 +83,6 @@ class NextPrices:
                 raise Problem(410, f"Prices up to the id {span.dropped} are dropped; begin after it.")
             ticks = await self.streams.store.page(tick_id, None, 1)
         return Following(ticks[0].id, encoder.encode(PriceView.of(ticks[0]))) if ticks else None
-
-
-async def _within(event: Awaitable[None], seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event
-    except TimeoutError:
-        return False
-    return True
 
 
 def install(app: FastAPI, prices: NextPrices, wait: float = WAIT) -> None:
