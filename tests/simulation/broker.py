@@ -142,7 +142,7 @@ class SimulatedBroker:
     def __init__(self, server: Server, line: Line, name: str, clock: Clock, timing: Timing) -> None:
         self._server, self._line, self._name, self._clock, self._timing = server, line, name, clock, timing
         self._seen_term = 0
-        self._connection: Connection | None = None
+        self._connections: list[Connection] = []
         self._probes: dict[int, asyncio.Event] = {}
         self._campaigns = 0
 
@@ -158,7 +158,7 @@ class SimulatedBroker:
             server.followers.append(connection)
 
         await self.request(connect)
-        self._connection = connection
+        self._connections.append(connection)
         try:
             while True:
                 item = await self._next(connection)
@@ -169,6 +169,7 @@ class SimulatedBroker:
                 self._seen_term = max(self._seen_term, item.term)
                 yield item
         finally:
+            self._connections.remove(connection)
             if connection in server.followers:
                 server.followers.remove(connection)
 
@@ -203,8 +204,9 @@ class SimulatedBroker:
         self._probes[number] = arrived
 
         def send() -> None:
-            if self._connection in self._server.followers and self._connection is not None:
-                self._connection.deliver(str(number))
+            for connection in self._connections:
+                if connection in self._server.followers:
+                    connection.deliver(str(number))
 
         try:
             async with asyncio.timeout(self._timing.probe):
