@@ -81,8 +81,7 @@ Prepared = tuple[list[str], ssl.SSLContext | None]
 def nginx(folder: Path, upstream: int, port: int) -> Prepared:
     crt, key, context = certificate(folder)
     temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind}; "
-        for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        f"{kind}_temp_path {folder}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     config = replaced(
         (DEPLOY / "nginx.conf").read_text(),

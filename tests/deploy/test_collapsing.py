@@ -21,9 +21,7 @@ async def upstream() -> AsyncIterator[NextPrice]:
 
 
 @pytest.fixture(params=["nginx", "varnish"])
-async def proxy(
-    request: pytest.FixtureRequest, upstream: NextPrice, tmp_path: Path
-) -> AsyncIterator[Proxy]:
+async def proxy(request: pytest.FixtureRequest, upstream: NextPrice, tmp_path: Path) -> AsyncIterator[Proxy]:
     async with running(request.param, tmp_path, upstream.port) as proxy:
         yield proxy
 
@@ -69,9 +67,7 @@ async def test_no_price_in_time_is_shared_but_not_kept(proxy: Proxy, upstream: N
 
 
 @pytest.mark.parametrize("cache_control", ["private, max-age=31536000, immutable", "no-store"])
-async def test_private_answers_are_not_shared(
-    proxy: Proxy, upstream: NextPrice, cache_control: str
-) -> None:
+async def test_private_answers_are_not_shared(proxy: Proxy, upstream: NextPrice, cache_control: str) -> None:
     upstream.cache_control = cache_control
     upstream.released.set()
     for _ in range(3):

@@ -11,7 +11,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
-from compose_spec import PyCompose, PyOptions
+from compose_spec import PyCompose
 from platformdirs import user_cache_path
 
 from btc_price_tracker.app import ENDED_PER_SECOND
@@ -63,7 +63,9 @@ def rendered(helm: str, *values: str) -> dict[str, Any]:
 @pytest.mark.parametrize("clients", [1000, 150_000])
 def test_the_chart_is_valid(helm: str, clients: int) -> None:
     subprocess.run([helm, "lint", "--strict", str(DEPLOY / "helm")], check=True, capture_output=True)
-    objects = rendered(helm, f"maxClients={clients}", "networkPolicy.from[0].podSelector.matchLabels.app=proxy")
+    objects = rendered(
+        helm, f"maxClients={clients}", "networkPolicy.from[0].podSelector.matchLabels.app=proxy"
+    )
     kinds = {"Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler", "NetworkPolicy"}
     assert set(objects) == kinds
     for found in objects.values():
@@ -77,12 +79,12 @@ def test_the_chart_is_valid(helm: str, clients: int) -> None:
 
 
 def test_the_composition_is_valid() -> None:
-    options = PyOptions()
-    PyCompose(options, (DEPLOY / "compose.yaml").read_text()) if False else None
-    composition = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    text = (DEPLOY / "compose.yaml").read_text()
+    PyCompose.from_yaml(text).validate()
+    composition = yaml.safe_load(text)
     assert set(composition["services"]["tracker"]["environment"]) <= SETTINGS
     assert composition["services"]["tracker"]["deploy"]["replicas"] == 3
-    for path in re.findall(r"^ +- \./(\S+?):", (DEPLOY / "compose.yaml").read_text(), re.MULTILINE):
+    for path in re.findall(r"^ +- \./(\S+?):", text, re.MULTILINE):
         assert path == "tls" or (DEPLOY / path).is_file()
 
 
