@@ -28,9 +28,9 @@ sub vcl_backend_response {
         set beresp.grace = 0s;
         return (deliver);
     }
-    # Never older than what is live; a price that is final needs no grace.
+    # Nothing is served that is older than its headers allow, and nothing is kept without their word.
     set beresp.grace = 0s;
-    if (beresp.http.Cache-Control ~ "private|no-store") {
+    if (!beresp.http.Cache-Control || beresp.http.Cache-Control ~ "private|no-store") {
         set beresp.uncacheable = true;
         set beresp.ttl = 1s;
     }

@@ -9,6 +9,7 @@ import pytest
 
 from deploy.proxies import Proxy, running
 from deploy.upstream import NextPrice, next_price
+from live import live
 
 CLIENTS = 500
 SETTLING = 2.0  # seconds in which the requests of all clients are with the proxy, or fail to be counted
@@ -78,3 +79,23 @@ async def test_private_answers_are_not_shared(proxy: Proxy, upstream: NextPrice,
 async def test_callers_with_a_token_are_answered_apart(proxy: Proxy, upstream: NextPrice) -> None:
     await ask_together(proxy, upstream, 3, Authorization="Bearer secret")
     assert upstream.requests["7"] == 3
+
+
+@pytest.mark.parametrize("name", ["nginx", "varnish"])
+async def test_the_next_price_of_a_real_server_reaches_all_who_wait(name: str, tmp_path: Path) -> None:
+    async with live() as server, running(name, tmp_path, server.port) as proxy:
+        last = await server.publish()
+        asking = [asyncio.create_task(ask(proxy, last)) for _ in range(50)]
+        await asyncio.sleep(SETTLING)
+        assert not any(task.done() for task in asking)
+        published = await server.publish()
+        answers = await asyncio.gather(*asking)
+        assert {(status, msgspec.json.decode(body)["id"]) for status, body in answers} == {(200, published)}
+        for _ in range(2):  # neither has a Cache-Control that would let it be kept
+            assert await ask_latest(proxy) == published
+            published = await server.publish()
+
+
+async def ask_latest(proxy: Proxy) -> int:
+    async with await proxy.get("/prices/latest") as client:
+        return int(msgspec.json.decode(await client.body())["id"])
