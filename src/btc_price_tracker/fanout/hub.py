@@ -48,6 +48,7 @@ class Hub(Membership):
         self._outbox: list[bytes] = []
         self._broadcast: Broadcast | None = None  # the round that is being written
         self._is_updated = False  # whether an update waits for the next round
+        self._arrival: asyncio.Future[None] | None = None  # shared by all that wait for the next price
         self._last_write = clock.monotonic()
 
     # Publishing
@@ -69,6 +70,18 @@ class Hub(Membership):
         self._is_updated = True
         self._begin_round()
 
+    async def arrival(self, seconds: float) -> bool:
+        """Wait until a price is published or the hub drains; returns whether that was within so many seconds."""
+        if self._arrival is None:
+            self._arrival = asyncio.get_running_loop().create_future()
+        done, _ = await asyncio.wait({self._arrival}, timeout=max(seconds, 0))
+        return bool(done)
+
+    def _announce_arrival(self) -> None:
+        if self._arrival is not None:
+            self._arrival.set_result(None)
+            self._arrival = None
+
     def rejoin(self, shared: int) -> None:
         """Forget the prices after the id `shared`, which only this instance has published, and announce a gap.
 
@@ -87,7 +100,9 @@ class Hub(Membership):
         payload, now = b"".join(self._outbox), self._clock.monotonic()
         live = list(self._members.live) if payload else []
         self._outbox.clear()
-        self._head = max(self._head, self._ring.last)
+        if self._ring.last > self._head:
+            self._head = self._ring.last
+            self._announce_arrival()
         self._sent_status = self._newest_status
         if payload:  # else only sources go out, which not every stream gets
             self._last_write = now
@@ -155,6 +170,7 @@ class Hub(Membership):
         The spread and the jitter keep the clients from reconnecting all at once.
         """
         self.draining = True
+        self._announce_arrival()
         streams = self.streams
         steps = max(1, int(window * 10))
         for step in range(steps):

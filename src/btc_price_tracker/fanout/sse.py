@@ -79,6 +79,12 @@ def price(tick: Tick) -> bytes:
     return _chunk(b"id: %d\ndata: %b\n\n" % (tick.id, _json.encode(Price.of(tick))))
 
 
+def data(frame: bytes) -> bytes:
+    """The JSON in a frame with one event."""
+    _, _, rest = frame.partition(b"\ndata: ")
+    return rest.partition(b"\n")[0]
+
+
 def status(status: Status, reason: str, timestamp: int) -> bytes:
     """A `status` event: the status since `timestamp` (seconds), and its reason."""
     return _event(b"status", StatusChange(status, reason, timestamp))

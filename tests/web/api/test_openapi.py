@@ -16,7 +16,7 @@ from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Update
 from btc_price_tracker.price.recompute import recompute
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.testing import ManualClock
-from btc_price_tracker.web.api import prices
+from btc_price_tracker.web.api import following, prices
 from btc_price_tracker.web.api.views import Provenance
 from btc_price_tracker.web.stream.position import PARAMETERS
 from live import Client, Event, Live, a_tick, live
@@ -31,7 +31,8 @@ QUOTES = (
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Live]:
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Live]:
+    monkeypatch.setattr(following.install, "__defaults__", (0.01,))  # seconds that a client waits
     async with live(ManualClock(), max_clients=1, metrics_token=TOKEN) as server:
         yield server
 
@@ -57,20 +58,21 @@ class Description:
             (path, status, media): content
             for path, operations in self.paths.items()
             for status, response in operations["get"]["responses"].items()
-            for media, content in response["content"].items()
+            for media, content in (response["content"] or {"": {}}).items()
         }
 
-    async def ask(self, path: str, url: str | None = None, **headers: str) -> None:
+    async def ask(self, path: str, url: str | None = None, **headers: str) -> httpx2.Response:
         """Hold the answer to a request against the document."""
         answer = await self.client.get(url or path, headers=headers)
         status = "default" if answer.status_code == 500 else str(answer.status_code)
-        media = answer.headers["content-type"].partition(";")[0]
+        media = answer.headers.get("content-type", "").partition(";")[0]
         content = self.answers()[path, status, media]
         declared = self.paths[path]["get"]["responses"][status]["headers"]
         assert {name for name in HEADERS if name in answer.headers} <= {name.lower() for name in declared}
         if media.endswith("json"):
             self.check(json.loads(answer.content, parse_float=Decimal), content["schema"])
         self.seen.add((path, status, media))
+        return answer
 
     def check_events(self, events: list[Event]) -> None:
         kinds = self.answers()["/prices/stream", "200", "text/event-stream"]["x-events"]
@@ -111,7 +113,10 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
         Accept="application/openmetrics-text; version=1.0.0",
     )
 
+    await ask("/prices/next", "/prices/next?after=0")
+
     await ask("/metrics")
+    await ask("/prices/next", "/prices/next?after=x")
     await ask("/prices/{id}", "/prices/6")
     await ask("/prices/{id}", "/prices/x")
     await ask("/prices/stream", "/prices/stream?since=x")
@@ -128,8 +133,15 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     def fail(*_: object) -> None:
         raise StoreError("the disk is full")
 
-    for method in ("page", "candles", "get"):
+    await _hours(description)
+    monkeypatch.setattr(server.hub._ring, "floor", 4)
+    await server.service.store.prune(6)
+    await ask("/prices/next", "/prices/next?after=0")
+    for method in ("page", "candles", "get", "ids", "span"):
         monkeypatch.setattr(server.service.store, method, fail)
+    await ask("/prices/next", "/prices/next?after=3")
+    await ask("/prices/hours/{hour}", "/prices/hours/1970-01-01T00")
+    await ask("/prices/next", f"/prices/next?after={2**53 - 1}")
     await ask("/prices")
     await ask("/prices/candles", "/prices/candles?interval=1m")
     await ask("/prices/{id}", "/prices/5")
@@ -146,6 +158,18 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     assert foreseen <= description.seen
 
 
+async def _hours(description: Description) -> None:
+    """Every answer for an hour but that of a store that fails."""
+
+    async def ask(name: str, **headers: str) -> httpx2.Response:
+        return await description.ask("/prices/hours/{hour}", f"/prices/hours/{name}", **headers)
+
+    answer = await ask("1970-01-01T00")
+    await ask("1970-01-01T00", **{"If-None-Match": answer.headers["etag"]})
+    await ask("today")
+    await ask("2999-01-01T00")
+
+
 async def test_every_answer_of_no_fault_has_an_example_that_is_like_it(description: Description) -> None:
     for (path, status, media), content in description.answers().items():
         if status == "200":
@@ -158,7 +182,7 @@ async def test_amounts_in_examples_have_all_the_digits_that_they_have_in_answers
     client: httpx2.AsyncClient,
 ) -> None:
     document = (await client.get("/openapi.json")).text
-    assert document.count('"spread":4.10') == 3
+    assert document.count('"spread":4.10') == 5
     assert document.count('\\"spread\\":4.10') == 1
 
 
@@ -174,6 +198,8 @@ async def test_every_route_that_answers_is_described_and_no_other(description: D
         "/prices/latest",
         "/prices",
         "/prices/candles",
+        "/prices/next",
+        "/prices/hours/{hour}",
         "/prices/{id}",
         "/sources",
         "/healthz",
@@ -222,7 +248,9 @@ async def test_every_operation_has_an_id_a_tag_and_the_id_of_the_request(descrip
     operations = [operations["get"] for operations in description.paths.values()]
     assert sorted(operation["operationId"] for operation in operations) == [
         "candles",
+        "following",
         "healthz",
+        "hour",
         "latest",
         "metrics",
         "price",

@@ -62,6 +62,8 @@ EXAMPLES: dict[tuple[str, str], dict[str, object]] = {
     ("/prices/latest", "200"): {"application/json": _LATEST},
     ("/prices", "200"): {"application/json": [_LATEST], "text/csv": _CSV},
     ("/prices/candles", "200"): {"application/json": [_CANDLE]},
+    ("/prices/next", "200"): {"application/json": _LATEST},
+    ("/prices/hours/{hour}", "200"): {"application/json": [_LATEST]},
     ("/prices/{id}", "200"): {"application/json": Provenance.of(_TICK)},
     ("/sources", "200"): {"application/json": _SOURCES},
     ("/healthz", "200"): {"application/json": Liveness(alive=True, version=__version__, lag_ms=2)},

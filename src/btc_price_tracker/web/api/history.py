@@ -115,9 +115,9 @@ def install(app: FastAPI, store: Store, outbox: Outbox, gates: Gates, now: Calla
         more = {"after": ends[0]} if len(ends) == 2 else {}
         settled = bool(more) or wanted.until < settled_to // 1000
         form = FORMS[wanted.format]
-        rest = partial(_read_prices, store, gates.prices, form, ends[0] if ends else until)
+        rest = partial(read_prices, store, gates.prices, form, ends[0] if ends else until)
         headers = _headers(request, more, settled=settled)
-        return _respond(form, _price_page(form, ticks[:limit]), rest, headers)
+        return respond(form, price_page(form, ticks[:limit]), rest, headers)
 
     @get(app, "/prices/candles", CandleQuery, tags=[PRICES], responses={400: BAD_PARAMETER, 503: STORE_FAILS})
     async def candles(request: Request, query: Annotated[CandleQuery, Query()]) -> Response:
@@ -131,10 +131,11 @@ def install(app: FastAPI, store: Store, outbox: Outbox, gates: Gates, now: Calla
         settled = final and (bool(more) or wanted.until + seconds <= settled_to)
         rest = Candles(rolled, store, gates.candles, seconds, settled_to)
         headers = _headers(request, more, settled=settled)
-        return _respond(FORMS["json"], rest.page(), rest.read, headers)
+        return respond(FORMS["json"], rest.page(), rest.read, headers)
 
 
-def _price_page(form: Form, ticks: Sequence[Tick]) -> Page:
+def price_page(form: Form, ticks: Sequence[Tick]) -> Page:
+    """A page of prices; a full one is followed by another."""
     following = ticks[-1].id if len(ticks) == PAGE else None
     return Page(form.rows([PriceView.of(tick) for tick in ticks]), following)
 
@@ -144,13 +145,14 @@ async def _newest(store: Store, gate: Gate, wanted: PriceQuery) -> Response:
     form = FORMS[wanted.format]
     async with gate.admit():
         ticks = await store.newest(wanted.last)
-    rest = partial(_read_prices, store, gate, form, ticks[-1].id if ticks else 0)
-    return _respond(form, _price_page(form, ticks[:PAGE]), rest, {"Cache-Control": "no-store"})
+    rest = partial(read_prices, store, gate, form, ticks[-1].id if ticks else 0)
+    return respond(form, price_page(form, ticks[:PAGE]), rest, {"Cache-Control": "no-store"})
 
 
-async def _read_prices(store: Store, gate: Gate, form: Form, until: int, after: int) -> Page:
+async def read_prices(store: Store, gate: Gate, form: Form, until: int, after: int) -> Page:
+    """Read the page of prices after an id. Raises Problem, StoreError."""
     async with gate.turn():
-        return _price_page(form, await store.page(after, until, PAGE))
+        return price_page(form, await store.page(after, until, PAGE))
 
 
 class Candles:
@@ -196,7 +198,7 @@ def _headers(request: Request, more: dict[str, int], *, settled: bool) -> dict[s
     return headers
 
 
-def _respond(form: Form, first: Page, rest: Read, headers: dict[str, str]) -> Response:
+def respond(form: Form, first: Page, rest: Read, headers: dict[str, str]) -> Response:
     """A response of one page, or one that reads further pages when they are due."""
     if first.following is None:
         return Response(form.opening + first.rows + form.closing, 200, headers, form.media_type)

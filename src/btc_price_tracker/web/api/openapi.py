@@ -42,7 +42,7 @@ _HEADERS = {
 }
 _HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
 _REFERENCE = "#/components/schemas/{name}"
-_PAGED = ("/prices", "/prices/candles")
+_PAGED = ("/prices", "/prices/candles", "/prices/next")
 # By the name of the event; unnamed ones are dispatched as `message`.
 _EVENTS = {
     "message": sse.Price,
@@ -158,6 +158,8 @@ def _headers(path: str, status: str) -> dict[str, Any]:
 
 def _content(path: str, status: str) -> dict[str, Any]:
     """The content of a response by media type: a problem if there is no example."""
+    if status in ("204", "304"):
+        return {}
     examples = EXAMPLES.get((path, status))
     if examples is None:
         return {"application/problem+json": {"schema": _schema(ProblemDetails)}}

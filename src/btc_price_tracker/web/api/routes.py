@@ -12,7 +12,7 @@ from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
-from btc_price_tracker.web.api import health, history, metrics, prices
+from btc_price_tracker.web.api import following, health, history, hours, metrics, prices
 from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.openapi import STATE, Api
 from btc_price_tracker.web.api.reply import encoder, get, reply
@@ -53,6 +53,8 @@ def application(parts: Parts) -> ASGIApp:
     problems.install(app)
     # The order is that of the API's description, and `/prices/{id}` would match the others' paths.
     history.install(app, store, outbox, gates, hub.now)
+    hours.install(app, store, outbox, gates.prices, hub.now)
+    following.install(app, following.NextPrices(parts.streams, outbox, parts.link, gates.prices))
     prices.install(app, hub, store, outbox, gates.prices, parts.interval)
     _add_sources(app, parts)
     health.install(app, hub, outbox, parts.link, parts.watchdog, parts.interval)
