@@ -139,12 +139,19 @@ class Hub(Membership):
             ]:
                 self.stalled += 1
                 self.leave(stream)
-            for stream in self._ages.take_due(now):
-                self.aged += 1
-                self.end(stream, self.final_retry())
+            self._end_old(now)
             if now - self._last_write >= self.heartbeat and self._broadcast is None:
                 self._outbox.append(self._heartbeat())
                 self._begin_round()
+
+    def _end_old(self, now: float) -> None:
+        """End the streams that are due; one that lags once it has caught up, so that its last event is a whole one."""
+        for stream in self._ages.take_due(now):
+            if self._members.is_live(stream):
+                self.aged += 1
+                self.end(stream, self.final_retry())
+            else:
+                self._ages.postpone(stream, now)
 
     async def drain(self, window: float) -> None:
         """End every stream cleanly, spread over `window` seconds, each with its own `retry:`; abort lagging ones.
