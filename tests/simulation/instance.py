@@ -101,7 +101,7 @@ class Instance:
         broker = SimulatedBroker(self._server, self.line, self.name, clock, timing)
         store, link = SimulatedStore(self._database), Link(clock)
         restored = await app._restore(settings, store, clock, broker, link)
-        link.recent.extend(restored.recent)
+        link.restore(restored.recent)
         ring = Ring(settings.store_size, restored.floor, restored.frames)
         hub = Hub(ring, clock, settings.heartbeat, restored.last, INITIAL)
         outbox = Outbox(store, clock, 1000)
