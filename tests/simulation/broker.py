@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncGenerator, Callable
 from contextvars import Context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 from msgspec.structs import replace
@@ -194,7 +195,8 @@ class SimulatedBroker:
         while True:
             self._campaigns += 1
             owner, requested = f"{self._name}:{self._campaigns}", self._clock.monotonic()
-            won = await self.request(lambda: self._server.campaign(owner, self._seen_term, self._timing.lease))  # noqa: B023
+            ask = partial(self._server.campaign, owner, self._seen_term, self._timing.lease)
+            won = await self.request(ask)
             if won is not None:
                 return SimulatedTerm(self, won[0], won[1], f"{owner}:{won[0]}", requested)
             await self._clock.sleep(0.5)

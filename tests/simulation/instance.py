@@ -31,7 +31,9 @@ SCOPE = {"type": "http", "method": "GET", "http_version": "1.1", "scheme": "http
 class Instance:
     """A machine with a clock and a line to the broker, on which a process runs or doesn't."""
 
-    def __init__(self, number: int, settings: Settings, server: Server, database: Database, chance: random.Random) -> None:
+    def __init__(
+        self, number: int, settings: Settings, server: Server, database: Database, chance: random.Random
+    ) -> None:
         self.number, self.name = number, f"i{number}"
         self.clock, self.line = SimulatedClock(), Line()
         self._settings, self._server, self._database, self._random = settings, server, database, chance

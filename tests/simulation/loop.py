@@ -30,7 +30,10 @@ class Process:
 PROCESS: ContextVar[Process | None] = ContextVar("PROCESS", default=None)
 
 
-class SimulatedLoop(asyncio.AbstractEventLoop):
+_Base: Any = asyncio.AbstractEventLoop  # of which only a part is needed
+
+
+class SimulatedLoop(_Base):  # type: ignore[misc]
     """The part of an event loop that the pipeline needs. Deterministic: callbacks run in the order of scheduling."""
 
     def __init__(self) -> None:
@@ -48,19 +51,21 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._now
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
+    def call_soon(
+        self, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
         handle = _Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
     def call_later(
         self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:  # type: ignore[override]
+    ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
     def call_at(
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:  # type: ignore[override]
+    ) -> asyncio.TimerHandle:
         handle = _TimerHandle(when, callback, args, self, context)
         heapq.heappush(self._timers, (when, next(self._order), handle))
         return handle
@@ -68,7 +73,9 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
-    def create_task(self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None) -> asyncio.Task[T]:  # type: ignore[override]
+    def create_task(
+        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
+    ) -> asyncio.Task[T]:
         task = asyncio.Task(coro, loop=self, name=name, context=context)
         self._tasks.append(task)
         if len(self._tasks) % 1000 == 0:
@@ -168,14 +175,27 @@ class SimulatedLoop(asyncio.AbstractEventLoop):
 class _Handle(asyncio.Handle):
     __slots__ = ("process",)
 
-    def __init__(self, callback: Callable[..., Any], args: Any, loop: asyncio.AbstractEventLoop, context: Context | None) -> None:
+    def __init__(
+        self,
+        callback: Callable[..., Any],
+        args: Any,
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
         super().__init__(callback, args, loop, context)
-        self.process = self._context.get(PROCESS)
+        self.process: Process | None = self._context.get(PROCESS)  # type: ignore[attr-defined]
 
 
 class _TimerHandle(asyncio.TimerHandle):
     __slots__ = ("process",)
 
-    def __init__(self, when: float, callback: Callable[..., Any], args: Any, loop: asyncio.AbstractEventLoop, context: Context | None) -> None:
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., Any],
+        args: Any,
+        loop: asyncio.AbstractEventLoop,
+        context: Context | None,
+    ) -> None:
         super().__init__(when, callback, args, loop, context)
-        self.process = self._context.get(PROCESS)
+        self.process: Process | None = self._context.get(PROCESS)  # type: ignore[attr-defined]

@@ -21,9 +21,7 @@ HISTORIES = 300
 def violation(words: str, *, is_fenced: bool = True) -> bool:
     """Whether a history among the first shows a violation that is said in these words."""
     return any(
-        words in text
-        for seed in range(HISTORIES)
-        for text in run(plan(seed), is_fenced=is_fenced).violations
+        words in text for seed in range(HISTORIES) for text in run(plan(seed), is_fenced=is_fenced).violations
     )
 
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
@@ -38,9 +39,14 @@ class History:
     def trace(self) -> str:
         """Everything in order, to see what led to a violation."""
         published = [
-            f"{each.at:.3f} broker accepts {each.tick.id} of term {each.epoch}.{each.term}" for each in self.server.accepted
+            f"{each.at:.3f} broker accepts {each.tick.id} of term {each.epoch}.{each.term}"
+            for each in self.server.accepted
         ]
-        seen = [f"{line.split()[0]} {client.name}@{line.split(' ', 1)[1]}" for client in self.clients for line in client.seen]
+        seen = [
+            f"{line.split()[0]} {client.name}@{line.split(' ', 1)[1]}"
+            for client in self.clients
+            for line in client.seen
+        ]
         lines = sorted(self.log + published + seen, key=lambda line: float(line.split()[0]))
         return "\n".join([repr(self.plan), *lines, *self.violations])
 
@@ -63,9 +69,7 @@ class _World:
         chance = random.Random(plan.seed)
         self.plan, self.chance = plan, chance
         self.server = Server(chance, is_fenced=is_fenced)
-        published: dict[int, Tick] = {}
-        self.database = Database(chance, lambda tick: self._is_published(tick))
-        self.published = published
+        self.database = Database(chance, self._is_published)
         self.clients = [Client(f"c{number}") for number in range(plan.clients)]
         self.history = History(plan, self.server, self.database, self.clients)
         self.wires: dict[str, Wire] = {}
@@ -74,7 +78,8 @@ class _World:
     async def run(self) -> History:
         plan, settings = self.plan, _settings(self.plan.interval)
         self.instances = [
-            Instance(number, settings, self.server, self.database, self.chance) for number in range(plan.instances)
+            Instance(number, settings, self.server, self.database, self.chance)
+            for number in range(plan.instances)
         ]
         for instance in self.instances:
             instance.start()
@@ -169,8 +174,10 @@ class _World:
 
 def _schedule(plan: Plan) -> list[tuple[float, Fault, bool]]:
     begins = [(fault.at, fault, True) for fault in plan.faults]
-    lasting = [fault for fault in plan.faults]
-    ends = [(fault.at + max(fault.seconds, 0) if fault.kind is not Kind.CLOCK else plan.troubled, fault, False) for fault in lasting]
+    ends = [
+        (fault.at + max(fault.seconds, 0) if fault.kind is not Kind.CLOCK else plan.troubled, fault, False)
+        for fault in plan.faults
+    ]
     return sorted(begins + ends, key=lambda each: each[0])
 
 
@@ -179,9 +186,14 @@ _SETTINGS: dict[float, Settings] = {}
 
 def _settings(interval: float) -> Settings:
     if interval not in _SETTINGS:
-        _SETTINGS[interval] = Settings(
-            interval=interval, broker_url="redis://simulated", store_url="memory://", store_size=1000, retention="0"
-        )
+        chosen: dict[str, Any] = {
+            "interval": interval,
+            "broker_url": "redis://simulated",
+            "store_url": "memory://",
+            "store_size": 1000,
+            "retention": "0",
+        }
+        _SETTINGS[interval] = Settings(**chosen)
     return _SETTINGS[interval]
 
 

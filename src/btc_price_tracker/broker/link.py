@@ -20,7 +20,9 @@ class Link:
     def __init__(self, clock: Clock) -> None:
         self.fault: str | None = None  # why the broker can't be used; None while it can
         self.recent: deque[Tick] = deque(maxlen=RECENT)  # the last ticks of all instances, with their quotes
-        self.delivered = 0  # the newest id of all that this instance's follower has had; `newest` may be ahead of it
+        self.delivered = (
+            0  # the newest id of all that this instance's follower has had; `newest` may be ahead of it
+        )
         self._clock = clock
         self._failed_at = 0.0
         self._failed, self._works = asyncio.Event(), asyncio.Event()
