@@ -16,7 +16,7 @@ async def test_old_stream_ends_cleanly_and_resumes(*, detach: bool, query: str) 
         async with await Client.get(server.port, f"/prices/stream{query}") as client:
             assert await client.prices(1) == [first]
             await clock.advance(75)
-            while (last := await client.event()).retry is None or not last.name == "heartbeat":
+            while (last := await client.event()).retry is None or last.name != "heartbeat":
                 pass
             with pytest.raises(EOFError):
                 await client.event()
