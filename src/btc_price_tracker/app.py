@@ -64,6 +64,7 @@ from btc_price_tracker.web.server.server import listen, server
 from btc_price_tracker.web.stream.shared import Streams
 
 A_DAY = 86400  # seconds
+PEER_WAIT = 30.0  # seconds that an instance may be behind another, as far as their clocks may differ
 ENDED_PER_SECOND = 1000  # streams at shutdown: slowly enough that those who come back don't come as a storm
 
 log = structlog.get_logger(__name__)
@@ -178,7 +179,14 @@ async def compose(
         watchdog = Watchdog(clock)
         limits = Limits(hub, settings.max_clients)
         parts = Parts(
-            streams=Streams(hub, ring, timed, outbox.lost_ranges, reactor),
+            streams=Streams(
+                hub,
+                ring,
+                timed,
+                outbox.lost_ranges,
+                reactor,
+                peer_wait=PEER_WAIT if settings.broker_url is not None else 0,
+            ),
             limits=limits,
             outbox=outbox,
             link=link,

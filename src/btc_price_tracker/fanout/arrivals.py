@@ -28,6 +28,15 @@ class Arrivals:
         finally:
             self._waiting.pop(arrival, None)
 
+    async def within(self, seconds: float) -> bool:
+        """Wait for the next `announce`; returns whether it came within so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.wait()
+        except TimeoutError:
+            return False
+        return True
+
     def announce(self) -> None:
         """Wake all that wait now."""
         if self._waiting:

@@ -70,8 +70,6 @@ class Hub(Membership):
             self.published += 1
         self._is_updated = True
         self._begin_round()
-        if update.tick is not None:
-            self.arrivals.announce()
 
     def rejoin(self, shared: int) -> None:
         """Forget the prices after the id `shared`, which only this instance has published, and announce a gap.
@@ -91,7 +89,9 @@ class Hub(Membership):
         payload, now = b"".join(self._outbox), self._clock.monotonic()
         live = list(self._members.live) if payload else []
         self._outbox.clear()
-        self._head = max(self._head, self._ring.last)
+        if self._ring.last > self._head:
+            self._head = self._ring.last
+            self.arrivals.announce()
         self._sent_status = self._newest_status
         if payload:  # else only sources go out, which not every stream gets
             self._last_write = now
@@ -139,12 +139,19 @@ class Hub(Membership):
             ]:
                 self.stalled += 1
                 self.leave(stream)
-            for stream in self._ages.take_due(now):
-                self.aged += 1
-                self.end(stream, self.final_retry())
+            self._end_old(now)
             if now - self._last_write >= self.heartbeat and self._broadcast is None:
                 self._outbox.append(self._heartbeat())
                 self._begin_round()
+
+    def _end_old(self, now: float) -> None:
+        """End the streams that are due; one that lags once it has caught up, so that its last event is a whole one."""
+        for stream in self._ages.take_due(now):
+            if self._members.is_live(stream):
+                self.aged += 1
+                self.end(stream, self.final_retry())
+            else:
+                self._ages.postpone(stream, now)
 
     async def drain(self, window: float) -> None:
         """End every stream cleanly, spread over `window` seconds, each with its own `retry:`; abort lagging ones.

@@ -36,8 +36,7 @@ class Campaign:
                 if not self._is_free():
                     await self._wait(consumer)
                 with suppress(ProducerFenced, LeaseLost):
-                    if (term := await self._begin(consumer)) is not None:
-                        return term
+                    return await self._begin(consumer)
                 await self._wait(consumer)
 
     def _is_free(self) -> bool:
@@ -51,21 +50,26 @@ class Campaign:
         while (left := heard + lease - clock.monotonic()) > 0:
             if self._note(await self._topic.read(consumer, left)):
                 heard = clock.monotonic()
-                if self._is_free():
-                    await clock.sleep(random.uniform(0, 0.2))  # candidates would shut one another out
-                    if not self._note(await self._topic.read(consumer, 0)):
-                        return
+                if self._is_free() and await self._has_turn(consumer):
+                    return
+            elif clock.monotonic() >= heard + lease and not await self._has_turn(consumer):
+                heard = clock.monotonic()
 
-    async def _begin(self, consumer: AIOKafkaConsumer) -> KafkaTerm | None:
-        """Shut out the leader before and begin a term; None if another candidate was first."""
-        requested, before = self._options.clock.monotonic(), self._latest
+    async def _has_turn(self, consumer: AIOKafkaConsumer) -> bool:
+        """Whether no other candidate begins a term within a random moment: they would shut one another out."""
+        await self._options.clock.sleep(random.uniform(0, 0.5))
+        return not self._note(await self._topic.read(consumer, 0))
+
+    async def _begin(self, consumer: AIOKafkaConsumer) -> KafkaTerm:
+        """Shut out the leader before and begin a term.
+
+        Another candidate that began one a moment ago is shut out already, too: nobody would lead if this one gave way.
+        """
+        requested = self._options.clock.monotonic()
         producer = await self._topic.producer(leading=True)
         try:
             oldest, end = await self._topic.bounds(consumer)
             await self._read_to(consumer, end)
-            if self._latest != before and not self._is_free():
-                await stop_producer(producer)
-                return None
             last = await self._newest_tick(consumer, oldest, end)
             number = max(end, self._seen_term) + 1
             term = KafkaTerm(

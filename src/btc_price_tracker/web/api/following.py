@@ -4,7 +4,6 @@ All clients behind one cache then cost one request per price, whatever their num
 """
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -59,7 +58,7 @@ class NextPrices:
         loop = asyncio.get_running_loop()
         deadline, hub = loop.time() + seconds, self.streams.hub
         while (found := await self._find(tick_id)) is None and not hub.draining:
-            if not await _within(hub.arrivals.wait(), deadline - loop.time()):
+            if not await hub.arrivals.within(deadline - loop.time()):
                 return None
         return found
 
@@ -93,15 +92,6 @@ class NextPrices:
         if tick_id < dropped:
             raise Problem(410, f"Prices up to the id {dropped} are dropped; begin after it.")
         return Following(ticks[0].id, sse.data(sse.price(ticks[0]))) if ticks else None
-
-
-async def _within(event: Awaitable[None], seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event
-    except TimeoutError:
-        return False
-    return True
 
 
 def install(app: FastAPI, prices: NextPrices, wait: float = WAIT) -> None:

@@ -72,7 +72,7 @@ class PriceStream:
         shared = self._streams
         head = await exchange.head(send, asgi.start())
         head, sent_status = head + greeting(shared.hub), shared.hub.sent_status
-        if is_recent(self._position, shared.ring) and exchange.drained:
+        if is_recent(self._position, shared) and exchange.drained:
             start = begin(self._position, shared)
             start.sent_status, start.sources = sent_status, self._sources
         else:

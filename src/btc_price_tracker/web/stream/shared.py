@@ -21,6 +21,9 @@ class Streams:
     store: Store
     lost_ranges: Sequence[LostRange]  # prices that were never stored
     reactor: Reactor | None = None  # None: every stream stays with the server
+    peer_wait: float = (
+        0.0  # seconds to wait for an id that another instance has given already; 0 without others
+    )
     # Limits: reads of pages older than the ring, and pages of the ring sent through the server per loop iteration.
     replays: Gate = field(default_factory=lambda: Gate(at_once=2))
     catching_up: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))

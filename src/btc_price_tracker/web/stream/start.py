@@ -1,5 +1,6 @@
 """The start of a stream: the id after which it gets prices, and the frames before them."""
 
+import asyncio
 import random
 from dataclasses import dataclass
 
@@ -33,9 +34,25 @@ def greeting(hub: Hub) -> bytes:
     return sse.with_retry(int(random.uniform(2000, 5000)), hub.sent_status)
 
 
-def is_recent(position: Position, ring: Ring) -> bool:
-    """Whether the start is known without reading the store."""
-    return position.anchor is Anchor.NOW or position.after >= ring.first > 0
+def is_recent(position: Position, shared: Streams) -> bool:
+    """Whether the start is known without waiting or reading the store."""
+    return position.anchor is Anchor.NOW or (
+        position.after >= shared.ring.first > 0 and not _is_ahead(position, shared)
+    )
+
+
+def _is_ahead(position: Position, shared: Streams) -> bool:
+    """Whether the client comes from an instance that is ahead of this one."""
+    return position.anchor is Anchor.ID and position.after > shared.hub.head and shared.peer_wait > 0
+
+
+async def _catch_up(position: Position, shared: Streams) -> None:
+    """Wait until this instance has what the client has: ids must never fall."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + shared.peer_wait
+    while _is_ahead(position, shared) and not shared.hub.draining:
+        if not await shared.hub.arrivals.within(deadline - loop.time()):
+            return
 
 
 def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
@@ -64,7 +81,8 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
 
 async def locate(position: Position, shared: Streams) -> Start:
     """Turn a position into a start, with the span of the store if it is needed."""
-    if is_recent(position, shared.ring):
+    await _catch_up(position, shared)
+    if is_recent(position, shared):
         return begin(position, shared)
     try:
         span = await shared.store.span()
