@@ -245,7 +245,7 @@ def _loops(
         async with polling:
             if is_shared:
                 await candidate.succeed(term)
-            updates = rounds.updates(new_policy(term.last))
+            updates = rounds.updates(new_policy(term.last), resigns=is_shared)
             producing = pipeline.produce(updates, term.publish, keep, durable_first=not is_shared)
             if settings.retention:
                 pruning = forget(candidate.store, clock, settings.retention, rounds.check.time)

@@ -44,6 +44,8 @@ class Proxy:
         with suppress(OSError):
             while piece := await reader.read(65_536):
                 await self._flowing.wait()
+                if writer.transport.is_closing():  # cut; uvloop refuses to write then
+                    break
                 writer.write(piece)
         writer.close()
 
