@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from typing import Any
 
 from btc_price_tracker.app import Service, compose
 from btc_price_tracker.clock import Clock, SystemClock
@@ -26,7 +27,7 @@ class ShiftedClock(SystemClock):
 
 
 @asynccontextmanager
-async def exchanges() -> AsyncIterator[dict[str, str]]:
+async def exchanges() -> AsyncIterator[dict[str, Any]]:
     """The settings by which an instance polls three exchanges that agree."""
     quote = Quote(Decimal(50_000), bid=Decimal(49_999), ask=Decimal(50_001))
     async with Playback(Script(dict.fromkeys(SOURCES, quote)), SystemClock()) as playback:
@@ -35,7 +36,7 @@ async def exchanges() -> AsyncIterator[dict[str, str]]:
 
 @asynccontextmanager
 async def instance(
-    broker_url: str, urls: dict[str, str], clock: Clock | None = None
+    broker_url: str, urls: dict[str, Any], clock: Clock | None = None
 ) -> AsyncIterator[Service]:
     """Run the parts of an instance, without its HTTP server."""
     settings = Settings(broker_url=broker_url, store_url="memory://", sources=SOURCES, interval=1, **urls)
