@@ -26,7 +26,7 @@ demo: $(RUN)  ## the same with recorded prices: needs no internet
 	$(BIN)/btc-price-tracker demo
 
 test: $(DEV)  ## the tests, within minutes
-	$(PYTEST) -m "not proof"
+	$(PYTEST) -m "not proof" $(ONLY)
 
 proofs: $(DEV)  ## the long tests: kills, outages, thousands of streams, combinations of faults
 	$(PYTEST) -m proof

@@ -21,8 +21,8 @@ ALLOWED = {
     "fanout": {"price"},
     "settings": {"broker", "sources", "store", "telemetry"},
     "pipeline": {"price", "sources", "broker", "fanout"},
-    "succession": {"store", "broker", "fanout"},
-    "readers": {"price", "store", "fanout", "telemetry", "web"},
+    "succession": {"price", "store", "broker", "fanout"},
+    "readers": {"broker", "price", "store", "fanout", "telemetry", "web"},
     "web": {"price", "settings", "store", "broker", "fanout", "telemetry"},
     "playback": {"price"},
     "app": {

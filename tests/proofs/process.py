@@ -67,14 +67,12 @@ async def service(files: int = 0, **options: Any) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def command(
-    *words: str, under: str = "", port: int = 0, **environment: str
-) -> AsyncIterator[tuple[Process, int]]:
-    """Run a command of `btc-price-tracker` on a port, by default a free one, and yield once that port is ready.
+async def command(*words: str, under: str = "", **environment: str) -> AsyncIterator[tuple[Process, int]]:
+    """Run a command of `btc-price-tracker` on PORT or a free port, and yield once that is ready.
 
     `under` is a command before it.
     """
-    port = port or free_port()
+    port = int(environment.get("PORT", free_port()))
     process = await asyncio.create_subprocess_exec(
         *filter(None, [under]),
         *(sys.executable, "-m", "btc_price_tracker", *words, "--port", str(port)),

@@ -27,7 +27,7 @@ async def until_answered_by(port: int, names: set[str]) -> None:
 async def test_two_processes_share_a_port() -> None:
     async with (
         command("demo", "--sources", "kraken", REUSE_PORT="1") as (first, port),
-        command("demo", "--sources", "gemini", REUSE_PORT="1", port=port),
+        command("demo", "--sources", "gemini", REUSE_PORT="1", PORT=str(port)),
     ):
         await until_answered_by(port, {"kraken", "gemini"})
         refused = run("serve", PORT=str(port), STORE_URL="memory://")

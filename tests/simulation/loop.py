@@ -134,10 +134,14 @@ class SimulatedLoop(_Base):  # type: ignore[misc]
         """Cancel whatever is left, also of killed processes, so that nothing is left to the garbage collector."""
 
         async def cancel() -> None:
-            tasks = [task for task in self._tasks if not task.done() and task is not asyncio.current_task()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=60)
+            while tasks := [
+                task for task in self._tasks if not task.done() and task is not asyncio.current_task()
+            ]:
+                for task in (
+                    tasks
+                ):  # more than once: one that awaits a hand-over in a `finally` goes on after the first
+                    task.cancel()
+                await asyncio.wait(tasks, timeout=5)
 
         for process in self._processes:
             process.is_dead = False
