@@ -72,7 +72,7 @@ def test_new_leader_that_stores_nothing_leaves_holes(monkeypatch: pytest.MonkeyP
 
 def test_rejoining_without_a_gap_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def silently(hub: Hub, shared: int, until: int = 0) -> None:
-        hub._ring.clear(max(hub.newest, until, shared))
+        hub._ring.clear(max(hub.newest, until), shared)
 
     monkeypatch.setattr(Hub, "rejoin", silently)
     assert violation("was not told")

@@ -78,7 +78,7 @@ class Hub(Membership):
         ids above those forgotten.
         """
         newest = max(self.newest, until)
-        self._ring.clear(newest)
+        self._ring.clear(newest, settled=shared)
         if newest > shared:
             self._outbox.append(sse.gap(shared + 1, newest))
             self._begin_round()

@@ -55,12 +55,12 @@ class Ring:
             del self._frames[0]
             self._has_evicted = True
 
-    def clear(self, floor: int) -> None:
-        """Leave every id up to `floor`, which is none below the last, to the store."""
+    def clear(self, floor: int, settled: int) -> None:
+        """Leave every id up to `floor`, which is none below the last, to the store; it may get more above `settled`."""
         self._ids.clear()
         self._frames.clear()
-        self.floor = self._origin = floor
-        self._has_evicted = False
+        self.floor, self._origin = floor, settled
+        self._has_evicted = True
 
     def yield_to_store(self) -> None:
         """Leave ids before the first to the store: an import may have added some there."""

@@ -92,12 +92,12 @@ async def locate(position: Position, shared: Streams) -> Start:
         return begin(position, shared)
     try:
         span = await shared.store.span()
+        if 0 < span.first < shared.ring.first:
+            shared.ring.yield_to_store()
         is_foreign = await _is_foreign(position, span, shared)
     except StoreError:
         # The hub sends a gap for what the ring can't replay.
         return begin(position, shared, is_foreign=_may_be_foreign(position, shared) or None)
-    if 0 < span.first < shared.ring.first:
-        shared.ring.yield_to_store()
     return begin(position, shared, _known_from(position.anchor, span, shared.ring), is_foreign=is_foreign)
 
 
