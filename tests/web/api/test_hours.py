@@ -103,6 +103,14 @@ async def test_hour_before_the_first_price_may_still_be_imported(server: Live) -
     await stored(server, [HOUR])
     client, ids = await ask(server)
     assert (client.status, ids, client.headers["cache-control"]) == (200, [], "no-cache")
+    assert "link" not in client.headers
+
+
+async def test_hour_links_to_the_one_before_where_there_are_older_prices(server: Live) -> None:
+    await stored(server, [0, HOUR, 2 * HOUR - 1])
+    assert "link" not in (await ask(server))[0].headers
+    client, _ = await ask(server, "2026-11-26T10")
+    assert client.headers["link"] == f'<{NAME}>; rel="prev"'
 
 
 async def test_prices_that_change_while_they_are_sent_end_the_response(
