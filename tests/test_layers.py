@@ -22,7 +22,7 @@ ALLOWED = {
     "settings": {"broker", "sources", "store", "telemetry"},
     "pipeline": {"price", "sources", "broker", "fanout"},
     "succession": {"store", "broker", "fanout"},
-    "readers": {"price", "store", "fanout", "telemetry", "web"},
+    "readers": {"broker", "price", "store", "fanout", "telemetry", "web"},
     "web": {"price", "settings", "store", "broker", "fanout", "telemetry"},
     "playback": {"price"},
     "app": {

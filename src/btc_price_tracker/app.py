@@ -25,6 +25,7 @@ from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.broker.opening import open_broker
 from btc_price_tracker.broker.options import History, Options
 from btc_price_tracker.broker.timed import TimedBroker
+from btc_price_tracker.broker.trial import round_trip
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.errors import BrokerUnavailable
 from btc_price_tracker.fanout import sse
@@ -64,6 +65,7 @@ from btc_price_tracker.web.server.server import listen, server
 from btc_price_tracker.web.stream.shared import Streams
 
 A_DAY = 86400  # seconds
+PROBE_LIMIT = 15.0  # seconds for connecting to the broker and a probe there and back
 PEER_WAIT = 30.0  # seconds that an instance may be behind another, as far as their clocks may differ
 ENDED_PER_SECOND = 1000  # streams at shutdown: slowly enough that those who come back don't come as a storm
 
@@ -136,6 +138,23 @@ async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
         await store.close()
 
 
+async def probe_broker(settings: Settings, seconds: float = PROBE_LIMIT) -> float | None:
+    """Send a probe through the broker and back; return how many seconds that took, or None without BROKER_URL.
+
+    Raises BrokerError, also if it takes longer than `seconds`.
+    """
+    if settings.broker_url is None:
+        return None
+    broker = _broker(settings, SystemClock(), f"check:{secrets.token_hex(4)}")
+    try:
+        async with asyncio.timeout(seconds):
+            return await round_trip(broker)
+    except TimeoutError:
+        raise BrokerUnavailable(f"the broker has carried no probe within {seconds:g} s") from None
+    finally:
+        await broker.aclose()
+
+
 @asynccontextmanager
 async def compose(
     settings: Settings,
@@ -199,7 +218,9 @@ async def compose(
             metrics=metrics,
             metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
         )
-        metrics.read_from(readers(Instance(hub, limits, parts.gates, outbox, watchdog, recorded)))
+        metrics.read_from(
+            readers(Instance(hub, limits, parts.gates, outbox, watchdog, link, instance, recorded))
+        )
         rounds = pipeline.Rounds(settings.interval, poller, ClockCheck(clock, recorded=recorded), instance)
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
@@ -224,7 +245,7 @@ def _loops(
         async with polling:
             if is_shared:
                 await candidate.succeed(term)
-            updates = rounds.updates(new_policy(term.last))
+            updates = rounds.updates(new_policy(term.last), resigns=is_shared)
             producing = pipeline.produce(updates, term.publish, keep, durable_first=not is_shared)
             if settings.retention:
                 pruning = forget(candidate.store, clock, settings.retention, rounds.check.time)

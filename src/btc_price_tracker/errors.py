@@ -9,6 +9,7 @@ TrackerError
 │   ├── InvalidBrokerUrl       … because its URL is malformed: retrying is useless
 │   ├── BrokerUnavailable      … because it fails, refuses or can't be reached: it may succeed later
 │   ├── LeaseLost              … because this instance doesn't lead any more
+│   ├── ClockContradicted      … because the clock of this instance is wrong, so it leaves leading to another
 │   └── InvalidMessage         … because a message in it is no update
 ├── RecordError                a file to import has something other than ticks in it: `line`
 ├── ServerError                the server that a command asks gave no prices
@@ -32,6 +33,7 @@ __all__ = [
     "Banned",
     "BrokerError",
     "BrokerUnavailable",
+    "ClockContradicted",
     "ConnectionDropped",
     "HttpClientError",
     "InvalidBrokerUrl",
@@ -96,6 +98,10 @@ class BrokerUnavailable(BrokerError):
 
 class LeaseLost(BrokerError):
     """Another instance leads, or may lead by now: this one must not publish."""
+
+
+class ClockContradicted(BrokerError):
+    """Most sources contradict the clock of the instance that leads, so it leaves that to another."""
 
 
 class InvalidMessage(BrokerError):

@@ -16,7 +16,7 @@ from btc_price_tracker.broker import Broker, Term
 from btc_price_tracker.broker.alone import Alone
 from btc_price_tracker.broker.link import Link
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
+from btc_price_tracker.errors import BrokerUnavailable, ClockContradicted, LeaseLost
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.freshness import silence
@@ -25,6 +25,7 @@ from btc_price_tracker.sources.poller import Poller
 
 BEHIND = 60_000  # ms by which the clock may be behind the newest price before that is logged
 RETRY = 1.0  # seconds between attempts to reach a broker that fails, on average
+STANDING_BACK = 10.0  # seconds, on average, that an instance with a wrong clock leaves the lease to others
 RESIGNATION = 2.0  # seconds that giving up the lease may take
 
 PROBE = 2.0  # seconds between probes
@@ -44,8 +45,12 @@ class Rounds:
     check: ClockCheck
     instance: str  # its name
 
-    async def updates(self, policy: Policy) -> AsyncGenerator[Update, None]:
-        """Poll and conclude, at once and then each interval."""
+    async def updates(self, policy: Policy, *, resigns: bool = False) -> AsyncGenerator[Update, None]:
+        """Poll and conclude, at once and then each interval.
+
+        With `resigns`, raises ClockContradicted after an update that says that the clock is wrong: another instance
+        may have a better one.
+        """
         clock, is_behind = self.poller.clock, False
         async for _ in every(self.interval, clock):
             polled = clock.now()
@@ -64,6 +69,8 @@ class Rounds:
                 stages=Stages(polled, now, clock.now()),
                 leader=self.instance,
             )
+            if contradiction and resigns:
+                raise ClockContradicted(contradiction)
 
 
 async def produce(
@@ -156,14 +163,16 @@ async def lead(broker: Broker, run_term: Callable[[Term], Coroutine[None, None, 
             await link.pause(RETRY)
             continue
         log.info("term began", term=term.number)
+        pause = RETRY
         try:
             await first_of(term.hold(), run_term(term))
-        except (LeaseLost, BrokerUnavailable) as error:
+        except (LeaseLost, BrokerUnavailable, ClockContradicted) as error:
             log.warning("term ended", term=term.number, reason=str(error))
-            await link.pause(RETRY)
+            pause = STANDING_BACK if isinstance(error, ClockContradicted) else RETRY
         finally:
             with suppress(BrokerUnavailable, TimeoutError):
                 await asyncio.wait_for(term.resign(), RESIGNATION)
+        await link.pause(pause)
 
 
 async def first_of(*coroutines: Coroutine[None, None, None]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from btc_price_tracker import __version__
+from btc_price_tracker.broker.link import Link
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Status, Tick
 from btc_price_tracker.store.outbox import Outbox
@@ -23,12 +24,14 @@ class Instance:
     gates: Gates
     outbox: Outbox
     watchdog: Watchdog
+    link: Link
+    name: str
     recorded: bool  # whether the prices are played back
 
 
 def readers(instance: Instance) -> Readers:
     """Return a reader for each metric that isn't a histogram."""
-    hub, outbox, watchdog = instance.hub, instance.outbox, instance.watchdog
+    hub, outbox, watchdog, link = instance.hub, instance.outbox, instance.watchdog, instance.link
     return {
         "btc_build": lambda: {(__version__, str(instance.recorded).lower()): 1},
         "btc_price_usd": _of_latest(hub, lambda tick: float(tick.price)),
@@ -63,6 +66,9 @@ def readers(instance: Instance) -> Readers:
         "btc_store_up": lambda: outbox.fault is None,
         "btc_store_queued": lambda: len(outbox),
         "btc_store_dropped": lambda: outbox.lost,
+        "btc_broker_up": lambda: link.fault is None,
+        "btc_leader": lambda: link.fault is None and hub.update.leader == instance.name,
+        "btc_term": lambda: hub.update.term,
         "btc_history_queued": lambda: sum(gate.waiting for gate in instance.gates),
         "btc_history_rejected": lambda: sum(gate.refused for gate in instance.gates),
         "btc_event_loop_lag_seconds": lambda: watchdog.lag,

@@ -60,7 +60,9 @@ class KafkaServer(ServerProcess):
         config.write_text(text + (SASL if with_password else ""))
         heap = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         java = ["java", *heap, "-cp", f"{jars()}/*"]
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        cluster = (
+            base64.urlsafe_b64encode(b"btc" + uuid.uuid4().bytes[3:]).decode().rstrip("=")
+        )  # no "-" first
         format_ = [*java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
         subprocess.run(format_, check=True, capture_output=True)
         super().__init__([*java, "kafka.Kafka", str(config)], folder / "log")

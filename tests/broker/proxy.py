@@ -18,12 +18,15 @@ class Proxy:
         self._writers: set[asyncio.StreamWriter] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Connect a client with the server."""
-        with suppress(OSError):
+        """Connect a client with the server; without one, disconnect it."""
+        try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-            self._writers |= {writer, far_writer}
-            await asyncio.gather(self._pass_on(reader, far_writer), self._pass_on(far_reader, writer))
-            self._writers -= {writer, far_writer}
+        except OSError:
+            writer.close()
+            return
+        self._writers |= {writer, far_writer}
+        await asyncio.gather(self._pass_on(reader, far_writer), self._pass_on(far_reader, writer))
+        self._writers -= {writer, far_writer}
 
     def silence(self) -> None:
         """Keep connections open, and let nothing through."""
@@ -41,6 +44,8 @@ class Proxy:
         with suppress(OSError):
             while piece := await reader.read(65_536):
                 await self._flowing.wait()
+                if writer.transport.is_closing():  # cut; uvloop refuses to write then
+                    break
                 writer.write(piece)
         writer.close()
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from broker import valkey
 from btc_price_tracker.errors import HttpClientError
 from btc_price_tracker.http_client.check import check_connectivity
 from btc_price_tracker.store import open_store
@@ -79,3 +80,35 @@ def test_port_in_use_by_a_running_server_is_no_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = run("check", PORT=str(taken.getsockname()[1]), STORE_URL="memory://")
     assert result.returncode == 0
+
+
+def test_broker_is_tried() -> None:
+    with valkey.running() as server:
+        result = run("check", BROKER_URL=server.new_url(), STORE_URL="memory://")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "The broker works; a probe came back through it within " in result.stdout
+
+
+def test_broker_that_refuses_is_named_without_its_password() -> None:
+    with valkey.running("--requirepass", "right") as server:
+        url = f"redis://:not-this-one@127.0.0.1:{server.port}"
+        result = run("check", BROKER_URL=url, STORE_URL="memory://")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "it refuses the user or the password; correct BROKER_URL" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "not-this-one" not in result.stderr
+
+
+@pytest.mark.parametrize("scheme", ["redis", "nats", "kafka"])
+def test_broker_that_is_not_there_is_named(scheme: str) -> None:
+    result = run("check", BROKER_URL=f"{scheme}://127.0.0.1:1", STORE_URL="memory://")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "BROKER_URL" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "serve"])
+def test_malformed_broker_url_is_an_invalid_setting(command: str) -> None:
+    result = run(command, BROKER_URL="redis://user:not-this-one@host:port", STORE_URL="memory://")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "not-this-one" not in result.stderr

@@ -80,11 +80,10 @@ class Transcript:
     ids: list[int] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     connections: int = 0
-    first_was_resumed: bool = False
 
-    def covers(self, tick_id: int) -> bool:
-        """Whether the client has this price, or was told that it can't be replayed."""
-        return tick_id in self.ids or any(first <= tick_id <= last for first, last in self.gaps)
+    def announced(self, tick_id: int) -> bool:
+        """Whether the client was told that it can't be sent this price."""
+        return any(first <= tick_id <= last for first, last in self.gaps)
 
 
 async def follow(ports: Sequence[int], transcript: Transcript) -> None:
@@ -145,11 +144,10 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(broker_url: str, store_url: str, folder: Path, count: int = 3) -> AsyncIterator[Fleet]:
-    """Start instances that poll stand-in exchanges each second; end them at the end."""
+async def fleet(broker_urls: Sequence[str], store_url: str, folder: Path) -> AsyncIterator[Fleet]:
+    """Start an instance for each way to the broker; they poll stand-in exchanges each second. End them at the end."""
     async with Playback(Steady(), SystemClock()) as playback:
         environment = environment_of(
-            BROKER_URL=broker_url,
             STORE_URL=store_url,
             INTERVAL="1",
             HEARTBEAT="1",
@@ -158,7 +156,8 @@ async def fleet(broker_url: str, store_url: str, folder: Path, count: int = 3) -
             **{f"{name.upper()}_URL": playback.url(name) for name in SOURCES},
         )
         instances = [
-            Instance(free_port(), environment, folder / f"instance{number}.log") for number in range(count)
+            Instance(free_port(), {**environment, "BROKER_URL": url}, folder / f"instance{number}.log")
+            for number, url in enumerate(broker_urls)
         ]
         try:
             for each in instances:
@@ -173,5 +172,10 @@ async def fleet(broker_url: str, store_url: str, folder: Path, count: int = 3) -
 
 
 def rounds() -> int:
-    """How often the trouble is repeated: once in CI, more with ROUNDS."""
+    """How often the troubles are repeated: once in CI, more with ROUNDS."""
     return int(os.environ.get("ROUNDS", "1"))
+
+
+def clients() -> int:
+    """How many read the streams: some in CI, more with CLIENTS."""
+    return int(os.environ.get("CLIENTS", "240"))

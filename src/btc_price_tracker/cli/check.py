@@ -14,9 +14,9 @@ from btc_price_tracker.web.server.server import listen
 
 
 def run(flags: Mapping[str, str]) -> int:
-    """Validate the settings, try HOST, certificates and proxies, open the store, and print the findings.
+    """Validate the settings, try HOST, certificates, proxies, store and broker, and print the findings.
 
-    Raises SettingsError, StoreError, HttpClientError and OSError with messages that name the setting.
+    Raises SettingsError, StoreError, BrokerError, HttpClientError and OSError with messages that name the setting.
     """
     asyncio.run(_check(load_settings(flags)))
     return 0
@@ -28,11 +28,14 @@ async def _check(settings: Settings) -> None:
     await check_connectivity(app.source_urls(settings))
     async with app.open_configured_store(settings) as store:
         span, description = await store.span(), await store.describe()
+    delay = await app.probe_broker(settings)
     for name, value in settings.model_dump().items():
         if value is not None and not _is_default_url(name, value):
             print(f"{name.upper()}={setting_text(name, value)}")
     print(f"\nThe settings are valid; the store opened and holds {_prices(span)}.")
     print(f"The store is {description}.")
+    if delay is not None:
+        print(f"The broker works; a probe came back through it within {delay * 1000:.0f} ms.")
 
 
 def _is_default_url(name: str, value: object) -> bool:

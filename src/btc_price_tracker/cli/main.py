@@ -14,6 +14,8 @@ from btc_price_tracker import __version__
 from btc_price_tracker.cli.flags import add_flags
 from btc_price_tracker.cli.parser import Parser, choose
 from btc_price_tracker.errors import (
+    BrokerError,
+    InvalidBrokerUrl,
     InvalidStoreUrl,
     RecordError,
     ServerError,
@@ -133,9 +135,9 @@ def _run(command: Command, flags: dict[str, str]) -> int:
         _flush()
     except BrokenPipeError:
         raise
-    except (SettingsError, InvalidStoreUrl) as error:
+    except (SettingsError, InvalidStoreUrl, InvalidBrokerUrl) as error:
         return _fail(f"invalid settings:\n{error}", 2)
-    except (StoreError, RecordError, ServerError) as error:
+    except (StoreError, BrokerError, RecordError, ServerError) as error:
         return _fail(str(error), 1)
     except OSError as error:
         file = f"{error.filename}: " if error.filename is not None else ""

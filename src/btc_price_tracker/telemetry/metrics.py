@@ -94,6 +94,9 @@ METRICS = (
         ("operation", "outcome"),
         SECONDS,
     ),
+    Metric("btc_broker_up", Kind.GAUGE, "1 while the broker carries updates; always 1 without BROKER_URL."),
+    Metric("btc_leader", Kind.GAUGE, "1 on the instance that polls the sources for all."),
+    Metric("btc_term", Kind.GAUGE, "Number of the term of the last round."),
     Metric("btc_history_queued", Kind.GAUGE, "History requests that wait for the store."),
     Metric("btc_history_rejected", Kind.COUNTER, "History requests rejected because the queue was full."),
     # The process

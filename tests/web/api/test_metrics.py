@@ -176,3 +176,15 @@ async def test_token_is_required_if_set(authorization: str) -> None:
         assert "geheim" not in refused.text
         for scheme in ("Bearer", "bearer", "BEARER", "Bearer "):  # RFC 9110, 11.1 and 11.4
             assert (await scrape(server, Authorization=f"{scheme} geheim")).status_code == 200
+
+
+async def test_broker_leader_and_term_are_reported(server: Live) -> None:
+    assert [(await samples(server))[name] for name in ("btc_broker_up", "btc_leader", "btc_term")] == [
+        1,
+        0,
+        0,
+    ]
+    await server.publish()
+    assert (await samples(server))["btc_term"] == 1
+    server.service.link.fail("it is full")
+    assert (await samples(server))["btc_broker_up"] == 0
