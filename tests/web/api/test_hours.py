@@ -133,21 +133,22 @@ async def test_prices_that_change_while_they_are_sent_end_the_response(
     assert len((await ask(server))[1]) == 501
 
 
-@pytest.mark.parametrize("when", ["ids", "page"])
+@pytest.mark.parametrize("change", ["grows", "is dropped before", "is dropped after"])
 async def test_hour_that_grows_or_is_dropped_while_it_is_read_is_not_kept(
-    server: Live, monkeypatch: pytest.MonkeyPatch, when: str
+    server: Live, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     store = server.service.store
-    await stored(server, [0, 1, 2])
+    await stored(server, [0, 1, 2] if change == "grows" else [0, 1, 2, HOUR])
     original = store.ids
 
     async def change_and_read(*args: Any) -> list[int]:
-        found: list[int] = await original(*args)
-        if when == "ids":
-            await store.append([a_tick(START + 3), a_tick(START + HOUR)])
-        else:
-            await store.append([a_tick(START + HOUR)])
+        if change == "is dropped before":
             await store.prune(START + 1)
+        found: list[int] = await original(*args)
+        if change == "is dropped after":
+            await store.prune(START + 1)
+        if change == "grows":
+            await store.append([a_tick(START + 3), a_tick(START + HOUR)])
         return found
 
     monkeypatch.setattr(type(store), "ids", staticmethod(change_and_read))
