@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from broker import kafka_server, nats_server, proxy, valkey
 from broker.proxy import Proxy
 from broker.service import BrokerServer
+from btc_price_tracker.broker.held import held
+from btc_price_tracker.broker.opening import open_broker
+from btc_price_tracker.broker.options import History, Options
 from btc_price_tracker.settings.open_files import raise_file_limit
 from btc_price_tracker.store import open_store
 from databases.postgres import PostgresServer
@@ -62,6 +66,11 @@ async def test_clients_miss_nothing_unannounced(
         await asyncio.gather(*reading, return_exceptions=True)
         await asyncio.sleep(1)
         stored = await _stored(store_url)
+        again = await _held(broker_url)
+        sys.stdout.write(
+            f"{len(stored)} stored, {len(observer.ids)} observed, {len(again)} held; stored, not observed: "
+            f"{sorted(set(stored) - set(observer.ids))}; stored, not held: {sorted(set(stored) - set(again))}\n"
+        )
         observer.check()
         _compare_with_broker(stored, observer.ids, lost=rounds() if server_forgets(server) else 0)
         _compare_with_clients(stored, transcripts)
@@ -92,6 +101,14 @@ def _balancers(ports: Sequence[int], folder: Path) -> Iterator[list[list[int]]]:
     """The ports of the load balancers that are installed."""
     with balancers.nginx(ports, folder) as nginx, balancers.haproxy(ports, folder) as haproxy:
         yield [[port] for port in (nginx, haproxy) if port is not None]
+
+
+async def _held(broker_url: str) -> list[int]:
+    broker = open_broker(broker_url, Options("afterwards", History(100_000, 86_400)))
+    try:
+        return [tick.id async for tick in held(broker, after=0)]
+    finally:
+        await broker.aclose()
 
 
 async def _stored(store_url: str) -> list[int]:
