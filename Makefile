@@ -26,7 +26,7 @@ demo: $(RUN)  ## the same with recorded prices: needs no internet
 	$(BIN)/btc-price-tracker demo
 
 test: $(DEV)  ## the tests, within minutes
-	$(PYTEST) -m "not proof"
+	$(PYTEST) -m "not proof" $(ONLY)
 
 proofs: $(DEV)  ## the long tests: kills, outages, thousands of streams, combinations of faults
 	$(PYTEST) -m proof
@@ -57,10 +57,10 @@ docs: $(DEV)  ## write docs/reference from the code
 	$(BIN)/python docs/generate.py
 
 lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where they come from
-	for set in run dev; do \
+	for set in run image dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --group build \
-	    $$([ $$set = dev ] && echo --group dev --extra all) --output-file requirements/$$set.txt; \
+	    $$([ $$set = run ] || echo --extra all) $$([ $$set = dev ] && echo --group dev) --output-file requirements/$$set.txt; \
 	done
 
 clean:  ## remove what make has made

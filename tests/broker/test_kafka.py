@@ -11,6 +11,8 @@ from btc_price_tracker.broker.opening import open_broker
 from btc_price_tracker.broker.options import History, Options, Timing
 from btc_price_tracker.errors import BrokerUnavailable, InvalidBrokerUrl, LeaseLost
 
+pytestmark = pytest.mark.proof
+
 OPTIONS = Options("a", History(10_000, 86_400 * 10_000), Timing(lease=60))
 
 

@@ -24,10 +24,15 @@ SHARED = """async () => {
   }
   globalThis.EventSource = FakeEventSource;
   const requests = [];
-  const server = { ahead: 0, latest: null, isUp: true };
+  const server = { ahead: 0, latest: null, isUp: true, hours: {}, cache: "public, immutable" };
   globalThis.fetch = async (url) => {
     requests.push(String(url));
     if (!server.isUp) throw new TypeError("down");
+    const [, hour] = String(url).split("/hours/");
+    if (hour) {
+      const headers = { "cache-control": server.cache };
+      return new Response(JSON.stringify(server.hours[hour]), { status: hour in server.hours ? 200 : 404, headers });
+    }
     const date = new Date(Date.now() + server.ahead).toUTCString();
     const status = server.latest ? 200 : 503;
     return new Response(JSON.stringify(server.latest), { status, headers: { date } });
@@ -265,3 +270,61 @@ def test_tab_is_notified_of_heartbeats(shared: Page) -> None:
     run(shared, "test.one = tab();")
     shared.clock.run_for(30_000)
     assert run(shared, "return test.one.of('alive').length;") == 3
+
+
+# NOW is 23:13:20.
+HOURS = """
+  const point = (id) => ({id, price: 1, status: "ok", age: 1});
+  const hour = Date.parse("2023-11-14T22:00Z");
+  server.hours = {"2023-11-14T22": [point(hour), point(hour + 3_599_999)], "2023-11-14T21": [point(hour - 1)]};
+"""
+HOUR_22 = 1_699_999_200_000
+
+
+def test_long_history_comes_in_complete_hours(shared: Page) -> None:
+    """The stream replays the rest; what is before the hours that the server has is not asked for."""
+    run(shared, f"{HOURS} test.one = tab(21600); source().price(now);")
+    shared.clock.run_for(10)
+    requests, positions, points = run(shared, "return [requests, positions(), test.one.points()];")
+    names = [url.rpartition("/")[2] for url in requests if "/hours/" in url]
+    assert names == ["2023-11-14T22", "2023-11-14T21", "2023-11-14T20"]
+    assert positions == [str(HOUR_22 // 1000 + HOUR)]
+    assert points == [HOUR_22 - 1, HOUR_22, HOUR_22 + 3_599_999, NOW]
+
+
+def test_prices_before_the_span_are_not_shown(shared: Page) -> None:
+    run(shared, f"{HOURS} test.one = tab(4401); source().price(now);")  # one second more than since 22:00
+    shared.clock.run_for(10)
+    assert run(shared, "return test.one.points();") == [HOUR_22 - 1, HOUR_22, HOUR_22 + 3_599_999, NOW]
+    run(shared, f"{HOURS} test.one.say({{type: 'leave'}});")
+
+
+@pytest.mark.parametrize("fault", ["server.cache = 'no-cache'", "server.isUp = false"])
+def test_incomplete_hours_are_replayed_by_the_stream(shared: Page, fault: str) -> None:
+    run(shared, f"{HOURS} {fault}; test.one = tab(21600);")
+    run(shared, "source().price(now - 20_000_000); source().price(now);")
+    shared.clock.run_for(10)
+    positions, points = run(shared, "return [positions(), test.one.points()];")
+    assert positions[-1] == str(NOW // 1000 - 21600)
+    assert points == [NOW - 20_000_000, NOW]
+
+
+def test_hours_are_shown_if_no_price_follows(shared: Page) -> None:
+    run(shared, f"{HOURS} test.one = tab(21600);")
+    run(shared, "")
+    shared.clock.run_for(4_000)
+    points, price = run(shared, "return [test.one.points(), test.one.newest('price')];")
+    assert points == [HOUR_22 - 1, HOUR_22, HOUR_22 + 3_599_999]
+    assert price["id"] == points[-1]
+
+
+def test_hours_of_a_stream_that_was_given_up_are_ignored(shared: Page) -> None:
+    run(shared, f"{HOURS} test.one = tab(21600); test.one.say({{type: 'leave'}});")
+    shared.clock.run_for(4_000)
+    assert run(
+        shared, "return [open(), test.one.points(), requests.filter((url) => /hours/.test(url)).length];"
+    ) == [
+        0,
+        [],
+        1,
+    ]

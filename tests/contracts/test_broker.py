@@ -28,6 +28,10 @@ KINDS = {
 }  # and the fixtures with their servers
 
 
+# Kafka takes most of the time.
+PARAMS = [pytest.param(kind, marks=[pytest.mark.proof] if kind == "kafka" else []) for kind in KINDS]
+
+
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[BrokerServer]:
     with valkey.running() as server:
@@ -46,7 +50,7 @@ def kafka_server() -> Iterator[BrokerServer]:
         yield server
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=PARAMS)
 def server(request: pytest.FixtureRequest) -> BrokerServer:
     running: BrokerServer = request.getfixturevalue(KINDS[request.param])
     return running
@@ -63,7 +67,7 @@ def timed() -> Broker:
     return TimedBroker(LocalBroker(), lambda *_: None)
 
 
-@pytest.fixture(params=["local", "timed", *KINDS])
+@pytest.fixture(params=["local", "timed", *PARAMS])
 async def broker(request: pytest.FixtureRequest) -> AsyncIterator[Broker]:
     makers: dict[str, Callable[[], Broker]] = {"local": LocalBroker, "timed": timed}
     if request.param in makers:

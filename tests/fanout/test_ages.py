@@ -50,12 +50,26 @@ async def test_streams_that_left_are_forgotten(clock: ManualClock) -> None:
     assert hub.aged == 0
 
 
-async def test_lagging_stream_is_aborted_when_it_is_due(clock: ManualClock) -> None:
+async def test_lagging_stream_is_ended_once_it_has_caught_up(clock: ManualClock) -> None:
     hub = Hub(Ring(10), clock, HOUR * 9, limits=HubLimits(max_age=10, stall_timeout=HOUR))
     stream = Recorder(room=0)
     hub.join(stream, 0)
-    await watched(hub, clock, 13)
-    assert (hub.aged, stream.closed, stream.final_retry) == (1, True, b"")
+    await watched(hub, clock, 60)
+    assert (hub.aged, stream.closed) == (0, False)
+    stream.make_room(hub)
+    await watched(hub, clock, 3)
+    assert (hub.aged, len(hub)) == (1, 0)
+    assert b"retry: " in stream.final_retry
+
+
+async def test_lagging_stream_that_is_due_is_still_closed_when_it_stalls(clock: ManualClock) -> None:
+    hub = Hub(Ring(10), clock, HOUR * 9, limits=HubLimits(max_age=10, stall_timeout=30))
+    stream = Recorder(room=0)
+    hub.join(stream, 0)
+    await watched(hub, clock, 32)
+    assert (hub.aged, hub.stalled, stream.closed) == (0, 1, True)
+    await watched(hub, clock, 60)
+    assert hub.aged == 0
 
 
 async def test_without_a_maximum_no_stream_is_old(clock: ManualClock) -> None:

@@ -68,8 +68,11 @@ async def service(files: int = 0, **options: Any) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def command(*words: str, under: str = "", **environment: str) -> AsyncIterator[tuple[Process, int]]:
-    """Run a command of `btc-price-tracker` on a free port, and yield once it is ready; `under` is one before it."""
-    port = free_port()
+    """Run a command of `btc-price-tracker` on PORT or a free port, and yield once that is ready.
+
+    `under` is a command before it.
+    """
+    port = int(environment.get("PORT", free_port()))
     process = await asyncio.create_subprocess_exec(
         *filter(None, [under]),
         *(sys.executable, "-m", "btc_price_tracker", *words, "--port", str(port)),

@@ -4,24 +4,32 @@ import random
 
 from btc_price_tracker.fanout.stream import Stream
 
-JITTER = 0.1  # of the age, either way: streams that came together must not leave together
+JITTER = 0.15  # of the age, either way: streams that came together must not leave together
 
 
 class Ages:
     """The open streams by the second in which they are due. Costs nothing while there is no maximum."""
 
-    def __init__(self, maximum: float) -> None:
-        """Streams are due after about `maximum` seconds; never with 0."""
+    def __init__(self, maximum: float, now: float) -> None:
+        """Streams are due after about `maximum` seconds, never with 0; `now` is monotonic, here and below."""
         self._maximum = maximum
+        self._taken = int(now)  # every second until this one
         self._due: dict[int, set[Stream]] = {}
         self._second: dict[Stream, int] = {}
 
     def add(self, stream: Stream, now: float) -> None:
-        """Begin with a stream at the monotonic time `now`."""
+        """Begin with a stream."""
         if self._maximum:
-            second = int(now + self._maximum * random.uniform(1 - JITTER, 1 + JITTER)) + 1
-            self._second[stream] = second
-            self._due.setdefault(second, set()).add(stream)
+            self._set(stream, now + self._maximum * random.uniform(1 - JITTER, 1 + JITTER))
+
+    def postpone(self, stream: Stream, now: float) -> None:
+        """Let a stream that was taken be due again in the next second."""
+        self._set(stream, now)
+
+    def _set(self, stream: Stream, due: float) -> None:
+        second = int(due) + 1
+        self._second[stream] = second
+        self._due.setdefault(second, set()).add(stream)
 
     def discard(self, stream: Stream) -> None:
         """Forget a stream, if it is there."""
@@ -33,10 +41,11 @@ class Ages:
                 del self._due[second]
 
     def take_due(self, now: float) -> list[Stream]:
-        """The streams that are due at the monotonic time `now`; each is returned once."""
+        """The streams that are due; each is returned once. Looks only at the seconds since the last call."""
         taken: list[Stream] = []
-        for second in [each for each in self._due if each <= now]:
-            for stream in list(self._due[second]):
-                taken.append(stream)
-                self.discard(stream)
+        for second in range(self._taken + 1, int(now) + 1):
+            taken.extend(self._due.pop(second, ()))
+        for stream in taken:
+            del self._second[stream]
+        self._taken = int(now)
         return taken

@@ -16,6 +16,7 @@ import random
 
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.arrivals import Arrivals
 from btc_price_tracker.fanout.broadcast import Broadcast
 from btc_price_tracker.fanout.current import INITIAL
 from btc_price_tracker.fanout.membership import DEFAULTS, HubLimits, Membership
@@ -40,6 +41,7 @@ class Hub(Membership):
         super().__init__(ring, clock, latest, update, limits)
         self.heartbeat = heartbeat
         self.draining = False
+        self.arrivals = Arrivals()  # of prices; the beginning of the drain is announced as well
         # These only grow, for metrics.
         self.published = 0  # prices
         self.stalled = 0  # streams closed because they made no progress
@@ -48,7 +50,6 @@ class Hub(Membership):
         self._outbox: list[bytes] = []
         self._broadcast: Broadcast | None = None  # the round that is being written
         self._is_updated = False  # whether an update waits for the next round
-        self._arrival: asyncio.Future[None] | None = None  # shared by all that wait for the next price
         self._last_write = clock.monotonic()
 
     # Publishing
@@ -70,18 +71,6 @@ class Hub(Membership):
         self._is_updated = True
         self._begin_round()
 
-    async def arrival(self, seconds: float) -> bool:
-        """Wait until a price is published or the hub drains; returns whether that was within so many seconds."""
-        if self._arrival is None:
-            self._arrival = asyncio.get_running_loop().create_future()
-        done, _ = await asyncio.wait({self._arrival}, timeout=max(seconds, 0))
-        return bool(done)
-
-    def _announce_arrival(self) -> None:
-        if self._arrival is not None:
-            self._arrival.set_result(None)
-            self._arrival = None
-
     def rejoin(self, shared: int) -> None:
         """Forget the prices after the id `shared`, which only this instance has published, and announce a gap.
 
@@ -102,7 +91,7 @@ class Hub(Membership):
         self._outbox.clear()
         if self._ring.last > self._head:
             self._head = self._ring.last
-            self._announce_arrival()
+            self.arrivals.announce()
         self._sent_status = self._newest_status
         if payload:  # else only sources go out, which not every stream gets
             self._last_write = now
@@ -150,12 +139,19 @@ class Hub(Membership):
             ]:
                 self.stalled += 1
                 self.leave(stream)
-            for stream in self._ages.take_due(now):
-                self.aged += 1
-                self.end(stream, self.final_retry())
+            self._end_old(now)
             if now - self._last_write >= self.heartbeat and self._broadcast is None:
                 self._outbox.append(self._heartbeat())
                 self._begin_round()
+
+    def _end_old(self, now: float) -> None:
+        """End the streams that are due; one that lags once it has caught up, so that its last event is a whole one."""
+        for stream in self._ages.take_due(now):
+            if self._members.is_live(stream):
+                self.aged += 1
+                self.end(stream, self.final_retry())
+            else:
+                self._ages.postpone(stream, now)
 
     async def drain(self, window: float) -> None:
         """End every stream cleanly, spread over `window` seconds, each with its own `retry:`; abort lagging ones.
@@ -163,7 +159,7 @@ class Hub(Membership):
         The spread and the jitter keep the clients from reconnecting all at once.
         """
         self.draining = True
-        self._announce_arrival()
+        self.arrivals.announce()
         streams = self.streams
         steps = max(1, int(window * 10))
         for step in range(steps):

@@ -46,7 +46,7 @@ class Membership(CurrentPrice):
         self.failed = 0  # streams closed because of a bug
         self._ring = ring
         self._members = Members()
-        self._ages = Ages(limits.max_age)
+        self._ages = Ages(limits.max_age, clock.monotonic())
         self._head = ring.last
         self._sent_status = self._newest_status
 

@@ -132,6 +132,8 @@ def setting_text(name: str, value: object) -> str:
         return masked(str(value))
     if name in _DURATIONS and isinstance(value, int):
         return _duration_text(value)
+    if isinstance(value, bool):
+        return str(int(value))
     if isinstance(value, tuple):
         return ",".join(value)
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

@@ -17,10 +17,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from btc_price_tracker.web.accept import accepts_gzip
+from btc_price_tracker.web.caching import for_ever, is_unchanged
 
 _PAGE = Path(__file__).parent / "page"
 _DOCUMENTS = {"/": "index.html", "/docs": "docs.html", "/favicon.ico": "favicon.svg"}
-_IMMUTABLE = "public, max-age=31536000, immutable"
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -44,7 +44,7 @@ class File:
     def response(self, request: Request, cache_control: str) -> Response:
         """The response to a request: the file, or 304 if the client has it."""
         headers = {**_HEADERS, "Cache-Control": cache_control, "ETag": f"W/{self.tag}"}
-        if self.tag in request.headers.get("if-none-match", ""):
+        if is_unchanged(request, self.tag):
             return Response(status_code=304, headers=headers)
         if self.compressed and accepts_gzip(",".join(request.headers.getlist("accept-encoding"))):
             return Response(
@@ -79,7 +79,7 @@ def install(app: FastAPI) -> None:
             file is None or file.media_type == "text/html"
         ):  # a document's links are right at its own path only
             raise HTTPException(404)
-        return file.response(request, _IMMUTABLE)
+        return file.response(request, for_ever())
 
     app.router.add_route(f"/{path}/{{name:path}}", serve, methods=["GET"])
 

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.price.model import Status, Update
+from btc_price_tracker.fanout.arrivals import SLICE, Arrivals
+from btc_price_tracker.price.model import Status, Tick, Update
+from btc_price_tracker.store.outbox import LostRange
 from btc_price_tracker.web.api import following
+from btc_price_tracker.web.api.following import Following, NextPrices
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.stream.shared import Streams
 from live import Client, Live, a_tick, live
@@ -24,6 +30,13 @@ async def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterat
     monkeypatch.setattr(following.install, "__defaults__", (0.3,))
     async with live(store_size=3, store_url=f"sqlite:///{tmp_path}/prices.db") as server:
         yield server
+
+
+async def connect(server: Live, after: int) -> Client:
+    """Send the question; the answer is not awaited."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(f"GET /prices/next?after={after} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    return Client(reader, writer)
 
 
 async def ask(server: Live, after: object, **headers: str) -> tuple[Client, bytes]:
@@ -44,7 +57,7 @@ async def test_known_price_is_answered_at_once_and_for_ever(server: Live) -> Non
 async def test_waiting_clients_all_get_the_next_price(server: Live) -> None:
     last = await server.publish()
     waiting = [asyncio.create_task(ask(server, last)) for _ in range(50)]
-    while server.service.hub._arrival is None or len(server.server.server_state.connections) < 50:
+    while len(server.hub.arrivals) < 50:
         await asyncio.sleep(0.005)
     coming = await server.publish("70000.00")
     answers = await asyncio.gather(*waiting)
@@ -91,11 +104,104 @@ async def test_price_that_only_this_instance_has_is_not_kept(server: Live) -> No
 async def test_drain_ends_the_wait(server: Live) -> None:
     last = await server.publish()
     waiting = asyncio.create_task(ask(server, last))
-    while server.service.hub._arrival is None:
+    while not server.hub.arrivals:
         await asyncio.sleep(0.005)
     await server.hub.drain(0)
     client, _ = await waiting
     assert client.status == 204
+
+
+async def test_client_that_disconnects_is_forgotten(server: Live) -> None:
+    last = await server.publish()
+    async with live(max_clients=1) as other, await connect(other, last) as client:
+        while not other.hub.arrivals:
+            await asyncio.sleep(0.005)
+        refused, _ = await ask(other, last)
+        assert refused.status == 503
+        assert 10 <= int(refused.headers["retry-after"]) <= 30
+        client.close()
+        while other.hub.arrivals:
+            await asyncio.sleep(0.005)
+        while (await ask(other, last))[0].status == 503:
+            await asyncio.sleep(0.005)
+
+
+async def test_many_waiting_clients_do_not_block_the_event_loop() -> None:
+    arrivals, woken = Arrivals(), list[int]()
+
+    async def wait(number: int) -> None:
+        await arrivals.wait()
+        woken.append(number)
+
+    tasks = [asyncio.create_task(wait(number)) for number in range(1000)]
+    await asyncio.sleep(0)
+    tasks[500].cancel()
+    arrivals.announce()
+    steps = [0]
+    while len(woken) < 999:
+        await asyncio.sleep(0)
+        steps.append(len(woken))
+    assert woken == [number for number in range(1000) if number != 500]
+    assert max(after - before for before, after in pairwise(steps)) <= 2 * SLICE
+    assert len(arrivals) == 0
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_price_from_the_store_has_the_bytes_of_one_from_the_ring(server: Live) -> None:
+    ids = [await server.publish()]
+    _, recent = await ask(server, 0)
+    ids += [await server.publish() for _ in range(5)]
+    assert server.hub._ring.floor >= ids[0]
+    assert (await ask(server, 0))[1] == recent
+
+
+async def test_known_etag_is_answered_without_a_body(server: Live) -> None:
+    last = await server.publish()
+    client, _ = await ask(server, 0, if_none_match=f'W/"{last}"')
+    assert (client.status, client.headers["cache-control"]) == (304, IMMUTABLE)
+    client, _ = await ask(server, 0, if_none_match=f'"{last}0"')
+    assert client.status == 200
+
+
+async def test_price_that_never_reached_the_store_is_not_kept(server: Live) -> None:
+    first, second, third = [await server.publish() for _ in range(3)]
+    server.service.outbox.lost_ranges.append(LostRange(second, second))
+    kept = [(await ask(server, after))[0].headers["cache-control"] for after in (0, first, second)]
+    assert kept == [IMMUTABLE, "no-store", IMMUTABLE]
+    assert third
+
+
+async def test_price_that_is_not_stored_yet_is_not_skipped_for_ever(server: Live) -> None:
+    """After a broker outage the ring has nothing up to its floor, and the leader may not have stored it yet."""
+    await server.publish()
+    missing = a_tick(server.hub.newest + 1)
+    server.hub._ring.clear(missing.id + 5)
+    later = a_tick(missing.id + 10)
+    waiting = asyncio.create_task(ask(server, missing.id - 1))
+    while not server.hub.arrivals:
+        await asyncio.sleep(0.005)
+    await server.term.publish(Update(Status.OK, "3 exchanges agree.", later, silence=0))
+    client, body = await waiting
+    assert (msgspec.json.decode(body)["id"], client.headers["cache-control"]) == (later.id, "no-store")
+    await server.service.store.append([missing, later])
+    client, body = await ask(server, missing.id - 1)
+    assert (msgspec.json.decode(body)["id"], client.headers["cache-control"]) == (missing.id, IMMUTABLE)
+
+
+async def test_prices_dropped_while_the_store_is_read_are_gone(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [await server.publish() for _ in range(6)]
+    store = server.service.store
+    page = store.page
+
+    async def prune_and_page(*args: Any) -> list[Tick]:
+        await store.prune(ids[2])
+        return await page(*args)
+
+    monkeypatch.setattr(type(store), "page", staticmethod(prune_and_page))
+    client, _ = await ask(server, ids[0])
+    assert client.status == 410
 
 
 async def test_head_has_no_body(server: Live) -> None:
@@ -107,29 +213,42 @@ async def test_head_has_no_body(server: Live) -> None:
 @given(st.lists(st.integers(1, 50), min_size=1, max_size=12, unique=True).map(sorted), st.data())
 @settings(max_examples=20, deadline=None)
 def test_answer_for_an_id_never_changes(ids: list[int], data: st.DataObject) -> None:
-    """Whenever it is asked for: before, between and after the publications that follow."""
+    """Whenever it is asked for: at once or waiting; before, between and after the publications; ring or store."""
     asks = data.draw(st.lists(st.tuples(st.integers(0, 51), st.integers(0, len(ids))), max_size=8))
+    store_size = data.draw(st.integers(2, 12))
 
     async def main() -> None:
-        answers: dict[int, int] = {}
-        async with live(SystemClock()) as server:
-            prices = following.NextPrices(
-                Streams(server.hub, server.hub._ring, server.service.store, ()),
-                server.service.outbox,
-                server.service.link,
-                Gate(at_once=4),
-            )
-            for step in range(len(ids) + 1):
-                for after, when in asks:
-                    if when == step and (found := await prices.after(after, 0)):
-                        assert answers.setdefault(after, found.id) == found.id
-                if step < len(ids):
-                    tick = a_tick(ids[step])
-                    await server.service.outbox.keep(tick)
-                    await server.term.publish(Update(Status.OK, "3 exchanges agree.", tick, silence=0))
-                    while server.hub.newest < tick.id:
-                        await asyncio.sleep(0)
-            for after, answer in answers.items():
-                assert answer == min(each for each in ids if each > after)
+        with TemporaryDirectory() as folder:
+            url = f"sqlite:///{folder}/prices.db"
+            async with live(SystemClock(), store_size=store_size, store_url=url, retention="0") as server:
+                prices = next_prices(server)
+                waiting: list[tuple[int, asyncio.Task[Following | None]]] = []
+                for step, tick_id in enumerate([*ids, 100]):
+                    for after, when in asks:
+                        if when == step:
+                            waiting.append((after, asyncio.create_task(prices.after(after, 30))))
+                            waiting.append((after, asyncio.create_task(prices.after(after, 30))))
+                    await asyncio.sleep(0)
+                    await publish(server, tick_id)
+                for after, answer in waiting:
+                    found = await answer
+                    assert found is not None
+                    assert found.id == min(each for each in [*ids, 100] if each > after)
+                    assert prices.is_final(after, found)
 
     asyncio.run(main())
+
+
+def next_prices(server: Live) -> NextPrices:
+    service = server.service
+    streams = Streams(server.hub, server.hub._ring, service.store, ())
+    return NextPrices(streams, service.outbox, service.link, Gate(at_once=4))
+
+
+async def publish(server: Live, tick_id: int) -> None:
+    """Store and publish a price with this id."""
+    tick = a_tick(tick_id)
+    await server.service.outbox.keep(tick)
+    await server.term.publish(Update(Status.OK, "3 exchanges agree.", tick, silence=0))
+    while server.hub.newest < tick.id:
+        await asyncio.sleep(0)

@@ -1,11 +1,14 @@
 """/prices/hours/{hour}: one URL for an hour of prices, immutable once no more can come."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import pytest
 
+from btc_price_tracker.price.model import Tick
 from btc_price_tracker.testing import ManualClock
 from live import Client, Live, a_tick, live
 
@@ -37,6 +40,7 @@ async def test_settled_hour_is_complete_and_immutable(server: Live) -> None:
     client, ids = await ask(server)
     assert (client.status, ids) == (200, [0, 1, HOUR - 1])
     assert client.headers["cache-control"] == IMMUTABLE
+    assert client.headers["etag"].startswith('W/"')
 
 
 async def test_hour_is_not_settled_before_the_store_has_a_later_price(server: Live) -> None:
@@ -93,3 +97,61 @@ async def test_dropped_hour_is_not_found(server: Live) -> None:
     await server.service.store.prune(START + HOUR)
     client, _ = await ask(server)
     assert client.status == 404
+
+
+async def test_hour_before_the_first_price_may_still_be_imported(server: Live) -> None:
+    await stored(server, [HOUR])
+    client, ids = await ask(server)
+    assert (client.status, ids, client.headers["cache-control"]) == (200, [], "no-cache")
+
+
+async def test_prices_that_change_while_they_are_sent_end_the_response(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache must not keep half of one version and half of another."""
+    await stored(server, [*range(0, 500_000, 1000), HOUR])
+    store = server.service.store
+    page = store.page
+
+    async def import_and_page(after: int, until: int | None, limit: int) -> list[Tick]:
+        if after >= START:  # not the first page
+            await store.append([a_tick(START + 498_001)])
+        return await page(after, until, limit)
+
+    monkeypatch.setattr(type(store), "page", staticmethod(import_and_page))
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+        await ask(server)
+    monkeypatch.undo()
+    assert len((await ask(server))[1]) == 501
+
+
+@pytest.mark.parametrize("when", ["ids", "page"])
+async def test_hour_that_grows_or_is_dropped_while_it_is_read_is_not_kept(
+    server: Live, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    store = server.service.store
+    await stored(server, [0, 1, 2])
+    original = store.ids
+
+    async def change_and_read(*args: Any) -> list[int]:
+        found: list[int] = await original(*args)
+        if when == "ids":
+            await store.append([a_tick(START + 3), a_tick(START + HOUR)])
+        else:
+            await store.append([a_tick(START + HOUR)])
+            await store.prune(START + 1)
+        return found
+
+    monkeypatch.setattr(type(store), "ids", staticmethod(change_and_read))
+    client, _ = await ask(server)
+    assert client.headers["cache-control"] in ("no-cache", "no-store")
+
+
+async def test_instances_agree_on_the_version(server: Live) -> None:
+    async with live(ManualClock(START + 2 * HOUR), retention="0") as other:
+        await stored(server, [0, 1, HOUR])
+        await stored(other, [1, 0])
+        await stored(other, [HOUR, 2 * HOUR - 1])
+        (one, ids), (two, others) = await ask(server), await ask(other)
+        assert ids == others == [0, 1]
+        assert one.headers["etag"] == two.headers["etag"]

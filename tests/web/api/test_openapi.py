@@ -114,6 +114,7 @@ async def test_every_answer_is_described_and_every_described_answer_is_given(
     )
 
     await ask("/prices/next", "/prices/next?after=0")
+    await ask("/prices/next", "/prices/next?after=0", **{"If-None-Match": "*"})
 
     await ask("/metrics")
     await ask("/prices/next", "/prices/next?after=x")

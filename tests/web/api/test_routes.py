@@ -270,7 +270,22 @@ async def test_only_an_exact_origin_may_send_credentials(
             headers = response.headers
             names = ("access-control-allow-origin", "access-control-allow-credentials")
             assert (headers.get(names[0]), headers.get(names[1])) == allowed
-            assert "origin" in headers["vary"].lower()
+            if origins != "*":
+                assert "origin" in headers["vary"].lower()
+
+
+@pytest.mark.parametrize("path", ["/prices/next?after=0", "/prices/candles?interval=1m", "/nothing", "/"])
+async def test_a_shared_cache_needs_one_copy_for_all_origins(path: str) -> None:
+    """Also where the client that made the cache ask had none."""
+    async with live(cors_origins="*") as server, client_of(server) as client:
+        await server.publish()
+        for headers in ({}, {"Origin": ORIGIN}):
+            response = await client.get(path, headers=headers)
+            assert response.headers["access-control-allow-origin"] == "*"
+            assert "origin" not in response.headers.get("vary", "").lower()
+    async with live(cors_origins=ORIGIN) as server, client_of(server) as client:
+        await server.publish()
+        assert "origin" in (await client.get(path)).headers["vary"].lower()
 
 
 @pytest.mark.parametrize("path", ["/prices/latest", "/prices/stream?since=x", "/nothing"])

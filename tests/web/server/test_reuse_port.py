@@ -28,12 +28,12 @@ def test_two_listeners_share_a_port() -> None:
     second.close()
 
 
-@pytest.mark.parametrize("reuse", [False, True])
-def test_port_of_a_process_that_does_not_share_it_is_refused(reuse: bool) -> None:  # noqa: FBT001
-    (first,) = listen("127.0.0.1", 0)
+@pytest.mark.parametrize(("first_shares", "second_shares"), [(False, False), (False, True), (True, False)])
+def test_port_is_refused_unless_both_share_it(*, first_shares: bool, second_shares: bool) -> None:
+    (first,) = listen("127.0.0.1", 0, reuse_port=first_shares)
     port = first.getsockname()[1]
     with pytest.raises(OSError, match=f"PORT {port} is already in use"):
-        listen("127.0.0.1", port, reuse_port=reuse)
+        listen("127.0.0.1", port, reuse_port=second_shares)
     first.close()
 
 

@@ -13,10 +13,10 @@ from pydantic import BaseModel, Field
 from btc_price_tracker.broker.link import Link
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.store.outbox import Outbox
-from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STORE_FAILS
+from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STORE_FAILS, UNCHANGED
 from btc_price_tracker.web.api.parameters import DIGITS
-from btc_price_tracker.web.api.reply import IMMUTABLE, encoder, get
-from btc_price_tracker.web.api.views import PriceView
+from btc_price_tracker.web.api.reply import get
+from btc_price_tracker.web.caching import for_ever, is_unchanged
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.limits import SLOT
 from btc_price_tracker.web.problems import Problem
@@ -34,10 +34,14 @@ class NextQuery(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """The price that follows an id, as JSON."""
+    """The price that follows an id, as JSON.
+
+    `certain`: nothing that other instances have published can lie between the two.
+    """
 
     id: int
     body: bytes
+    certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,36 +57,41 @@ class NextPrices:
         """The price after an id; None if there is none within `seconds`. Raises Problem, StoreError."""
         loop = asyncio.get_running_loop()
         deadline, hub = loop.time() + seconds, self.streams.hub
-        if tick_id < self.streams.ring.floor and (found := await self._stored(tick_id)):
-            return found
-        while not (found := self._recent(tick_id)) and not hub.draining:
-            if not await hub.arrival(deadline - loop.time()):
+        while (found := await self._find(tick_id)) is None and not hub.draining:
+            if not await hub.arrivals.within(deadline - loop.time()):
                 return None
         return found
 
     def is_final(self, tick_id: int, found: Following) -> bool:
-        """Whether no other price will ever be the one after `tick_id`.
+        """Whether no other price will ever be the one after `tick_id`, unless it is imported.
 
         Not where it may get lost with this instance (it waits for the store, or only this instance has it), and not
-        where prices between the two never reached the store.
+        where it or prices before it never reached the store.
         """
-        if self.outbox.fault is not None or found.id > self.link.newest:
+        if not found.certain or self.outbox.fault is not None or found.id > self.link.newest:
             return False
-        return not any(each.last > tick_id and each.first < found.id for each in self.outbox.lost_ranges)
+        return not any(each.last > tick_id and each.first <= found.id for each in self.outbox.lost_ranges)
+
+    async def _find(self, tick_id: int) -> Following | None:
+        """The price after an id, if there is one now. Awaits nothing after it has looked into the ring."""
+        if tick_id >= self.streams.ring.floor:
+            return self._recent(tick_id)
+        return await self._stored(tick_id) or self._recent(tick_id)
 
     def _recent(self, tick_id: int) -> Following | None:
+        """From the ring, which may lack what precedes its floor and isn't stored yet."""
         ring = self.streams.ring
         found, frame = ring.page(tick_id, ring.last, 1)
-        return Following(found, sse.data(frame)) if frame else None
+        return Following(found, sse.data(frame), certain=tick_id >= ring.floor) if frame else None
 
     async def _stored(self, tick_id: int) -> Following | None:
-        """From the store; None where the ring has it."""
+        """From the store, which has everything before what it has, but for what is dropped."""
         async with self.gate.admit():
-            span = await self.streams.store.span()
-            if tick_id < span.dropped:
-                raise Problem(410, f"Prices up to the id {span.dropped} are dropped; begin after it.")
             ticks = await self.streams.store.page(tick_id, None, 1)
-        return Following(ticks[0].id, encoder.encode(PriceView.of(ticks[0]))) if ticks else None
+            dropped = (await self.streams.store.span()).dropped  # in this order: the page is from before
+        if tick_id < dropped:
+            raise Problem(410, f"Prices up to the id {dropped} are dropped; begin after it.")
+        return Following(ticks[0].id, sse.data(sse.price(ticks[0]))) if ticks else None
 
 
 def install(app: FastAPI, prices: NextPrices, wait: float = WAIT) -> None:
@@ -95,6 +104,7 @@ def install(app: FastAPI, prices: NextPrices, wait: float = WAIT) -> None:
         tags=[PRICES],
         responses={
             204: {"description": "There is no such price yet: ask again."},
+            304: UNCHANGED,
             400: BAD_PARAMETER,
             410: {"description": "The prices after this id are dropped."},
             503: STORE_FAILS,
@@ -109,9 +119,12 @@ def install(app: FastAPI, prices: NextPrices, wait: float = WAIT) -> None:
         found = await prices.after(query.after, wait)
         if found is None:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
+        tag = f'"{found.id}"'
         headers = {
-            "Cache-Control": IMMUTABLE if prices.is_final(query.after, found) else "no-store",
-            "ETag": f'"{found.id}"',
+            "Cache-Control": for_ever() if prices.is_final(query.after, found) else "no-store",
+            "ETag": tag,
             "Link": f'<?after={found.id}>; rel="next"',
         }
+        if is_unchanged(request, tag):
+            return Response(status_code=304, headers=headers)
         return Response(found.body, 200, headers, "application/json")

@@ -20,6 +20,7 @@ from btc_price_tracker.web.api.paged import PagedResponse
 from btc_price_tracker.web.api.parameters import DIGITS
 from btc_price_tracker.web.api.reply import get
 from btc_price_tracker.web.api.views import CandleView, PriceView
+from btc_price_tracker.web.caching import kept_for
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.stream.position import MAX_ID, check_since
@@ -28,7 +29,7 @@ MAX_ROWS = 10_000  # in one response
 PAGE = 200  # rows read and sent at once, about 30 KB: what one slow client costs
 KEPT = 0.5  # seconds for which aggregated candles are kept for a client
 END = 253_402_300_799  # the last second of the year 9999; now in milliseconds is far beyond
-SETTLED = "public, max-age=3600"  # for what no longer changes, unless older prices are imported
+SETTLED = 3600  # seconds for which what no longer changes, unless older prices are imported, may be kept
 
 Rows = Annotated[int, Field(ge=1, le=MAX_ROWS), DIGITS]
 
@@ -115,7 +116,7 @@ def install(app: FastAPI, store: Store, outbox: Outbox, gates: Gates, now: Calla
         more = {"after": ends[0]} if len(ends) == 2 else {}
         settled = bool(more) or wanted.until < settled_to // 1000
         form = FORMS[wanted.format]
-        rest = partial(read_prices, store, gates.prices, form, ends[0] if ends else until)
+        rest = partial(_read_prices, store, gates.prices, form, ends[0] if ends else until)
         headers = _headers(request, more, settled=settled)
         return respond(form, price_page(form, ticks[:limit]), rest, headers)
 
@@ -145,12 +146,11 @@ async def _newest(store: Store, gate: Gate, wanted: PriceQuery) -> Response:
     form = FORMS[wanted.format]
     async with gate.admit():
         ticks = await store.newest(wanted.last)
-    rest = partial(read_prices, store, gate, form, ticks[-1].id if ticks else 0)
+    rest = partial(_read_prices, store, gate, form, ticks[-1].id if ticks else 0)
     return respond(form, price_page(form, ticks[:PAGE]), rest, {"Cache-Control": "no-store"})
 
 
-async def read_prices(store: Store, gate: Gate, form: Form, until: int, after: int) -> Page:
-    """Read the page of prices after an id. Raises Problem, StoreError."""
+async def _read_prices(store: Store, gate: Gate, form: Form, until: int, after: int) -> Page:
     async with gate.turn():
         return price_page(form, await store.page(after, until, PAGE))
 
@@ -191,7 +191,7 @@ class Candles:
 
 def _headers(request: Request, more: dict[str, int], *, settled: bool) -> dict[str, str]:
     """The headers of a response; `more` are the parameters of the next one, if there is more."""
-    headers = {"Cache-Control": SETTLED if settled else "no-store"}
+    headers = {"Cache-Control": kept_for(SETTLED) if settled else "no-store"}
     if more:
         # Relative: a shared cache holds no client's Host, and it is right below a prefix that a proxy strips.
         headers["Link"] = f'<?{request.url.include_query_params(**more).query}>; rel="next"'

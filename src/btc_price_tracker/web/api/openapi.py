@@ -23,6 +23,7 @@ BAD_PARAMETER = {"description": "A parameter is invalid; the detail says which."
 STORE_FAILS = {
     "description": "The store failed, or too many requests are waiting for it; retry after `Retry-After` seconds."
 }
+UNCHANGED = {"description": "Unchanged since the `If-None-Match` of the request."}
 _ANY_OTHER = {"description": "Any other error."}
 _TAGS = [
     {"name": PRICES, "description": "The price, live and past."},
@@ -151,7 +152,7 @@ def _described(path: str, operation: dict[str, Any]) -> dict[str, Any]:
 def _headers(path: str, status: str) -> dict[str, Any]:
     """The headers of a response that clients may act on."""
     names = ["X-Request-ID", *_HEADERS_OF.get(status, ())]
-    if path in _PAGED and status == "200":
+    if path in _PAGED and status in ("200", "304"):
         names.append("Link")
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 

@@ -11,9 +11,12 @@ from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STORE_FAILS
 from btc_price_tracker.web.api.parameters import DIGITS
 from btc_price_tracker.web.api.reply import get, reply
 from btc_price_tracker.web.api.views import PriceView, Provenance
+from btc_price_tracker.web.caching import kept_for
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.stream.position import MAX_ID
+
+A_DAY = 86_400  # seconds
 
 TickId = Annotated[int, Path(alias="id", ge=0, le=MAX_ID, description="The id of a price."), DIGITS]
 
@@ -44,4 +47,4 @@ def install(app: FastAPI, hub: Hub, store: Store, outbox: Outbox, gate: Gate, in
                 tick = await store.get(tick_id)
         if tick is None:
             raise Problem(404, f"There is no price with the id {tick_id}.")
-        return reply(Provenance.of(tick), cache="public, max-age=86400, immutable")
+        return reply(Provenance.of(tick), cache=kept_for(A_DAY, immutable=True))

@@ -11,9 +11,6 @@ from btc_price_tracker.web.api.parameters import check_known
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
-# For what never changes. Once access tokens exist, `private` replaces `public` here.
-IMMUTABLE = "public, max-age=31536000, immutable"
-
 # Decimals as numbers with all their digits.
 encoder = msgspec.json.Encoder(decimal_format="number")
 

@@ -22,6 +22,7 @@ class Cors(CORSMiddleware):
     def __init__(self, app: ASGIApp, allow_origins: tuple[str, ...], **rules: Any) -> None:
         super().__init__(app, allow_origins, **rules)
         self._trusted = frozenset(allow_origins) - {"*", OPAQUE}
+        self._is_same_for_all = allow_origins == ("*",)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """The response to a preflight request."""
@@ -34,7 +35,16 @@ class Cors(CORSMiddleware):
         return ProblemResponse(response.status_code, f"{bytes(response.body).decode()}.", allowed)
 
     async def send(self, message: Message, send: Send, request_headers: Headers) -> None:
-        """Send a part of the response, with CORS headers in its head."""
+        """Send a part of the response, with CORS headers in its head.
+
+        Where they are the same for every origin, a cache needs one copy, and it must have them even if the first
+        client to ask sent no `Origin`.
+        """
+        if self._is_same_for_all:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self.simple_headers)
+            await send(message)
+            return
         origin = request_headers.get("origin")
         if origin in self._trusted:
             send = partial(_send_with_credentials, send, origin)

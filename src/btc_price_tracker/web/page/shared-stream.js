@@ -6,12 +6,14 @@
 import { ServerClock } from "./clock.js";
 import { Connection } from "./connection.js";
 import { elapsed, moment } from "./elapsed.js";
+import { completeHours, completeUntil } from "./hours.js";
 import { Series } from "./series.js";
 
 const FRESH = 30_000; // ms: a price this young is live, no more replay
 const QUIET = 3_000; // ms without a price: a replay of old prices has ended
 const AHEAD = 10_000; // ms by which a wrong clock would visibly cut an hour's history
 const DEADLINE = 5_000; // ms for the response to a request
+const SHORT = 3_600; // seconds of history that come with the stream alone
 const ALIVE = 10_000; // ms between `alive` messages to the tabs
 
 /**
@@ -35,6 +37,7 @@ export class SharedStream {
   #settlesNow = false; // whether it does so at once
   #last = new Map(); // by type: the newest event for the tabs, and when it arrived
   #alive = 0;
+  #filling = null; // identifies the request for the hours before those that the stream replays
 
   /** `root` is the URL below which the API is. */
   constructor(root) {
@@ -66,6 +69,7 @@ export class SharedStream {
     clearInterval(this.#alive);
     clearTimeout(this.#settling);
     this.#settlesNow = false;
+    this.#filling = null;
     this.#connection.stop();
   }
 
@@ -82,8 +86,48 @@ export class SharedStream {
     this.#connect();
   }
 
-  #connect(lastId = null) {
-    this.#connection.start(() => Math.floor(this.#clock.now() / 1000) - this.#span, lastId);
+  /** The stream replays what isn't in complete hours, or the `whole` span; after `lastId`, if there is one. */
+  #connect(lastId = null, whole = false) {
+    const now = () => Math.floor(this.#clock.now() / 1000);
+    const from = () => now() - this.#span;
+    const until = this.#span > SHORT && !whole ? completeUntil(now()) : 0;
+    this.#filling = null;
+    this.#connection.start(() => Math.max(from(), until), lastId);
+    if (lastId === null && from() < until) this.#fill(from(), until);
+  }
+
+  /** Puts the complete hours before the stream's prices; if any isn't to be had, the stream replays everything. */
+  async #fill(from, until) {
+    const filling = (this.#filling = {});
+    let points = [];
+    try {
+      for await (const hour of completeHours(this.#root, from, until)) {
+        if (this.#filling !== filling) return;
+        points = [...hour, ...points];
+      }
+    } catch {
+      if (this.#filling === filling) this.#connect(null, true);
+      return;
+    }
+    if (this.#filling === filling && points.length) this.#prepend(points);
+  }
+
+  #prepend(points) {
+    const filled = new Series();
+    const recent = (this.#replay ?? this.#series).points;
+    for (const point of points) filled.append(point);
+    for (const [index, point] of recent.entries()) filled.append(index ? point : { ...point, breaks: undefined });
+    if (!this.#replay) {
+      this.#series = filled;
+      this.#broadcast(this.#time(), { type: "history", points: filled.points });
+      return;
+    }
+    this.#replay = filled;
+    if (recent.length) return; // settles after those
+    const last = points.at(-1);
+    this.#newest = aged({ ...last, type: "price" }, this.#behind(last.id));
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => this.#settle(), QUIET);
   }
 
   /** The events that bring a new tab up to date. */
@@ -122,6 +166,7 @@ export class SharedStream {
   #restart({ lost }) {
     this.#replay = new Series();
     if (!lost) return;
+    this.#filling = null;
     this.#last.delete("price");
     this.#present = Infinity;
   }

@@ -51,7 +51,7 @@ async def _catch_up(position: Position, shared: Streams) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + shared.peer_wait
     while _is_ahead(position, shared) and not shared.hub.draining:
-        if not await shared.hub.arrival(deadline - loop.time()):
+        if not await shared.hub.arrivals.within(deadline - loop.time()):
             return
 
 
