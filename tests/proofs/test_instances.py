@@ -117,7 +117,7 @@ async def _stored(store_url: str) -> list[int]:
 
 
 def _compare_with_broker(stored: Sequence[int], published: Sequence[int], lost: int) -> None:
-    """While the observer watched, what was published is stored, and nothing else; a broker may have `lost` some with its memory."""
+    """While it was watched: what was published is stored, nothing else is; a broker may have `lost` some."""
     assert set(published) - set(stored) == set()
     unseen = set(stored) - set(published)
     assert len([each for each in unseen if published[0] <= each <= published[-1]]) <= lost
