@@ -21,7 +21,7 @@ ALLOWED = {
     "fanout": {"price"},
     "settings": {"broker", "sources", "store", "telemetry"},
     "pipeline": {"price", "sources", "broker", "fanout"},
-    "succession": {"store", "broker", "fanout"},
+    "succession": {"price", "store", "broker", "fanout"},
     "readers": {"broker", "price", "store", "fanout", "telemetry", "web"},
     "web": {"price", "settings", "store", "broker", "fanout", "telemetry"},
     "playback": {"price"},

@@ -55,7 +55,7 @@ from btc_price_tracker.store.outbox import Outbox, OutboxLimits
 from btc_price_tracker.store.restore import Restored, restore, restored_from
 from btc_price_tracker.store.retention import forget
 from btc_price_tracker.store.timed import TimedStore
-from btc_price_tracker.succession import Candidate
+from btc_price_tracker.succession import Candidate, Publications
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.routes import Parts, application
@@ -182,7 +182,7 @@ async def compose(
         stack.push_async_callback(broker.aclose)
         link = Link(clock)
         restored = await _restore(settings, timed, clock, broker, link)
-        link.recent.extend(restored.recent)
+        link.restore(restored.recent)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         time_limit, enough = round_time_limit(settings.interval), _enough(settings)
         opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
@@ -243,10 +243,9 @@ def _loops(
 
     async def run_term(term: Term) -> None:
         async with polling:
-            if is_shared:
-                await candidate.succeed(term)
-            updates = rounds.updates(new_policy(term.last), resigns=is_shared)
-            producing = pipeline.produce(updates, term.publish, keep, durable_first=not is_shared)
+            publications = await candidate.succeed(term) if is_shared else Publications(term, term.last)
+            updates = rounds.updates(new_policy(publications.last), resigns=is_shared)
+            producing = pipeline.produce(updates, publications.publish, keep, durable_first=not is_shared)
             if settings.retention:
                 pruning = forget(candidate.store, clock, settings.retention, rounds.check.time)
                 await pipeline.first_of(producing, pruning)

@@ -94,13 +94,15 @@ async def deliver(broker: Broker, hub: Hub, link: Link, alone: Alone) -> None:
     """Pass every update on to the open streams: on every instance."""
     while True:
         try:
-            async with aclosing(broker.follow(after=link.newest)) as updates:
+            async with aclosing(broker.follow(after=link.delivered)) as updates:
                 async for update in updates:
                     link.recover()
                     if update.tick is not None:
-                        if alone.take():  # other instances have published other prices meanwhile
-                            hub.rejoin(link.newest)
+                        # Others have published other prices meanwhile, or what the broker no longer holds.
+                        if alone.take() or 0 < link.delivered < update.previous:
+                            hub.rejoin(link.delivered, update.previous)
                         link.received(update.tick)
+                        link.delivered = max(link.delivered, update.tick.id)
                     show(update, hub)
         except BrokerUnavailable as error:
             link.fail(str(error))

@@ -1,19 +1,37 @@
 """What a new leader does before its first round: store what the store lacks, publish what it published alone."""
 
+from collections import deque
 from dataclasses import dataclass
 
 import structlog
+from msgspec.structs import replace
 
 from btc_price_tracker.broker import Broker, Term
 from btc_price_tracker.broker.alone import Alone
 from btc_price_tracker.broker.held import held
 from btc_price_tracker.broker.link import Link
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.price.model import Update
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.outbox import Outbox
 
 log = structlog.get_logger(__name__)
+
+
+class Publications:
+    """The publications of a term. Each names the id before it, so that an instance that missed that knows it."""
+
+    def __init__(self, term: Term, last: int) -> None:
+        """`last` is the highest id of all that was published before."""
+        self.last = last
+        self._term = term
+
+    async def publish(self, update: Update) -> None:
+        """See Term.publish."""
+        await self._term.publish(replace(update, previous=self.last))
+        if update.tick is not None:
+            self.last = update.tick.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,41 +45,52 @@ class Candidate:
     store: Store
     outbox: Outbox
 
-    async def succeed(self, term: Term) -> None:
+    async def succeed(self, term: Term) -> Publications:
         """Make a new term continue those before it. Raises LeaseLost and BrokerUnavailable.
 
         What this instance published alone is published to all, unless others have published meanwhile: then it is
         forgotten.
         """
-        shared = self.link.newest
-        await self._store_missing(term)
+        shared = self.link.delivered
+        stored = await _last_stored(self.store)
+        await self._store_missing(term, stored)
+        publications = Publications(term, max(term.last, stored, self.link.newest))
         updates = self.alone.take()
-        if updates and term.last > shared:
-            self.hub.rejoin(shared)
-            return
-        for update in updates:
-            await term.publish(update)
-            if update.tick is not None:
-                self.link.received(update.tick)
-                await self.outbox.keep(update.tick)
+        if updates and publications.last > shared:
+            self.hub.rejoin(shared, publications.last)
+            return publications
+        await self._publish_alone(publications, updates)
+        return publications
+
+    async def _publish_alone(self, publications: Publications, updates: list[Update]) -> None:
+        """Publish and store what this instance published alone; what the term can't is left to a later one."""
+        left = deque(updates)
+        try:
+            while left:
+                await publications.publish(left[0])
+                tick = left.popleft().tick
+                if tick is not None:
+                    self.link.received(tick)
+                    await self.outbox.keep(tick)
+        finally:
+            self.alone.put_back(left)
         if updates:
             log.info("prices of the outage published", count=len(updates))
 
-    async def _store_missing(self, term: Term) -> None:
+    async def _store_missing(self, term: Term, stored: int) -> None:
         """Store what earlier leaders published and the store lacks.
 
         The broker may have lost its memory: what came through it to this instance counts as well.
         """
-        stored = await _last_stored(self.store)
         after = min(stored, self.link.recent[0].id - 1) if self.link.recent else stored
-        missing = [tick for tick in self.link.recent if tick.id > stored]
+        missing = {tick.id: tick for tick in self.link.recent if tick.id > stored}
         if term.last > after:
             ticks = [tick async for tick in held(self.broker, after, until=term.last)]
             for tick in ticks:
                 self.link.received(tick)
-            missing = [tick for tick in ticks if tick.id > stored]
-        for tick in missing:
-            await self.outbox.keep(tick)
+            missing |= {tick.id: tick for tick in ticks if tick.id > stored}
+        for tick_id in sorted(missing):
+            await self.outbox.keep(missing[tick_id])
         if missing:
             log.info("prices of earlier leaders stored", count=len(missing))
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from btc_price_tracker import pipeline
@@ -15,6 +16,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Status, Update
 from btc_price_tracker.testing import ManualClock, eventually
+from fanout.recorder import Recorder
 from live import a_tick
 
 
@@ -117,3 +119,27 @@ async def test_what_was_published_alone_is_forgotten_for_what_others_published()
         await eventually(lambda: hub.newest == 30)
     assert alone.take() == []
     assert [tick.id for tick in link.recent] == [1, 2, 30]
+
+
+async def test_updates_that_are_put_back_precede_newer_ones() -> None:
+    alone = Alone(lambda _: None, size=3)
+    for tick_id in (1, 2):
+        await alone.publish(update(tick_id))
+    taken = alone.take()
+    await alone.publish(update(3))
+    alone.put_back(taken[1:])
+    assert [each.tick and each.tick.id for each in alone.take()] == [2, 3]
+
+
+async def test_ticks_that_the_broker_lost_are_announced_as_a_gap() -> None:
+    clock = ManualClock()
+    hub, link, stream = Hub(Ring(100), clock, 15), Link(clock), Recorder()
+    missed = replace(update(40), previous=30)
+    broker = Broken([update(1)], [missed])
+    hub.join(stream, 0)
+    async with delivering(broker, hub, link, Alone(hub.publish, size=10)):
+        await eventually(lambda: link.fault is not None)
+        await clock.advance(2)
+        await eventually(lambda: hub.newest == 40)
+    assert stream.ids == [1, 40]
+    assert b'"from":2,"to":30' in stream.taken

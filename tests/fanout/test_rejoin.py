@@ -59,3 +59,13 @@ def test_nothing_to_forget_announces_no_gap() -> None:
     hub.publish(update(20))
     assert stream.ids == [10, 20]
     assert b"gap" not in stream.taken
+
+
+def test_what_the_broker_no_longer_holds_is_announced_and_left_to_the_store() -> None:
+    hub, stream = Hub(Ring(1000), ManualClock(), 15), Recorder()
+    hub.publish(update(10))
+    hub.join(stream, 0)
+    hub.rejoin(shared=10, until=30)
+    hub.publish(update(40))
+    assert stream.ids == [10, 40]
+    assert b'"from":11,"to":30' in stream.taken

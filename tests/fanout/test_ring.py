@@ -72,3 +72,8 @@ def test_ids_before_the_first_frame_are_the_stores_alone_until_one_is_evicted() 
     assert (ring.floor, ring.store_only) == (9, 9)
     ring.append(30, b"c")
     assert (ring.floor, ring.store_only) == (10, 5)
+
+
+def test_lacks_only_ids_between_those_it_covers() -> None:
+    ring = Ring(10, 5, [(10, b"a"), (20, b"b")])
+    assert [tick_id for tick_id in (5, 9, 10, 15, 20, 25) if ring.lacks(tick_id)] == [9, 15]

@@ -1,7 +1,7 @@
 """What an instance publishes to its own clients while the broker fails."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
@@ -38,6 +38,10 @@ class Alone:
         taken = list(self._published)
         self._published.clear()
         return taken
+
+    def put_back(self, updates: Iterable[Update]) -> None:
+        """Keep the last ones of those taken after all."""
+        self._published.extendleft(reversed(list(updates)))
 
 
 def _marked(update: Update) -> Update:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import deque
+from collections.abc import Iterable
 
 import structlog
 
@@ -19,6 +20,9 @@ class Link:
     def __init__(self, clock: Clock) -> None:
         self.fault: str | None = None  # why the broker can't be used; None while it can
         self.recent: deque[Tick] = deque(maxlen=RECENT)  # the last ticks of all instances, with their quotes
+        self.delivered = (
+            0  # the newest id of all that this instance's follower has had; `newest` may be ahead of it
+        )
         self._clock = clock
         self._failed_at = 0.0
         self._failed, self._works = asyncio.Event(), asyncio.Event()
@@ -33,6 +37,11 @@ class Link:
     def newest(self) -> int:
         """The newest id of all instances; 0 before the first."""
         return self.recent[-1].id if self.recent else 0
+
+    def restore(self, ticks: Iterable[Tick]) -> None:
+        """Begin after these ticks, oldest first, which this instance has at its start."""
+        self.recent.extend(ticks)
+        self.delivered = self.newest
 
     def received(self, tick: Tick) -> None:
         """Remember a tick that every instance has; one that isn't newer is ignored."""

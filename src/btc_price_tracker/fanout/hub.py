@@ -71,12 +71,13 @@ class Hub(Membership):
         self._is_updated = True
         self._begin_round()
 
-    def rejoin(self, shared: int) -> None:
+    def rejoin(self, shared: int, until: int = 0) -> None:
         """Forget the prices after the id `shared`, which only this instance has published, and announce a gap.
 
-        What other instances published meanwhile is in the store; what follows here has ids above those forgotten.
+        What other instances published meanwhile, up to the id `until` at least, is in the store; what follows here has
+        ids above those forgotten.
         """
-        newest = self.newest
+        newest = max(self.newest, until)
         self._ring.clear(newest)
         if newest > shared:
             self._outbox.append(sse.gap(shared + 1, newest))

@@ -1,6 +1,6 @@
 """The recent ticks in memory, as frames, found by id."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 
 
@@ -36,6 +36,12 @@ class Ring:
     def store_only(self) -> int:
         """Ids up to this one were never in this ring: a price that the store doesn't have there was never published."""
         return self._origin if self._has_evicted else max(self._origin, self.first - 1)
+
+    def lacks(self, tick_id: int) -> bool:
+        """Whether this id is among those that the ring covers, and no price of theirs."""
+        if not self.floor < tick_id <= self.last:
+            return False
+        return self._ids[bisect_left(self._ids, tick_id)] != tick_id
 
     def append(self, tick_id: int, frame: bytes) -> None:
         """Add a frame and evict the oldest if full; raises ValueError unless the id is greater than the last."""

@@ -211,6 +211,7 @@ class Update(Struct, frozen=True):
     term: int = 0  # of the leader that concluded the round; later leaders have higher ones
     trace: str | None = None  # W3C traceparent of the round
     leader: str = ""  # the name of the instance that concluded it
+    previous: int = 0  # the id published before this update; 0 where the leader doesn't say
 
 
 class Policy(Protocol):

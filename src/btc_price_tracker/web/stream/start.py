@@ -55,10 +55,13 @@ async def _catch_up(position: Position, shared: Streams) -> None:
             return
 
 
-def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
+def begin(
+    position: Position, shared: Streams, known_from: int = 0, *, is_foreign: bool | None = None
+) -> Start:
     """Turn a position into a start, with a `gap` where something can't be replayed.
 
-    Nothing before the id `known_from` + 1 can be.
+    Nothing before the id `known_from` + 1 can be. `is_foreign`: the client's id is of a price that isn't in the
+    history, since another instance published it while the broker failed; None where only the ring can tell.
     """
     hub, ring = shared.hub, shared.ring
     anchor, after, lost = position
@@ -74,6 +77,9 @@ def begin(position: Position, shared: Streams, known_from: int = 0) -> Start:
             return Start(hub.head, gap + outdated)
         return Start(start, gap)
     start = max(after, known_from)
+    if is_foreign is None:
+        is_foreign = anchor is Anchor.ID and shared.peer_wait > 0 and ring.lacks(after)
+    lost = lost or is_foreign  # it is unknown what else the client has instead of the history
     if lost or start > after:
         gap = sse.gap(0 if lost else after + 1, start)
     return Start(start, gap)
@@ -86,11 +92,21 @@ async def locate(position: Position, shared: Streams) -> Start:
         return begin(position, shared)
     try:
         span = await shared.store.span()
+        is_foreign = await _is_foreign(position, span, shared)
     except StoreError:
         return begin(position, shared)  # the hub sends a gap for what the ring can't replay
     if 0 < span.first < shared.ring.first:
         shared.ring.yield_to_store()
-    return begin(position, shared, _known_from(position.anchor, span, shared.ring))
+    return begin(position, shared, _known_from(position.anchor, span, shared.ring), is_foreign=is_foreign)
+
+
+async def _is_foreign(position: Position, span: Span, shared: Streams) -> bool | None:
+    """Whether a client's id isn't that of a price in the store; None where the store doesn't matter."""
+    if position.anchor is not Anchor.ID or not shared.peer_wait:
+        return None
+    if not span.first <= position.after <= shared.ring.floor:
+        return None
+    return await shared.store.get(position.after) is None
 
 
 def _known_from(anchor: Anchor, span: Span, ring: Ring) -> int:

@@ -1,0 +1,281 @@
+"""A broker in memory, as seen over a network that delays, loses and cuts: one log, one lease, a fence."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextvars import Context
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+from msgspec.structs import replace
+
+from btc_price_tracker.broker.lease import keep_lease
+from btc_price_tracker.broker.options import Timing
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
+from btc_price_tracker.price.model import Tick, Update
+
+T = TypeVar("T")
+OUTSIDE = Context()  # of no process
+LATENCY = 0.002  # seconds one way
+
+
+@dataclass(slots=True)
+class Line:
+    """The network between an instance and the broker."""
+
+    is_cut: bool = False
+    latency: float = LATENCY
+    loss: float = 0.0  # the probability that an answer is lost
+
+
+@dataclass(slots=True)
+class Publication:
+    """What the broker accepted, for the invariants: `epoch` counts how often it has lost its memory."""
+
+    epoch: int
+    term: int
+    tick: Tick
+    at: float
+
+
+@dataclass(slots=True)
+class Server:
+    """The state of the broker itself."""
+
+    random: random.Random
+    is_down: bool = False
+    is_fenced: bool = True
+    epoch: int = 0
+    term: int = 0
+    token: str | None = None
+    expires: float = 0.0
+    log: list[tuple[str, Update]] = field(default_factory=list)  # token and update
+    followers: list["Connection"] = field(default_factory=list)
+    accepted: list[Publication] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        return next((update.tick.id for _, update in reversed(self.log) if update.tick), 0)
+
+    def stop(self) -> None:
+        """Break every connection."""
+        self.is_down = True
+        for connection in self.followers:
+            connection.put(BrokerUnavailable("connection closed"))
+        self.followers.clear()
+
+    def start(self) -> None:
+        self.is_down = False
+
+    def forget(self) -> None:
+        """Lose the history, the lease and the number of the term."""
+        self.epoch += 1
+        self.term, self.token, self.expires = 0, None, 0.0
+        self.log.clear()
+
+    def campaign(self, owner: str, floor: int, lease: float) -> tuple[int, int] | None:
+        """The number of a new term and the highest id, or None while another has the lease."""
+        now = _now()
+        if self.token is not None and now < self.expires:
+            return None
+        self.term = max(self.term, floor) + 1
+        self.token, self.expires = f"{owner}:{self.term}", now + lease
+        return self.term, self.last
+
+    def _leads(self, token: str) -> bool:
+        return not self.is_fenced or (self.token == token and _now() < self.expires)
+
+    def renew(self, token: str, lease: float) -> None:
+        if not self._leads(token):
+            raise LeaseLost("another instance has the lease")
+        self.expires = _now() + lease
+
+    def resign(self, token: str) -> None:
+        if self.token == token:
+            self.token = None
+
+    def publish(self, token: str, update: Update) -> None:
+        if not self._leads(token):
+            raise LeaseLost("another instance has the lease")
+        tick = update.tick
+        if tick is not None and tick.id <= self.last:
+            if any(each.tick and each.tick.id == tick.id and by == token for by, each in self.log):
+                return
+            raise LeaseLost("the log holds a higher id")
+        self.log.append((token, update))
+        if tick is not None:
+            self.accepted.append(Publication(self.epoch, update.term, tick, _now()))
+        for connection in self.followers:
+            connection.deliver(update)
+
+
+class Connection:
+    """One follower's. In order, each item at its own delay; while the line is cut, items wait."""
+
+    def __init__(self, line: Line) -> None:
+        self.line = line
+        self.queue: asyncio.Queue[Update | str | BrokerUnavailable] = asyncio.Queue()
+        self._waiting: list[Update | str] = []
+        self._due = 0.0
+        self.heard_at = _now()  # when a byte came through at last
+
+    def put(self, item: Update | str | BrokerUnavailable) -> None:
+        self.queue.put_nowait(item)
+
+    def deliver(self, item: Update | str) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting.append(item)
+        self._due = max(self._due, loop.time() + self.line.latency)
+        loop.call_at(self._due, self.pump, context=OUTSIDE)
+
+    def pump(self) -> None:
+        if not self.line.is_cut:
+            for item in self._waiting:
+                self.put(item)
+            self._waiting.clear()
+
+
+class SimulatedBroker:
+    """One instance's client of it; see Broker."""
+
+    def __init__(self, server: Server, line: Line, name: str, clock: Clock, timing: Timing) -> None:
+        self._server, self._line, self._name, self._clock, self._timing = server, line, name, clock, timing
+        self._seen_term = 0
+        self._connections: list[Connection] = []
+        self._probes: dict[int, asyncio.Event] = {}
+        self._campaigns = 0
+
+    async def follow(self, after: int) -> AsyncGenerator[Update, None]:
+        connection, server = Connection(self._line), self._server
+
+        def connect() -> None:
+            held = [update for _, update in server.log if update.tick is not None and update.tick.id > after]
+            if server.log and server.log[-1][1].tick is None:
+                held.append(server.log[-1][1])
+            for update in held:
+                connection.deliver(update)
+            server.followers.append(connection)
+
+        await self.request(connect)
+        self._connections.append(connection)
+        try:
+            while True:
+                item = await self._next(connection)
+                if isinstance(item, str):
+                    if (arrived := self._probes.get(int(item))) is not None:
+                        arrived.set()
+                    continue
+                self._seen_term = max(self._seen_term, item.term)
+                yield item
+        finally:
+            self._connections.remove(connection)
+            if connection in server.followers:
+                server.followers.remove(connection)
+
+    async def _next(self, connection: Connection) -> Update | str:
+        while True:
+            try:
+                async with asyncio.timeout(self._timing.silence / 3):
+                    item = await connection.queue.get()
+            except TimeoutError:
+                now = self._clock.monotonic()
+                if not self._line.is_cut:
+                    connection.heard_at = now
+                elif now - connection.heard_at > self._timing.silence:
+                    raise BrokerUnavailable("the connection is silent") from None
+                continue
+            if isinstance(item, BrokerUnavailable):
+                raise item
+            connection.heard_at = self._clock.monotonic()
+            return item
+
+    async def campaign(self) -> "SimulatedTerm":
+        while True:
+            self._campaigns += 1
+            owner, requested = f"{self._name}:{self._campaigns}", self._clock.monotonic()
+            ask = partial(self._server.campaign, owner, self._seen_term, self._timing.lease)
+            won = await self.request(ask)
+            if won is not None:
+                return SimulatedTerm(self, won[0], won[1], f"{owner}:{won[0]}", requested)
+            await self._clock.sleep(0.5)
+
+    async def probe(self) -> None:
+        number, arrived = len(self._probes) + int(self._clock.monotonic() * 1000), asyncio.Event()
+        self._probes[number] = arrived
+
+        def send() -> None:
+            for connection in self._connections:
+                if connection in self._server.followers:
+                    connection.deliver(str(number))
+
+        try:
+            async with asyncio.timeout(self._timing.probe):
+                await self.request(send)
+                await arrived.wait()
+        except TimeoutError:
+            raise BrokerUnavailable("a probe did not come back") from None
+        finally:
+            del self._probes[number]
+
+    async def aclose(self) -> None:
+        return
+
+    async def request(self, action: Callable[[], T]) -> T:
+        """Do something at the broker. Raises BrokerUnavailable if no answer comes, and what `action` raises."""
+        loop, server, line = asyncio.get_running_loop(), self._server, self._line
+        answer: asyncio.Future[T] = loop.create_future()
+
+        def reply(result: T | Exception) -> None:
+            if line.is_cut or answer.done() or server.random.random() < line.loss:
+                return
+            if isinstance(result, Exception):
+                answer.set_exception(result)
+            else:
+                answer.set_result(result)
+
+        def arrive() -> None:
+            if line.is_cut:
+                return
+            result: T | Exception
+            try:
+                result = BrokerUnavailable("connection refused") if server.is_down else action()
+            except LeaseLost as error:
+                result = error
+            loop.call_later(line.latency, reply, result, context=OUTSIDE)
+
+        loop.call_later(line.latency, arrive, context=OUTSIDE)
+        try:
+            async with asyncio.timeout(self._timing.request):
+                return await answer
+        except TimeoutError:
+            raise BrokerUnavailable("no answer in time") from None
+
+
+class SimulatedTerm:
+    """See Term."""
+
+    def __init__(self, broker: SimulatedBroker, number: int, last: int, token: str, granted: float) -> None:
+        self.number, self.last = number, last
+        self._broker, self._token, self._granted = broker, token, granted
+
+    async def publish(self, update: Update) -> None:
+        broker = self._broker
+        numbered = replace(update, term=self.number)
+        await broker.request(lambda: broker._server.publish(self._token, numbered))
+
+    async def hold(self) -> None:
+        broker = self._broker
+        lease = broker._timing.lease
+        await keep_lease(
+            lambda: broker.request(lambda: broker._server.renew(self._token, lease)),
+            self._granted, broker._timing, broker._clock,
+        )  # fmt: skip
+
+    async def resign(self) -> None:
+        await self._broker.request(lambda: self._broker._server.resign(self._token))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
