@@ -31,7 +31,7 @@ SERVERS: dict[str, Callable[[], AbstractContextManager[BrokerServer]]] = {
 INSTANCES = 3
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=os.environ.get("BROKERS", "redis").split(","))
 def server(request: pytest.FixtureRequest) -> Iterator[BrokerServer]:
     with SERVERS[request.param]() as server:
         yield server
