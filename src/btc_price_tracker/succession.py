@@ -22,16 +22,21 @@ log = structlog.get_logger(__name__)
 class Publications:
     """The publications of a term. Each names the id before it, so that an instance that missed that knows it."""
 
-    def __init__(self, term: Term, last: int) -> None:
-        """`last` is the highest id of all that was published before."""
+    def __init__(self, term: Term, last: int, *, is_certain: bool = True) -> None:
+        """`last` is the highest id of all that was published before, as far as that is certain."""
         self.last = last
         self._term = term
+        self._is_certain = is_certain
 
     async def publish(self, update: Update) -> None:
         """See Term.publish."""
-        await self._term.publish(replace(update, previous=self.last))
-        if update.tick is not None:
-            self.last = update.tick.id
+        if update.tick is None:
+            await self._term.publish(update)
+            return
+        # Where it isn't certain, another instance may have published up to just before this one.
+        previous = self.last if self._is_certain else update.tick.id - 1
+        await self._term.publish(replace(update, previous=previous))
+        self.last, self._is_certain = update.tick.id, True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +58,10 @@ class Candidate:
         """
         shared = self.link.delivered
         stored = await _last_stored(self.store)
-        await self._store_missing(term, stored)
-        publications = Publications(term, max(term.last, stored, self.link.newest))
+        await self._store_missing(term, stored or 0)
+        last = max(term.last, stored or 0, self.link.newest)
+        # A broker that holds nothing has perhaps lost what the store, which fails, has.
+        publications = Publications(term, last, is_certain=term.last > 0 or stored is not None)
         updates = self.alone.take()
         if updates and publications.last > shared:
             self.hub.rejoin(shared, publications.last)
@@ -95,10 +102,10 @@ class Candidate:
             log.info("prices of earlier leaders stored", count=len(missing))
 
 
-async def _last_stored(store: Store) -> int:
-    """The newest id in the store; 0 where it fails, so that everything that the broker holds is offered to it."""
+async def _last_stored(store: Store) -> int | None:
+    """The newest id in the store; None where it fails: then everything that the broker holds is offered to it."""
     try:
         return (await store.span()).last
     except Exception as error:  # noqa: BLE001 - a bug in a store mustn't end the term
         log.warning("history not compared with the broker", reason=failure(error).reason)
-        return 0
+        return None

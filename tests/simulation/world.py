@@ -35,6 +35,7 @@ class History:
     forgotten: set[int] = field(default_factory=set)  # published, not stored, when the broker lost its memory
     violations: list[str] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
+    end: float = 0.0
 
     def trace(self) -> str:
         """Everything in order, to see what led to a violation."""
@@ -96,6 +97,7 @@ class _World:
         await asyncio.sleep(SETTLING + 2 * plan.interval)
         for client in clients:
             client.cancel()
+        self.history.end = asyncio.get_running_loop().time()
         self.history.violations += invariants.check(self.history, Timing().lease + plan.interval + SLACK)
         return self.history
 

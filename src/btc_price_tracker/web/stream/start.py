@@ -94,17 +94,21 @@ async def locate(position: Position, shared: Streams) -> Start:
         span = await shared.store.span()
         is_foreign = await _is_foreign(position, span, shared)
     except StoreError:
-        return begin(position, shared)  # the hub sends a gap for what the ring can't replay
+        # The hub sends a gap for what the ring can't replay.
+        return begin(position, shared, is_foreign=_may_be_foreign(position, shared) or None)
     if 0 < span.first < shared.ring.first:
         shared.ring.yield_to_store()
     return begin(position, shared, _known_from(position.anchor, span, shared.ring), is_foreign=is_foreign)
 
 
+def _may_be_foreign(position: Position, shared: Streams) -> bool:
+    """Whether only the store knows if a client's id is that of a price."""
+    return position.anchor is Anchor.ID and 0 < position.after <= shared.ring.floor and shared.peer_wait > 0
+
+
 async def _is_foreign(position: Position, span: Span, shared: Streams) -> bool | None:
     """Whether a client's id isn't that of a price in the store; None where the store doesn't matter."""
-    if position.anchor is not Anchor.ID or not shared.peer_wait:
-        return None
-    if not span.first <= position.after <= shared.ring.floor:
+    if not _may_be_foreign(position, shared) or position.after < span.first:
         return None
     return await shared.store.get(position.after) is None
 
