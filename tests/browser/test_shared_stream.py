@@ -30,8 +30,9 @@ SHARED = """async () => {
     if (!server.isUp) throw new TypeError("down");
     const [, hour] = String(url).split("/hours/");
     if (hour) {
-      const headers = { "cache-control": server.cache };
-      return new Response(JSON.stringify(server.hours[hour]), { status: hour in server.hours ? 200 : 404, headers });
+      const hasOlder = Object.keys(server.hours).some((other) => other < hour);
+      const headers = { "cache-control": server.cache, ...(hasOlder && { link: '<hour>; rel="prev"' }) };
+      return new Response(JSON.stringify(server.hours[hour] ?? []), { headers });
     }
     const date = new Date(Date.now() + server.ahead).toUTCString();
     const status = server.latest ? 200 : 503;
@@ -282,14 +283,22 @@ HOUR_22 = 1_699_999_200_000
 
 
 def test_long_history_comes_in_complete_hours(shared: Page) -> None:
-    """The stream replays the rest; what is before the hours that the server has is not asked for."""
+    """The stream replays the rest; nothing is asked for before the first price."""
     run(shared, f"{HOURS} test.one = tab(21600); source().price(now);")
     shared.clock.run_for(10)
     requests, positions, points = run(shared, "return [requests, positions(), test.one.points()];")
     names = [url.rpartition("/")[2] for url in requests if "/hours/" in url]
-    assert names == ["2023-11-14T22", "2023-11-14T21", "2023-11-14T20"]
+    assert names == ["2023-11-14T22", "2023-11-14T21"]
     assert positions == [str(HOUR_22 // 1000 + HOUR)]
     assert points == [HOUR_22 - 1, HOUR_22, HOUR_22 + 3_599_999, NOW]
+
+
+def test_hours_before_the_first_price_are_not_replayed(shared: Page) -> None:
+    run(shared, "server.cache = 'no-cache'; test.one = tab(21600); source().price(now);")
+    shared.clock.run_for(10)
+    requests, positions, points = run(shared, "return [requests, positions(), test.one.points()];")
+    assert len([url for url in requests if "/hours/" in url]) == 1
+    assert (positions, points) == ([str(HOUR_22 // 1000 + HOUR)], [NOW])
 
 
 def test_prices_before_the_span_are_not_shown(shared: Page) -> None:

@@ -42,7 +42,11 @@ def _one_term_publishes(history: "History") -> Iterator[str]:
 def _published_is_stored(history: "History") -> Iterator[str]:
     stored = history.database.held()
     for each in history.server.accepted:
-        if each.at < history.end - STORING and each.tick.id not in stored and each.tick.id not in history.forgotten:
+        if (
+            each.at < history.end - STORING
+            and each.tick.id not in stored
+            and each.tick.id not in history.forgotten
+        ):
             yield f"{each.tick.id} of term {each.term} was published and never stored"
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.fanout.arrivals import SLICE, Arrivals
 from btc_price_tracker.price.model import Status, Tick, Update
 from btc_price_tracker.store.outbox import LostRange
 from btc_price_tracker.web.api import following
@@ -124,27 +122,6 @@ async def test_client_that_disconnects_is_forgotten(server: Live) -> None:
             await asyncio.sleep(0.005)
         while (await ask(other, last))[0].status == 503:
             await asyncio.sleep(0.005)
-
-
-async def test_many_waiting_clients_do_not_block_the_event_loop() -> None:
-    arrivals, woken = Arrivals(), list[int]()
-
-    async def wait(number: int) -> None:
-        await arrivals.wait()
-        woken.append(number)
-
-    tasks = [asyncio.create_task(wait(number)) for number in range(1000)]
-    await asyncio.sleep(0)
-    tasks[500].cancel()
-    arrivals.announce()
-    steps = [0]
-    while len(woken) < 999:
-        await asyncio.sleep(0)
-        steps.append(len(woken))
-    assert woken == [number for number in range(1000) if number != 500]
-    assert max(after - before for before, after in pairwise(steps)) <= 2 * SLICE
-    assert len(arrivals) == 0
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_price_from_the_store_has_the_bytes_of_one_from_the_ring(server: Live) -> None:

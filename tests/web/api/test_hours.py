@@ -103,6 +103,14 @@ async def test_hour_before_the_first_price_may_still_be_imported(server: Live) -
     await stored(server, [HOUR])
     client, ids = await ask(server)
     assert (client.status, ids, client.headers["cache-control"]) == (200, [], "no-cache")
+    assert "link" not in client.headers
+
+
+async def test_hour_links_to_the_one_before_where_there_are_older_prices(server: Live) -> None:
+    await stored(server, [0, HOUR, 2 * HOUR - 1])
+    assert "link" not in (await ask(server))[0].headers
+    client, _ = await ask(server, "2026-11-26T10")
+    assert client.headers["link"] == f'<{NAME}>; rel="prev"'
 
 
 async def test_prices_that_change_while_they_are_sent_end_the_response(
@@ -125,21 +133,22 @@ async def test_prices_that_change_while_they_are_sent_end_the_response(
     assert len((await ask(server))[1]) == 501
 
 
-@pytest.mark.parametrize("when", ["ids", "page"])
+@pytest.mark.parametrize("change", ["grows", "is dropped before", "is dropped after"])
 async def test_hour_that_grows_or_is_dropped_while_it_is_read_is_not_kept(
-    server: Live, monkeypatch: pytest.MonkeyPatch, when: str
+    server: Live, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
     store = server.service.store
-    await stored(server, [0, 1, 2])
+    await stored(server, [0, 1, 2] if change == "grows" else [0, 1, 2, HOUR])
     original = store.ids
 
     async def change_and_read(*args: Any) -> list[int]:
-        found: list[int] = await original(*args)
-        if when == "ids":
-            await store.append([a_tick(START + 3), a_tick(START + HOUR)])
-        else:
-            await store.append([a_tick(START + HOUR)])
+        if change == "is dropped before":
             await store.prune(START + 1)
+        found: list[int] = await original(*args)
+        if change == "is dropped after":
+            await store.prune(START + 1)
+        if change == "grows":
+            await store.append([a_tick(START + 3), a_tick(START + HOUR)])
         return found
 
     monkeypatch.setattr(type(store), "ids", staticmethod(change_and_read))

@@ -29,7 +29,11 @@ WAIT = 20.0  # seconds
 class NextQuery(BaseModel):
     """The id that the price follows."""
 
-    after: Annotated[int, Field(ge=0, le=MAX_ID, description="The id that the price follows."), DIGITS]
+    after: Annotated[
+        int,
+        Field(ge=0, le=MAX_ID, description="The id that the price follows.", examples=[1764000000123]),
+        DIGITS,
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,8 @@ def install(app: FastAPI, store: Store, outbox: Outbox, gate: Gate, now: Callabl
             "Cache-Control": for_ever() if is_settled else "no-cache",
             "ETag": f"W/{tag}",  # weak: it may be compressed
         }
+        if 0 < span.first < start:
+            headers["Link"] = f'<{_name(start - HOUR)}>; rel="prev"'
         if is_unchanged(request, tag):
             return Response(status_code=304, headers=headers)
         prices = Prices(store, gate, ids)
@@ -104,6 +106,10 @@ def _start_of(hour: str, now: int) -> int:
     if start > now:
         raise Problem(404, f"{hour} is still to come.")
     return start
+
+
+def _name(start: int) -> str:
+    return datetime.fromtimestamp(start // 1000, UTC).strftime(FORMAT)
 
 
 def _version(ids: "array[int]") -> str:

@@ -35,7 +35,7 @@ _HEADERS = {
         "schema": {"type": "string"},
     },
     "Link": {
-        "description": 'The next page of rows, if there is one: `<?…>; rel="next"`, relative to this one.',
+        "description": "The next page of rows (`rel=next`) or the hour before (`rel=prev`), relative, if there is one.",
         "schema": {"type": "string"},
     },
     "Retry-After": {"description": "Seconds to wait before retrying.", "schema": {"type": "integer"}},
@@ -43,7 +43,7 @@ _HEADERS = {
 }
 _HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
 _REFERENCE = "#/components/schemas/{name}"
-_PAGED = ("/prices", "/prices/candles", "/prices/next")
+_PAGED = ("/prices", "/prices/candles", "/prices/next", "/prices/hours/{hour}")
 # By the name of the event; unnamed ones are dispatched as `message`.
 _EVENTS = {
     "message": sse.Price,

@@ -15,9 +15,13 @@ export async function* completeHours(root, from, until) {
   for (let start = until - HOUR; start + HOUR > from; start -= HOUR) {
     const name = new Date(start * 1000).toISOString().slice(0, 13);
     const response = await fetch(new URL(`prices/hours/${name}`, root), { signal: AbortSignal.timeout(DEADLINE) });
-    if (response.status === 404) return;
-    if (!response.headers.get("cache-control")?.includes("immutable")) throw new Error(`${name} is incomplete`);
+    if (response.status === 404) return; // dropped
+    if (!response.ok) throw new Error(`${name}: ${response.status}`);
     const prices = await response.json();
+    const isComplete = response.headers.get("cache-control")?.includes("immutable");
+    const hasOlder = response.headers.has("link");
+    if (!isComplete && (prices.length || hasOlder)) throw new Error(`${name} is incomplete`);
     yield prices.filter(({ id }) => id >= from * 1000);
+    if (!hasOlder) return;
   }
 }

@@ -60,6 +60,14 @@ export class Series {
     return true;
   }
 
+  /** Another series, with these older points before its own. */
+  after(points) {
+    const filled = new Series();
+    for (const point of points) filled.append(point);
+    for (const [index, point] of this.#points.entries()) filled.append(index ? point : { ...point, breaks: undefined });
+    return filled;
+  }
+
   get last() {
     return this.#points.at(-1);
   }

@@ -113,16 +113,13 @@ export class SharedStream {
   }
 
   #prepend(points) {
-    const filled = new Series();
-    const recent = (this.#replay ?? this.#series).points;
-    for (const point of points) filled.append(point);
-    for (const [index, point] of recent.entries()) filled.append(index ? point : { ...point, breaks: undefined });
     if (!this.#replay) {
-      this.#series = filled;
-      this.#broadcast(this.#time(), { type: "history", points: filled.points });
+      this.#series = this.#series.after(points);
+      this.#broadcast(this.#time(), { type: "history", points: this.#series.points });
       return;
     }
-    this.#replay = filled;
+    const recent = this.#replay.points;
+    this.#replay = this.#replay.after(points);
     if (recent.length) return; // settles after those
     const last = points.at(-1);
     this.#newest = aged({ ...last, type: "price" }, this.#behind(last.id));
