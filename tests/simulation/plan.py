@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+AHEAD = 14  # seconds: two clocks differ by less than PEER_WAIT
+
 
 class Kind(StrEnum):
     """A fault. Those that last end after `seconds`."""
@@ -14,7 +16,7 @@ class Kind(StrEnum):
     CUT = "cut"  # no byte between an instance and the broker
     SLOW = "slow"  # what travels between them takes seconds
     LOSSY = "lossy"  # some answers of the broker to an instance are lost: the outcome is unknown
-    CLOCK = "clock"  # the wall clock of an instance is stepped by `seconds`
+    CLOCK = "clock"  # the wall clock of an instance is stepped to `seconds` from true time
     BROKER_DOWN = "broker down"  # the broker is restarted, with its memory
     BROKER_LOSS = "broker loss"  # … without its memory
     STORE_FAILS = "store fails"  # every operation fails, sometimes after it took effect
@@ -60,5 +62,5 @@ def _fault(chance: random.Random, troubled: float) -> Fault:
     at = chance.uniform(2, troubled - 5)
     kind = chance.choice(list(Kind))
     if kind is Kind.CLOCK:
-        return Fault(at, kind, chance.randrange(6), chance.choice([-20, -3, 3, 20]))
+        return Fault(at, kind, chance.randrange(6), chance.choice([-AHEAD, -3, 3, AHEAD]))
     return Fault(at, kind, chance.randrange(6), min(chance.choice([0.5, 4, 8, 20, 40]), troubled - at))

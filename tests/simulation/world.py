@@ -116,7 +116,7 @@ class _World:
             case Kind.SUSPEND:
                 (instance.suspend if self._is_on(fault.kind, instance) else instance.resume)()
             case Kind.CLOCK if begins:
-                instance.clock.offset += round(fault.seconds * 1000)
+                instance.clock.offset = round(fault.seconds * 1000)
             case Kind.BROKER_DOWN | Kind.BROKER_LOSS:
                 self._restart_broker(fault.kind, begins=begins)
             case Kind.MOVE if begins:

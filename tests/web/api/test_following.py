@@ -152,7 +152,7 @@ async def test_price_that_is_not_stored_yet_is_not_skipped_for_ever(server: Live
     """After a broker outage the ring has nothing up to its floor, and the leader may not have stored it yet."""
     await server.publish()
     missing = a_tick(server.hub.newest + 1)
-    server.hub._ring.clear(missing.id + 5)
+    server.hub._ring.clear(missing.id + 5, settled=missing.id - 1)
     later = a_tick(missing.id + 10)
     waiting = asyncio.create_task(ask(server, missing.id - 1))
     while not server.hub.arrivals:
