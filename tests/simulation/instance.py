@@ -20,10 +20,11 @@ from btc_price_tracker.web.limits import Limits, Slot
 from btc_price_tracker.web.stream.position import Anchor, Position
 from btc_price_tracker.web.stream.response import PriceStream
 from btc_price_tracker.web.stream.shared import Streams
-from simulation.broker import Line, Server, SimulatedBroker
+from simulation.broker import SimulatedBroker
 from simulation.client import Client, Wire
 from simulation.loop import PROCESS, Process, SimulatedLoop
 from simulation.parts import Database, SimulatedClock, SimulatedPoller, SimulatedStore
+from simulation.server import Line, Server
 
 SCOPE = {"type": "http", "method": "GET", "http_version": "1.1", "scheme": "http"}
 

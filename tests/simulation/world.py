@@ -13,12 +13,12 @@ from btc_price_tracker.broker.options import Timing
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.settings import Settings
 from simulation import invariants
-from simulation.broker import LATENCY, Server
 from simulation.client import Client, Wire
 from simulation.instance import Instance
 from simulation.loop import SimulatedLoop
 from simulation.parts import Database
 from simulation.plan import Fault, Kind, Plan
+from simulation.server import LATENCY, Server
 
 SLACK = 8.0  # seconds beyond lease and interval: a request that timed out just before, pauses before retries
 SETTLING = 35.0  # seconds without faults after which every client must have a new price: above PEER_WAIT
