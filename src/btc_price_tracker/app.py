@@ -12,6 +12,7 @@ from functools import partial
 
 import structlog
 from msgspec import structs
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from btc_price_tracker import pipeline
@@ -150,9 +151,8 @@ async def compose(
         poller = await stack.enter_async_context(opening)
         initial = structs.replace(INITIAL, sources=tuple(poller.states()))
         hub = Hub(ring, clock, settings.heartbeat, last, initial)
-        reactor = None
-        if detach and Reactor.available():
-            reactor = Reactor(hub)
+        reactor = Reactor(hub) if detach and Reactor.available() else None
+        if reactor is not None:
             stack.callback(reactor.close)
         outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
         stack.push_async_callback(outbox.close)
@@ -169,16 +169,12 @@ async def compose(
             cors_origins=settings.cors_origins,
             origin=origin,
             metrics=metrics,
-            metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+            metrics_token=_revealed(settings.metrics_token),
         )
         metrics.read_from(readers(Instance(hub, limits, parts.gates, outbox, watchdog, recorded)))
         rounds = pipeline.every(settings.interval, clock)
-        serve: list[Loop] = [
-            partial(pipeline.deliver, broker, hub),
-            hub.watch,
-            outbox.recover,
-            watchdog.watch,
-        ]
+        serve: list[Loop] = [partial(pipeline.deliver, broker, hub)]
+        serve += [hub.watch, outbox.recover, watchdog.watch]
         check = ClockCheck(clock, recorded=recorded)
         if settings.retention:
             serve.append(partial(pipeline.forget, timed, clock, settings.retention, check.time))
@@ -217,7 +213,7 @@ async def _open_poller(
     settings: Settings, clock: Clock, time_limit: float, enough: Enough, *, recorded: bool = False
 ) -> AsyncIterator[Poller]:
     """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
-    key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
+    key = _revealed(settings.coingecko_api_key) or ""
     async with open_client(trust_env=not recorded) as client:
         client.check(source_urls(settings))
         at = partial(
@@ -240,6 +236,10 @@ async def _open_poller(
         )
         async with aclosing(poller):
             yield poller
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def _enough(settings: Settings) -> Enough:
