@@ -14,7 +14,6 @@ from pathlib import Path
 
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.model import Answer, Kind, Quote
-from btc_price_tracker.price.parameters import READMIT_ROUNDS
 from disagreement import VENUES, Closes, basis_points, heard, quantile, read
 
 ABSENT, PERIOD = (
@@ -78,15 +77,12 @@ def main() -> None:
     minutes, interval = read(arguments.path), arguments.interval
     true = prices(minutes, interval, None, None)
     cases: dict[str, list[float]] = {}
-    for factor, begin, end in ((None, "falls silent", "returns"), (LIE, "is excluded", "is readmitted")):
+    for factor, begin, end in ((None, "falls silent", "returns"), (LIE, "is excluded", "is right again")):
         for venue in VENUES:
             found = prices(minutes, interval, venue, factor)
-            late = READMIT_ROUNDS - 1 if factor else 0
-            cases.setdefault(begin, []).extend(
-                moves(found, true, minutes, changes(len(found), interval, begins=True))
-            )
-            ends = (each + late for each in changes(len(found) - late, interval, begins=False))
-            cases.setdefault(end, []).extend(moves(found, true, minutes, ends))
+            for name, begins in ((begin, True), (end, False)):
+                rounds = changes(len(found), interval, begins=begins)
+                cases.setdefault(name, []).extend(moves(found, true, minutes, rounds))
     print("| a venue … | changes | p95, bp | p99, bp | worst, bp |\n|---|---:|---:|---:|---:|")
     for name, each in cases.items():
         figures = " | ".join(f"{quantile(each, part):.2f}" for part in (0.95, 0.99, 1))

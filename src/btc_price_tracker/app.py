@@ -14,6 +14,7 @@ from functools import partial
 
 import structlog
 from msgspec import structs
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from btc_price_tracker import pipeline
@@ -216,7 +217,7 @@ async def compose(
             cors_origins=settings.cors_origins,
             origin=origin,
             metrics=metrics,
-            metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+            metrics_token=_revealed(settings.metrics_token),
         )
         metrics.read_from(
             readers(Instance(hub, limits, parts.gates, outbox, watchdog, link, instance, recorded))
@@ -308,7 +309,7 @@ async def _open_poller(
     settings: Settings, clock: Clock, time_limit: float, enough: Enough, *, recorded: bool = False
 ) -> AsyncIterator[Poller]:
     """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
-    key = settings.coingecko_api_key.get_secret_value() if settings.coingecko_api_key else ""
+    key = _revealed(settings.coingecko_api_key) or ""
     async with open_client(trust_env=not recorded) as client:
         client.check(source_urls(settings))
         at = partial(
@@ -331,6 +332,10 @@ async def _open_poller(
         )
         async with aclosing(poller):
             yield poller
+
+
+def _revealed(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def _enough(settings: Settings) -> Enough:

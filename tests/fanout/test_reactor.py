@@ -9,7 +9,7 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,13 +30,6 @@ pytestmark = pytest.mark.skipif(not Reactor.available(), reason="there is no epo
 @pytest.fixture
 def hub() -> Hub:
     return Hub(Ring(10_000), ManualClock(), heartbeat=15)
-
-
-@pytest.fixture
-async def reactor(hub: Hub) -> AsyncIterator[Reactor]:
-    reactor = Reactor(hub)
-    yield reactor
-    reactor.close()
 
 
 @pytest.fixture

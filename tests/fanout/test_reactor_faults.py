@@ -1,7 +1,6 @@
 """The reactor where the kernel reports something else than usual."""
 
 import socket
-from collections.abc import AsyncIterator
 
 import pytest
 
@@ -25,13 +24,6 @@ class LeavingTogether(Hub):
 @pytest.fixture
 async def hub() -> Hub:
     return LeavingTogether(Ring(10), ManualClock(), heartbeat=15)
-
-
-@pytest.fixture
-async def reactor(hub: Hub) -> AsyncIterator[Reactor]:
-    reactor = Reactor(hub)
-    yield reactor
-    reactor.close()
 
 
 @pytest.fixture

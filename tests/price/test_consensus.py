@@ -103,9 +103,7 @@ def test_three_that_all_differ_are_not_ok(play: Play) -> None:
 def test_three_with_one_five_percent_off_are_two_that_agree(play: Play) -> None:
     update = play(coinbase=50000, kraken=50010, bitstamp=52400)
     assert update.status is Status.DEGRADED
-    assert update.reason == (
-        "2 of 3 exchanges agree; bitstamp: excluded: far from the others, or not yet back with them."
-    )
+    assert update.reason == "2 of 3 exchanges agree; bitstamp: excluded: far from the others."
     assert price(update) == exact(50005)
 
 
@@ -432,6 +430,16 @@ def test_known_liars_do_not_outvote_but_silence(play: Play) -> None:
     play({**honest, "gemini": 500_000, "okx": 50003})
     play({**honest, "gemini": 500_000, "okx": 500_001})
     update = play(coinbase=50000, kraken=None, bitstamp=None, gemini=500_000, okx=500_001)
+    assert update.status is Status.STALE
+    assert used(update) == set()
+
+
+def test_liars_near_an_honest_exchange_do_not_decide_without_it(play: Play) -> None:
+    """Not quite a majority that agrees closely, but more of them than of the honest: nothing is published."""
+    honest = {"coinbase": 50000, "kraken": 50001, "bitstamp": 50002}
+    play({**honest, "gemini": 500_000, "okx": 50003})
+    play({**honest, "gemini": 500_000, "okx": 505_000})
+    update = play(coinbase=50000, kraken=None, bitstamp=None, gemini=500_000, okx=505_000)
     assert update.status is Status.STALE
     assert "most exchanges contradict those that may vote" in update.reason
 

@@ -66,3 +66,24 @@ def test_a_minority_never_excludes_an_honest_exchange(data: st.DataObject) -> No
             for name in NAMES[:count]
         }
         assert exclusion.review(prices, voices).admitted >= prices.keys() - faulty
+
+
+def test_a_minority_excludes_no_one_whatever_was_before() -> None:
+    """Two that are faulty now agree with no majority of the fresh, though two honest ones aren't back yet."""
+    exclusion, voices = Exclusion(), {name: name for name in NAMES}
+    prices = dict(zip(NAMES, map(Fraction, (100, 100, 100, 104, 104)), strict=True))
+    assert exclusion.review(prices, voices).admitted == {"a", "b", "c"}
+    prices = dict(zip(NAMES, map(Fraction, (103, 103, 100, 100, 100)), strict=True))
+    eligibility = exclusion.review(prices, voices)
+    assert (set(eligibility.admitted), set(eligibility.far), eligibility.split) == ({"c"}, set("ab"), False)
+    assert exclusion.review(prices, voices).admitted == {"c", "d", "e"}
+
+
+def test_the_excluded_is_far_until_another_is_near() -> None:
+    """Also while the others don't agree closely; near one of them, it may be honest again."""
+    exclusion, voices = Exclusion(), {name: name for name in NAMES}
+    far = []
+    for prices in ((100, 100, 104), (100, 101, 104), (100, 101, 101.5), (100, 100, 100.5)):
+        quotes = {name: Fraction(str(price)) for name, price in zip(NAMES, prices, strict=False)}
+        far.append("c" in exclusion.review(quotes, voices).far)
+    assert far == [True, True, False, False]

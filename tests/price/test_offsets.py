@@ -5,9 +5,9 @@ from decimal import Decimal
 import pytest
 
 from btc_price_tracker.price.consensus import Consensus
-from btc_price_tracker.price.model import AssessedQuote, QuoteState, Status, Tick, Update
+from btc_price_tracker.price.model import AssessedQuote, QuoteState, Status, Update
 from btc_price_tracker.price.recompute import recompute
-from rounds import INTERVAL, Play, exact, price, used
+from rounds import INTERVAL, Play, exact, price
 
 HOUR = 360  # rounds
 # Ten basis points apart: with two of them, the middle would be 5 bp from the price of all three.
@@ -101,22 +101,25 @@ def test_a_slow_drift_teaches_no_more_than_the_limit(play: Play) -> None:
     assert exact(50049) <= price(alone) <= exact(50451)
 
 
-@pytest.mark.parametrize("at", [HOUR, HOUR + 1, HOUR + 2, HOUR + 3, HOUR + 40])
-def test_a_restart_in_the_middle_changes_no_price(at: int) -> None:
-    """Whatever it remembered: offsets, an exclusion, rounds back, a frozen quote, the undisputed price."""
-    whole, parts, recent = Play(Consensus(INTERVAL)), Play(Consensus(INTERVAL)), list[Tick]()
-    for number in range(HOUR + 60):
-        rounds = dict[str, float | None](THREE)
-        rounds["gemini"] = 50030 + number % 7
-        rounds["coinbase"] = 50000 + number % 11
-        if HOUR <= number < HOUR + 2:
-            rounds["bitstamp"] = 52500
-        if HOUR + 30 < number < HOUR + 50:
-            rounds["kraken"] = None
-        if number == at:
-            parts.policy = Consensus(INTERVAL, recent[-32:])
-        expected, actual = whole(rounds), parts(rounds)
-        assert actual == expected
-        assert actual.tick is not None
-        recent.append(actual.tick)
-    assert used(expected) == {*THREE, "gemini"}
+def test_a_source_that_is_no_longer_configured_makes_no_step(play: Play) -> None:
+    """While one is missing, offsets are subtracted; once it isn't expected any more, none is."""
+    learn(play)
+    for _ in range(3):
+        before = play({**THREE, "bitstamp": None})
+    after = play(coinbase=50000, kraken=50050)
+    assert abs(price(after) - price(before)) < Decimal("0.2")  # the correction fades by this much in a round
+
+
+def test_one_price_before_a_pause_teaches_little(play: Play) -> None:
+    play(THREE)
+    play.now += 3_600_000
+    learned = quote(play(THREE), "bitstamp").usual_offset
+    assert learned is not None
+    assert 0 < learned * 10_000 < Decimal("0.1")
+
+
+def test_the_correction_is_limited(play: Play) -> None:
+    """From 50050 to the middle of the other two are 40 bp: half of them are carried over."""
+    play(coinbase=50000, kraken=50050, bitstamp=50450)
+    after = price(play(coinbase=None, kraken=50050, bitstamp=50450))
+    assert abs(after - exact(50150)) < 1

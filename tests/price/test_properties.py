@@ -119,7 +119,7 @@ def test_without_the_assumption_the_price_is_off_by_about_half_the_width(history
             continue
         voters = [vote(replace(each, offset=None)) for each in update.quotes if each.used]
         half = (max(each.ask for each in voters) - min(each.bid for each in voters)) / 2 + Fraction(CENT)
-        half += max(each.confidence for each in voters) / 2 + OFFSET_LIMIT * Fraction(update.tick.price)
+        half += max(each.confidence for each in voters) / 2 + 2 * OFFSET_LIMIT * Fraction(update.tick.price)
         lowest, highest = Fraction(min(bid for bid, _ in books)), Fraction(max(ask for _, ask in books))
         assert lowest - half <= Fraction(update.tick.price) <= highest + half
 

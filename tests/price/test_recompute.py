@@ -40,6 +40,16 @@ def test_each_version_has_its_bound(method: str, price: str) -> None:
     assert recomputed[0] == Decimal(price)
 
 
+def test_all_bound_the_price_where_many_are_excluded() -> None:
+    """Two of five may be faulty: with two excluded, the other three alone prove nothing."""
+    quotes = [quote(name, price) for name, price in (("a", 50000), ("b", 50100), ("c", 50200))]
+    excluded = [quote(name, 51000, used=False) for name in ("d", "e")]
+    for number, expected in ((1, "50100.00"), (2, "50199.00")):
+        recomputed = recompute(replace(TICK, quotes=(*quotes, *excluded[:number])))
+        assert recomputed is not None
+        assert recomputed[0] == Decimal(expected)
+
+
 def test_offset_is_subtracted_from_its_vote() -> None:
     shifted = replace(QUOTES[0], offset=Decimal("-0.00100000"))
     assert recompute(replace(TICK, quotes=(shifted, *QUOTES[1:]))) == (Decimal("50075.00"), Decimal("25.00"))

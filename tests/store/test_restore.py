@@ -9,6 +9,7 @@ from btc_price_tracker.errors import SettingsError, StoreError
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
+from btc_price_tracker.price.parameters import RECENT
 from btc_price_tracker.settings import load
 from btc_price_tracker.store import Span, Store
 from btc_price_tracker.store.memory import MemoryStore
@@ -39,6 +40,10 @@ class Failing(MemoryStore):
     async def newest(self, limit: int) -> list[Tick]:
         self._try("newest")
         return await super().newest(limit)
+
+    async def page_with_quotes(self, after: int, until: int | None, limit: int) -> list[Tick]:
+        self._try("page_with_quotes")
+        return await super().page_with_quotes(after, until, limit)
 
     async def page(self, after: int, until: int | None, limit: int) -> list[Tick]:
         self._try("page")
@@ -115,3 +120,16 @@ def test_store_size_may_be_a_million() -> None:
     assert load({"store_size": "1000000"}).store_size == 1_000_000
     with pytest.raises(SettingsError, match="give 1000000 or less"):
         load({"store_size": "1000001"})
+
+
+async def test_the_last_ticks_come_with_their_quotes() -> None:
+    restored = await restore(await filled(), 1000, NOW, sse.price)
+    assert [tick.id for tick in restored.recent] == IDS[-RECENT:]
+
+
+async def test_unreadable_quotes_cost_no_history() -> None:
+    with capture_logs() as logs:
+        restored = await restore(await filled("page_with_quotes"), 1000, NOW, sse.price)
+    assert [tick_id for tick_id, _ in restored.frames] == IDS[-1000:]
+    assert [tick.id for tick in restored.recent] == IDS[-1:]
+    assert [entry["event"] for entry in logs] == ["quotes not restored"]

@@ -7,7 +7,7 @@ every frame once, whatever happens between two slices.
 
 A stream that can't take a whole payload lags: see membership.py.
 
-Streams with `sources` events are a group of their own, served after the others: the same payload, followed by the frame
+Streams with `sources` events are a separate group, served after the others: the same payload, followed by the frame
 of the round's sources. That frame is state and not history, so a lagging stream gets the newest one only.
 """
 

@@ -11,18 +11,13 @@ from btc_price_tracker.price.votes import Vote, combine
 
 
 def price_and_spread(quotes: Sequence[AssessedQuote]) -> tuple[Fraction, Fraction]:
-    """Price and spread in dollars of a decided round's quotes, of which at least one must be used."""
+    """Price and spread in dollars, not rounded, of a decided round's quotes, of which at least one must be used."""
     used = by_voice(each for each in quotes if each.used)
     return combine(used.values(), bounding(quotes))
 
 
-def exact_price(quotes: Sequence[AssessedQuote]) -> Fraction:
-    """The price of such quotes before it is rounded to the cent."""
-    return price_and_spread(quotes)[0]
-
-
 def bounding(quotes: Iterable[AssessedQuote]) -> Sequence[Vote]:
-    """The votes whose bids and asks bound the price, without offsets: those of the fresh exchanges not excluded.
+    """The votes whose bids and asks bound the price, without offsets: of the fresh exchanges not far from the others.
 
     With n voices, of which (n - 1) // 2 may be faulty, that holds while the others are at least as many as the faulty:
     otherwise all of them bound it. The proof: docs/decisions/consensus.md.

@@ -15,7 +15,17 @@ from btc_price_tracker.price.exclusion import Exclusion
 from btc_price_tracker.price.freshness import silences
 from btc_price_tracker.price.frozen import FrozenWatch
 from btc_price_tracker.price.jump import JumpGuard
-from btc_price_tracker.price.model import Answer, AssessedQuote, Kind, Quote, QuoteState, Status, Tick, Update
+from btc_price_tracker.price.model import (
+    EXCLUSIONS,
+    Answer,
+    AssessedQuote,
+    Kind,
+    Quote,
+    QuoteState,
+    Status,
+    Tick,
+    Update,
+)
 from btc_price_tracker.price.offsets import recall, with_usual
 from btc_price_tracker.price.parameters import AGREE, METHOD, QUORUM
 from btc_price_tracker.price.publisher import Publisher
@@ -35,9 +45,9 @@ def enough(answers: Sequence[Answer], now: int, interval: int) -> bool:
 class Consensus:
     """The three-vote median of the exchanges that are fresh and not far from the others.
 
-    A price is held within what most fresh exchanges quote: while fewer than half of them are faulty, it lies
-    between the lowest bid and the highest ask of the honest ones. `ok` means that three at least are within
-    1 % of it.
+    A price is held within the bids and asks of those: while fewer than half of the fresh ones are faulty and the
+    honest ones within 1 % of each other, it lies between the lowest honest bid and the highest honest ask. `ok` means
+    that three at least are within 1 % of it.
     """
 
     def __init__(
@@ -83,7 +93,8 @@ class Consensus:
         voices = {each.source: each.voice for each in quotes}
         witnesses = _prices(quotes, QuoteState.FROZEN)
         self._frozen.review([_answer(each, tick.id) for each in quotes], witnesses, voices)
-        self._exclusion.replay({each.source for each in quotes if each.state is QuoteState.EXCLUDED})
+        self._frozen.replay({each.source for each in quotes if each.state is QuoteState.FROZEN})
+        self._exclusion.replay({each.source for each in quotes if each.state in EXCLUSIONS})
         self._exclusion.review(_prices(quotes), voices)
         self._jump.replay(tick)
         self._remember(tick.status, tick.price, prices_by_voice(witnesses, voices))

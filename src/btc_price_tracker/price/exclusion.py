@@ -5,7 +5,8 @@ where more than half of the others agree closely. Why an honest exchange is then
 docs/decisions/consensus.md.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -16,9 +17,13 @@ from btc_price_tracker.price.votes import near
 
 
 class Eligibility(NamedTuple):
-    """Which exchanges may vote; `split` where half or more would be excluded: then no side is known to be right."""
+    """Which exchanges may vote, and which are far from the others now.
+
+    `split` where half or more would be beyond the outer limit: then no side is known to be right.
+    """
 
     admitted: frozenset[str]
+    far: frozenset[str]
     split: bool
 
 
@@ -30,14 +35,20 @@ class Exclusion:
 
     def review(self, prices: Prices, voices: Mapping[str, str]) -> Eligibility:
         """Assess the fresh exchanges of this round, each of which has a voice."""
-        admitted = {name: price for name, price in prices.items() if name not in self._rounds_back}
-        outliers = _outliers(admitted, voices)
-        lost = _voices(admitted, voices) - _voices(admitted.keys() - outliers, voices)
-        split = bool(outliers) and 2 * len(lost) >= len(_voices(admitted, voices))
-        others = {} if split else {name: admitted[name] for name in admitted.keys() - outliers}
-        self._rounds_back |= {} if split else dict.fromkeys(outliers, 0)
+        far = _far_from_majority(prices, voices)
+        candidates = {
+            name: price for name, price in prices.items() if name not in self._rounds_back and name not in far
+        }
+        outliers = _beyond_outer_limit(candidates, candidates, voices)
+        lost = _voices(candidates, voices) - _voices(candidates.keys() - outliers, voices)
+        split = bool(outliers) and 2 * len(lost) >= len(_voices(candidates, voices))
+        others = {} if split else {name: candidates[name] for name in candidates.keys() - outliers}
+        if not split:
+            far |= _beyond_outer_limit(prices, others, voices)
+        far |= _isolated(prices, voices) & self._rounds_back.keys()
+        self._rounds_back |= dict.fromkeys(far - self._rounds_back.keys(), 0)
         self._readmit(prices, others, voices)
-        return Eligibility(frozenset(prices.keys() - self._rounds_back.keys()), split)
+        return Eligibility(frozenset(prices.keys() - self._rounds_back.keys()), far, split)
 
     def _readmit(self, prices: Prices, others: Prices, voices: Mapping[str, str]) -> None:
         """Count the rounds, by the median of the admitted others; where there are none, none is back."""
@@ -47,7 +58,7 @@ class Exclusion:
             if self._rounds_back[name] == READMIT_ROUNDS:
                 del self._rounds_back[name]
 
-    def replay(self, excluded: Collection[str]) -> None:
+    def replay(self, excluded: AbstractSet[str]) -> None:
         """Resume from a stored round, after which these were excluded; its review has still to be repeated."""
         for name in excluded:
             self._rounds_back.setdefault(name, 0)
@@ -61,30 +72,47 @@ def _voices(sources: Iterable[str], voices: Mapping[str, str]) -> set[str]:
     return {voices[source] for source in sources}
 
 
-def _outliers(admitted: Prices, voices: Mapping[str, str]) -> frozenset[str]:
-    """Those beyond the outer limit, by a median that includes the one assessed, or far from an agreeing majority.
+def _far_from_majority(prices: Prices, voices: Mapping[str, str]) -> frozenset[str]:
+    """Those far from a majority that agrees closely.
 
-    Without it, the median of {100, 100, 200} would give the honest ones 150.
+    It is one of all fresh voices, whatever they did before: so one of it is honest while a minority is faulty now.
     """
-    if not admitted:
-        return frozenset()
-    middle = middle_of(admitted, voices)
-    by_voice = prices_by_voice(admitted, voices)
+    by_voice = prices_by_voice(prices, voices)
+    majority = len(by_voice) // 2 + 1
     return frozenset(
         name
-        for name, price in admitted.items()
-        if not near(price, middle, EXCLUDE)
-        or _is_far_from_majority(price, [each for voice, each in by_voice.items() if voice != voices[name]])
+        for name, price in prices.items()
+        if _is_far_from_majority(
+            price, [each for voice, each in by_voice.items() if voice != voices[name]], majority
+        )
     )
 
 
-def _is_far_from_majority(price: Fraction, others: list[Fraction]) -> bool:
-    """Whether more than half of all voices agree closely, and the price is far from each of these."""
-    majority, others = (len(others) + 1) // 2 + 1, sorted(others)
-    return any(
-        _is_far(price, others[start], others[start + majority - 1])
-        for start in range(len(others) - majority + 1)
+def _beyond_outer_limit(prices: Prices, others: Prices, voices: Mapping[str, str]) -> frozenset[str]:
+    """Those farther than EXCLUDE from the median of the others, which may include the one assessed."""
+    if not others:
+        return frozenset()
+    middle = middle_of(others, voices)
+    return frozenset(name for name, price in prices.items() if not near(price, middle, EXCLUDE))
+
+
+def _isolated(prices: Prices, voices: Mapping[str, str]) -> frozenset[str]:
+    """Those with no other voice near them. An honest one has an honest one near it."""
+    by_voice = prices_by_voice(prices, voices)
+    return frozenset(
+        name
+        for name, price in prices.items()
+        if not any(
+            near(other, price, EXCLUDE_CLOSE) for voice, other in by_voice.items() if voice != voices[name]
+        )
     )
+
+
+def _is_far_from_majority(price: Fraction, others: list[Fraction], majority: int) -> bool:
+    """Whether so many of the others agree closely, and the price is far from each of these."""
+    others = sorted(others)
+    ends = zip(others, others[majority - 1 :], strict=False)
+    return any(_is_far(price, lowest, highest) for lowest, highest in ends)
 
 
 def _is_far(price: Fraction, lowest: Fraction, highest: Fraction) -> bool:

@@ -1,6 +1,7 @@
 """Sources that repeat themselves: the quote and its time stand still while the market moves."""
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from btc_price_tracker.price.model import Answer, Quote
@@ -17,6 +18,7 @@ class _Sighting:
     received_at: int
     others: Prices  # the prices of the other voices then
     repeats: int = 0
+    is_frozen: bool = False  # until the quote changes, also where the market comes back to where it was
 
 
 @dataclass(slots=True)
@@ -41,6 +43,11 @@ class FrozenWatch:
             )
         )
 
+    def replay(self, frozen: AbstractSet[str]) -> None:
+        """Resume from a stored round, after whose review these were frozen."""
+        for name in frozen & self._seen.keys():
+            self._seen[name].is_frozen = True
+
     def _is_frozen(self, name: str, quote: Quote, received_at: int, others: Prices) -> bool:
         """A changed quote starts the count anew; an answer that was received before is no new poll."""
         seen = self._seen.get(name)
@@ -48,7 +55,8 @@ class FrozenWatch:
             seen = self._seen[name] = _Sighting(quote, received_at, others)
         if seen.received_at != received_at:
             seen.received_at, seen.repeats = received_at, seen.repeats + 1
-        return seen.repeats >= FROZEN_POLLS and _moved(seen.others, others)
+        seen.is_frozen = seen.is_frozen or (seen.repeats >= FROZEN_POLLS and _moved(seen.others, others))
+        return seen.is_frozen
 
 
 def _without(prices: Prices, voice: str) -> Prices:

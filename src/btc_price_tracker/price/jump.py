@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from msgspec.structs import replace
 
-from btc_price_tracker.price.bounds import exact_price
+from btc_price_tracker.price.bounds import price_and_spread
 from btc_price_tracker.price.model import QuoteState, Status, Tick
 from btc_price_tracker.price.parameters import JUMP
 from btc_price_tracker.price.publisher import Verdict
@@ -41,7 +41,7 @@ class JumpGuard:
         """Remember the price that waits since this tick, if one does."""
         waiting = [each for each in tick.quotes if each.state is QuoteState.UNCONFIRMED]
         used = [replace(each, used=True) for each in waiting]
-        self._waiting = to_the_cent(exact_price(used)) if used else None
+        self._waiting = to_the_cent(price_and_spread(used)[0]) if used else None
 
 
 def _is_close(price: Decimal, other: Decimal) -> bool:

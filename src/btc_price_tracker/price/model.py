@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 __all__ = [
     "CENT",
+    "EXCLUSIONS",
     "PAIR",
     "Answer",
     "AssessedQuote",
@@ -85,11 +86,15 @@ class QuoteState(StrEnum):
     CLOCK_AHEAD = "clock_ahead"  # dated so far in the future that its age is unknown
     STALE = "stale"
     FROZEN = "frozen"  # unchanged while the others move
-    EXCLUDED = "excluded"  # far from the others, or not back for long enough
+    EXCLUDED = "excluded"  # far from the others
+    RETURNING = "returning"  # excluded as well: near the others again, but not yet for long enough
     DISPUTED = "disputed"  # the exchanges disagree, and it is on no side, or on the other one
     RESERVE = "reserve"  # an aggregator, while exchanges vote
     UNCONFIRMED = "unconfirmed"  # part of a jump that waits for the next round
     NOT_NEEDED = "not_needed"  # fallback: another source is preferred
+
+
+EXCLUSIONS = (QuoteState.EXCLUDED, QuoteState.RETURNING)
 
 
 class AssessedQuote(Struct, frozen=True):

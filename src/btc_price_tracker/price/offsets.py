@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from btc_price_tracker.price.bounds import exact_price
+from btc_price_tracker.price.bounds import price_and_spread
 from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Tick
 from btc_price_tracker.price.parameters import (
     CORRECTION_FADE,
@@ -45,7 +45,7 @@ def recall(previous: Tick | None, now: int, interval: int) -> Memory:
     elapsed = max(now - previous.id, 0)
     # A price counts for as long as it stood, but not for a pause of the service.
     stood = min(elapsed, 2 * interval)
-    fades = not _is_complete(previous.quotes)
+    fades = not _is_complete(previous.quotes, {each.source for each in previous.quotes if each.used})
     learns = previous.status is Status.OK
     usual = {}
     for quote in previous.quotes:
@@ -68,57 +68,53 @@ def with_usual(quotes: Iterable[AssessedQuote], usual: Usual) -> list[AssessedQu
 
 def with_offsets(quotes: Sequence[AssessedQuote], used: Iterable[str], memory: Memory) -> list[AssessedQuote]:
     """The quotes of the `used` sources with the offset that is subtracted from each in this round."""
-    voters = [each for each in quotes if each.source in set(used)]
-    targets = _targets(quotes, voters)
-    return _subtract(voters, targets, _correction(voters, targets, memory))
+    names = set(used)
+    voters = [each for each in quotes if each.source in names]
+    is_complete = _is_complete(quotes, names)
+    correction = _correction(voters, memory, is_complete=is_complete)
+    return _subtract(voters, _targets(voters, is_complete=is_complete), correction)
 
 
-def _is_complete(quotes: Iterable[AssessedQuote], used: Iterable[str] | None = None) -> bool:
-    """Whether every exchange with a usual offset voted."""
-    voted = {each.source for each in quotes if each.used} if used is None else set(used)
-    return all(each.source in voted for each in quotes if each.usual_offset is not None)
+def _is_complete(quotes: Iterable[AssessedQuote], used: Collection[str]) -> bool:
+    """Whether every exchange with a usual offset is used."""
+    return all(each.source in used for each in quotes if each.usual_offset is not None)
 
 
-def _targets(quotes: Iterable[AssessedQuote], voters: Sequence[AssessedQuote]) -> Usual:
+def _targets(voters: Iterable[AssessedQuote], *, is_complete: bool) -> Usual:
     """The offset of each voter, but for the correction."""
-    is_complete = _is_complete(quotes, used={each.source for each in voters})
-    return {each.source: Decimal(0) if is_complete else each.usual_offset or Decimal(0) for each in voters}
+    return dict.fromkeys((each.source for each in voters), Decimal(0)) if is_complete else _usual(voters)
 
 
-def _correction(voters: Sequence[AssessedQuote], targets: Usual, memory: Memory) -> Fraction:
+def _correction(voters: Sequence[AssessedQuote], memory: Memory, *, is_complete: bool) -> Fraction:
     """The part of the price by which it is shifted, so that a change of voters makes no step. It fades."""
     previous = memory.previous
     before = [each for each in previous.quotes if each.used] if previous is not None else []
-    common = {each.source for each in before} & targets.keys()
-    if previous is None or not common:
+    names, names_before = {each.source for each in voters}, {each.source for each in before}
+    if previous is None or not names & names_before:
         return Fraction(0)
-    if len(common) == len(before) == len(voters):
-        carried = _last_correction(previous.quotes, before)
+    was_complete = _is_complete(previous.quotes, names_before)
+    if (names, is_complete) == (names_before, was_complete):
+        # Each offset of the previous tick is the target less the correction.
+        first = before[0]
+        target = _targets(before, is_complete=was_complete)[first.source]
+        carried = Fraction(target) - Fraction(first.offset or 0)
     else:
-        carried = _carried(previous, common, voters, targets)
+        carried = _carried(previous, voters, is_complete=is_complete)
     return _limited(carried * Fraction(CORRECTION_FADE, CORRECTION_FADE + memory.elapsed))
 
 
-def _last_correction(quotes: Sequence[AssessedQuote], before: Sequence[AssessedQuote]) -> Fraction:
-    """The correction of the previous tick, which each of its offsets holds."""
-    first = before[0]
-    return Fraction(_targets(quotes, before)[first.source]) - Fraction(first.offset or 0)
-
-
-def _carried(
-    previous: Tick, common: Collection[str], voters: Sequence[AssessedQuote], targets: Usual
-) -> Fraction:
+def _carried(previous: Tick, voters: Sequence[AssessedQuote], *, is_complete: bool) -> Fraction:
     """The correction with which the new voters continue the previous price.
 
-    Both are compared on the quotes of the `common` sources, which voted then and vote now: on the previous ones
-    where others have left, and on the present ones where others have come.
+    The sources that voted then and vote now connect the two: on the previous quotes with those that have left, on the
+    present ones with those that have come.
     """
+    common = {each.source for each in previous.quotes if each.used} & {each.source for each in voters}
     stayed = [each for each in previous.quotes if each.source in common]
-    price = exact_price(previous.quotes) / _price(stayed, _usual(stayed))
-    if len(common) < len(voters):
-        remaining = [each for each in voters if each.source in common]
-        price *= _price(remaining, _usual(remaining)) / _price(voters, targets)
-    return price - 1
+    remaining = [each for each in voters if each.source in common]
+    left = price_and_spread(previous.quotes)[0] / _price(stayed, _usual(stayed))
+    came = _price(remaining, _usual(remaining)) / _price(voters, _targets(voters, is_complete=is_complete))
+    return left * came - 1
 
 
 def _usual(quotes: Iterable[AssessedQuote]) -> Usual:
@@ -134,8 +130,7 @@ def _subtract(
 ) -> list[AssessedQuote]:
     """The quotes with these offsets less the correction; none where that is zero."""
     return [
-        replace(each, offset=_rounded(_limited(Fraction(offsets[each.source]) - correction)) or None)
-        for each in quotes
+        replace(each, offset=_rounded(Fraction(offsets[each.source]) - correction) or None) for each in quotes
     ]
 
 

@@ -50,9 +50,7 @@ OFFSET_LEARNING = 2_597_000  # 30 min
 OFFSET_FADE = 20_775_000  # 4 h
 CORRECTION_FADE = 2_597_000  # 30 min
 
-RECENT = (
-    32  # ticks that hold what the rule remembers: exclusions, frozen quotes, offsets, the undisputed price
-)
+RECENT = 32  # ticks from which the rule finds again what it remembers
 
 QUORUM = 3  # exchanges that must agree for `ok`
 AGREE = Fraction(1, 100)

@@ -128,8 +128,9 @@ def _decided(round_: Round, used: Iterable[AssessedQuote]) -> tuple[AssessedQuot
 def _state_of_unused(quote: AssessedQuote, round_: Round) -> QuoteState:
     if quote.kind is Kind.AGGREGATOR:
         return QuoteState.RESERVE
-    is_admitted = quote.source in round_.eligibility.admitted
-    return QuoteState.DISPUTED if is_admitted else QuoteState.EXCLUDED
+    if quote.source in round_.eligibility.admitted:
+        return QuoteState.DISPUTED
+    return QuoteState.EXCLUDED if quote.source in round_.eligibility.far else QuoteState.RETURNING
 
 
 def _choose(round_: Round) -> Choice:

@@ -70,7 +70,7 @@ class Settings(Address):
         SOURCES["blockchain_info"].url, description="base URL of blockchain.info"
     )
     coingecko_api_key: Secret | None = Field(
-        None, description="demo or pro API key of CoinGecko; a pro key needs COINGECKO_URL of its own"
+        None, description="demo or pro API key of CoinGecko; a pro key also needs COINGECKO_URL"
     )
     store_size: int = Field(
         10_000, ge=1, le=1_000_000, description="price updates kept in memory, about 300 bytes each"

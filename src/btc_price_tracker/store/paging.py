@@ -13,7 +13,7 @@ async def pages(
 ) -> AsyncIterator[list[Tick]]:
     """Ticks with after < id (≤ until), oldest first, in pages of `size`, with or without their quotes.
 
-    Each page is a query of its own, sent when the caller asks for it: a slow caller holds one page in memory and no
+    Each page is a separate query, sent when the caller asks for it: a slow caller holds one page in memory and no
     cursor, transaction or connection. Ticks that are appended meanwhile are included. The first short page is the last.
     """
     read = store.page_with_quotes if quotes else store.page

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import structlog
 
-from btc_price_tracker.errors import InvalidStoreUrl
+from btc_price_tracker.errors import InvalidStoreUrl, StoreError
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.price.parameters import RECENT
 from btc_price_tracker.store import Span, Store
@@ -44,7 +44,7 @@ async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], by
         async for ticks in newest_first(store, size, span.first):
             if last is None:
                 last = ticks[-1]
-                recent = tuple(await store.page_with_quotes(ticks[-RECENT:][0].id - 1, None, RECENT))
+                recent = await _with_quotes(store, ticks[-RECENT:])
             pages.append([(tick.id, encode(tick)) for tick in ticks])
             await asyncio.sleep(0)
     except InvalidStoreUrl:
@@ -55,3 +55,15 @@ async def restore(store: Store, size: int, now: int, encode: Callable[[Tick], by
     unread = pages[-1][0][0] - 1 if pages else span.last
     floor = max(span.dropped, unread if unread >= span.first else 0)
     return Restored([frame for page in reversed(pages) for frame in page], floor, last, recent)
+
+
+async def _with_quotes(store: Store, ticks: Sequence[Tick]) -> tuple[Tick, ...]:
+    """The same ticks with their quotes; only the last, without them, where these can't be read.
+
+    The price then goes on from the last one, and what the rule had learned is lost.
+    """
+    try:
+        return tuple(await store.page_with_quotes(ticks[0].id - 1, ticks[-1].id, len(ticks)))
+    except StoreError as error:
+        log.error("quotes not restored", reason=str(error))
+        return (ticks[-1],)

@@ -20,7 +20,7 @@ MAX_WRITERS = 2  # connections; one for appends and one for pruning
 class PostgresStore:
     """Ticks in a table that is partitioned by id. Several stores may append to one database concurrently.
 
-    Writes have connections of their own, so that reads that use all others don't delay an append.
+    Writes have dedicated connections, so that reads that use all others don't delay an append.
     """
 
     def __init__(self, writers: Connections, readers: Connections, layout: Layout, prune_batch: int) -> None:

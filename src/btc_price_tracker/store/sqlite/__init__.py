@@ -18,7 +18,7 @@ PREFIX = "sqlite:///"
 
 
 class SqliteStore:
-    """Ticks in a file. Reads have a connection and a thread of their own, so that no append waits for them.
+    """Ticks in a file. Reads have a separate connection and thread, so that no append waits for them.
 
     Candles of years take seconds, so they have another one, and no other read waits for them.
     """

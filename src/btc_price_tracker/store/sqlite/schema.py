@@ -32,7 +32,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """CREATE TABLE ticks (id INTEGER PRIMARY KEY, price INTEGER NOT NULL, status INTEGER NOT NULL,
            sources INTEGER NOT NULL, spread INTEGER NOT NULL, age INTEGER NOT NULL,
            method INTEGER NOT NULL REFERENCES methods (id))""",
-        # In a table of their own, so that reading a year of prices doesn't read a year of quotes.
+        # In a separate table, so that reading a year of prices doesn't read a year of quotes.
         "CREATE TABLE quotes (id INTEGER PRIMARY KEY REFERENCES ticks (id), body BLOB NOT NULL)",
         "CREATE TABLE retention (dropped INTEGER NOT NULL)",
         "INSERT INTO retention VALUES (0)",

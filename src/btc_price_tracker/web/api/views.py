@@ -10,6 +10,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.freshness import age
 from btc_price_tracker.price.model import (
+    EXCLUSIONS,
     PAIR,
     AssessedQuote,
     Kind,
@@ -305,7 +306,7 @@ def _source_view(
 
 def _state_of(state: SourceState, quote: AssessedQuote | None) -> str:
     """One of STATES: the state of the source itself, unless it answers and the price rule excludes it."""
-    is_excluded = quote is not None and quote.state is QuoteState.EXCLUDED
+    is_excluded = quote is not None and quote.state in EXCLUSIONS
     return QuoteState.EXCLUDED if is_excluded and state.state is State.OK else state.state
 
 
