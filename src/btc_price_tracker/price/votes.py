@@ -29,39 +29,58 @@ class Vote(NamedTuple):
     confidence: Fraction
 
 
-@lru_cache(maxsize=64)  # a round uses the same few votes a dozen times
+class _Raw(NamedTuple):
+    """What a vote depends on: the same for a quote in any state."""
+
+    kind: Kind
+    last: Decimal | None
+    bid: Decimal | None
+    ask: Decimal | None
+    rate: Decimal | None
+    age: int | None
+    offset: Decimal | None
+
+
 def vote(quote: AssessedQuote) -> Vote:
     """The vote of a quote: mid ± half the spread where the book is sane, else the last trade; wider with age.
 
-    Uses the raw fields of `quote` only (bid, ask, last, rate, kind, age, offset), never its rounded price.
+    Uses the raw fields of `quote` only, never its rounded price.
     """
-    bid, price, ask = _book(quote)
-    narrow = max((ask - bid) / 2, price * _floor(quote, has_book=bid < ask))
-    confidence = narrow * _widening(quote)
-    rate = Fraction(1) if quote.rate is None else Fraction(quote.rate)
-    shift = rate * (1 - Fraction(quote.offset or 0))
+    raw = _Raw(quote.kind, quote.last, quote.bid, quote.ask, quote.rate, quote.age, quote.offset)
+    return _vote(raw)
+
+
+@lru_cache(maxsize=64)  # a round uses the same few votes a dozen times
+def _vote(raw: _Raw) -> Vote:
+    bid, price, ask = _book(raw)
+    narrow = max((ask - bid) / 2, price * _floor(raw, has_book=bid < ask))
+    confidence = narrow * _widening(raw)
+    if raw.rate is None and raw.offset is None:
+        return Vote(bid, price, ask, confidence)
+    rate = Fraction(1) if raw.rate is None else Fraction(raw.rate)
+    shift = rate * (1 - Fraction(raw.offset or 0))
     return Vote(bid * shift, price * shift, ask * shift, confidence * rate)
 
 
-def _book(quote: AssessedQuote) -> tuple[Fraction, Fraction, Fraction]:
+def _book(raw: _Raw) -> tuple[Fraction, Fraction, Fraction]:
     """Bid, price and ask; a missing, empty or crossed book leaves the last trade for all three."""
-    if quote.bid is not None and quote.ask is not None and 0 < quote.bid < quote.ask:
-        bid, ask = Fraction(quote.bid), Fraction(quote.ask)
+    if raw.bid is not None and raw.ask is not None and 0 < raw.bid < raw.ask:
+        bid, ask = Fraction(raw.bid), Fraction(raw.ask)
         return bid, (bid + ask) / 2, ask
-    last = Fraction(quote.last or 0)
+    last = Fraction(raw.last or 0)
     return last, last, last
 
 
-def _floor(quote: AssessedQuote, *, has_book: bool) -> Fraction:
-    if quote.rate is not None:
+def _floor(raw: _Raw, *, has_book: bool) -> Fraction:
+    if raw.rate is not None:
         return CONVERTED_FLOOR
     return BOOK_FLOOR if has_book else LAST_FLOOR
 
 
-def _widening(quote: AssessedQuote) -> Fraction:
+def _widening(raw: _Raw) -> Fraction:
     """Uncertainty grows by its own width each 30 s (aggregators: 120 s), whatever the polling interval."""
-    unit = EXCHANGE_STALE if quote.kind is Kind.EXCHANGE else AGGREGATOR_STALE
-    return 1 + Fraction(quote.age or 0, unit)
+    unit = EXCHANGE_STALE if raw.kind is Kind.EXCHANGE else AGGREGATOR_STALE
+    return 1 + Fraction(raw.age or 0, unit)
 
 
 def combine(used: Iterable[Vote], fresh: Sequence[Vote] = ()) -> tuple[Fraction, Fraction]:
