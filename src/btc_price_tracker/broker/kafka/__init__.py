@@ -13,7 +13,7 @@ from contextlib import aclosing
 from aiokafka import AIOKafkaProducer
 
 from btc_price_tracker.broker.address import Address
-from btc_price_tracker.broker.kafka.campaign import Campaign
+from btc_price_tracker.broker.kafka.campaign import Campaign, Sighting
 from btc_price_tracker.broker.kafka.errors import attempt
 from btc_price_tracker.broker.kafka.follower import Follower
 from btc_price_tracker.broker.kafka.term import KafkaTerm
@@ -36,6 +36,7 @@ class KafkaBroker:
         self._probes = Probes(options.timing.probe)
         self._prober: AIOKafkaProducer | None = None
         self._terms: list[KafkaTerm] = []
+        self._sighting = Sighting()
         self._seen_term = 0  # the highest number that came with an update: it survives a deleted topic
         self._closed = False
 
@@ -51,7 +52,7 @@ class KafkaBroker:
     async def campaign(self) -> KafkaTerm:
         """See Broker."""
         self._check_open()
-        term = await Campaign(self._topic, self._options, self._owner, self._seen_term).win()
+        term = await Campaign(self._topic, self._options, self._owner, self._seen_term, self._sighting).win()
         for former in self._terms:
             await former.end("this instance has begun another term")
         self._terms = [term]

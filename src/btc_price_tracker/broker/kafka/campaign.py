@@ -1,7 +1,7 @@
 """Waiting for the lease in Kafka: the leader's records are its signs of life."""
 
 import random
-from contextlib import suppress
+from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import ProducerFenced
@@ -15,14 +15,30 @@ TAIL = 100  # offsets before the end that are read to learn who leads
 STEP = 500  # offsets that are read at a time to find the newest tick
 
 
+@dataclass(slots=True)
+class Sighting:
+    """The last sign of life of a leader. It outlasts a campaign that fails, so that the next one waits less."""
+
+    offset: int = -1
+    at: float = 0.0  # by the monotonic clock
+
+    def note(self, offset: int, now: float) -> None:
+        """A leader's record was read; once more, it is not a new sign."""
+        if offset != self.offset:  # a topic that was deleted and made anew begins with lower ones
+            self.offset, self.at = offset, now
+
+
 class Campaign:
     """One candidate, with a consumer of its own."""
 
-    def __init__(self, topic: Topic, options: Options, owner: str, seen_term: int) -> None:
+    def __init__(
+        self, topic: Topic, options: Options, owner: str, seen_term: int, sighting: Sighting
+    ) -> None:
         self._topic = topic
         self._options = options
         self._owner = owner
         self._seen_term = seen_term
+        self._sighting = sighting
         self._latest: Record | None = None  # the newest record of a leader
 
     async def win(self) -> KafkaTerm:
@@ -31,12 +47,14 @@ class Campaign:
         async with self._topic.consumer() as consumer:
             oldest, end = await self._topic.bounds(consumer)
             consumer.seek(self._topic.partition, max(oldest, end - TAIL))
-            await self._read_to(consumer, end)
+            self._note(await self._read_to(consumer, end))
             while True:
                 if not self._is_free():
                     await self._wait(consumer)
-                with suppress(ProducerFenced, LeaseLost):
+                try:
                     return await self._begin(consumer)
+                except (ProducerFenced, LeaseLost):
+                    self._sighting.at = self._options.clock.monotonic()  # by another candidate, which lives
                 await self._wait(consumer)
 
     def _is_free(self) -> bool:
@@ -45,15 +63,15 @@ class Campaign:
 
     async def _wait(self, consumer: AIOKafkaConsumer) -> None:
         """Return when the lease is given up, or when no leader has written for its duration."""
-        clock, lease = self._options.clock, self._options.timing.lease
-        heard = clock.monotonic()
-        while (left := heard + lease - clock.monotonic()) > 0:
-            if self._note(await self._topic.read(consumer, left)):
-                heard = clock.monotonic()
-                if self._is_free() and await self._has_turn(consumer):
-                    return
-            elif clock.monotonic() >= heard + lease and not await self._has_turn(consumer):
-                heard = clock.monotonic()
+        while True:
+            heard = self._note(await self._topic.read(consumer, self._left()))
+            is_over = self._is_free() if heard else self._left() <= 0
+            if is_over and await self._has_turn(consumer):
+                return
+
+    def _left(self) -> float:
+        """Seconds until the lease of whoever was heard last has expired."""
+        return self._sighting.at + self._options.timing.lease - self._options.clock.monotonic()
 
     async def _has_turn(self, consumer: AIOKafkaConsumer) -> bool:
         """Whether no other candidate begins a term within a random moment: they would shut one another out."""
@@ -69,7 +87,6 @@ class Campaign:
         producer = await self._topic.producer(leading=True)
         try:
             oldest, end = await self._topic.bounds(consumer)
-            await self._read_to(consumer, end)
             last = await self._newest_tick(consumer, oldest, end)
             number = max(end, self._seen_term) + 1
             term = KafkaTerm(
@@ -95,24 +112,23 @@ class Campaign:
             records += await self._topic.read(consumer, 0.2)
             if clock.monotonic() > deadline and not records:
                 raise BrokerUnavailable("kafka: no answer in time (reading the topic)")
-        self._note(records)
         return records
 
     def _note(self, records: list[Record]) -> bool:
         """Whether there is something of a leader in these records."""
         of_leaders = [record for record in records if record.owner]
-        self._latest = of_leaders[-1] if of_leaders else self._latest
+        if of_leaders:
+            self._latest = of_leaders[-1]
+            self._sighting.note(self._latest.offset, self._options.clock.monotonic())
         return bool(of_leaders)
 
     async def _newest_tick(self, consumer: AIOKafkaConsumer, oldest: int, end: int) -> int:
         """The id of the newest tick; 0 without one."""
-        latest = self._latest
         for start in range(end - STEP, oldest - STEP, -STEP):
             consumer.seek(self._topic.partition, max(start, oldest))
             found = [
                 record.tick_id for record in await self._read_to(consumer, end) if record.tick_id is not None
             ]
-            self._latest = latest
             if found:
                 return max(found)
         return 0
