@@ -8,11 +8,13 @@ import pytest
 import btc_price_tracker
 
 ROOT = Path(btc_price_tracker.__file__).parent
-BELOW = {"", "clock", "errors", "http_client"}  # the version, time as an argument, errors, HTTP to elsewhere
+# The version, time as an argument, errors, HTTP to elsewhere, counters
+BELOW = {"", "clock", "errors", "http_client", "meters"}
 ALLOWED = {
     "clock": set[str](),
     "errors": set[str](),
     "http_client": set[str](),
+    "meters": set[str](),
     "price": set[str](),
     "telemetry": set[str](),
     "sources": {"price"},
@@ -22,7 +24,7 @@ ALLOWED = {
     "settings": {"broker", "sources", "store", "telemetry"},
     "pipeline": {"price", "sources", "broker", "fanout"},
     "succession": {"price", "store", "broker", "fanout"},
-    "readers": {"broker", "price", "store", "fanout", "telemetry", "web"},
+    "readers": {"broker", "price", "sources", "store", "fanout", "telemetry", "web"},
     "web": {"price", "settings", "store", "broker", "fanout", "telemetry"},
     "playback": {"price"},
     "app": {

@@ -50,6 +50,7 @@ from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, Enough, Poller, round_time_limit
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
+from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
 from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox, OutboxLimits
@@ -57,6 +58,7 @@ from btc_price_tracker.store.restore import Restored, restore, restored_from
 from btc_price_tracker.store.retention import forget
 from btc_price_tracker.store.timed import TimedStore
 from btc_price_tracker.succession import Candidate, Publications
+from btc_price_tracker.telemetry.gc_pauses import GcPauses
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.routes import Parts, application
@@ -219,10 +221,27 @@ async def compose(
             metrics=metrics,
             metrics_token=_revealed(settings.metrics_token),
         )
-        metrics.read_from(
-            readers(Instance(hub, limits, parts.gates, outbox, watchdog, link, instance, recorded))
-        )
         rounds = pipeline.Rounds(settings.interval, poller, ClockCheck(clock, recorded=recorded), instance)
+        pauses = GcPauses()
+        stack.enter_context(pauses.measured())
+        metrics.read_from(
+            readers(
+                Instance(
+                    hub=hub,
+                    limits=limits,
+                    gates=parts.gates,
+                    outbox=outbox,
+                    watchdog=watchdog,
+                    link=link,
+                    sources=[each for each in poller.all_sources() if isinstance(each, Upstream)],
+                    rounds=rounds.meters,
+                    requests=parts.requests,
+                    gc_pauses=pauses,
+                    name=instance,
+                    recorded=recorded,
+                )
+            )
+        )
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0

@@ -5,21 +5,24 @@ sources ──answers──▶ policy ──update──▶ store, broker ──
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 from msgspec.structs import replace
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from btc_price_tracker.broker import Broker, Term
 from btc_price_tracker.broker.alone import Alone
-from btc_price_tracker.broker.link import Link
+from btc_price_tracker.broker.link import Link, TermEnd
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import BrokerUnavailable, ClockContradicted, LeaseLost
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.freshness import silence
+from btc_price_tracker.price.meters import RoundMeters
 from btc_price_tracker.price.model import Policy, Stages, Status, Tick, Update
 from btc_price_tracker.sources.poller import Poller
 
@@ -33,6 +36,12 @@ PROBE = 2.0  # seconds between probes
 Publish = Callable[[Update], Awaitable[None]]
 Keep = Callable[[Tick], Awaitable[None]]  # stores a tick; never raises for the store's sake
 
+_TERM_ENDS: dict[type[Exception], TermEnd] = {
+    LeaseLost: TermEnd.LEASE_LOST,
+    BrokerUnavailable: TermEnd.BROKER_UNAVAILABLE,
+    ClockContradicted: TermEnd.CLOCK_CONTRADICTED,
+}
+
 log = structlog.get_logger(__name__)
 
 
@@ -44,6 +53,7 @@ class Rounds:
     poller: Poller
     check: ClockCheck
     instance: str  # its name
+    meters: RoundMeters = field(default_factory=RoundMeters)
 
     async def updates(self, policy: Policy, *, resigns: bool = False) -> AsyncGenerator[Update, None]:
         """Poll and conclude, at once and then each interval.
@@ -53,7 +63,9 @@ class Rounds:
         """
         clock, is_behind = self.poller.clock, False
         async for _ in every(self.interval, clock):
-            polled = clock.now()
+            polled, began = clock.now(), clock.monotonic()
+            unbind_contextvars("tick_id")
+            bind_contextvars(round_id=polled)
             answers = await self.poller.poll()
             now = clock.now()
             contradiction = self.check.review(answers)
@@ -62,13 +74,16 @@ class Rounds:
                 was_behind, is_behind = is_behind, update.tick.id > now + BEHIND
                 if is_behind and not was_behind:
                     _log_behind(update.tick.id - now)
-            yield replace(
+            update = replace(
                 update,
                 sources=tuple(self.poller.states()),
                 silence=silence(answers, now),
                 stages=Stages(polled, now, clock.now()),
                 leader=self.instance,
             )
+            self.meters.record(update, clock.monotonic() - began)
+            _log_round(update)
+            yield update
             if contradiction and resigns:
                 raise ClockContradicted(contradiction)
 
@@ -97,6 +112,7 @@ async def deliver(broker: Broker, hub: Hub, link: Link, alone: Alone) -> None:
             async with aclosing(broker.follow(after=link.delivered)) as updates:
                 async for update in updates:
                     link.recover()
+                    link.carried(update.stages.published)
                     if update.tick is not None:
                         # Others have published other prices meanwhile, or what the broker no longer holds.
                         if alone.take() or 0 < link.delivered < update.previous:
@@ -111,6 +127,10 @@ async def deliver(broker: Broker, hub: Hub, link: Link, alone: Alone) -> None:
 
 def show(update: Update, hub: Hub) -> None:
     """Give an update to the open streams of this instance."""
+    if update.tick is not None:
+        bind_contextvars(tick_id=update.tick.id)
+    else:
+        unbind_contextvars("tick_id")
     if update.status is not hub.status or (update.tick is None and update.reason != hub.reason):
         _log_status(update, has_price=hub.latest is not None or update.tick is not None)
     hub.publish(update)  # encodes once, writes to all, never awaits
@@ -165,11 +185,13 @@ async def lead(broker: Broker, run_term: Callable[[Term], Coroutine[None, None, 
             await link.pause(RETRY)
             continue
         log.info("term began", term=term.number)
+        link.terms_begun += 1
         pause = RETRY
         try:
             await first_of(term.hold(), run_term(term))
         except (LeaseLost, BrokerUnavailable, ClockContradicted) as error:
             log.warning("term ended", term=term.number, reason=str(error))
+            link.terms_ended[_TERM_ENDS[type(error)]] += 1
             pause = STANDING_BACK if isinstance(error, ClockContradicted) else RETRY
         finally:
             with suppress(BrokerUnavailable, TimeoutError):
@@ -195,6 +217,16 @@ def _log_behind(milliseconds: int) -> None:
         "the clock is behind the last price: until it has caught up, prices bear that one's time",
         seconds=milliseconds // 1000,
     )
+
+
+def _log_round(update: Update) -> None:
+    """Log what a round came to. What follows in its task belongs to its tick."""
+    if update.tick is not None:
+        bind_contextvars(tick_id=update.tick.id)
+    if log.is_enabled_for(logging.DEBUG):
+        quotes = {quote.source: quote.state or quote.reason for quote in update.quotes}
+        price = None if update.tick is None else str(update.tick.price)
+        log.debug("round concluded", status=update.status, reason=update.reason, price=price, quotes=quotes)
 
 
 def _log_status(update: Update, *, has_price: bool) -> None:

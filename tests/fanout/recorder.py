@@ -16,6 +16,7 @@ class Recorder:
 
     def __init__(self, room: int | None = None) -> None:
         self.lag: Lag | None = None
+        self.record = b""
         self.slot: Slot | None = None
         self.room = room
         self.taken = b""

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from btc_price_tracker.fanout.ages import JITTER
+from btc_price_tracker.fanout.counts import Reason
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.ring import Ring
@@ -33,11 +34,11 @@ async def test_old_streams_end_cleanly_and_not_all_at_once(clock: ManualClock) -
     for stream in streams:
         hub.join(stream, 0)
     await watched(hub, clock, HOUR * (1 - JITTER) - 2)
-    assert (hub.aged, len(hub)) == (0, 100)
+    assert (hub.counts.closed[Reason.AGE], len(hub)) == (0, 100)
     await watched(hub, clock, HOUR * JITTER)
-    assert 20 < hub.aged < 80
+    assert 20 < hub.counts.closed[Reason.AGE] < 80
     await watched(hub, clock, HOUR * JITTER + 4)
-    assert (hub.aged, len(hub)) == (100, 0)
+    assert (hub.counts.closed[Reason.AGE], len(hub)) == (100, 0)
     assert {b"retry: " in stream.final_retry for stream in streams} == {True}
 
 
@@ -47,7 +48,7 @@ async def test_streams_that_left_are_forgotten(clock: ManualClock) -> None:
     hub.join(stream, 0)
     hub.leave(stream)
     await watched(hub, clock, 2 * HOUR)
-    assert hub.aged == 0
+    assert hub.counts.closed[Reason.AGE] == 0
 
 
 async def test_lagging_stream_is_ended_once_it_has_caught_up(clock: ManualClock) -> None:
@@ -55,10 +56,10 @@ async def test_lagging_stream_is_ended_once_it_has_caught_up(clock: ManualClock)
     stream = Recorder(room=0)
     hub.join(stream, 0)
     await watched(hub, clock, 60)
-    assert (hub.aged, stream.closed) == (0, False)
+    assert (hub.counts.closed[Reason.AGE], stream.closed) == (0, False)
     stream.make_room(hub)
     await watched(hub, clock, 3)
-    assert (hub.aged, len(hub)) == (1, 0)
+    assert (hub.counts.closed[Reason.AGE], len(hub)) == (1, 0)
     assert b"retry: " in stream.final_retry
 
 
@@ -67,13 +68,13 @@ async def test_lagging_stream_that_is_due_is_still_closed_when_it_stalls(clock: 
     stream = Recorder(room=0)
     hub.join(stream, 0)
     await watched(hub, clock, 32)
-    assert (hub.aged, hub.stalled, stream.closed) == (0, 1, True)
+    assert (hub.counts.closed[Reason.AGE], hub.counts.closed[Reason.STALLED], stream.closed) == (0, 1, True)
     await watched(hub, clock, 60)
-    assert hub.aged == 0
+    assert hub.counts.closed[Reason.AGE] == 0
 
 
 async def test_without_a_maximum_no_stream_is_old(clock: ManualClock) -> None:
     hub = Hub(Ring(10), clock, HOUR * 24)
     hub.join(Recorder(), 0)
     await watched(hub, clock, 10 * HOUR)
-    assert (hub.aged, len(hub)) == (0, 1)
+    assert (hub.counts.closed[Reason.AGE], len(hub)) == (0, 1)

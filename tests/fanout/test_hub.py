@@ -5,11 +5,13 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.counts import Reason
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.membership import DEFAULTS
 from btc_price_tracker.fanout.ring import Ring
@@ -154,8 +156,12 @@ async def test_unexpected_exception_closes_one_stream_and_broadcast_continues(
     assert [stream.ids for stream in streams if not stream.bugs] == [[1, 2]] * (SLICE + 1)
     assert len(hub) == SLICE + 1
     assert all(stream.closed for stream in streams if stream.bugs)
-    assert [(line["event"], line["exc_info"]) for line in lines] == [("stream failed", bug)]
-    assert hub.failed == (0 if method == "close" else 2)
+    assert [line["exc_info"] for line in failures(lines)] == [bug]
+    assert hub.counts.closed[Reason.ERROR] == (0 if method == "close" else 2)
+
+
+def failures(lines: list[Any]) -> list[Any]:
+    return [line for line in lines if line["event"] == "stream failed"]
 
 
 async def test_unexpected_exception_while_catching_up_closes_only_that_stream(hub: Hub) -> None:
@@ -168,7 +174,7 @@ async def test_unexpected_exception_while_catching_up_closes_only_that_stream(hu
         buggy.make_room(hub)
         fine.make_room(hub)
     assert (buggy.closed, fine.closed, fine.ids) == (True, False, [1])
-    assert (len(hub), hub.failed, len(lines)) == (1, 1, 1)
+    assert (len(hub), hub.counts.closed[Reason.ERROR], len(failures(lines))) == (1, 1, 1)
 
 
 async def test_unexpected_exception_in_drain_does_not_affect_other_streams(hub: Hub) -> None:
@@ -179,7 +185,7 @@ async def test_unexpected_exception_in_drain_does_not_affect_other_streams(hub: 
     assert first.final_retry
     assert last.final_retry
     assert len(hub) == 0
-    assert len(lines) == 1
+    assert len(failures(lines)) == 1
 
 
 async def test_leaving_twice_does_no_harm(hub: Hub) -> None:
@@ -247,7 +253,7 @@ async def test_a_reader_that_takes_nothing_is_closed_after_the_stall_and_not_bef
         assert [stalled.closed, fine.closed] == [False, False]
         await clock.advance(2)
         assert [stalled.closed, fine.closed] == [True, False]
-        assert (len(hub), hub.stalled) == (1, 1)
+        assert (len(hub), hub.counts.closed[Reason.STALLED]) == (1, 1)
 
 
 async def test_a_slow_reader_that_takes_a_little_is_not_closed(hub: Hub, clock: ManualClock) -> None:

@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from btc_price_tracker.fanout.counts import Reason
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.reactor import Reactor, Socket
 from btc_price_tracker.fanout.ring import Ring
@@ -16,9 +17,9 @@ pytestmark = pytest.mark.skipif(not Reactor.available(), reason="there is no epo
 class LeavingTogether(Hub):
     """A hub in which the end of one stream ends the others."""
 
-    def leave(self, stream: Stream) -> None:
+    def leave(self, stream: Stream, reason: Reason = Reason.CLIENT) -> None:
         for each in [stream, *self._members.live]:
-            super().leave(each)
+            super().leave(each, reason)
 
 
 @pytest.fixture

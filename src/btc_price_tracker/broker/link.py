@@ -2,16 +2,26 @@
 
 import asyncio
 import random
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
+from enum import StrEnum
 
 import structlog
 
 from btc_price_tracker.clock import Clock
+from btc_price_tracker.meters import Distribution
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.price.parameters import RECENT
 
 log = structlog.get_logger(__name__)
+
+
+class TermEnd(StrEnum):
+    """Why a term of this instance ended."""
+
+    LEASE_LOST = "lease_lost"
+    BROKER_UNAVAILABLE = "broker_unavailable"
+    CLOCK_CONTRADICTED = "clock_contradicted"
 
 
 class Link:
@@ -23,8 +33,16 @@ class Link:
         self.delivered = (
             0  # the newest id of all that this instance's follower has had; `newest` may be ahead of it
         )
+        # These only grow, for metrics.
+        self.outages = 0
+        self.terms_begun = 0  # of this instance
+        self.terms_ended: Counter[TermEnd] = Counter()  # of these, by reason
+        self.deliveries = (
+            Distribution()
+        )  # seconds from publication to receipt, by the clocks of both instances
         self._clock = clock
         self._failed_at = 0.0
+        self._carried_at: float | None = None
         self._failed, self._works = asyncio.Event(), asyncio.Event()
         self._works.set()
 
@@ -32,6 +50,17 @@ class Link:
     def outage(self) -> float:
         """Seconds since it failed; 0 while it works."""
         return 0.0 if self.fault is None else self._clock.monotonic() - self._failed_at
+
+    @property
+    def silence(self) -> float | None:
+        """Seconds since an update came through the broker; None before the first."""
+        return None if self._carried_at is None else self._clock.monotonic() - self._carried_at
+
+    def carried(self, published: int) -> None:
+        """Note that an update came through the broker that was published at a time in ms, 0 if that isn't known."""
+        self._carried_at = self._clock.monotonic()
+        if published:
+            self.deliveries.observe(max(self._clock.now() - published, 0) / 1000)
 
     @property
     def newest(self) -> int:
@@ -52,6 +81,7 @@ class Link:
         """Note that the broker can't be used."""
         if self.fault is None:
             log.error("broker failed", reason=reason)
+            self.outages += 1
             self._failed_at = self._clock.monotonic()
         self.fault = reason
         self._works.clear()

@@ -2,19 +2,37 @@
 
 from collections.abc import Iterable
 
+from btc_price_tracker.fanout.counts import Sums
 from btc_price_tracker.fanout.stream import Stream
 
 
 class Broadcast:
     """The streams without `sources` events come first; the others get the frame of the sources as well."""
 
-    __slots__ = ("_plain", "_reached", "_streams", "payload", "payload_with_sources")
+    __slots__ = (
+        "_plain",
+        "_reached",
+        "_streams",
+        "began",
+        "payload",
+        "payload_with_sources",
+        "sums",
+        "sums_with_sources",
+    )
 
     def __init__(
-        self, payload: bytes, sources: bytes, plain: Iterable[Stream], with_sources: Iterable[Stream]
+        self,
+        payload: bytes,
+        sources: bytes,
+        plain: Iterable[Stream],
+        with_sources: Iterable[Stream],
+        began: float,
     ) -> None:
+        self.began = began  # monotonic
         self.payload = payload
         self.payload_with_sources = payload + sources
+        self.sums = Sums.of(payload)
+        self.sums_with_sources = self.sums.plus(Sums.of(sources))
         self._streams = list(plain)
         self._plain = len(self._streams)
         self._streams += with_sources

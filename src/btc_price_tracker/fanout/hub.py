@@ -18,10 +18,12 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.arrivals import Arrivals
 from btc_price_tracker.fanout.broadcast import Broadcast
+from btc_price_tracker.fanout.counts import Reason, Sums, reason_of
 from btc_price_tracker.fanout.current import INITIAL
 from btc_price_tracker.fanout.membership import DEFAULTS, HubLimits, Membership
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.stream import Stream
+from btc_price_tracker.meters import trace_id_of
 from btc_price_tracker.price.model import Tick, Update
 
 
@@ -42,12 +44,9 @@ class Hub(Membership):
         self.heartbeat = heartbeat
         self.draining = False
         self.arrivals = Arrivals()  # of prices; the beginning of the drain is announced as well
-        # These only grow, for metrics.
-        self.published = 0  # prices
-        self.stalled = 0  # streams closed because they made no progress
-        self.aged = 0  # streams closed because of their age
-        self.writes = 0  # socket writes attempted by broadcasts
+        self.published = 0  # prices; only grows, for metrics
         self._outbox: list[bytes] = []
+        self._unmeasured: Update | None = None  # the newest one with a price whose delivery is to be measured
         self._broadcast: Broadcast | None = None  # the round that is being written
         self._is_updated = False  # whether an update waits for the next round
         self._last_write = clock.monotonic()
@@ -68,6 +67,7 @@ class Hub(Membership):
             self._ring.append(update.tick.id, frame)
             self._outbox.append(frame)
             self.published += 1
+            self._unmeasured = update
         self._is_updated = True
         self._begin_round()
 
@@ -101,14 +101,16 @@ class Hub(Membership):
             self._is_updated, self._sources_frame = False, b""
             if live_with_sources:
                 sources = self.sources()
-        self._broadcast = Broadcast(payload, sources, live, live_with_sources)
-        self.writes += len(self._broadcast)
-        self._write_slice(self._broadcast)
+        self._broadcast = broadcast = Broadcast(payload, sources, live, live_with_sources, now)
+        self._ledger.began(broadcast)
+        self._write_slice(broadcast)
 
     def _write_slice(self, broadcast: Broadcast) -> None:
         streams, with_sources = broadcast.next_slice(self.limits.slice)
         payload = broadcast.payload_with_sources if with_sources else broadcast.payload
-        size = len(payload)
+        size, events = broadcast.sums_with_sources if with_sources else broadcast.sums
+        self.counts.size += size * len(streams)  # what has not been sent is subtracted below
+        self.counts.events += events * len(streams)
         for stream in streams:
             try:
                 try:
@@ -117,15 +119,26 @@ class Hub(Membership):
                     sent = 0
                 if sent < size:
                     self._fall_behind(stream, sent, broadcast, with_sources=with_sources)
-            except OSError:
-                self.leave(stream)
+            except OSError as error:
+                self.counts.sent(Sums(-size, -events))
+                self.leave(stream, reason_of(error))
             except Exception as error:  # noqa: BLE001 - a bug in one stream must not affect the others
                 self._fail(stream, error)
         if broadcast.is_done:
+            self._measure(broadcast)
             self._broadcast = None
             self._begin_round()
         else:
             asyncio.get_running_loop().call_soon(self._write_slice, broadcast)
+
+    def _measure(self, broadcast: Broadcast) -> None:
+        """Measure how long a broadcast took, and since when its price was published, where it has one."""
+        self.counts.broadcasts.observe(self._clock.monotonic() - broadcast.began)
+        update = self._unmeasured
+        if update is not None and update.stages.published:
+            delay = max(self._clock.now() - update.stages.published, 0) / 1000
+            self.counts.deliveries.observe(delay, trace_id_of(update.trace))
+        self._unmeasured = None
 
     # Time
 
@@ -138,9 +151,9 @@ class Hub(Membership):
             for stream in [
                 stream for stream, lag in self._members.lagging.items() if lag.progressed_at <= overdue
             ]:
-                self.stalled += 1
-                self.leave(stream)
+                self.leave(stream, Reason.STALLED)
             self._end_old(now)
+            self._ledger.endings.watch(now)
             if now - self._last_write >= self.heartbeat and self._broadcast is None:
                 self._outbox.append(self._heartbeat())
                 self._begin_round()
@@ -149,8 +162,7 @@ class Hub(Membership):
         """End the streams that are due; one that lags once it has caught up, so that its last event is a whole one."""
         for stream in self._ages.take_due(now):
             if self._members.is_live(stream):
-                self.aged += 1
-                self.end(stream, self.final_retry())
+                self.end(stream, self.final_retry(), Reason.AGE)
             else:
                 self._ages.postpone(stream, now)
 
@@ -165,18 +177,19 @@ class Hub(Membership):
         steps = max(1, int(window * 10))
         for step in range(steps):
             for stream in streams[step::steps]:
-                self.end(stream, self.final_retry(len(streams)))
+                self.end(stream, self.final_retry(len(streams)), Reason.DRAINED)
             if streams:
                 await self._clock.sleep(window / steps)
+        self._ledger.endings.summarize()
 
-    def end(self, stream: Stream, final_retry: bytes) -> None:
+    def end(self, stream: Stream, final_retry: bytes, reason: Reason) -> None:
         """End one stream with these last bytes; abort it if it lags."""
         try:
             if self._members.is_live(stream):
                 stream.finish(final_retry)
         except Exception as error:  # noqa: BLE001 - the other streams must end cleanly as well
             self._fail(stream, error)
-        self.leave(stream)
+        self.leave(stream, reason)
 
     def final_retry(self, streams: int = 0) -> bytes:
         """The last bytes of one of so many streams: a `retry:` that lets at most 2,000 a second reconnect.

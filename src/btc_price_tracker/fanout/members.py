@@ -45,5 +45,9 @@ class Members:
         self.live_with_sources.pop(stream, None)
         self.lagging.pop(stream, None)
 
+    def __contains__(self, stream: Stream) -> bool:
+        """Whether a stream is open."""
+        return self.is_live(stream) or stream in self.lagging
+
     def _group_of(self, lag: Lag) -> dict[Stream, None]:
         return self.live if lag.sources is None else self.live_with_sources

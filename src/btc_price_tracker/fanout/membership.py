@@ -11,7 +11,9 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.ages import Ages
 from btc_price_tracker.fanout.broadcast import Broadcast
+from btc_price_tracker.fanout.counts import UNKNOWN, Counts, Origin, Reason, Sums, reason_of
 from btc_price_tracker.fanout.current import CurrentPrice
+from btc_price_tracker.fanout.ledger import Ledger
 from btc_price_tracker.fanout.members import Members
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.stream import Lag, Stream
@@ -41,9 +43,7 @@ class Membership(CurrentPrice):
     ) -> None:
         super().__init__(clock, latest, update)
         self.limits = limits
-        # These only grow, for metrics.
-        self.joined = 0  # streams
-        self.failed = 0  # streams closed because of a bug
+        self._ledger = Ledger()
         self._ring = ring
         self._members = Members()
         self._ages = Ages(limits.max_age, clock.monotonic())
@@ -62,6 +62,17 @@ class Membership(CurrentPrice):
     def lagging(self) -> int:
         """Number of streams that wait for room."""
         return len(self._members.lagging)
+
+    @property
+    def lag(self) -> float:
+        """Seconds between the newest price and the position of the stream that lags most; 0 if none does."""
+        positions = [lag.after for lag in self._members.lagging.values()]
+        return max(self._head - min(positions), 0) / 1000 if positions else 0.0
+
+    @property
+    def counts(self) -> Counts:
+        """What is counted for metrics."""
+        return self._ledger.counts
 
     @property
     def head(self) -> int:
@@ -99,22 +110,24 @@ class Membership(CurrentPrice):
         opening: bytes = b"",
         sent_status: bytes = b"",
         sources: bytes | None = None,
+        origin: Origin = UNKNOWN,
     ) -> None:
         """Send `opening`, the status unless it is `sent_status`, every price after `after`, then live: in one step.
 
         A `gap` event covers what the ring no longer has. `sources` is the `sources` frame that the client has already,
         b"" for none, or None where it did not ask for such events.
         """
-        self.joined += 1
+        now = self._clock.monotonic()
+        depth = 0.0 if origin.resumed_from is None else max(self.now() - origin.resumed_from, 0) / 1000
+        self._ledger.arrived(stream, opening, origin, now, depth)
         if sent_status != self._sent_status:
             opening += self._sent_status
         if sources is not None:
             opening += self.sources() if sources != self.sources() else b""
             sources = self.sources()
         after, page = self._replay(after)
-        lag = Lag(after, opening + page, self._sent_status, self._clock.monotonic(), sources)
-        self._members.add(stream, lag)
-        self._ages.add(stream, lag.progressed_at)
+        self._members.add(stream, Lag(after, opening + page, self._sent_status, now, sources, origin.sent))
+        self._ages.add(stream, now)
         self.advance(stream)
 
     def advance(self, stream: Stream) -> None:
@@ -124,8 +137,8 @@ class Membership(CurrentPrice):
             return
         try:
             self._write_on(stream, lag)
-        except OSError:
-            self.leave(stream)
+        except OSError as error:
+            self.leave(stream, reason_of(error))
         except Exception as error:  # noqa: BLE001 - as in _write_slice
             self._fail(stream, error)
 
@@ -136,21 +149,25 @@ class Membership(CurrentPrice):
             except BlockingIOError:
                 sent = 0
             if sent:
-                lag.pending = lag.pending[sent:]
+                before, lag.pending = lag.pending, lag.pending[sent:]
                 lag.progressed_at = self._clock.monotonic()
+                self._ledger.wrote(lag, before)
             if lag.pending:
                 self._wait_for_room(stream, lag)
                 return
         if lag.waits_for_room:
             stream.want_room(False)
         self._members.catch_up(stream)
+        self._ledger.caught_up(stream, lag)
 
     def _fall_behind(self, stream: Stream, sent: int, broadcast: Broadcast, *, with_sources: bool) -> None:
         """Make a live stream lag that has taken only `sent` bytes of a broadcast."""
         pending, sources = broadcast.payload[sent:], b"" if with_sources else None
         if sent > len(broadcast.payload):  # amid the frame of the sources, which must be finished
             pending, sources = broadcast.payload_with_sources[sent:], self._sources_frame
-        lag = Lag(self._head, pending, self._sent_status, self._clock.monotonic(), sources)
+        unsent = Sums.of((broadcast.payload_with_sources if with_sources else broadcast.payload)[sent:])
+        total = self._ledger.fell_behind(stream, unsent, with_sources=with_sources)
+        lag = Lag(self._head, pending, self._sent_status, self._clock.monotonic(), sources, total)
         self._members.fall_behind(stream, lag)
         self._wait_for_room(stream, lag)
 
@@ -174,12 +191,16 @@ class Membership(CurrentPrice):
         gap = b""
         if after < self._ring.floor:
             gap = sse.gap(after + 1, self._ring.floor)
+            self._ledger.counts.gaps += 1
             after = self._ring.floor
         after, page = self._ring.page(after, self._head, self.limits.page)
         return after, gap + page
 
-    def leave(self, stream: Stream) -> None:
+    def leave(self, stream: Stream, reason: Reason = Reason.CLIENT) -> None:
         """Close a stream, forget it and release its slot. Idempotent; never raises."""
+        if stream in self._members:
+            with_sources = stream in self._members.live_with_sources
+            self._ledger.departed(stream, reason, self._clock.monotonic(), with_sources=with_sources)
         self._members.discard(stream)
         self._ages.discard(stream)
         try:
@@ -191,6 +212,5 @@ class Membership(CurrentPrice):
 
     def _fail(self, stream: Stream, error: Exception) -> None:
         """Close a stream that raised an unexpected exception; its client resumes by id."""
-        self.failed += 1
         self._log_bug(error)
-        self.leave(stream)
+        self.leave(stream, Reason.ERROR)

@@ -14,19 +14,23 @@ import select
 import socket
 import sys
 
+from btc_price_tracker.fanout.counts import UNKNOWN, Origin, Reason, reason_of
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.sse import LAST_CHUNK
 from btc_price_tracker.fanout.stream import Lag, Slot
+
+_BROKEN = select.EPOLLERR | select.EPOLLHUP
 
 
 class Socket(socket.SocketType):  # socket.socket adds what files need, in Python
     """A stream on a detached, connected socket. Its response is in HTTP/1.1 chunks."""
 
-    __slots__ = ("_reactor", "lag", "slot")
+    __slots__ = ("_reactor", "lag", "record", "slot")
 
     def __init__(self, fd: int, reactor: "Reactor", slot: Slot | None = None) -> None:
         super().__init__(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK, proto=0, fileno=fd)
         self.lag: Lag | None = None
+        self.record = b""
         self.slot = slot
         self._reactor = reactor
 
@@ -48,6 +52,11 @@ class Socket(socket.SocketType):  # socket.socket adds what files need, in Pytho
                 self._reactor.forget(self.fileno())
             finally:
                 super().close()
+
+    def end_reason(self) -> Reason:
+        """Why the connection ended that epoll reports as broken."""
+        error = self.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        return reason_of(OSError(error, "")) if error else Reason.CLIENT
 
     def discard_input(self) -> int:
         """Read and discard what the client has sent; returns its size in bytes. Raises OSError."""
@@ -89,6 +98,8 @@ class Reactor:
         sent_status: bytes = b"",
         sources: bytes | None = None,
         slot: Slot | None = None,
+        *,
+        origin: Origin = UNKNOWN,
     ) -> None:
         """Take over this connected, non-blocking descriptor and stream to it; see `Hub.join`.
 
@@ -101,9 +112,9 @@ class Reactor:
             raise
         stream = self._streams[fd] = Socket(fd, self, slot)
         try:
-            self._hub.join(stream, after, opening, sent_status, sources)
+            self._hub.join(stream, after, opening, sent_status, sources, origin)
         except BaseException:
-            self._hub.leave(stream)
+            self._hub.leave(stream, Reason.ERROR)
             raise
 
     def listen(self, fd: int, *, for_room: bool) -> None:
@@ -120,7 +131,7 @@ class Reactor:
         """Close every socket and the epoll."""
         asyncio.get_running_loop().remove_reader(self._epoll.fileno())
         for stream in list(self._streams.values()):
-            self._hub.leave(stream)
+            self._hub.leave(stream, Reason.DRAINED)
         self._epoll.close()
 
     def _poll(self) -> None:
@@ -129,17 +140,19 @@ class Reactor:
             if stream is None:
                 continue
             is_over = events & ~(select.EPOLLIN | select.EPOLLOUT)  # closed, reset, or failed
-            if is_over or (events & select.EPOLLIN and self._sends_too_much(fd, stream)):
-                self._hub.leave(stream)
+            if is_over:
+                self._hub.leave(stream, stream.end_reason() if events & _BROKEN else Reason.CLIENT)
+            elif events & select.EPOLLIN and (fault := self._fault_of_input(fd, stream)):
+                self._hub.leave(stream, fault)
             elif events & select.EPOLLOUT:
                 self._hub.advance(stream)
 
-    def _sends_too_much(self, fd: int, stream: Socket) -> bool:
-        """Discard input; returns whether it exceeds the limit or the connection is broken."""
+    def _fault_of_input(self, fd: int, stream: Socket) -> Reason | None:
+        """Discard input; returns a reason to close if it exceeds the limit or the connection is broken."""
         try:
             received = self._received[fd] = self._received.get(fd, 0) + stream.discard_input()
         except BlockingIOError:
-            return False
-        except OSError:
-            return True
-        return received > self.input_limit
+            return None
+        except OSError as error:
+            return reason_of(error)
+        return Reason.INPUT if received > self.input_limit else None

@@ -2,11 +2,13 @@
 
 from typing import Protocol
 
+from btc_price_tracker.fanout.counts import NOTHING, Sums
+
 
 class Lag:
     """The position of a stream that does not have everything yet."""
 
-    __slots__ = ("after", "pending", "progressed_at", "sent_status", "sources", "waits_for_room")
+    __slots__ = ("after", "pending", "progressed_at", "sent", "sent_status", "sources", "waits_for_room")
 
     def __init__(
         self,
@@ -15,12 +17,14 @@ class Lag:
         sent_status: bytes,
         progressed_at: float,
         sources: bytes | None = None,
+        sent: Sums = NOTHING,
     ) -> None:
         self.pending = pending  # bytes to be written first; what follows holds once they are
         self.after = after  # the id up to which the client has everything
         self.sent_status = sent_status  # the status frame that the client has
         self.sources = sources  # its `sources` frame; None where it did not ask for such events
         self.progressed_at = progressed_at  # monotonic time of the last progress
+        self.sent = sent  # since the stream began
         self.waits_for_room = False
 
 
@@ -32,9 +36,10 @@ class Slot(Protocol):
 
 
 class Stream(Protocol):
-    """One client's open connection. The hub owns `lag`: None while the stream is live."""
+    """One client's open connection. The hub owns `lag`, None while the stream is live, and `record`."""
 
     lag: Lag | None
+    record: bytes  # a packed `counts.Record`
 
     @property
     def slot(self) -> Slot | None:

@@ -1,9 +1,9 @@
 """Every setting, documented once: an environment variable of this name, or a flag (`STORE_URL` is `--store-url`)."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from btc_price_tracker.errors import SettingsError
@@ -14,6 +14,7 @@ from btc_price_tracker.settings.values import (
     BrokerUrl,
     Duration,
     Host,
+    LogLevels,
     Origins,
     Secret,
     SourceNames,
@@ -118,8 +119,10 @@ class Settings(Address):
         "an exact one may send credentials, * and null never",
     )
     metrics_token: Secret | None = Field(None, description="bearer token that /metrics requires")
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(str.lower)] = Field(
-        "info", description="least severe level that is logged"
+    log_level: LogLevels = Field(
+        "info",
+        description="least severe level that is logged: debug, info, warning or error; "
+        "other levels of single loggers follow, like info,btc_price_tracker.sources=debug",
     )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="console, json, or auto: console on a terminal, JSON elsewhere"

@@ -18,6 +18,7 @@ from btc_price_tracker.errors import BrokerError, StoreError
 from btc_price_tracker.settings.open_files import file_limit
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import scheme_of
+from btc_price_tracker.telemetry.levels import parse
 from btc_price_tracker.telemetry.masking import masked
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -48,6 +49,12 @@ def _sources(names: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError("give each source once")
     return names
+
+
+def _log_levels(levels: str) -> str:
+    """Levels as LOG_LEVEL has them."""
+    parse(levels)
+    return levels.lower()
 
 
 def _host(host: str) -> str:
@@ -115,6 +122,7 @@ def default_max_clients() -> int:
     return max(file_limit() - _RESERVED_FILES, 1)
 
 
+LogLevels = Annotated[str, AfterValidator(_log_levels)]
 Host = Annotated[str, AfterValidator(_host)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]

@@ -54,7 +54,7 @@ class Poller:
 
     async def aclose(self) -> None:
         """Close the sources."""
-        await asyncio.gather(*(source.aclose() for source in self._all_sources()))
+        await asyncio.gather(*(source.aclose() for source in self.all_sources()))
 
     def states(self) -> list[SourceState]:
         """Return how each source is doing now, in the configured order."""
@@ -77,15 +77,15 @@ class Poller:
         is_convertible = answer.currency == "USD" or answer.rate is not None
         return is_convertible and self.fresh(answer, self.clock.now())
 
-    def _all_sources(self) -> list[Source]:
-        """All, the rate first: at short intervals it would never get its turn after Kraken's own price."""
+    def all_sources(self) -> list[Source]:
+        """Return all, the rate first: at short intervals it would never get its turn after Kraken's own price."""
         return [*self._rate_sources(), *self.sources]
 
     def _rate_sources(self) -> list[Source]:
         return [] if self.rates is None else list(self.rates.sources.values())
 
     async def _side_by_side(self, round_: "_Round") -> Sequence[Source]:
-        sources = self._all_sources()
+        sources = self.all_sources()
         for source in sources:
             round_.start(source, self.time_limit)
         await round_.until_enough(sources)

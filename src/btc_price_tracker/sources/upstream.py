@@ -27,6 +27,7 @@ from btc_price_tracker.sources.clocks import Clocks, Reception
 from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.events import log_circuit, log_error, log_rate_limit
+from btc_price_tracker.sources.meters import OK, SourceMeters, outcome_of
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.response import read
 from btc_price_tracker.sources.secrets import NO_SECRETS, Secrets
@@ -76,6 +77,7 @@ class Upstream:
         self._error: str | None = None
         self._requests = 0
         self._failures = 0
+        self.meters = SourceMeters()
 
     async def refresh(self, time_limit: float, *, urgent: bool = False) -> None:
         """Send a request if the rate limiter and the breaker allow one within `time_limit` seconds; see Source."""
@@ -83,7 +85,7 @@ class Upstream:
             if urgent:
                 self.rate_limiter.shorten_pause()
             now = self._clock.monotonic()
-            if self.rate_limiter.wait(now) > time_limit * MAX_WAIT or not self._breaker.allow(now):
+            if self.rate_limiter.wait(now) > time_limit * MAX_WAIT or not self._allow(now):
                 return
             self._poll = asyncio.create_task(self._run(time_limit))
             self._poll.add_done_callback(self._forget)
@@ -124,6 +126,18 @@ class Upstream:
         if self._poll is not None:
             self._poll.cancel()
             await asyncio.wait([self._poll])
+
+    @property
+    def circuit(self) -> Circuit:
+        """The state of the circuit breaker."""
+        return self._breaker.circuit
+
+    def _allow(self, now: float) -> bool:
+        """Whether the circuit breaker allows a request."""
+        circuit = self._breaker.circuit
+        is_allowed = self._breaker.allow(now)
+        self.meters.circuit(circuit, self._breaker.circuit)
+        return is_allowed
 
     @property
     def _received_at(self) -> int:
@@ -179,6 +193,7 @@ class Upstream:
                 pause = max(backoff, self.rate_limiter.wait(now))
                 if pause > (deadline - now) / 2:
                     raise
+                self.meters.retries += 1
                 await self._sleep(pause)
         return await self._attempt()
 
@@ -205,10 +220,13 @@ class Upstream:
             response = await self._fetch()
             reception = self._clocks.receive(self._api, response.headers)
             self._quote, self._reception = read(response, self._definition.parse, reception.at), reception
-        except BaseException:
+        except BaseException as error:
             self._failures += 1
+            self.meters.record(outcome_of(error), self._clock.monotonic() - started)
             raise
-        self._latency = round((self._clock.monotonic() - started) * 1000, 3)
+        elapsed = self._clock.monotonic() - started
+        self._latency = round(elapsed * 1000, 3)
+        self.meters.record(OK, elapsed)
 
     def _conclude(self, error: SourceError | None, attempts: int) -> None:
         """Remember how the attempts turned out."""
@@ -219,6 +237,7 @@ class Upstream:
             self._breaker.record(ok=error is None, now=now)
             self.rate_limiter.record(error, now)
         log_error(self.name, previous, self._error, attempts)
+        self.meters.circuit(circuit, self._breaker.circuit)
         log_circuit(self.name, circuit, self._breaker, now)
         if isinstance(error, RateLimited):
             log_rate_limit(self.name, self.rate_limiter.wait(now))

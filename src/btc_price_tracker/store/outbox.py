@@ -53,6 +53,7 @@ class Outbox:
     def __init__(self, store: Store, clock: Clock, size: int, limits: OutboxLimits | None = None) -> None:
         """`size` is the capacity of the queue in ticks."""
         self.fault: str | None = None  # why the store fails; None while it works
+        self.outages = 0  # times that the store began to fail
         self.lost = 0  # number of ticks dropped from a full queue, oldest first
         self._store = store
         self._clock = clock
@@ -64,6 +65,11 @@ class Outbox:
 
     def __len__(self) -> int:
         return len(self._queue)
+
+    @property
+    def waiting(self) -> float:
+        """Seconds since the oldest queued tick was published; 0 if none is queued."""
+        return max(self._clock.now() - self._queue[0].id, 0) / 1000 if self._queue else 0.0
 
     def get(self, tick_id: int) -> Tick | None:
         """The tick with this id if it is queued."""
@@ -140,6 +146,7 @@ class Outbox:
             self._queue.popleft()
 
     def _on_failure(self, cause: Failure) -> None:
+        self.outages += self.fault is None
         if self.fault is None or (cause.bug is not None and cause.reason != self.fault):
             log.error("store failed", reason=cause.reason, exc_info=cause.bug)
         self.fault = cause.reason

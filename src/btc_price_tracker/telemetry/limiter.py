@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
+from btc_price_tracker.telemetry.log_counts import LOG_COUNTS
+
 Kind = tuple[Hashable, ...]  # logger, level and event, without its values
 
 
@@ -44,6 +46,8 @@ class Limiter:
             notice = [_notice(f"{suppressed} log lines like {event!r} suppressed")] if suppressed > 0 else []
             return [*notice, record]
         window.lines += 1
+        if window.lines > self._burst:
+            LOG_COUNTS.suppressed += 1
         if window.lines == self._burst + 1:
             return [_notice(f"too many log lines like {event!r}: suppressed for up to {self._period:g} s")]
         return [record] if window.lines <= self._burst else []

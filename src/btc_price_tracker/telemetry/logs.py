@@ -9,18 +9,20 @@ from typing import Any
 
 import structlog
 
+from btc_price_tracker.telemetry.levels import apply, parse
 from btc_price_tracker.telemetry.writer import Writer
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id")  # of the current request
 
 
 def configure(level: str, form: str) -> None:
-    """Set up logging for the process. `level` as in LOG_LEVEL, `form` as in LOG_FORMAT."""
+    """Set up logging for the process. `level` as in LOG_LEVEL, `form` as in LOG_FORMAT. Raises ValueError."""
     console = form == "console" or (form == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.ExtraAdder(),
+        structlog.contextvars.merge_contextvars,  # stream_id, round_id, tick_id
         _add_request_id,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
     ]
@@ -35,7 +37,11 @@ def configure(level: str, form: str) -> None:
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
@@ -48,9 +54,8 @@ def configure(level: str, form: str) -> None:
         )
     )
     logging.captureWarnings(capture=True)
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
-    uvicorn = logging.getLogger("uvicorn.error")  # logs at INFO what we log ourselves
-    uvicorn.setLevel(max(logging.WARNING, logging.getLevelName(level.upper())))
+    logging.basicConfig(handlers=[handler], force=True)
+    apply(parse(level))
 
 
 def _use_colours() -> bool:
@@ -59,8 +64,8 @@ def _use_colours() -> bool:
 
 
 def _add_request_id(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Add the id of the current request to a line."""
+    """Add the id of the current request to a line that has none."""
     request_id = REQUEST_ID.get(None)
-    if request_id is not None:
+    if request_id is not None and "request_id" not in event:
         event["request_id"] = request_id
     return event

@@ -11,6 +11,7 @@ from contextlib import suppress
 from queue import Full, Queue
 
 from btc_price_tracker.telemetry.limiter import Limiter
+from btc_price_tracker.telemetry.log_counts import LOG_COUNTS
 
 STDERR = 2  # the descriptor: a blocked write would hold the lock of sys.stderr, which the interpreter needs at exit
 
@@ -30,10 +31,12 @@ class Writer(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a line for the thread, or count it as dropped; the limiter may suppress it."""
         try:
+            LOG_COUNTS.lines[record.levelname.lower()] += 1
             for each in self._limiter.limit(record):
                 self._lines.put_nowait(self.format(each))
         except Full:
             self._dropped += 1
+            LOG_COUNTS.dropped += 1
         except Exception:  # noqa: BLE001 - as every handler: logging must not raise in the code that logs
             self.handleError(record)
 

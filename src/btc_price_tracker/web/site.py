@@ -81,7 +81,12 @@ def install(app: FastAPI) -> None:
             raise HTTPException(404)
         return file.response(request, for_ever())
 
-    app.router.add_route(f"/{path}/{{name:path}}", serve, methods=["GET"])
+    app.router.add_route(file_route(), serve, methods=["GET"])
+
+
+def file_route() -> str:
+    """The route of the files."""
+    return f"/{folder()[0]}/{{name:path}}"
 
 
 def _document(file: File) -> Callable[[Request], Awaitable[Response]]:

@@ -197,7 +197,7 @@ async def test_disconnect_during_replay_never_joins_the_hub() -> None:
     store.go_on.set()
     await client.task
     assert exchange.left
-    assert shared.hub.joined == 0
+    assert shared.hub.counts.joined == 0
 
 
 @pytest.fixture(params=[True, False], ids=["detached", "fallback"])
@@ -220,7 +220,7 @@ async def test_disconnects_during_replays_cancel_their_work(
     for client in clients:
         client.writer.transport.abort()
     await eventually(lambda: not server.server.server_state.tasks)
-    assert server.hub.joined == 0
+    assert server.hub.counts.joined == 0
     assert store.reading == 0
 
 
@@ -253,7 +253,7 @@ async def test_unread_replays_hold_one_page_each(server: Live, monkeypatch: pyte
 async def one_page_is_held(server: Live, store: SlowStore, reader: Reader) -> None:
     assert max(map(unsent, server.server.server_state.connections)) < 64 * 1024
     assert max(store.limits) <= replay_module.PAGE
-    assert server.hub.joined == 0
+    assert server.hub.counts.joined == 0
     reader.resume()
     await eventually(lambda: len(reader.ids) == 3001)
     assert reader.ids == sorted(set(reader.ids))

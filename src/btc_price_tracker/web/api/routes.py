@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from fastapi import FastAPI, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from btc_price_tracker.broker.link import Link
@@ -21,6 +22,7 @@ from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.limits import Admission, Limits
 from btc_price_tracker.web.middleware.compression import Compression
 from btc_price_tracker.web.middleware.cors import Cors
+from btc_price_tracker.web.middleware.measurement import STREAM, Measurement, Requests
 from btc_price_tracker.web.middleware.request_id import RequestId
 from btc_price_tracker.web.stream.route import StreamRoute
 from btc_price_tracker.web.stream.shared import Streams
@@ -42,6 +44,7 @@ class Parts:
     watchdog: Watchdog
     metrics: Metrics
     metrics_token: str | None = None  # that /metrics requires; None: it requires none
+    requests: Requests = field(default_factory=Requests)
     gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
 
@@ -67,7 +70,14 @@ def application(parts: Parts) -> ASGIApp:
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
-    return RequestId(Admission(StreamRoute(parts.streams, Compression(app), cors), parts.limits))
+    admitted = Admission(StreamRoute(parts.streams, Compression(app), cors), parts.limits)
+    return RequestId(Measurement(admitted, parts.requests, _templates(app)))
+
+
+def _templates(app: FastAPI) -> dict[str, str]:
+    """The path of each route, and what metrics call it: the same, without what differs from version to version."""
+    paths = [STREAM, *(route.path for route in app.routes if isinstance(route, Route))]
+    return {**dict(zip(paths, paths, strict=True)), site.file_route(): "/page/{name}"}
 
 
 def _add_sources(app: FastAPI, parts: Parts) -> None:

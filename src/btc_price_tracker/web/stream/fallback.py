@@ -12,6 +12,7 @@ class Mailbox:
 
     def __init__(self, hub: Hub, slot: Slot, abort: Callable[[], None]) -> None:
         self.lag: Lag | None = None
+        self.record = b""
         self.slot = slot
         self._hub = hub
         self._abort = abort  # aborts the connection of a client that reads nothing

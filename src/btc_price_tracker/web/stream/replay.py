@@ -13,6 +13,7 @@ from starlette.types import Send
 
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.counts import GAP, Sums
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store.outbox import LostRange
@@ -37,17 +38,17 @@ async def replay(start: Start, shared: Streams, send: Send, exchange: Detachable
     hub, ring = shared.hub, shared.ring
     if exchange is not None:
         exchange.hold_nothing_back()
-    await _deliver(send, b"")
+    await _deliver(send, b"", start, hub)
     if start.after < ring.floor:
         start.sources = None if start.sources is None else hub.sources()
-        await _deliver(send, start.opening + (start.sources or b""))
+        await _deliver(send, start.opening + (start.sources or b""), start, hub)
         start.opening = b""
     try:
         while start.after < ring.floor and not (is_closing(exchange) or hub.draining):
             frames = await with_heartbeats(_next_page(start, shared), hub, send)
             if frames is None:
                 break  # the store no longer has it either: the hub sends a gap
-            await _deliver(send, frames)
+            await _deliver(send, frames, start, hub)
     except StoreError as error:
         log.warning("replay aborted", reason=str(error))
 
@@ -102,8 +103,12 @@ def _frames(after: int, page: Iterable[Tick], lost_ranges: Iterable[LostRange]) 
     return b"".join(frames)
 
 
-async def _deliver(send: Send, frames: bytes) -> None:
+async def _deliver(send: Send, frames: bytes, start: Start, hub: Hub) -> None:
     """Send frames and return when the kernel has them: the next `send` begins then (see hold_nothing_back)."""
     await send(asgi.bare(frames))
     if frames:
         await send(asgi.body(b""))
+        sums = Sums.of(frames)
+        start.sent = start.sent.plus(sums)
+        hub.counts.sent(sums)
+        hub.counts.gaps += frames.count(GAP)

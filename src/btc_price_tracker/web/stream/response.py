@@ -11,12 +11,14 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.counts import Origin
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.web.limits import Slot
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi
 from btc_price_tracker.web.stream.fallback import Mailbox
-from btc_price_tracker.web.stream.position import Position
+from btc_price_tracker.web.stream.identity import current_ids
+from btc_price_tracker.web.stream.position import Anchor, Position
 from btc_price_tracker.web.stream.replay import replay, with_heartbeats
 from btc_price_tracker.web.stream.shared import Streams
 from btc_price_tracker.web.stream.start import Start, begin, greeting, is_recent, locate
@@ -42,6 +44,7 @@ class PriceStream:
         self._slot = slot
         self._retry_after = retry_after
         self._sources = b"" if with_sources else None
+        self._ids = current_ids()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then the events."""
@@ -104,7 +107,13 @@ class PriceStream:
         opening = head + start.opening
         try:
             reactor.adopt(
-                exchange.duplicate(), start.after, opening, start.sent_status, start.sources, self._slot
+                exchange.duplicate(),
+                start.after,
+                opening,
+                start.sent_status,
+                start.sources,
+                self._slot,
+                origin=self._origin(start),
             )
         except OSError as error:
             log.warning("stream not detached", reason=str(error))
@@ -112,6 +121,11 @@ class PriceStream:
         self._slot.is_handed_over = True
         exchange.let_go()
         return True
+
+    def _origin(self, start: Start) -> Origin:
+        """What the hub is told for the log and the metrics."""
+        after = self._position.after if self._position.anchor is Anchor.ID else None
+        return Origin(*self._ids, after, start.sent)
 
     async def _locate(self, sent_status: bytes) -> Start:
         start = await locate(self._position, self._streams)
@@ -142,7 +156,9 @@ class PriceStream:
             wait_for_disconnect = tasks.create_task(asgi.wait_for_disconnect(receive))
             wait_for_disconnect.add_done_callback(lambda _: hub.leave(mailbox))
             try:
-                hub.join(mailbox, start.after, start.opening, start.sent_status, start.sources)
+                hub.join(
+                    mailbox, start.after, start.opening, start.sent_status, start.sources, self._origin(start)
+                )
                 await asyncio.wait({forwarding})
             finally:
                 hub.leave(mailbox)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.counts import NOTHING, Sums
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.store import Span
@@ -24,6 +25,7 @@ class Start:
     opening: bytes = b""
     sent_status: bytes = b""
     sources: bytes | None = None
+    sent: Sums = NOTHING  # of the replay
 
 
 def greeting(hub: Hub) -> bytes:
