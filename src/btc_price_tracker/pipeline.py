@@ -5,7 +5,6 @@ sources ──answers──▶ policy ──update──▶ store, broker ──
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
@@ -223,10 +222,9 @@ def _log_round(update: Update) -> None:
     """Log what a round came to. What follows in its task belongs to its tick."""
     if update.tick is not None:
         bind_contextvars(tick_id=update.tick.id)
-    if log.is_enabled_for(logging.DEBUG):
-        quotes = {quote.source: quote.state or quote.reason for quote in update.quotes}
-        price = None if update.tick is None else str(update.tick.price)
-        log.debug("round concluded", status=update.status, reason=update.reason, price=price, quotes=quotes)
+    quotes = {quote.source: quote.state or quote.reason for quote in update.quotes}
+    price = None if update.tick is None else str(update.tick.price)
+    log.debug("round concluded", status=update.status, reason=update.reason, price=price, quotes=quotes)
 
 
 def _log_status(update: Update, *, has_price: bool) -> None:

@@ -11,7 +11,6 @@ from btc_price_tracker.price.meters import RoundMeters
 from btc_price_tracker.price.model import QuoteState, Status, Tick
 from btc_price_tracker.sources.breaker import Circuit
 from btc_price_tracker.sources.meters import OUTCOMES
-from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.gc_pauses import GcPauses
@@ -49,7 +48,7 @@ def readers(instance: Instance) -> Readers:
         **_price(instance.hub, instance.rounds),
         **_streams(instance.hub, instance.limits),
         **_reported_sources(instance.hub),
-        **_polled_sources(instance.sources, instance.rounds),
+        **_polled_sources(instance.hub, instance.sources, instance.rounds),
         **_store(instance.outbox, instance.gates),
         **_broker(instance.link, instance.hub, instance.name),
         **_process(instance.watchdog, instance.gc_pauses, instance.requests),
@@ -132,7 +131,7 @@ def _reported_sources(hub: Hub) -> dict[str, Reader]:
     }
 
 
-def _polled_sources(sources: Sequence[Upstream], rounds: RoundMeters) -> dict[str, Reader]:
+def _polled_sources(hub: Hub, sources: Sequence[Upstream], rounds: RoundMeters) -> dict[str, Reader]:
     """What this instance has seen of the sources by itself, those of the USDT rate included."""
     return {
         "btc_source_request_seconds": lambda: {(source.name,): source.meters.seconds for source in sources},
@@ -152,9 +151,8 @@ def _polled_sources(sources: Sequence[Upstream], rounds: RoundMeters) -> dict[st
         },
         "btc_source_quotes": lambda: {
             (source.name, state): rounds.quotes[source.name, state]
-            for source in sources
+            for source in hub.update.sources
             for state in QuoteState
-            if source.name not in TETHERS
         },
     }
 

@@ -182,7 +182,7 @@ class Hub(Membership):
                 await self._clock.sleep(window / steps)
         self._ledger.endings.summarize()
 
-    def end(self, stream: Stream, final_retry: bytes, reason: Reason) -> None:
+    def end(self, stream: Stream, final_retry: bytes, reason: Reason = Reason.DRAINED) -> None:
         """End one stream with these last bytes; abort it if it lags."""
         try:
             if self._members.is_live(stream):
