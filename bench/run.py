@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from counting import counting
 from machine import LOAD_CPU, SERVER_CPU, raise_file_limit
 from measures import Failed
 from parts import Plan, Subjects, crowds, delivery, flatness, rest
@@ -36,7 +37,7 @@ async def bench(plan: Plan) -> None:
         try:
             async with asyncio.timeout(plan.limit), running_exchange() as exchange:
                 subjects = prepared(exchange, Path(folder))
-                for part in (delivery, crowds, rest, flatness):
+                for part in (delivery, counting, crowds, rest, flatness):
                     try:
                         figures += await part(plan, subjects)
                     except Failed as failure:
