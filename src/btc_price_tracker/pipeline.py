@@ -19,6 +19,7 @@ from btc_price_tracker.broker.link import Link, TermEnd
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import BrokerUnavailable, ClockContradicted, LeaseLost
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.pipeline_log import log_behind, log_round, log_status
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.freshness import silence
 from btc_price_tracker.price.meters import RoundMeters
@@ -72,7 +73,7 @@ class Rounds:
             if update.tick is not None:
                 was_behind, is_behind = is_behind, update.tick.id > now + BEHIND
                 if is_behind and not was_behind:
-                    _log_behind(update.tick.id - now)
+                    log_behind(update.tick.id - now)
             update = replace(
                 update,
                 sources=tuple(self.poller.states()),
@@ -81,7 +82,7 @@ class Rounds:
                 leader=self.instance,
             )
             self.meters.record(update, clock.monotonic() - began)
-            _log_round(update)
+            log_round(update)
             yield update
             if contradiction and resigns:
                 raise ClockContradicted(contradiction)
@@ -112,6 +113,12 @@ async def deliver(broker: Broker, hub: Hub, link: Link, alone: Alone) -> None:
                 async for update in updates:
                     link.recover()
                     link.carried(update.stages.published)
+                    log.debug(
+                        "update received",
+                        id=update.tick and update.tick.id,
+                        term=update.term,
+                        leader=update.leader,
+                    )
                     if update.tick is not None:
                         # Others have published other prices meanwhile, or what the broker no longer holds.
                         if alone.take() or 0 < link.delivered < update.previous:
@@ -131,7 +138,7 @@ def show(update: Update, hub: Hub) -> None:
     else:
         unbind_contextvars("tick_id")
     if update.status is not hub.status or (update.tick is None and update.reason != hub.reason):
-        _log_status(update, has_price=hub.latest is not None or update.tick is not None)
+        log_status(update, has_price=hub.latest is not None or update.tick is not None)
     hub.publish(update)  # encodes once, writes to all, never awaits
 
 
@@ -209,31 +216,6 @@ async def first_of(*coroutines: Coroutine[None, None, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _log_behind(milliseconds: int) -> None:
-    log.warning(
-        "the clock is behind the last price: until it has caught up, prices bear that one's time",
-        seconds=milliseconds // 1000,
-    )
-
-
-def _log_round(update: Update) -> None:
-    """Log what a round came to. What follows in its task belongs to its tick."""
-    if update.tick is not None:
-        bind_contextvars(tick_id=update.tick.id)
-    quotes = {quote.source: quote.state or quote.reason for quote in update.quotes}
-    price = None if update.tick is None else str(update.tick.price)
-    log.debug("round concluded", status=update.status, reason=update.reason, price=price, quotes=quotes)
-
-
-def _log_status(update: Update, *, has_price: bool) -> None:
-    if update.status is Status.STALE:
-        log.warning("price status", status=update.status, reason=update.reason)
-    else:
-        log.info("price status", status=update.status, reason=update.reason)
-    if not has_price:
-        log.warning("no price to show; to see one without internet, run the demo: make demo")
 
 
 async def every(interval: float, clock: Clock) -> AsyncIterator[None]:

@@ -3,6 +3,7 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from btc_price_tracker.meters import Distribution, trace_id_of
 from btc_price_tracker.telemetry.metrics import METRICS, Kind, Metric, Metrics
 
 READ = [metric for metric in METRICS if metric.kind is not Kind.HISTOGRAM]
@@ -49,3 +50,37 @@ def test_observed_durations_are_rendered_by_operation_and_outcome(*, as_openmetr
     assert samples["btc_store_operation_seconds_bucket", "ok", "0.001"] == 0
     assert samples["btc_store_operation_seconds_bucket", "ok", "0.0025"] == 1
     assert "_created" not in text
+
+
+def test_histogram_is_cumulative_and_has_exemplars_in_openmetrics() -> None:
+    distribution = Distribution((0.1, 1.0))
+    for value in 0.05, 0.1, 0.5, 7.0:
+        distribution.observe(value)
+    distribution.observe(0.7, trace_id_of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+    metrics = Metrics()
+    metrics.read_from(
+        {
+            **{metric.name: lambda: None for metric in METRICS},
+            "btc_round_seconds": lambda: distribution,
+            "btc_http_request_seconds": lambda: {("/",): distribution},
+        }
+    )
+    plain, rich = (metrics.render(as_openmetrics=each)[0].decode() for each in (False, True))
+    lines = [line for line in plain.splitlines() if line.startswith("btc_round_seconds")]
+    assert lines == [
+        'btc_round_seconds_bucket{le="0.1"} 2.0',
+        'btc_round_seconds_bucket{le="1.0"} 4.0',
+        'btc_round_seconds_bucket{le="+Inf"} 5.0',
+        "btc_round_seconds_count 5.0",
+        "btc_round_seconds_sum 8.35",
+    ]
+    exemplar = '# {trace_id="4bf92f3577b34da6a3ce929d0e0e4736"} 0.7'
+    assert f'btc_round_seconds_bucket{{le="1.0"}} 4.0 {exemplar}' in rich
+    assert f'btc_http_request_seconds_bucket{{route="/",le="1.0"}} 4.0 {exemplar}' in rich.replace(
+        'le="1.0",route="/"', 'route="/",le="1.0"'
+    )
+
+
+@pytest.mark.parametrize("traceparent", [None, "", "x", "00-abc"])
+def test_no_trace_has_no_id(traceparent: str | None) -> None:
+    assert trace_id_of(traceparent) is None

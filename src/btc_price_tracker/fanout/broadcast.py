@@ -13,6 +13,7 @@ class Broadcast:
         "_plain",
         "_reached",
         "_streams",
+        "after",
         "began",
         "payload",
         "payload_with_sources",
@@ -27,7 +28,9 @@ class Broadcast:
         plain: Iterable[Stream],
         with_sources: Iterable[Stream],
         began: float,
+        after: int,
     ) -> None:
+        self.after = after  # the id before its prices
         self.began = began  # monotonic
         self.payload = payload
         self.payload_with_sources = payload + sources

@@ -14,6 +14,8 @@ of the round's sources. That frame is state and not history, so a lagging stream
 import asyncio
 import random
 
+import structlog
+
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.arrivals import Arrivals
@@ -25,6 +27,8 @@ from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.stream import Stream
 from btc_price_tracker.meters import trace_id_of
 from btc_price_tracker.price.model import Tick, Update
+
+log = structlog.get_logger(__name__)
 
 
 class Hub(Membership):
@@ -90,6 +94,7 @@ class Hub(Membership):
         payload, now = b"".join(self._outbox), self._clock.monotonic()
         live = list(self._members.live) if payload else []
         self._outbox.clear()
+        after = self._head
         if self._ring.last > self._head:
             self._head = self._ring.last
             self.arrivals.announce()
@@ -101,7 +106,7 @@ class Hub(Membership):
             self._is_updated, self._sources_frame = False, b""
             if live_with_sources:
                 sources = self.sources()
-        self._broadcast = broadcast = Broadcast(payload, sources, live, live_with_sources, now)
+        self._broadcast = broadcast = Broadcast(payload, sources, live, live_with_sources, now, after)
         self._ledger.began(broadcast)
         self._write_slice(broadcast)
 
@@ -133,7 +138,11 @@ class Hub(Membership):
 
     def _measure(self, broadcast: Broadcast) -> None:
         """Measure how long a broadcast took, and since when its price was published, where it has one."""
-        self.counts.broadcasts.observe(self._clock.monotonic() - broadcast.began)
+        seconds = self._clock.monotonic() - broadcast.began
+        self.counts.broadcasts.observe(seconds)
+        log.debug(
+            "update sent", streams=len(broadcast), bytes=len(broadcast.payload), seconds=round(seconds, 6)
+        )
         update = self._unmeasured
         if update is not None and update.stages.published:
             delay = max(self._clock.now() - update.stages.published, 0) / 1000

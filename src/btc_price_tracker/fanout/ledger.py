@@ -41,7 +41,9 @@ class Ledger:
 
     def wrote(self, lag: Lag, before: bytes) -> None:
         """A lagging stream was sent what `before` has more than is pending now."""
-        sums = Sums.of(before).minus(Sums.of(lag.pending))
+        sums = Sums.of(before)
+        if lag.pending:
+            sums = sums.minus(Sums.of(lag.pending))
         lag.sent = lag.sent.plus(sums)
         self.counts.sent(sums)
 

@@ -66,8 +66,8 @@ class Membership(CurrentPrice):
     @property
     def lag(self) -> float:
         """Seconds between the newest price and the position of the stream that lags most; 0 if none does."""
-        positions = [lag.after for lag in self._members.lagging.values()]
-        return max(self._head - min(positions), 0) / 1000 if positions else 0.0
+        positions = [lag.behind for lag in self._members.lagging.values()]
+        return max(self._head - max(min(positions), self._ring.first), 0) / 1000 if positions else 0.0
 
     @property
     def counts(self) -> Counts:
@@ -125,8 +125,10 @@ class Membership(CurrentPrice):
         if sources is not None:
             opening += self.sources() if sources != self.sources() else b""
             sources = self.sources()
+        behind = after
         after, page = self._replay(after)
-        self._members.add(stream, Lag(after, opening + page, self._sent_status, now, sources, origin.sent))
+        lag = Lag(after, opening + page, self._sent_status, now, sources, origin.sent, behind=behind)
+        self._members.add(stream, lag)
         self._ages.add(stream, now)
         self.advance(stream)
 
@@ -167,7 +169,8 @@ class Membership(CurrentPrice):
             pending, sources = broadcast.payload_with_sources[sent:], self._sources_frame
         unsent = Sums.of((broadcast.payload_with_sources if with_sources else broadcast.payload)[sent:])
         total = self._ledger.fell_behind(stream, unsent, with_sources=with_sources)
-        lag = Lag(self._head, pending, self._sent_status, self._clock.monotonic(), sources, total)
+        now = self._clock.monotonic()
+        lag = Lag(self._head, pending, self._sent_status, now, sources, total, behind=broadcast.after)
         self._members.fall_behind(stream, lag)
         self._wait_for_room(stream, lag)
 
@@ -179,6 +182,7 @@ class Membership(CurrentPrice):
     def _load(self, lag: Lag) -> bool:
         """Give a lagging stream its next bytes, if it has none; False once it has all that live streams have."""
         if not lag.pending and lag.after < self._head:
+            lag.behind = lag.after
             lag.after, lag.pending = self._replay(lag.after)
         if not lag.pending and lag.sent_status is not self._sent_status:
             lag.pending = lag.sent_status = self._sent_status

@@ -8,7 +8,16 @@ from btc_price_tracker.fanout.counts import NOTHING, Sums
 class Lag:
     """The position of a stream that does not have everything yet."""
 
-    __slots__ = ("after", "pending", "progressed_at", "sent", "sent_status", "sources", "waits_for_room")
+    __slots__ = (
+        "after",
+        "behind",
+        "pending",
+        "progressed_at",
+        "sent",
+        "sent_status",
+        "sources",
+        "waits_for_room",
+    )
 
     def __init__(
         self,
@@ -18,9 +27,12 @@ class Lag:
         progressed_at: float,
         sources: bytes | None = None,
         sent: Sums = NOTHING,
+        *,
+        behind: int = 0,
     ) -> None:
         self.pending = pending  # bytes to be written first; what follows holds once they are
         self.after = after  # the id up to which the client has everything
+        self.behind = behind  # the id up to which it has everything before they are
         self.sent_status = sent_status  # the status frame that the client has
         self.sources = sources  # its `sources` frame; None where it did not ask for such events
         self.progressed_at = progressed_at  # monotonic time of the last progress

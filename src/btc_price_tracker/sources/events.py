@@ -1,4 +1,4 @@
-"""What is logged about a source: changes only, except for rate limits."""
+"""What is logged about a source: changes only, and every decision at `debug`."""
 
 import structlog
 
@@ -27,3 +27,13 @@ def log_circuit(source: str, previous: Circuit, breaker: Breaker, now: float) ->
 def log_rate_limit(source: str, seconds: float) -> None:
     """Log that the source asked for a pause, and how long it will be."""
     _log.debug("rate limited", source=source, seconds=round(seconds, 1))
+
+
+def log_request(source: str, outcome: str, seconds: float) -> None:
+    """Log a request that has ended."""
+    _log.debug("source request", source=source, outcome=outcome, seconds=round(seconds, 3))
+
+
+def log_not_polled(source: str, wait: float, circuit: Circuit) -> None:
+    """Log that no request is sent in this round, since the quota, in seconds, or the circuit doesn't allow it."""
+    _log.debug("source not polled", source=source, quota_wait_s=round(max(wait, 0.0), 1), circuit=circuit)

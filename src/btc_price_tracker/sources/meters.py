@@ -15,6 +15,7 @@ from btc_price_tracker.errors import (
 )
 from btc_price_tracker.meters import Distribution
 from btc_price_tracker.sources.breaker import Circuit
+from btc_price_tracker.sources.events import log_request
 
 OK = "ok"
 BUG = "bug"
@@ -40,18 +41,20 @@ def outcome_of(error: BaseException) -> str:
 class SourceMeters:
     """Counts that only grow, and durations in seconds."""
 
-    __slots__ = ("circuits", "outcomes", "retries", "seconds")
+    __slots__ = ("_source", "circuits", "outcomes", "retries", "seconds")
 
-    def __init__(self) -> None:
+    def __init__(self, source: str) -> None:
+        self._source = source
         self.outcomes: Counter[str] = Counter()  # of requests, by OUTCOMES
         self.seconds = Distribution()  # of requests
         self.retries = 0
         self.circuits: Counter[Circuit] = Counter()  # times that the breaker entered a state
 
     def record(self, outcome: str, seconds: float) -> None:
-        """Count a request that has ended."""
+        """Count and log a request that has ended."""
         self.outcomes[outcome] += 1
         self.seconds.observe(seconds)
+        log_request(self._source, outcome, seconds)
 
     def circuit(self, before: Circuit, after: Circuit) -> None:
         """Count the transition of the breaker, if it is one."""

@@ -26,7 +26,12 @@ from btc_price_tracker.sources.breaker import Breaker, Circuit
 from btc_price_tracker.sources.clocks import Clocks, Reception
 from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import SourceResponse
-from btc_price_tracker.sources.events import log_circuit, log_error, log_rate_limit
+from btc_price_tracker.sources.events import (
+    log_circuit,
+    log_error,
+    log_not_polled,
+    log_rate_limit,
+)
 from btc_price_tracker.sources.meters import OK, SourceMeters, outcome_of
 from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.response import read
@@ -77,7 +82,7 @@ class Upstream:
         self._error: str | None = None
         self._requests = 0
         self._failures = 0
-        self.meters = SourceMeters()
+        self.meters = SourceMeters(self.name)
 
     async def refresh(self, time_limit: float, *, urgent: bool = False) -> None:
         """Send a request if the rate limiter and the breaker allow one within `time_limit` seconds; see Source."""
@@ -86,6 +91,7 @@ class Upstream:
                 self.rate_limiter.shorten_pause()
             now = self._clock.monotonic()
             if self.rate_limiter.wait(now) > time_limit * MAX_WAIT or not self._allow(now):
+                log_not_polled(self.name, self.rate_limiter.wait(now), self._breaker.circuit)
                 return
             self._poll = asyncio.create_task(self._run(time_limit))
             self._poll.add_done_callback(self._forget)
@@ -225,8 +231,8 @@ class Upstream:
             self.meters.record(outcome_of(error), self._clock.monotonic() - started)
             raise
         elapsed = self._clock.monotonic() - started
-        self._latency = round(elapsed * 1000, 3)
         self.meters.record(OK, elapsed)
+        self._latency = round(elapsed * 1000, 3)
 
     def _conclude(self, error: SourceError | None, attempts: int) -> None:
         """Remember how the attempts turned out."""

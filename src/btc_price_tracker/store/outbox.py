@@ -109,6 +109,7 @@ class Outbox:
                 batch = list(islice(self._queue, self._limits.batch_size))
                 await self._write(batch, write_timeout)
                 self._remove(batch)
+                log.debug("prices stored", count=len(batch), last=batch[-1].id, queued=len(self._queue))
         except Exception as error:  # noqa: BLE001 - a bug in a store must not end the service
             self._on_failure(failure(error))
         else:

@@ -7,10 +7,13 @@ server, `Hub.leave` releases its slot instead.
 
 import random
 
+import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.web.problems import Problem
+
+log = structlog.get_logger(__name__)
 
 SLOT = "btc_price_tracker.slot"  # the key in the scope
 
@@ -37,6 +40,7 @@ class Limits:
         error status, so it must get a 200.
         """
         self.rejected += 1
+        log.debug("stream rejected", streams=self.streams, draining=self._hub.draining)
         milliseconds = random.randint(10_000, 30_000)
         if not browser:
             seconds = str(milliseconds // 1000)

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Status
+from btc_price_tracker.telemetry.metrics import METRICS
 from btc_price_tracker.testing import ManualClock, eventually
 from live import Client, Live, live
 
@@ -188,3 +189,74 @@ async def test_broker_leader_and_term_are_reported(server: Live) -> None:
     assert (await samples(server))["btc_term"] == 1
     server.service.link.fail("it is full")
     assert (await samples(server))["btc_broker_up"] == 0
+
+
+async def test_number_of_series_does_not_grow_with_clients_ids_and_paths() -> None:
+    async with live(max_clients=0) as server:
+        await server.publish()
+        await _act(server, 0)
+        await samples(server)  # this request is counted, too
+        before = set(await samples(server))
+        for number in range(1, 60):
+            await _act(server, number)
+        assert set(await samples(server)) == before
+
+
+async def _act(server: Live, number: int) -> None:
+    """One more client, with ids and paths of its own."""
+    ids = {"X-Request-ID": f"client-{number}", "User-Agent": f"agent-{number}", "Host": f"host-{number}"}
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, headers=ids, timeout=30) as client:
+        for path in (f"/{number}", f"/prices/{number}", f"/{number}/../%00", f"/prices?limit=-{number}"):
+            await client.get(path)
+    opened = server.hub.counts.joined
+    resuming = {"last_event_id": str(server.hub.head - number), "x_request_id": f"stream-{number}"}
+    async with await Client.get(server.port, "/prices/stream", **resuming) as stream:
+        await eventually(lambda: server.hub.counts.joined > opened)
+        await stream.event()
+    await eventually(lambda: len(server.hub) == 0)
+
+
+async def test_reconnects_and_their_depth_are_counted(server: Live, clock: ManualClock) -> None:
+    first = await server.publish()
+    await clock.advance(20)
+    async with await Client.get(server.port, "/prices/stream", last_event_id=str(first)):
+        await eventually(lambda: len(server.hub) == 1)
+    await eventually(lambda: len(server.hub) == 0)
+    values = await samples(server)
+    assert values["btc_streams_resumed_total"] == 1
+    assert values["btc_stream_resume_depth_seconds_sum"] == 20
+    assert (
+        values['btc_streams_closed_total{reason="client"}']
+        + values['btc_streams_closed_total{reason="reset"}']
+        == 1
+    )
+    assert values["btc_stream_duration_seconds_count"] == 1
+
+
+async def test_requests_are_counted_by_route_and_status(server: Live) -> None:
+    async with httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client:
+        for path in ("/prices/latest", "/healthz", "/nowhere", "/prices/12", "/", "/docs", "/openapi.json"):
+            await client.get(path)
+        page = (await client.get("/")).text
+        script = page[page.index("page/") :].split('"')[0]
+        assert (await client.get(f"/{script}")).status_code == 200
+    values = await samples(server)
+    counts = {key: value for key, value in values.items() if key.startswith("btc_http_requests_total")}
+    assert counts == {
+        'btc_http_requests_total{route="/prices/latest",status="503"}': 1,
+        'btc_http_requests_total{route="/healthz",status="200"}': 1,
+        'btc_http_requests_total{route="other",status="404"}': 1,
+        'btc_http_requests_total{route="/prices/{id}",status="404"}': 1,
+        'btc_http_requests_total{route="/",status="200"}': 2,
+        'btc_http_requests_total{route="/docs",status="200"}': 1,
+        'btc_http_requests_total{route="/openapi.json",status="200"}': 1,
+        'btc_http_requests_total{route="/page/{name}",status="200"}': 1,
+    }
+    assert values['btc_http_request_seconds_count{route="/"}'] == 2
+    assert values["btc_http_requests_in_progress"] == 1  # this one
+
+
+async def test_every_metric_of_the_table_is_served(server: Live) -> None:
+    await server.publish()
+    text = (await scrape(server)).text
+    assert [metric.name for metric in METRICS if f"# HELP {metric.series} " not in text] == []

@@ -124,6 +124,7 @@ class PriceStream:
 
     def _origin(self, start: Start) -> Origin:
         """What the hub is told for the log and the metrics."""
+        log.debug("stream opened", anchor=self._position.anchor.name, after=start.after)
         after = self._position.after if self._position.anchor is Anchor.ID else None
         return Origin(*self._ids, after, start.sent)
 
