@@ -5,13 +5,27 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
+from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
 from btc_price_tracker import pipeline
+from btc_price_tracker.broker.link import Link
 from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.price.clock_check import ClockCheck
-from btc_price_tracker.price.model import Answer, Kind, Quote, Status, Tick, Update
+from btc_price_tracker.price.meters import RoundMeters
+from btc_price_tracker.price.model import (
+    Answer,
+    AssessedQuote,
+    Kind,
+    Quote,
+    QuoteState,
+    Stages,
+    Status,
+    Tick,
+    Update,
+)
 from btc_price_tracker.sources.poller import Poller
 from btc_price_tracker.store import Span, retention
 from btc_price_tracker.store.memory import MemoryStore
@@ -164,3 +178,79 @@ async def test_a_clock_behind_the_last_price_is_said_once() -> None:
     assert [(entry["log_level"], entry["seconds"]) for entry in logs if "seconds" in entry] == [
         ("warning", 3600)
     ]
+
+
+async def test_lines_of_a_round_bear_its_id_and_those_after_the_decision_the_price_s() -> None:
+    clock, seen = ManualClock(), list[dict[str, Any]]()
+    began = clock.now()
+
+    async def keep(_: Tick) -> None:
+        seen.append(get_contextvars())
+
+    async def publish(_: Update) -> None:
+        seen.append(get_contextvars())
+
+    class Observed(Scripted):
+        async def poll(self) -> list[Answer]:
+            seen.append(get_contextvars())
+            seen.append(await asyncio.create_task(self.request()))
+            return []
+
+        async def request(self) -> dict[str, Any]:
+            return get_contextvars()
+
+    poller = Observed(
+        sources=[], clock=clock, time_limit=1, fresh=lambda *_: True, enough=lambda *_: True, answers=()
+    )
+    rounds = pipeline.Rounds(10, poller, ClockCheck(clock), "a")
+    updates = rounds.updates(Ahead(clock.now() + 1))
+    producing = asyncio.create_task(pipeline.produce(updates, publish, keep, durable_first=True))
+    await clock.sleeping()
+    await clock.advance(10)
+    producing.cancel()
+    assert seen == [
+        {"round_id": began},
+        {"round_id": began},
+        {"round_id": began, "tick_id": began + 1},
+        {"round_id": began, "tick_id": began + 1},
+        {"round_id": began + 10_000},
+        {"round_id": began + 10_000},
+        {"round_id": began + 10_000, "tick_id": began + 2},
+        {"round_id": began + 10_000, "tick_id": began + 2},
+    ]
+    assert rounds.meters.rounds == {Status.OK: 2}
+
+
+def test_rounds_are_counted_by_status_quote_and_delay() -> None:
+    meters = RoundMeters()
+    quotes = (
+        AssessedQuote("kraken", Kind.EXCHANGE, time=1000, used=True, state=QuoteState.USED),
+        AssessedQuote("gemini", Kind.EXCHANGE, time=1000, state=QuoteState.EXCLUDED),
+        AssessedQuote("coinbase", Kind.EXCHANGE, used=True, state=QuoteState.USED),
+        AssessedQuote("bitstamp", Kind.EXCHANGE),
+    )
+    meters.record(Update(Status.DEGRADED, "", quotes=quotes, stages=Stages(published=3500)), 0.25)
+    assert meters.rounds == {Status.DEGRADED: 1}
+    assert meters.seconds.total == 0.25
+    assert meters.quotes == {
+        ("kraken", QuoteState.USED): 1,
+        ("gemini", QuoteState.EXCLUDED): 1,
+        ("coinbase", QuoteState.USED): 1,
+    }
+    assert {source: delay.total for source, delay in meters.quote_delays.items()} == {"kraken": 2.5}
+
+
+async def test_outages_and_deliveries_of_the_broker_are_counted() -> None:
+    clock = ManualClock()
+    link = Link(clock)
+    link.fail("it is down")
+    link.fail("it is still down")
+    link.recover()
+    link.fail("again")
+    assert link.outages == 2
+    link.carried(clock.now() - 1500)
+    await clock.advance(3)
+    link.carried(0)  # unknown when it was published
+    assert (link.deliveries.total, sum(link.deliveries.counts)) == (1.5, 1)
+    await clock.advance(3)
+    assert link.silence == 3.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import errno
 import fcntl
 import itertools
 import os
@@ -9,12 +10,13 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.counts import Reason, reason_of
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.reactor import Reactor, Socket
@@ -275,3 +277,55 @@ async def test_closing_it_closes_every_socket_and_its_own(hub: Hub, pair: tuple[
     reactor.close()
     assert len(hub) == 0
     assert open_files() == before - 1
+
+
+def _leave(client: socket.socket) -> None:
+    client.recv(65536)  # what is unread would make it a reset
+    client.close()
+
+
+def _half_close(client: socket.socket) -> None:
+    client.shutdown(socket.SHUT_WR)
+
+
+def _reset(client: socket.socket) -> None:
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def _flood(client: socket.socket) -> None:
+    client.sendall(b"x" * 20_000)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (_leave, Reason.CLIENT),
+        (_half_close, Reason.CLIENT),
+        (_reset, Reason.RESET),
+        (_flood, Reason.INPUT),
+    ],
+)
+async def test_reason_of_the_end_is_counted(
+    hub: Hub, reactor: Reactor, end: Callable[[socket.socket], None], reason: Reason
+) -> None:
+    fd, client = connected()
+    reactor.adopt(fd, 0, b"opening")
+    await asyncio.sleep(0)
+    end(client)
+    await eventually(lambda: not len(hub))
+    assert hub.counts.closed == {reason: 1}
+    client.close()
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ETIMEDOUT, Reason.TIMED_OUT),
+        (errno.EHOSTUNREACH, Reason.TIMED_OUT),
+        (errno.ECONNRESET, Reason.RESET),
+        (errno.EPIPE, Reason.RESET),
+    ],
+)
+def test_unreachable_client_timed_out(number: int, reason: Reason) -> None:
+    assert reason_of(OSError(number, "")) is reason

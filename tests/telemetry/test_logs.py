@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -135,3 +136,44 @@ def test_blocked_stderr_does_not_delay_exit() -> None:
         [sys.executable, "-c", FLOOD, str(CAPACITY)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.wait(30) == 0
+
+
+STREAMED = """
+import asyncio, json, os, sys
+import structlog
+from btc_price_tracker.telemetry import logs
+from live import Client, live
+
+async def main():
+    async with live() as server:
+        await server.publish()
+        for headers in {}, {"x_request_id": "0123456789abcdef"}, {"x_request_id": "mine"}:
+            async with await Client.get(server.port, "/prices/stream", **headers) as client:
+                await client.prices(1)
+            while len(server.hub):
+                await asyncio.sleep(0.01)
+
+logs.configure("debug", "json")
+asyncio.run(main())
+"""
+
+
+def test_all_lines_of_a_stream_bear_its_id() -> None:
+    tests = Path(__file__).parents[1]
+    result = subprocess.run(
+        [sys.executable, "-c", STREAMED],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(tests)},
+    )
+    lines = list(map(json.loads, result.stderr.splitlines()))
+    opened = [line for line in lines if line["event"] == "stream opened"]
+    ended = [line for line in lines if line["event"] == "stream ended"]
+    ids = [(line["stream_id"], line["request_id"]) for line in opened]
+    assert ids == [(line["stream_id"], line["request_id"]) for line in ended]
+    assert ids[0][0] == ids[0][1]
+    assert ids[1] == ("0123456789abcdef", "0123456789abcdef")
+    assert (len(ids[2][0]), ids[2][1]) == (16, "mine")
+    assert len({stream_id for stream_id, _ in ids}) == 3
