@@ -19,7 +19,7 @@ from btc_price_tracker.broker.link import Link, TermEnd
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import BrokerUnavailable, ClockContradicted, LeaseLost
 from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.pipeline_log import log_behind, log_round, log_status
+from btc_price_tracker.pipeline_log import log_behind, log_received, log_round, log_status
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.freshness import silence
 from btc_price_tracker.price.meters import RoundMeters
@@ -111,14 +111,9 @@ async def deliver(broker: Broker, hub: Hub, link: Link, alone: Alone) -> None:
         try:
             async with aclosing(broker.follow(after=link.delivered)) as updates:
                 async for update in updates:
+                    log_received(update)
                     link.recover()
                     link.carried(update.stages.published)
-                    log.debug(
-                        "update received",
-                        id=update.tick and update.tick.id,
-                        term=update.term,
-                        leader=update.leader,
-                    )
                     if update.tick is not None:
                         # Others have published other prices meanwhile, or what the broker no longer holds.
                         if alone.take() or 0 < link.delivered < update.previous:
@@ -133,10 +128,6 @@ async def deliver(broker: Broker, hub: Hub, link: Link, alone: Alone) -> None:
 
 def show(update: Update, hub: Hub) -> None:
     """Give an update to the open streams of this instance."""
-    if update.tick is not None:
-        bind_contextvars(tick_id=update.tick.id)
-    else:
-        unbind_contextvars("tick_id")
     if update.status is not hub.status or (update.tick is None and update.reason != hub.reason):
         log_status(update, has_price=hub.latest is not None or update.tick is not None)
     hub.publish(update)  # encodes once, writes to all, never awaits

@@ -1,7 +1,7 @@
 """What the pipeline logs about rounds and updates."""
 
 import structlog
-from structlog.contextvars import bind_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from btc_price_tracker.price.model import Status, Update
 
@@ -23,6 +23,15 @@ def log_round(update: Update) -> None:
     quotes = {quote.source: quote.state or quote.reason for quote in update.quotes}
     price = None if update.tick is None else str(update.tick.price)
     log.debug("round concluded", status=update.status, reason=update.reason, price=price, quotes=quotes)
+
+
+def log_received(update: Update) -> None:
+    """Log that an update came through the broker. What follows in its task belongs to its tick, if it has one."""
+    if update.tick is None:
+        unbind_contextvars("tick_id")
+    else:
+        bind_contextvars(tick_id=update.tick.id)
+    log.debug("update received", status=update.status, term=update.term, leader=update.leader)
 
 
 def log_status(update: Update, *, has_price: bool) -> None:

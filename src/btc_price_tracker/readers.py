@@ -79,7 +79,7 @@ def _streams(hub: Hub, limits: Limits) -> dict[str, Reader]:
     return {
         "btc_streams_open": lambda: len(hub),
         "btc_streams_lagging": lambda: hub.lagging,
-        "btc_streams_opened": lambda: counts.joined,
+        "btc_streams_opened": lambda: counts.joined + counts.abandoned,
         "btc_streams_resumed": lambda: counts.resumed,
         "btc_stream_resume_depth_seconds": lambda: counts.depths,
         "btc_stream_duration_seconds": lambda: counts.durations,

@@ -100,7 +100,8 @@ class Counts:
 
     def __init__(self) -> None:
         self.joined = 0  # streams
-        self.resumed = 0  # of these, the ones that came with an id
+        self.abandoned = 0  # streams that ended before they could join: amid the replay
+        self.resumed = 0  # of those that joined, the ones that came with an id
         self.closed: Counter[Reason] = Counter()
         self.fallen_behind = 0  # times that a live stream had no room
         self.gaps = 0  # announced, summed over the streams, as the next two

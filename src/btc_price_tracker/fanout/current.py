@@ -47,6 +47,10 @@ class CurrentPrice:
         """The reason of the status."""
         return self.update.reason
 
+    def monotonic(self) -> float:
+        """The monotonic time, in seconds, by the clock of this instance."""
+        return self._clock.monotonic()
+
     @property
     def silence(self) -> float:
         """Seconds since any source answered, or since the start."""

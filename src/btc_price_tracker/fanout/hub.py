@@ -46,7 +46,6 @@ class Hub(Membership):
         """Start from `ring`, its `latest` tick and `update`; send a heartbeat after `heartbeat` seconds of silence."""
         super().__init__(ring, clock, latest, update, limits)
         self.heartbeat = heartbeat
-        self.draining = False
         self.arrivals = Arrivals()  # of prices; the beginning of the drain is announced as well
         self.published = 0  # prices; only grows, for metrics
         self._outbox: list[bytes] = []

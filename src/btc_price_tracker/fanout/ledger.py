@@ -53,6 +53,12 @@ class Ledger:
         group = self._plain if lag.sources is None else self._with_sources
         stream.record = record._replace(sent=lag.sent.minus(group)).pack()
 
+    def abandoned(self, origin: Origin, reason: Reason, began: float, now: float) -> None:
+        """A stream ended before it could join."""
+        self.counts.abandoned += 1
+        record = Record(began, origin.stream_id, origin.resumed_from, NOTHING)
+        self._ended(record, origin.request_id, reason, origin.sent, now)
+
     def departed(self, stream: Stream, reason: Reason, now: float, *, with_sources: bool) -> None:
         """A stream is about to leave.
 
@@ -60,9 +66,12 @@ class Ledger:
         """
         record = Record.unpack(stream.record)
         sent = stream.lag.sent if stream.lag else self._sent_live(stream, with_sources=with_sources)
+        self._ended(record, self._request_ids.pop(stream, None), reason, sent, now)
+
+    def _ended(self, record: Record, request_id: str | None, reason: Reason, sent: Sums, now: float) -> None:
         self.counts.closed[reason] += 1
         self.counts.durations.observe(now - record.began)
-        self.endings.record(record, self._request_ids.pop(stream, None), reason, sent, now)
+        self.endings.record(record, request_id, reason, sent, now)
 
     def _sent_live(self, stream: Stream, *, with_sources: bool) -> Sums:
         """What a live stream has been sent since it began."""

@@ -43,6 +43,7 @@ class Membership(CurrentPrice):
     ) -> None:
         super().__init__(clock, latest, update)
         self.limits = limits
+        self.draining = False
         self._ledger = Ledger()
         self._ring = ring
         self._members = Members()
@@ -213,6 +214,11 @@ class Membership(CurrentPrice):
             self._log_bug(error)
         if stream.slot is not None:
             stream.slot.release()
+
+    def abandon(self, origin: Origin, began: float) -> None:
+        """Count a stream that was opened at `began` (monotonic) and ended before it could join."""
+        reason = Reason.DRAINED if self.draining else Reason.CLIENT
+        self._ledger.abandoned(origin, reason, began, self._clock.monotonic())
 
     def _fail(self, stream: Stream, error: Exception) -> None:
         """Close a stream that raised an unexpected exception; its client resumes by id."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.fanout.counts import Reason
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.ring import Ring
@@ -197,7 +198,7 @@ async def test_disconnect_during_replay_never_joins_the_hub() -> None:
     store.go_on.set()
     await client.task
     assert exchange.left
-    assert shared.hub.counts.joined == 0
+    assert (shared.hub.counts.joined, shared.hub.counts.abandoned) == (0, 1)
 
 
 @pytest.fixture(params=[True, False], ids=["detached", "fallback"])
@@ -220,7 +221,8 @@ async def test_disconnects_during_replays_cancel_their_work(
     for client in clients:
         client.writer.transport.abort()
     await eventually(lambda: not server.server.server_state.tasks)
-    assert server.hub.counts.joined == 0
+    assert (server.hub.counts.joined, server.hub.counts.abandoned) == (0, 20)
+    assert server.hub.counts.closed == {Reason.CLIENT: 20}
     assert store.reading == 0
 
 

@@ -45,6 +45,8 @@ class PriceStream:
         self._retry_after = retry_after
         self._sources = b"" if with_sources else None
         self._ids = current_ids()
+        self._start = Start(position.after)
+        self._has_joined = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then the events."""
@@ -60,8 +62,21 @@ class PriceStream:
             await send(asgi.start())
             await send(asgi.bare(sse.retry(self._retry_after)))
             await asgi.finish(exchange, receive, send)
-        elif self._streams.reactor is not None and exchange is not None and _can_detach(scope):
-            await self._detach(self._streams.reactor, receive, send, exchange)
+        else:
+            began = self._streams.hub.monotonic()
+            try:
+                await self._open(scope, receive, send, exchange)
+            finally:
+                if not self._has_joined:
+                    self._streams.hub.abandon(self._origin(), began)
+
+    async def _open(
+        self, scope: Scope, receive: Receive, send: Send, exchange: DetachableResponse | None
+    ) -> None:
+        """Detach the stream if that is possible, else serve it."""
+        reactor = self._streams.reactor
+        if reactor is not None and exchange is not None and _can_detach(scope):
+            await self._detach(reactor, receive, send, exchange)
         else:
             await self._serve(receive, send, exchange)
 
@@ -78,6 +93,7 @@ class PriceStream:
         if is_recent(self._position, shared) and exchange.drained:
             start = begin(self._position, shared)
             start.sent_status, start.sources = sent_status, self._sources
+            self._start = start
         else:
             exchange.write(head)
             head = b""
@@ -113,23 +129,24 @@ class PriceStream:
                 start.sent_status,
                 start.sources,
                 self._slot,
-                origin=self._origin(start),
+                origin=self._origin(),
             )
         except OSError as error:
             log.warning("stream not detached", reason=str(error))
             return False
-        self._slot.is_handed_over = True
+        self._slot.is_handed_over = self._has_joined = True
         exchange.let_go()
         return True
 
-    def _origin(self, start: Start) -> Origin:
+    def _origin(self) -> Origin:
         """What the hub is told for the log and the metrics."""
+        start = self._start
         log.debug("stream opened", anchor=self._position.anchor.name, after=start.after)
         after = self._position.after if self._position.anchor is Anchor.ID else None
         return Origin(*self._ids, after, start.sent)
 
     async def _locate(self, sent_status: bytes) -> Start:
-        start = await locate(self._position, self._streams)
+        start = self._start = await locate(self._position, self._streams)
         start.sent_status, start.sources = sent_status, self._sources
         return start
 
@@ -157,8 +174,9 @@ class PriceStream:
             wait_for_disconnect = tasks.create_task(asgi.wait_for_disconnect(receive))
             wait_for_disconnect.add_done_callback(lambda _: hub.leave(mailbox))
             try:
+                self._has_joined = True
                 hub.join(
-                    mailbox, start.after, start.opening, start.sent_status, start.sources, self._origin(start)
+                    mailbox, start.after, start.opening, start.sent_status, start.sources, self._origin()
                 )
                 await asyncio.wait({forwarding})
             finally:
