@@ -95,7 +95,7 @@ def _metavar(field: str) -> str:
 
     if Settings.model_fields[field].annotation is bool:
         return "BOOL"
-    return "URL" if field.endswith("_url") else field.split("_")[-1].upper()
+    return "URL" if field.endswith("_url") else field.rpartition("_")[2].upper()
 
 
 def _help(field: str, name: str) -> str:
