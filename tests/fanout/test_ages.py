@@ -59,7 +59,7 @@ async def test_stream_that_leaves_takes_no_other_with_it(clock: ManualClock) -> 
     for stream in streams[:10]:
         hub.leave(stream)
     await watched(hub, clock, 20)
-    assert (hub.aged, len(hub)) == (10, 0)
+    assert (hub.counts.closed[Reason.AGE], len(hub)) == (10, 0)
 
 
 async def test_lagging_stream_is_ended_once_it_has_caught_up(clock: ManualClock) -> None:
