@@ -35,6 +35,8 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.fanout.spans import BroadcastSpans
+from btc_price_tracker.http_client.traced import TracedClient
 from btc_price_tracker.price import consensus, fallback
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.consensus import Consensus
@@ -46,10 +48,13 @@ from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.connect import connect
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, Enough, Poller, round_time_limit
+from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
+from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
 from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox, OutboxLimits
@@ -58,6 +63,8 @@ from btc_price_tracker.store.retention import forget
 from btc_price_tracker.store.timed import TimedStore
 from btc_price_tracker.succession import Candidate, Publications
 from btc_price_tracker.telemetry.metrics import Metrics
+from btc_price_tracker.telemetry.tracing import NO_TRACER, Tracer
+from btc_price_tracker.telemetry.tracing_setup import open_tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
@@ -174,6 +181,8 @@ async def compose(
     instance = f"{socket.gethostname()}:{settings.port}:{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
         metrics = Metrics()
+        tracer = open_tracer(os.environ, instance)
+        stack.push_async_callback(tracer.aclose)
         store = await _store(settings, clock, store_timeout)
         stack.push_async_callback(store.close)
         timed = TimedStore(store, metrics.observer("btc_store_operation_seconds"))
@@ -186,10 +195,11 @@ async def compose(
         link.restore(restored.recent)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         time_limit, enough = round_time_limit(settings.interval), _enough(settings)
-        opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
+        opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded, tracer=tracer)
         poller = await stack.enter_async_context(opening)
         initial = structs.replace(INITIAL, sources=tuple(poller.states()))
         hub = Hub(ring, clock, settings.heartbeat, last, initial, HubLimits(max_age=settings.max_stream_age))
+        hub.spans = BroadcastSpans(tracer)
         reactor = None
         if detach and Reactor.available():
             reactor = Reactor(hub)
@@ -218,11 +228,13 @@ async def compose(
             origin=origin,
             metrics=metrics,
             metrics_token=_revealed(settings.metrics_token),
+            tracer=tracer,
         )
         metrics.read_from(
             readers(Instance(hub, limits, parts.gates, outbox, watchdog, link, instance, recorded))
         )
-        rounds = pipeline.Rounds(settings.interval, poller, ClockCheck(clock, recorded=recorded), instance)
+        check = ClockCheck(clock, recorded=recorded)
+        rounds = pipeline.Rounds(settings.interval, poller, check, instance, tracer)
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
@@ -246,7 +258,9 @@ def _loops(
         async with polling:
             publications = await candidate.succeed(term) if is_shared else Publications(term, term.last)
             updates = rounds.updates(new_policy(publications.last), resigns=is_shared)
-            producing = pipeline.produce(updates, publications.publish, keep, durable_first=not is_shared)
+            producing = pipeline.produce(
+                updates, publications.publish, keep, durable_first=not is_shared, tracer=rounds.tracer
+            )
             if settings.retention:
                 pruning = forget(candidate.store, clock, settings.retention, rounds.check.time)
                 await pipeline.first_of(producing, pruning)
@@ -306,15 +320,24 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> Store:
 
 @asynccontextmanager
 async def _open_poller(
-    settings: Settings, clock: Clock, time_limit: float, enough: Enough, *, recorded: bool = False
+    settings: Settings,
+    clock: Clock,
+    time_limit: float,
+    enough: Enough,
+    *,
+    recorded: bool = False,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[Poller]:
     """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
     key = _revealed(settings.coingecko_api_key) or ""
     async with open_client(trust_env=not recorded) as client:
         client.check(source_urls(settings))
-        at = partial(
-            connect, client=client, clock=clock, random=random.Random(), key=key, clocks=Clocks(clock)
-        )
+        with_ = partial(connect, clock=clock, random=random.Random(), key=key, clocks=Clocks(clock))
+
+        def at(definition: SourceDefinition, parent: RateLimiter | None = None) -> Upstream:
+            traced = client if tracer is NO_TRACER else TracedClient(client, tracer, definition.name)
+            return with_(definition, traced, parent=parent)
+
         sources = [at(replace(SOURCES[name], url=settings.url_of(name))) for name in settings.sources]
         limiters = {source.name: source.rate_limiter for source in sources}
         rates = {

@@ -21,6 +21,7 @@ from btc_price_tracker.fanout.broadcast import Broadcast
 from btc_price_tracker.fanout.current import INITIAL
 from btc_price_tracker.fanout.membership import DEFAULTS, HubLimits, Membership
 from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.fanout.spans import BroadcastSpans
 from btc_price_tracker.fanout.stream import Stream
 from btc_price_tracker.price.model import Tick, Update
 
@@ -42,6 +43,7 @@ class Hub(Membership):
         self.heartbeat = heartbeat
         self.draining = False
         self.arrivals = Arrivals()  # of prices; the beginning of the drain is announced as well
+        self.spans = BroadcastSpans()
         # These only grow, for metrics.
         self.published = 0  # prices
         self.stalled = 0  # streams closed because they made no progress
@@ -61,6 +63,7 @@ class Hub(Membership):
         """
         if update.tick is not None and update.tick.id <= max(self._ring.last, self._ring.floor):
             return
+        self.spans.arrived(update)
         if self._apply(update):
             self._outbox.append(self._newest_status)
         if update.tick is not None:
@@ -103,6 +106,7 @@ class Hub(Membership):
                 sources = self.sources()
         self._broadcast = Broadcast(payload, sources, live, live_with_sources)
         self.writes += len(self._broadcast)
+        self.spans.round_began()
         self._write_slice(self._broadcast)
 
     def _write_slice(self, broadcast: Broadcast) -> None:
@@ -122,6 +126,7 @@ class Hub(Membership):
             except Exception as error:  # noqa: BLE001 - a bug in one stream must not affect the others
                 self._fail(stream, error)
         if broadcast.is_done:
+            self.spans.round_ended(len(broadcast))
             self._broadcast = None
             self._begin_round()
         else:

@@ -10,6 +10,7 @@ from btc_price_tracker.broker.link import Link
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.metrics import Metrics
+from btc_price_tracker.telemetry.tracing import NO_TRACER, Tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
 from btc_price_tracker.web.api import following, health, history, hours, metrics, prices
@@ -22,6 +23,7 @@ from btc_price_tracker.web.limits import Admission, Limits
 from btc_price_tracker.web.middleware.compression import Compression
 from btc_price_tracker.web.middleware.cors import Cors
 from btc_price_tracker.web.middleware.request_id import RequestId
+from btc_price_tracker.web.middleware.traced import Traced
 from btc_price_tracker.web.stream.route import StreamRoute
 from btc_price_tracker.web.stream.shared import Streams
 
@@ -42,6 +44,7 @@ class Parts:
     watchdog: Watchdog
     metrics: Metrics
     metrics_token: str | None = None  # that /metrics requires; None: it requires none
+    tracer: Tracer = NO_TRACER
     gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
 
@@ -67,7 +70,9 @@ def application(parts: Parts) -> ASGIApp:
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
-    return RequestId(Admission(StreamRoute(parts.streams, Compression(app), cors), parts.limits))
+    admitted = Admission(StreamRoute(parts.streams, Compression(app), cors), parts.limits)
+    traced = admitted if parts.tracer is NO_TRACER else Traced(admitted, parts.tracer, app.routes)
+    return RequestId(traced)
 
 
 def _add_sources(app: FastAPI, parts: Parts) -> None:

@@ -12,11 +12,13 @@ from starlette.types import Receive, Scope, Send
 
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.telemetry.tracing import NO_SPAN, Span
 from btc_price_tracker.web.limits import Slot
+from btc_price_tracker.web.middleware.traced import span_of
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi
 from btc_price_tracker.web.stream.fallback import Mailbox
-from btc_price_tracker.web.stream.position import Position
+from btc_price_tracker.web.stream.position import Anchor, Position
 from btc_price_tracker.web.stream.replay import replay, with_heartbeats
 from btc_price_tracker.web.stream.shared import Streams
 from btc_price_tracker.web.stream.start import Start, begin, greeting, is_recent, locate
@@ -42,9 +44,11 @@ class PriceStream:
         self._slot = slot
         self._retry_after = retry_after
         self._sources = b"" if with_sources else None
+        self._span: Span = NO_SPAN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then the events."""
+        self._span = span_of(scope)
         exchange: DetachableResponse | None = scope.get("extensions", {}).get(DETACHABLE)
         if exchange is not None:
             exchange.endless = True
@@ -73,8 +77,7 @@ class PriceStream:
         head = await exchange.head(send, asgi.start())
         head, sent_status = head + greeting(shared.hub), shared.hub.sent_status
         if is_recent(self._position, shared) and exchange.drained:
-            start = begin(self._position, shared)
-            start.sent_status, start.sources = sent_status, self._sources
+            start = self._opened(begin(self._position, shared), sent_status)
         else:
             exchange.write(head)
             head = b""
@@ -114,8 +117,16 @@ class PriceStream:
         return True
 
     async def _locate(self, sent_status: bytes) -> Start:
-        start = await locate(self._position, self._streams)
+        return self._opened(await locate(self._position, self._streams), sent_status)
+
+    def _opened(self, start: Start, sent_status: bytes) -> Start:
+        """Complete the start, and end the span of the request: what follows lasts as long as the client likes."""
         start.sent_status, start.sources = sent_status, self._sources
+        anchor, after, _ = self._position
+        self._span.set({"btc.stream.anchor": anchor.name.lower(), "btc.stream.after": start.after})
+        if anchor is Anchor.ID and (trace := self._streams.hub.spans.trace_of(after)):
+            self._span.link(trace)
+        self._span.end()
         return start
 
     async def _follow(
