@@ -56,6 +56,7 @@ from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
+from btc_price_tracker.store.last_success import LastSuccess
 from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox, OutboxLimits
 from btc_price_tracker.store.restore import Restored, restore, restored_from
@@ -70,6 +71,7 @@ from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
 from btc_price_tracker.web.limits import Limits
 from btc_price_tracker.web.server.server import listen, server
+from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.shared import Streams
 
 A_DAY = 86400  # seconds
@@ -92,6 +94,7 @@ class Service:
     outbox: Outbox
     broker: Broker
     link: Link
+    canary: Canary
     application: ASGIApp
     detached: Callable[[], int]  # number of streams that have left the HTTP server
     lead: Loop  # one term: on the one instance that polls the sources
@@ -108,11 +111,12 @@ async def run(settings: Settings, origin: str | None = None) -> None:
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
         serving = server(service.application, settings.keep_alive, service.detached)
         ended = tasks.create_task(serving.serve(sockets=sockets))
-        running = [tasks.create_task(loop()) for loop in (service.lead, *service.serve)]
+        loops = (service.lead, *service.serve, service.canary.watch)
+        running = [tasks.create_task(loop()) for loop in loops]
         gc.freeze()  # what lives as long as the process need not be looked through again and again
         log.info("serving", url=_url(settings.host, sockets[0].getsockname()[1]))
         await stop.wait()
-        log.info("shutting down", streams=len(service.hub))
+        log.info("shutting down", streams=len(service.hub) - service.canary.is_open)
         await service.hub.drain(len(service.hub) / ENDED_PER_SECOND)
         serving.stop()
         await ended
@@ -185,7 +189,8 @@ async def compose(
         stack.push_async_callback(tracer.aclose)
         store = await _store(settings, clock, store_timeout)
         stack.push_async_callback(store.close)
-        timed = TimedStore(store, metrics.observer("btc_store_operation_seconds"))
+        store_success = LastSuccess(clock, metrics.observer("btc_store_operation_seconds"))
+        timed = TimedStore(store, store_success.observe)
         broker = TimedBroker(
             _broker(settings, clock, instance), metrics.observer("btc_broker_operation_seconds")
         )
@@ -204,6 +209,7 @@ async def compose(
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
+        canary = Canary(hub, reactor, clock)
         outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
         stack.push_async_callback(outbox.close)
         watchdog = Watchdog(clock)
@@ -219,6 +225,8 @@ async def compose(
             ),
             limits=limits,
             outbox=outbox,
+            store_success=store_success,
+            canary=canary,
             link=link,
             instance=instance,
             clock=clock,
@@ -231,7 +239,7 @@ async def compose(
             tracer=tracer,
         )
         metrics.read_from(
-            readers(Instance(hub, limits, parts.gates, outbox, watchdog, link, instance, recorded))
+            readers(Instance(hub, limits, parts.gates, outbox, watchdog, link, canary, instance, recorded))
         )
         check = ClockCheck(clock, recorded=recorded)
         rounds = pipeline.Rounds(settings.interval, poller, check, instance, tracer)
@@ -239,7 +247,7 @@ async def compose(
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
         loops = (*serve, hub.watch, outbox.recover, watchdog.watch)
-        yield Service(hub, store, outbox, broker, link, application(parts), detached, lead, loops)
+        yield Service(hub, store, outbox, broker, link, canary, application(parts), detached, lead, loops)
 
 
 def _loops(

@@ -13,6 +13,7 @@ from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.views import STATES, SourceView, source_views
 from btc_price_tracker.web.limits import Limits
+from btc_price_tracker.web.stream.canary import Canary
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Instance:
     outbox: Outbox
     watchdog: Watchdog
     link: Link
+    canary: Canary
     name: str
     recorded: bool  # whether the prices are played back
 
@@ -32,6 +34,7 @@ class Instance:
 def readers(instance: Instance) -> Readers:
     """Return a reader for each metric that isn't a histogram."""
     hub, outbox, watchdog, link = instance.hub, instance.outbox, instance.watchdog, instance.link
+    canary = instance.canary  # no client's stream
     return {
         "btc_build": lambda: {(__version__, str(instance.recorded).lower()): 1},
         "btc_price_usd": _of_latest(hub, lambda tick: float(tick.price)),
@@ -40,9 +43,9 @@ def readers(instance: Instance) -> Readers:
         "btc_price_age_seconds": _of_latest(hub, lambda tick: tick.quote_age / 1000),
         "btc_price_status": lambda: {(status,): status is hub.status for status in Status},
         "btc_prices_published": lambda: hub.published,
-        "btc_streams_open": lambda: len(hub),
+        "btc_streams_open": lambda: len(hub) - canary.is_open,
         "btc_streams_lagging": lambda: hub.lagging,
-        "btc_streams_opened": lambda: hub.joined,
+        "btc_streams_opened": lambda: hub.joined - canary.opened,
         "btc_streams_closed": lambda: {
             ("stalled",): hub.stalled,
             ("error",): hub.failed,

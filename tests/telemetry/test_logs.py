@@ -135,3 +135,24 @@ def test_blocked_stderr_does_not_delay_exit() -> None:
         [sys.executable, "-c", FLOOD, str(CAPACITY)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as process:
         assert process.wait(30) == 0
+
+
+TRACED = """
+import structlog
+from btc_price_tracker.telemetry import logs
+
+logs.configure("info", "json")
+token = logs.TRACE_ID.set("0af7651916cd43dd8448eb211c80319c")
+structlog.get_logger("app").warning("inside")
+logs.TRACE_ID.reset(token)
+structlog.get_logger("app").warning("outside")
+"""
+
+
+def test_line_carries_the_trace_id() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=120, check=True
+    )
+    inside, outside = map(json.loads, result.stderr.splitlines())
+    assert inside["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert "trace_id" not in outside

@@ -3,18 +3,19 @@
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
 
 import httpx2
 import pytest
 
 from broker import valkey
 from broker.instance import SOURCES, exchanges, instance, until
-from btc_price_tracker.price.model import Status, Update
+from btc_price_tracker import pipeline
+from btc_price_tracker.errors import BrokerUnavailable
+from btc_price_tracker.price.model import Status, Tick, Update
 from btc_price_tracker.telemetry import otel
 from btc_price_tracker.telemetry.logs import TRACE_ID
-from live import Client, Live, a_tick, live
+from live import Client, a_tick, live
 from telemetry.otlp import ReceivedSpan, Receiver, receiving
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
@@ -75,26 +76,20 @@ async def test_request_to_a_source_has_the_attributes_of_http_clients(receiver: 
     assert span.attributes["url.full"].startswith(urls[f"{span.attributes['btc.source']}_url"])
 
 
-@asynccontextmanager
-async def traced(receiver: Receiver, *, detach: bool = True) -> AsyncIterator[Live]:
-    async with live(detach=detach) as server:
-        yield server
-
-
 async def spans_of(receiver: Receiver, name: str) -> list[ReceivedSpan]:
     await until(lambda: receiver.named(name))
     return receiver.named(name)
 
 
 async def test_request_continues_the_trace_of_its_client(receiver: Receiver) -> None:
-    async with traced(receiver) as server, httpx2.AsyncClient(trust_env=False) as client:
+    async with live() as server, httpx2.AsyncClient(trust_env=False) as client:
         await client.get(
             f"{server.url}/prices/17?access_token=secret",
             headers={"traceparent": PARENT, "X-Request-ID": "mine"},
         )
-        (span,) = await spans_of(receiver, "GET /prices/{tick_id}")
+        (span,) = await spans_of(receiver, "GET /prices/{id}")
     assert (span.kind, span.trace, span.parent) == (2, TRACE, "b7ad6b7169203331")
-    assert span.attributes["http.route"] == "/prices/{tick_id}"
+    assert span.attributes["http.route"] == "/prices/{id}"
     assert span.attributes["url.path"] == "/prices/17"
     assert span.attributes["http.response.status_code"] == 400
     assert span.attributes["btc.request_id"] == "mine"
@@ -102,9 +97,9 @@ async def test_request_continues_the_trace_of_its_client(receiver: Receiver) -> 
 
 
 async def test_garbage_paths_and_methods_make_no_new_names(receiver: Receiver) -> None:
-    async with traced(receiver) as server, httpx2.AsyncClient(trust_env=False) as client:
-        for number in range(3):
-            await client.request(f"BREW{number}", f"{server.url}/garbage/{number}")
+    async with live() as server, httpx2.AsyncClient(trust_env=False) as client:
+        for number, method in enumerate(("PROPFIND", "LOCK", "MKCOL")):
+            await client.request(method, f"{server.url}/garbage/{number}")
         await until(lambda: len(receiver.spans) == 3)
     assert {span.name for span in receiver.spans} == {"HTTP"}
     assert {span.attributes["http.request.method"] for span in receiver.spans} == {"_OTHER"}
@@ -114,7 +109,7 @@ async def test_garbage_paths_and_methods_make_no_new_names(receiver: Receiver) -
 async def test_span_of_a_stream_ends_once_it_is_open_and_links_to_the_tick_it_resumes_from(
     receiver: Receiver, *, detach: bool
 ) -> None:
-    async with traced(receiver, detach=detach) as server:
+    async with live(detach=detach) as server:
         tick = a_tick(server.clock.now())
         await server.term.publish(Update(Status.OK, "3 exchanges agree.", tick, trace=PARENT))
         await until(lambda: server.hub.head == tick.id)
@@ -130,7 +125,7 @@ async def test_span_of_a_stream_ends_once_it_is_open_and_links_to_the_tick_it_re
 
 
 async def test_broadcast_is_traced_until_the_last_stream(receiver: Receiver) -> None:
-    async with traced(receiver) as server, await Client.get(server.port, "/prices/stream"):
+    async with live() as server, await Client.get(server.port, "/prices/stream"):
         await until(lambda: len(server.hub) == 1)
         tick = a_tick(server.clock.now())
         await server.term.publish(Update(Status.OK, "3 exchanges agree.", tick, trace=PARENT))
@@ -138,7 +133,28 @@ async def test_broadcast_is_traced_until_the_last_stream(receiver: Receiver) -> 
     assert (span.trace, span.kind, span.attributes["btc.streams"]) == (TRACE, 5, 1)
 
 
-async def test_store_that_fails_shows_in_the_trace(receiver: Receiver) -> None:
+async def test_failing_store_and_broker_show_in_the_trace(receiver: Receiver) -> None:
+    tracer = otel.open_tracer("a")
+
+    async def updates() -> AsyncGenerator[Update, None]:
+        yield Update(Status.OK, "3 exchanges agree.", a_tick(1), trace=PARENT)
+
+    async def keep(_: Tick) -> str:
+        return "disk full"
+
+    async def publish(_: Update) -> None:
+        raise BrokerUnavailable("connection reset")
+
+    with pytest.raises(BrokerUnavailable):
+        await pipeline.produce(updates(), publish, keep, durable_first=True, tracer=tracer)
+    await tracer.aclose()
+    assert [(span.name, span.failed, span.trace) for span in receiver.spans] == [
+        ("store", True, TRACE),
+        ("publish", True, TRACE),
+    ]
+
+
+async def test_exception_marks_its_span_as_failed(receiver: Receiver) -> None:
     tracer = otel.open_tracer("a")
     with pytest.raises(LookupError), tracer.span("outer") as outer, tracer.span("inner"):
         raise LookupError("nothing there")
@@ -181,7 +197,7 @@ async def test_unsampled_traces_are_not_exported(receiver: Receiver, monkeypatch
     with tracer.span("one") as span:
         span.link(PARENT)
         span.set({"a": 1})
-        assert span.traceparent.endswith("-00")
+        assert not int(span.traceparent[-2:], 16) & 1
     await tracer.aclose()
     assert not receiver.spans
 
@@ -208,8 +224,8 @@ async def main():
     async with app.compose(load({"store_url": "memory://"}), SystemClock()) as service:
         assert not service.hub.spans._is_on
 asyncio.run(main())
-ours = [name for name in sys.modules if name == "btc_price_tracker.telemetry.otel"]
-print([*ours, *(name for name in sys.modules if name.startswith(("opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf")))])
+parts = ("btc_price_tracker.telemetry.otel", "opentelemetry.sdk", "opentelemetry.exporter", "google.protobuf")
+print([name for name in sys.modules if name.startswith(parts)])
 """
 
 

@@ -25,6 +25,7 @@ class Link:
         )
         self._clock = clock
         self._failed_at = 0.0
+        self._worked_at: float | None = None  # monotonic time
         self._failed, self._works = asyncio.Event(), asyncio.Event()
         self._works.set()
 
@@ -32,6 +33,11 @@ class Link:
     def outage(self) -> float:
         """Seconds since it failed; 0 while it works."""
         return 0.0 if self.fault is None else self._clock.monotonic() - self._failed_at
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the broker last carried something; None before."""
+        return None if self._worked_at is None else self._clock.monotonic() - self._worked_at
 
     @property
     def newest(self) -> int:
@@ -58,7 +64,8 @@ class Link:
         self._failed.set()
 
     def recover(self) -> None:
-        """Note that the broker can be used."""
+        """Note that the broker has carried something."""
+        self._worked_at = self._clock.monotonic()
         if self.fault is not None:
             log.info("broker recovered", seconds=round(self.outage, 1))
         self.fault = None
