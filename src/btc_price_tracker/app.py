@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from msgspec import structs
@@ -42,7 +43,7 @@ from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.freshness import is_fresh
-from btc_price_tracker.price.model import Policy, Tick, Update
+from btc_price_tracker.price.model import Answer, Policy, Tick, Update
 from btc_price_tracker.readers import Instance, readers
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
@@ -124,13 +125,22 @@ async def run(settings: Settings, origin: str | None = None) -> None:
             task.cancel()
 
 
-async def poll_once(settings: Settings) -> tuple[Update, list[SourceView]]:
-    """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
+class Poll(NamedTuple):
+    """The result of one round: each source as `/sources` has it, and what it answered."""
+
+    update: Update
+    views: list[SourceView]
+    answers: list[Answer]
+
+
+async def poll_once(settings: Settings) -> Poll:
+    """One round without keeping or publishing anything."""
     clock = SystemClock()
     async with _open_poller(settings, clock, MAX_TIME_LIMIT, enough=lambda *_: False) as poller:
-        update = _policy(settings).decide(await poller.poll(), clock.now())
+        answers = await poller.poll()
+        update = _policy(settings).decide(answers, clock.now())
         update = structs.replace(update, sources=tuple(poller.states()))
-        return update, source_views(update, update.tick, clock.now())
+        return Poll(update, source_views(update, update.tick, clock.now()), answers)
 
 
 def source_urls(settings: Settings) -> list[str]:
