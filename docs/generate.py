@@ -115,7 +115,7 @@ def log_events_page() -> Iterator[str]:
     yield "# Log events"
     yield (
         "One line for each event, on stderr: JSON or, with `LOG_FORMAT=console`, text. Every line has `event`, "
-        "`level`, `logger` and `timestamp`, and `request_id` for those of a request."
+        "`level`, `logger` and `timestamp`, `request_id` for those of a request, and `trace_id` where it is traced."
     )
     rows = (
         (f"`{event.event}`", event.level, ", ".join(f"`{name}`" for name in event.fields), f"`{event.file}`")

@@ -13,7 +13,7 @@ from btc_price_tracker.cli.machine import Finding, Verdict
 from btc_price_tracker.cli.sources import is_quorum
 from btc_price_tracker.cli.startup import load_settings
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.errors import BrokerError, HttpClientError, StoreError
+from btc_price_tracker.errors import BrokerError, HttpClientError, StoreError, StoreInUse
 from btc_price_tracker.http_client.check import check_connectivity
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer
@@ -84,9 +84,14 @@ async def _proxy(settings: Settings) -> list[Finding]:
 
 async def _store(settings: Settings) -> list[Finding]:
     begun = time.monotonic()
-    async with app.open_configured_store(settings) as store:
-        await store.span()
-        description = await store.describe()
+    try:
+        async with app.open_configured_store(settings) as store:
+            await store.span()
+            description = await store.describe()
+    except StoreInUse as error:
+        return [
+            Finding(Verdict.WARN, "store", str(error), "unless that is the running service, which needs it")
+        ]
     text = f"{description}; opened and read in {(time.monotonic() - begun) * 1000:.0f} ms"
     return [Finding(Verdict.OK, "store", text)]
 
