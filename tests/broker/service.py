@@ -7,7 +7,7 @@ from btc_price_tracker.broker.opening import open_broker
 from btc_price_tracker.broker.options import History, Options, Timing
 
 QUICK = Timing(lease=2, renewal=0.5)  # for tests that wait for a lease to expire
-PATIENT = Timing(lease=60)  # for the others
+PATIENT = Timing(lease=60, probe=20)  # for the others
 
 
 class BrokerServer(Protocol):

@@ -12,7 +12,7 @@ from btc_price_tracker.broker.options import Timing
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
 from btc_price_tracker.price.model import Update
-from simulation.server import OUTSIDE, Connection, Line, Server
+from simulation.server import OUTSIDE, REPEATED, Connection, Line, Server
 
 T = TypeVar("T")
 
@@ -126,6 +126,8 @@ class SimulatedBroker:
             loop.call_later(line.latency, reply, result, context=OUTSIDE)
 
         loop.call_later(line.latency, arrive, context=OUTSIDE)
+        if line.repeats is not None:
+            loop.call_later(line.latency + line.repeats.uniform(0, REPEATED), arrive, context=OUTSIDE)
         try:
             async with asyncio.timeout(self._timing.request):
                 return await answer

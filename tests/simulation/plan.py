@@ -15,7 +15,7 @@ class Kind(StrEnum):
     SUSPEND = "suspend"  # SIGSTOP and SIGCONT
     CUT = "cut"  # no byte between an instance and the broker
     SLOW = "slow"  # what travels between them takes seconds
-    LOSSY = "lossy"  # some answers of the broker to an instance are lost: the outcome is unknown
+    LOSSY = "lossy"  # answers of the broker to an instance are lost, and its requests arrive twice
     CLOCK = "clock"  # the wall clock of an instance is stepped to `seconds` from true time
     BROKER_DOWN = "broker down"  # the broker is restarted, with its memory
     BROKER_LOSS = "broker loss"  # … without its memory

@@ -12,6 +12,7 @@ from btc_price_tracker.price.model import Tick, Update
 T = TypeVar("T")
 OUTSIDE = Context()  # of no process
 LATENCY = 0.002  # seconds one way
+REPEATED = 3.0  # seconds after which a request that was sent twice arrives again, at most
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Line:
     is_cut: bool = False
     latency: float = LATENCY
     loss: float = 0.0  # the probability that an answer is lost
+    repeats: random.Random | None = None  # if set, each request may arrive once more, up to REPEATED later
 
 
 @dataclass(slots=True)

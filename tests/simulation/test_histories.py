@@ -16,7 +16,7 @@ from simulation.plan import Fault, Kind, Plan, plan
 from simulation.world import History, run
 
 BATCH = 500
-BATCHES = 20  # ten thousand histories, which take seven minutes of one core
+BATCHES = int(os.environ.get("BATCHES", "20"))  # ten thousand histories take seven minutes of one core
 # Each was a bug once: see the history of the repository.
 BUGS = (12, 34, 65, 98, 368, 579, 997, 1436, 2426, 2608, 3306, 3747)
 # What no instance can know: one that starts while the store fails, and leads a broker that has lost its memory, has

@@ -130,7 +130,9 @@ class _World:
         line, was_cut = instance.line, instance.line.is_cut
         line.is_cut = self._is_on(Kind.CUT, instance)
         line.latency = 1.2 if self._is_on(Kind.SLOW, instance) else LATENCY
-        line.loss = 0.4 if self._is_on(Kind.LOSSY, instance) else 0.0
+        is_lossy = self._is_on(Kind.LOSSY, instance)
+        line.loss = 0.4 if is_lossy else 0.0
+        line.repeats = random.Random(self.plan.seed) if is_lossy else None
         if was_cut and not line.is_cut:
             for connection in self.server.followers:
                 if connection.line is line:

@@ -1,8 +1,9 @@
-"""Cancellation that client libraries swallow."""
+"""Cancellation that client libraries swallow, or that would keep them from disconnecting."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -16,3 +17,17 @@ def cancellation_kept() -> Iterator[None]:
     yield
     if task and task.cancelling() > before:
         raise asyncio.CancelledError
+
+
+async def finish(stopping: Coroutine[Any, Any, None], seconds: float) -> bool:
+    """Let a client stop, for so many seconds at most, even if the caller is cancelled; whether it has.
+
+    In a task: some swallow the cancellation, and a second one would leave the connection open.
+    """
+    task = asyncio.create_task(stopping)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        task.cancel()
+    elif not task.cancelled():
+        task.exception()  # taken note of: the connection may have failed already
+    return bool(done)

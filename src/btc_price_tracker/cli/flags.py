@@ -88,8 +88,15 @@ def _add_settings(parser: Parser, name: str) -> None:
 
 def _add_fields(group: "argparse._ArgumentGroup", fields: Iterable[str], name: str) -> None:
     for field in fields:
-        metavar = "URL" if field.endswith("_url") else field.split("_")[-1].upper()
-        group.add_argument(f"--{field.replace('_', '-')}", metavar=metavar, help=_help(field, name))
+        group.add_argument(f"--{field.replace('_', '-')}", metavar=_metavar(field), help=_help(field, name))
+
+
+def _metavar(field: str) -> str:
+    from btc_price_tracker.settings import Settings
+
+    if Settings.model_fields[field].annotation is bool:
+        return "BOOL"
+    return "URL" if field.endswith("_url") else field.rpartition("_")[2].upper()
 
 
 def _help(field: str, name: str) -> str:

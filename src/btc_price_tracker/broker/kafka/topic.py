@@ -1,7 +1,6 @@
 """The topic with one partition, as a log: what its records are, and the clients that read and write it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import for_code
 
 from btc_price_tracker.broker.address import Address
+from btc_price_tracker.broker.cancellation import finish
 from btc_price_tracker.broker.kafka.errors import attempt
 from btc_price_tracker.broker.options import Options
 
@@ -17,6 +17,7 @@ TICK, STATUS, LEASE, FREE = b"tick", b"status", b"lease", b"free"  # keys of rec
 TYPICAL = 2048  # bytes of an update, with what Kafka adds
 REPLICAS = 3  # of a new topic, as far as there are brokers
 PROBES_KEPT = 60_000  # ms
+STOPPING = 2.0  # seconds for a client to disconnect
 _SMALLEST_SEGMENT = 1 << 20  # bytes: Kafka drops whole segments, and allows none smaller
 _EXISTS = 36  # error code: the topic is there already
 
@@ -79,7 +80,7 @@ class Topic:
                     if code not in {0, _EXISTS}:
                         raise for_code(code)
         finally:
-            await _stop(admin.close())
+            await finish(admin.close(), STOPPING)
 
     @asynccontextmanager
     async def consumer(self, *more: TopicPartition) -> AsyncIterator[AIOKafkaConsumer]:
@@ -97,7 +98,7 @@ class Topic:
             consumer.assign([self.partition, *more])
             yield consumer
         finally:
-            await _stop(consumer.stop())
+            await finish(consumer.stop(), STOPPING)
 
     async def producer(self, *, leading: bool) -> AIOKafkaProducer:
         """A producer; a `leading` one shuts out, by its newer epoch, each leading one before."""
@@ -107,7 +108,7 @@ class Topic:
             async with attempt(self.seconds):
                 await producer.start()
         except BaseException:
-            await _stop(producer.stop())
+            await finish(producer.stop(), STOPPING)
             raise
         return producer
 
@@ -142,17 +143,6 @@ def record_of(message: Any) -> Record:
 
 async def stop_producer(producer: AIOKafkaProducer) -> None:
     """Disconnect a producer, whatever state it is in."""
-    if not await _stop(producer.stop()):  # it waits for a transaction that comes to no end
-        await _stop(producer._sender.close())  # noqa: SLF001 - nothing else ends its task
-        await _stop(producer.client.close())
-
-
-async def _stop(stopping: Coroutine[Any, Any, None]) -> bool:
-    """Let a client stop, for two seconds at most; whether it has. In a task: its stop() swallows cancellations."""
-    task = asyncio.create_task(stopping)
-    done, _ = await asyncio.wait({task}, timeout=2)
-    if not done:
-        task.cancel()
-    elif not task.cancelled():
-        task.exception()  # taken note of: the connection may have failed already
-    return bool(done)
+    if not await finish(producer.stop(), STOPPING):  # it waits for a transaction that comes to no end
+        await finish(producer._sender.close(), STOPPING)  # noqa: SLF001 - nothing else ends its task
+        await finish(producer.client.close(), STOPPING)

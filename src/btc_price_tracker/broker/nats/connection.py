@@ -3,11 +3,11 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 from nats.aio.client import Client
 
 from btc_price_tracker.broker.address import Address
+from btc_price_tracker.broker.cancellation import finish
 from btc_price_tracker.broker.nats.errors import attempt, unavailable
 from btc_price_tracker.errors import BrokerUnavailable
 
@@ -88,6 +88,4 @@ class SharedConnection:
 
 async def disconnect(client: Client) -> None:
     """Close a connection, whatever state it is in, within a second."""
-    with suppress(Exception):
-        async with asyncio.timeout(1):
-            await client.close()
+    await finish(client.close(), 1)

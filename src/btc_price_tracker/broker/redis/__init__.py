@@ -5,11 +5,9 @@ with few entries, whose ids put each behind the tick before it; a follower reads
 Needs Redis 6.2 or newer, or any Valkey.
 """
 
-import asyncio
 import re
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from typing import Any
 
 from redis.asyncio import Redis
@@ -18,6 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from btc_price_tracker.broker.address import Address
+from btc_price_tracker.broker.cancellation import finish
 from btc_price_tracker.broker.options import Options
 from btc_price_tracker.broker.probes import Probes
 from btc_price_tracker.broker.redis import scripts
@@ -29,6 +28,7 @@ from btc_price_tracker.errors import BrokerUnavailable, InvalidBrokerUrl
 from btc_price_tracker.price.model import Update
 
 HIGHEST = 2**53  # ids above aren't ours: the year 287396
+DISCONNECTING = 1.0  # seconds; the connection may be broken already
 PROBE_TTL = 60  # seconds that the probes of an instance outlive it
 
 
@@ -60,7 +60,7 @@ class RedisBroker:
                 yield update
         finally:
             self._followers.discard(client)
-            await _disconnect(client)
+            await finish(client.aclose(), DISCONNECTING)
 
     async def campaign(self) -> RedisTerm:
         """See Broker."""
@@ -95,7 +95,7 @@ class RedisBroker:
         """See Broker."""
         self._closed = True
         for client in [self._commands, *self._followers]:
-            await _disconnect(client)
+            await finish(client.aclose(), DISCONNECTING)
 
     async def _send_probe(self, probe: str) -> None:
         self._check_open()
@@ -144,9 +144,3 @@ def _last_tick(key: bytes) -> int:
     if last > HIGHEST:
         raise BrokerUnavailable(f"redis: {Keys.ticks} holds the id {last}, which is no time; delete that key")
     return last
-
-
-async def _disconnect(client: Client) -> None:
-    with suppress(Exception):  # the connection may be broken already
-        async with asyncio.timeout(1):
-            await client.aclose()
