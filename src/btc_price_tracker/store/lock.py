@@ -42,7 +42,7 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
-        """Acquire it. Raises StoreInUse if another process holds it, StoreError if it is a symbolic link, else OSError."""
+        """Acquire it. Raises StoreInUse if another process holds it, StoreError for a symbolic link, else OSError."""
         self._file = _open(lock_path(path))
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
