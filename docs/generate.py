@@ -116,7 +116,7 @@ def log_events_page() -> Iterator[str]:
     yield (
         "One line for each event, on stderr: JSON or, with `LOG_FORMAT=console`, text. Every line has `event`, "
         "`level`, `logger` and `timestamp`; `request_id` for those of a request, `stream_id` for those of a stream, "
-        "`round_id` and `tick_id` for those of a round and its price."
+        "`round_id` and `tick_id` for those of a round and its price, and `trace_id` where it is traced."
     )
     rows = (
         (f"`{event.event}`", event.level, ", ".join(f"`{name}`" for name in event.fields), f"`{event.file}`")

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 from msgspec import structs
@@ -35,23 +36,28 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.fanout.spans import BroadcastSpans
+from btc_price_tracker.http_client.traced import TracedClient
 from btc_price_tracker.price import consensus, fallback
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.consensus import Consensus
 from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.freshness import is_fresh
-from btc_price_tracker.price.model import Policy, Tick, Update
+from btc_price_tracker.price.model import Answer, Policy, Tick, Update
 from btc_price_tracker.readers import Instance, readers
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.connect import connect
+from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import open_client
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, Enough, Poller, round_time_limit
+from btc_price_tracker.sources.ratelimit import RateLimiter
 from btc_price_tracker.sources.rates import Rates
 from btc_price_tracker.sources.tether import TETHERS
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
+from btc_price_tracker.store.last_success import LastSuccess
 from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox, OutboxLimits
 from btc_price_tracker.store.restore import Restored, restore, restored_from
@@ -60,11 +66,14 @@ from btc_price_tracker.store.timed import TimedStore
 from btc_price_tracker.succession import Candidate, Publications
 from btc_price_tracker.telemetry.gc_pauses import GcPauses
 from btc_price_tracker.telemetry.metrics import Metrics
+from btc_price_tracker.telemetry.tracing import NO_TRACER, Tracer
+from btc_price_tracker.telemetry.tracing_setup import open_tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
 from btc_price_tracker.web.limits import Limits
 from btc_price_tracker.web.server.server import listen, server
+from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.shared import Streams
 
 A_DAY = 86400  # seconds
@@ -87,6 +96,7 @@ class Service:
     outbox: Outbox
     broker: Broker
     link: Link
+    canary: Canary
     application: ASGIApp
     detached: Callable[[], int]  # number of streams that have left the HTTP server
     lead: Loop  # one term: on the one instance that polls the sources
@@ -103,11 +113,12 @@ async def run(settings: Settings, origin: str | None = None) -> None:
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
         serving = server(service.application, settings.keep_alive, service.detached)
         ended = tasks.create_task(serving.serve(sockets=sockets))
-        running = [tasks.create_task(loop()) for loop in (service.lead, *service.serve)]
+        loops = (service.lead, *service.serve, service.canary.watch)
+        running = [tasks.create_task(loop()) for loop in loops]
         gc.freeze()  # what lives as long as the process need not be looked through again and again
         log.info("serving", url=_url(settings.host, sockets[0].getsockname()[1]))
         await stop.wait()
-        log.info("shutting down", streams=len(service.hub))
+        log.info("shutting down", streams=len(service.hub) - service.canary.is_open)
         await service.hub.drain(len(service.hub) / ENDED_PER_SECOND)
         serving.stop()
         await ended
@@ -115,13 +126,22 @@ async def run(settings: Settings, origin: str | None = None) -> None:
             task.cancel()
 
 
-async def poll_once(settings: Settings) -> tuple[Update, list[SourceView]]:
-    """One round without keeping or publishing anything: what it came to, and each source as `/sources` has it."""
+class Poll(NamedTuple):
+    """The result of one round: each source as `/sources` has it, and what it answered."""
+
+    update: Update
+    views: list[SourceView]
+    answers: list[Answer]
+
+
+async def poll_once(settings: Settings) -> Poll:
+    """One round without keeping or publishing anything."""
     clock = SystemClock()
     async with _open_poller(settings, clock, MAX_TIME_LIMIT, enough=lambda *_: False) as poller:
-        update = _policy(settings).decide(await poller.poll(), clock.now())
+        answers = await poller.poll()
+        update = _policy(settings).decide(answers, clock.now())
         update = structs.replace(update, sources=tuple(poller.states()))
-        return update, source_views(update, update.tick, clock.now())
+        return Poll(update, source_views(update, update.tick, clock.now()), answers)
 
 
 def source_urls(settings: Settings) -> list[str]:
@@ -176,9 +196,12 @@ async def compose(
     instance = f"{socket.gethostname()}:{settings.port}:{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
         metrics = Metrics()
+        tracer = open_tracer(os.environ, instance)
+        stack.push_async_callback(tracer.aclose)
         store = await _store(settings, clock, store_timeout)
         stack.push_async_callback(store.close)
-        timed = TimedStore(store, metrics.observer("btc_store_operation_seconds"))
+        store_success = LastSuccess(clock, metrics.observer("btc_store_operation_seconds"))
+        timed = TimedStore(store, store_success.observe)
         broker = TimedBroker(
             _broker(settings, clock, instance), metrics.observer("btc_broker_operation_seconds")
         )
@@ -188,14 +211,16 @@ async def compose(
         link.restore(restored.recent)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         time_limit, enough = round_time_limit(settings.interval), _enough(settings)
-        opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded)
+        opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded, tracer=tracer)
         poller = await stack.enter_async_context(opening)
         initial = structs.replace(INITIAL, sources=tuple(poller.states()))
         hub = Hub(ring, clock, settings.heartbeat, last, initial, HubLimits(max_age=settings.max_stream_age))
+        hub.spans = BroadcastSpans(tracer)
         reactor = None
         if detach and Reactor.available():
             reactor = Reactor(hub)
             stack.callback(reactor.close)
+        canary = Canary(hub, reactor, clock)
         outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
         stack.push_async_callback(outbox.close)
         watchdog = Watchdog(clock)
@@ -211,6 +236,8 @@ async def compose(
             ),
             limits=limits,
             outbox=outbox,
+            store_success=store_success,
+            canary=canary,
             link=link,
             instance=instance,
             clock=clock,
@@ -220,8 +247,10 @@ async def compose(
             origin=origin,
             metrics=metrics,
             metrics_token=_revealed(settings.metrics_token),
+            tracer=tracer,
         )
-        rounds = pipeline.Rounds(settings.interval, poller, ClockCheck(clock, recorded=recorded), instance)
+        check = ClockCheck(clock, recorded=recorded)
+        rounds = pipeline.Rounds(settings.interval, poller, check, instance, tracer)
         pauses = GcPauses()
         stack.enter_context(pauses.measured())
         metrics.read_from(
@@ -233,6 +262,7 @@ async def compose(
                     outbox=outbox,
                     watchdog=watchdog,
                     link=link,
+                    canary=canary,
                     sources=[each for each in poller.all_sources() if isinstance(each, Upstream)],
                     rounds=rounds.meters,
                     requests=parts.requests,
@@ -246,7 +276,7 @@ async def compose(
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
         loops = (*serve, hub.watch, outbox.recover, watchdog.watch)
-        yield Service(hub, store, outbox, broker, link, application(parts), detached, lead, loops)
+        yield Service(hub, store, outbox, broker, link, canary, application(parts), detached, lead, loops)
 
 
 def _loops(
@@ -265,7 +295,9 @@ def _loops(
         async with polling:
             publications = await candidate.succeed(term) if is_shared else Publications(term, term.last)
             updates = rounds.updates(new_policy(publications.last), resigns=is_shared)
-            producing = pipeline.produce(updates, publications.publish, keep, durable_first=not is_shared)
+            producing = pipeline.produce(
+                updates, publications.publish, keep, durable_first=not is_shared, tracer=rounds.tracer
+            )
             if settings.retention:
                 pruning = forget(candidate.store, clock, settings.retention, rounds.check.time)
                 await pipeline.first_of(producing, pruning)
@@ -325,15 +357,24 @@ async def _store(settings: Settings, clock: Clock, seconds: float) -> Store:
 
 @asynccontextmanager
 async def _open_poller(
-    settings: Settings, clock: Clock, time_limit: float, enough: Enough, *, recorded: bool = False
+    settings: Settings,
+    clock: Clock,
+    time_limit: float,
+    enough: Enough,
+    *,
+    recorded: bool = False,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[Poller]:
     """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
     key = _revealed(settings.coingecko_api_key) or ""
     async with open_client(trust_env=not recorded) as client:
         client.check(source_urls(settings))
-        at = partial(
-            connect, client=client, clock=clock, random=random.Random(), key=key, clocks=Clocks(clock)
-        )
+        with_ = partial(connect, clock=clock, random=random.Random(), key=key, clocks=Clocks(clock))
+
+        def at(definition: SourceDefinition, parent: RateLimiter | None = None) -> Upstream:
+            traced = client if tracer is NO_TRACER else TracedClient(client, tracer, definition.name)
+            return with_(definition, traced, parent=parent)
+
         sources = [at(replace(SOURCES[name], url=settings.url_of(name))) for name in settings.sources]
         limiters = {source.name: source.rate_limiter for source in sources}
         rates = {

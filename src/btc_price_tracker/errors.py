@@ -77,6 +77,10 @@ class InvalidStoreUrl(StoreError):
     """The URL is malformed, so the store can never be opened and retrying is useless."""
 
 
+class StoreInUse(StoreError):
+    """Another process has the store open; perhaps the service itself."""
+
+
 class StoreClosed(StoreError):
     """The store was closed before the call."""
 

@@ -25,6 +25,7 @@ from btc_price_tracker.price.freshness import silence
 from btc_price_tracker.price.meters import RoundMeters
 from btc_price_tracker.price.model import Policy, Stages, Status, Tick, Update
 from btc_price_tracker.sources.poller import Poller
+from btc_price_tracker.telemetry.tracing import NO_TRACER, Attributes, SpanKind, Tracer
 
 BEHIND = 60_000  # ms by which the clock may be behind the newest price before that is logged
 RETRY = 1.0  # seconds between attempts to reach a broker that fails, on average
@@ -34,7 +35,8 @@ RESIGNATION = 2.0  # seconds that giving up the lease may take
 PROBE = 2.0  # seconds between probes
 
 Publish = Callable[[Update], Awaitable[None]]
-Keep = Callable[[Tick], Awaitable[None]]  # stores a tick; never raises for the store's sake
+# Stores a tick; never raises for the store's sake, but returns why it is only queued.
+Keep = Callable[[Tick], Awaitable[str | None]]
 
 _TERM_ENDS: dict[type[Exception], TermEnd] = {
     LeaseLost: TermEnd.LEASE_LOST,
@@ -53,6 +55,7 @@ class Rounds:
     poller: Poller
     check: ClockCheck
     instance: str  # its name
+    tracer: Tracer = NO_TRACER
     meters: RoundMeters = field(default_factory=RoundMeters)
 
     async def updates(self, policy: Policy, *, resigns: bool = False) -> AsyncGenerator[Update, None]:
@@ -63,46 +66,82 @@ class Rounds:
         """
         clock, is_behind = self.poller.clock, False
         async for _ in every(self.interval, clock):
-            polled, began = clock.now(), clock.monotonic()
-            unbind_contextvars("tick_id")
-            bind_contextvars(round_id=polled)
-            answers = await self.poller.poll()
-            now = clock.now()
-            contradiction = self.check.review(answers)
-            update = Update(Status.STALE, contradiction) if contradiction else policy.decide(answers, now)
-            if update.tick is not None:
-                was_behind, is_behind = is_behind, update.tick.id > now + BEHIND
-                if is_behind and not was_behind:
-                    log_behind(update.tick.id - now)
-            update = replace(
-                update,
-                sources=tuple(self.poller.states()),
-                silence=silence(answers, now),
-                stages=Stages(polled, now, clock.now()),
-                leader=self.instance,
-            )
+            began = clock.monotonic()
+            with self.tracer.span("tick") as span:  # not over the yield: what follows names it as its parent
+                update, contradiction = await self._round(policy)
+                update = replace(update, trace=span.traceparent)
+                span.set(_attributes(update))
             self.meters.record(update, clock.monotonic() - began)
+            if update.tick is not None:
+                behind_by = update.tick.id - update.stages.concluded
+                was_behind, is_behind = is_behind, behind_by > BEHIND
+                if is_behind and not was_behind:
+                    log_behind(behind_by)
             log_round(update)
             yield update
             if contradiction and resigns:
                 raise ClockContradicted(contradiction)
 
+    async def _round(self, policy: Policy) -> tuple[Update, str | None]:
+        """Poll and conclude; returns also why the clock of this machine is wrong, if it is."""
+        clock = self.poller.clock
+        polled = clock.now()
+        unbind_contextvars("tick_id")
+        bind_contextvars(round_id=polled)
+        with self.tracer.span("poll"):
+            answers = await self.poller.poll()
+        now = clock.now()
+        with self.tracer.span("consensus"):
+            contradiction = self.check.review(answers)
+            update = Update(Status.STALE, contradiction) if contradiction else policy.decide(answers, now)
+        update = replace(
+            update,
+            sources=tuple(self.poller.states()),
+            silence=silence(answers, now),
+            stages=Stages(polled, now, clock.now()),
+            leader=self.instance,
+        )
+        return update, contradiction
+
 
 async def produce(
-    updates: AsyncGenerator[Update, None], publish: Publish, keep: Keep, *, durable_first: bool
+    updates: AsyncGenerator[Update, None],
+    publish: Publish,
+    keep: Keep,
+    *,
+    durable_first: bool,
+    tracer: Tracer = NO_TRACER,
 ) -> None:
     """Keep and publish every update, for one term.
 
     In one process a tick is durable first: no client ever holds an id that a crash forgets. With a shared broker it is
     published first, since only the broker knows whether this instance still leads: what is stored was published.
     """
+
+    async def store(update: Update) -> None:
+        if update.tick is None:
+            return
+        with tracer.span("store", SpanKind.CLIENT, parent=update.trace) as span:
+            fault = await keep(update.tick)
+            if fault is not None:
+                span.fail("StoreError", fault)
+
     async with aclosing(updates):
         async for update in updates:
-            if durable_first and update.tick is not None:
-                await keep(update.tick)
-            await publish(update)
-            if not durable_first and update.tick is not None:
-                await keep(update.tick)
+            if durable_first:
+                await store(update)
+            with tracer.span("publish", SpanKind.PRODUCER, parent=update.trace):
+                await publish(update)
+            if not durable_first:
+                await store(update)
+
+
+def _attributes(update: Update) -> Attributes:
+    """What the span of a round says about its result."""
+    attributes: dict[str, str | int] = {"btc.status": str(update.status), "btc.reason": update.reason}
+    if update.tick is not None:
+        attributes |= {"btc.tick.id": update.tick.id, "btc.sources": update.tick.sources}
+    return attributes
 
 
 async def deliver(broker: Broker, hub: Hub, link: Link, alone: Alone) -> None:

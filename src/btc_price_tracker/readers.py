@@ -21,6 +21,7 @@ from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.views import BASIS_POINTS, STATES, SourceView, source_views
 from btc_price_tracker.web.limits import Limits
 from btc_price_tracker.web.middleware.measurement import Requests
+from btc_price_tracker.web.stream.canary import Canary
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Instance:
     outbox: Outbox
     watchdog: Watchdog
     link: Link
+    canary: Canary
     sources: Sequence[Upstream]  # that this instance polls when it leads, those of the USDT rate included
     rounds: RoundMeters
     requests: Requests
@@ -46,7 +48,7 @@ def readers(instance: Instance) -> Readers:
     return {
         "btc_build": lambda: {(__version__, str(instance.recorded).lower()): 1},
         **_price(instance.hub, instance.rounds),
-        **_streams(instance.hub, instance.limits),
+        **_streams(instance.hub, instance.limits, instance.canary),
         **_reported_sources(instance.hub),
         **_polled_sources(instance.hub, instance.sources, instance.rounds),
         **_store(instance.outbox, instance.gates),
@@ -74,12 +76,13 @@ def _price(hub: Hub, rounds: RoundMeters) -> dict[str, Reader]:
     }
 
 
-def _streams(hub: Hub, limits: Limits) -> dict[str, Reader]:
+def _streams(hub: Hub, limits: Limits, canary: Canary) -> dict[str, Reader]:
+    """Those of clients: without the canary."""
     counts = hub.counts
     return {
-        "btc_streams_open": lambda: len(hub),
+        "btc_streams_open": lambda: len(hub) - canary.is_open,
         "btc_streams_lagging": lambda: hub.lagging,
-        "btc_streams_opened": lambda: counts.joined + counts.abandoned,
+        "btc_streams_opened": lambda: counts.joined + counts.abandoned - canary.opened,
         "btc_streams_resumed": lambda: counts.resumed,
         "btc_stream_resume_depth_seconds": lambda: counts.depths,
         "btc_stream_duration_seconds": lambda: counts.durations,

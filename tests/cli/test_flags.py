@@ -34,6 +34,7 @@ def flags_of(command: str) -> set[str]:
     [
         ("serve", FLAGS),
         ("check", FLAGS),
+        ("doctor", FLAGS),
         ("demo", FLAGS - SOURCE_URLS | {"speed"}),
         ("sources", SOURCE_URLS | {"sources", "policy", "interval"}),
         ("export", STORE_FLAGS | {"format"}),

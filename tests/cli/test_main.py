@@ -8,7 +8,7 @@ import pytest
 from btc_price_tracker.cli.main import COMMANDS
 from command import run
 
-NAMES = ("serve", "demo", "sources", "check", "history", "export", "import")
+NAMES = ("serve", "demo", "sources", "check", "doctor", "history", "export", "import")
 
 
 def test_help_lists_the_commands() -> None:

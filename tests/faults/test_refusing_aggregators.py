@@ -15,8 +15,9 @@ from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Quote, Status
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.sources import SOURCES
+from btc_price_tracker.store.last_success import LastSuccess
 from btc_price_tracker.testing import ManualClock, eventually
-from btc_price_tracker.web.api.views import readiness
+from btc_price_tracker.web.api.readiness import ReadinessProbe
 
 ROUNDS = 15
 AGGREGATORS = {"coingecko", "coinpaprika"}
@@ -42,6 +43,11 @@ def has_price_of(service: Service, now: int) -> bool:
     return service.hub.latest is not None and service.hub.latest.id >= now
 
 
+def is_ready(service: Service, clock: ManualClock) -> bool:
+    store = LastSuccess(clock, lambda *_: None)
+    return ReadinessProbe(service.hub, service.outbox, store, service.link, service.canary, 10).run().ready
+
+
 @pytest.mark.parametrize("status", [401, 403, 429])
 async def test_refusing_aggregators_do_not_affect_the_start(status: int) -> None:
     clock = ManualClock()
@@ -50,7 +56,7 @@ async def test_refusing_aggregators_do_not_affect_the_start(status: int) -> None
             for _ in range(ROUNDS):
                 await eventually(partial(has_price_of, service, clock.now()))
                 assert service.hub.status is Status.OK
-                assert readiness(service.hub, service.outbox, 10, service.link).ready
+                assert is_ready(service, clock)
                 await clock.advance(10)
     logged = [line["source"] for line in lines if "source" in line and line["log_level"] != "debug"]
     assert sorted(logged) == sorted(AGGREGATORS)

@@ -53,9 +53,8 @@ def test_storing_before_publishing_stores_what_is_never_published(monkeypatch: p
     right = pipeline.produce
 
     async def store_first(
-        updates: AsyncGenerator[Update, None], publish: Publish, keep: Keep, *, durable_first: bool
+        updates: AsyncGenerator[Update, None], publish: Publish, keep: Keep, **_: object
     ) -> None:
-        del durable_first
         await right(updates, publish, keep, durable_first=True)
 
     monkeypatch.setattr(pipeline, "produce", store_first)

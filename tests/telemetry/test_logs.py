@@ -177,3 +177,24 @@ def test_all_lines_of_a_stream_bear_its_id() -> None:
     assert ids[1] == ("0123456789abcdef", "0123456789abcdef")
     assert (len(ids[2][0]), ids[2][1]) == (16, "mine")
     assert len({stream_id for stream_id, _ in ids}) == 3
+
+
+TRACED = """
+import structlog
+from btc_price_tracker.telemetry import logs
+
+logs.configure("info", "json")
+token = logs.TRACE_ID.set("0af7651916cd43dd8448eb211c80319c")
+structlog.get_logger("app").warning("inside")
+logs.TRACE_ID.reset(token)
+structlog.get_logger("app").warning("outside")
+"""
+
+
+def test_line_carries_the_trace_id() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", TRACED], capture_output=True, text=True, timeout=120, check=True
+    )
+    inside, outside = map(json.loads, result.stderr.splitlines())
+    assert inside["trace_id"] == "0af7651916cd43dd8448eb211c80319c"
+    assert "trace_id" not in outside

@@ -62,11 +62,18 @@ def test_recovered_loop_is_unhealthy_briefly_and_watched_again(clock: Clock) -> 
         assert [line["event"] for line in lines] == ["event loop is stuck", "event loop recovered"]
         states.append(watchdog.recovering)
         clock.time += RECOVERY
-        states.append(watchdog.recovering)
         watchdog._turn(0.0)
+        states.append(watchdog.recovering)
         check_each_second(watchdog, clock, STALL_AFTER)
     assert states == [False, True, False]
     assert (len(lines), watchdog.stalls) == (3, 1)
+
+
+def test_loop_is_unhealthy_before_the_end_of_a_stall_was_noticed(clock: Clock) -> None:
+    """A request that waited for it may be handled before `watch` runs again."""
+    watchdog = Watchdog(clock, STALL_AFTER, RECOVERY)
+    clock.time += STALL_AFTER
+    assert watchdog.recovering
 
 
 def test_short_delays_show_as_lag_only(clock: Clock) -> None:

@@ -37,12 +37,11 @@ class Link:
         self.outages = 0
         self.terms_begun = 0  # of this instance
         self.terms_ended: Counter[TermEnd] = Counter()  # of these, by reason
-        self.deliveries = (
-            Distribution()
-        )  # seconds from publication to receipt, by the clocks of both instances
+        self.deliveries = Distribution()  # seconds from publication to receipt, by two clocks
         self._clock = clock
         self._failed_at = 0.0
-        self._carried_at: float | None = None
+        self._carried_at: float | None = None  # monotonic, as the next
+        self._worked_at: float | None = None
         self._failed, self._works = asyncio.Event(), asyncio.Event()
         self._works.set()
 
@@ -55,6 +54,11 @@ class Link:
     def silence(self) -> float | None:
         """Seconds since an update came through the broker; None before the first."""
         return None if self._carried_at is None else self._clock.monotonic() - self._carried_at
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the broker last carried something, if only a probe; None before."""
+        return None if self._worked_at is None else self._clock.monotonic() - self._worked_at
 
     def carried(self, published: int) -> None:
         """Note that an update came through the broker that was published at a time in ms, 0 if that isn't known."""
@@ -88,7 +92,8 @@ class Link:
         self._failed.set()
 
     def recover(self) -> None:
-        """Note that the broker can be used."""
+        """Note that the broker has carried something."""
+        self._worked_at = self._clock.monotonic()
         if self.fault is not None:
             log.info("broker recovered", seconds=round(self.outage, 1))
         self.fault = None

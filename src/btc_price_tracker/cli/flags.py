@@ -16,6 +16,7 @@ _USES = {
     "serve": (SERVER, SOURCES, STORE, LOG),
     "demo": (SERVER, SOURCES, STORE, LOG),
     "check": (SERVER, SOURCES, STORE, LOG),
+    "doctor": (SERVER, SOURCES, STORE, LOG),
     "sources": (SOURCES,),
     "export": (STORE, LOG),
     "import": (STORE, LOG),

@@ -51,6 +51,11 @@ COMMANDS = {
     "check": Command(
         "check:run", "Validate the settings, open the store, and print what was found.", "stdout"
     ),
+    "doctor": Command(
+        "doctor:run",
+        "Examine this machine, the sources, the store and the broker; print what limits the service.",
+        "stdout",
+    ),
     "history": Command("history:run", "Print prices or candles of a running server.", "stdout"),
     "export": Command(
         "transfer:run_export", "Write all prices in the store to a file or standard output.", "stdout"

@@ -21,12 +21,12 @@ def run(flags: Mapping[str, str]) -> int:
     """Poll once and print a table; returns 1 if there is no quorum."""
     logs.configure("error", "auto")  # the table shows the failures
     settings = load(flags)
-    update, views = asyncio.run(app.poll_once(settings))
+    update, views, _ = asyncio.run(app.poll_once(settings))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else UNWRAPPED)
     console.print(_table(views))
     price = f"{update.tick.price:,} USD ± {update.tick.spread}" if update.tick else "no price"
     console.print(f"\n{price} · {update.status} · {update.reason}", markup=False)
-    return 0 if _is_quorum(update.status, settings) else 1
+    return 0 if is_quorum(update.status, settings) else 1
 
 
 def _table(views: list[SourceView]) -> Table:
@@ -58,7 +58,7 @@ def _verdict(view: SourceView) -> Text:
     return Text.assemble((view.state, "yellow"), f": {reason}")
 
 
-def _is_quorum(status: Status, settings: Settings) -> bool:
+def is_quorum(status: Status, settings: Settings) -> bool:
     """Whether two exchanges agree, or one source answered where the settings require no more."""
     one_suffices = settings.policy == "fallback" or len(settings.sources) == 1
     return status in (Status.OK, Status.DEGRADED) or (one_suffices and status is Status.SINGLE_SOURCE)

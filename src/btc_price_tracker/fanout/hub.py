@@ -24,6 +24,7 @@ from btc_price_tracker.fanout.counts import Reason, Sums, reason_of
 from btc_price_tracker.fanout.current import INITIAL
 from btc_price_tracker.fanout.membership import DEFAULTS, HubLimits, Membership
 from btc_price_tracker.fanout.ring import Ring
+from btc_price_tracker.fanout.spans import BroadcastSpans
 from btc_price_tracker.fanout.stream import Stream
 from btc_price_tracker.meters import trace_id_of
 from btc_price_tracker.price.model import Tick, Update
@@ -47,6 +48,7 @@ class Hub(Membership):
         super().__init__(ring, clock, latest, update, limits)
         self.heartbeat = heartbeat
         self.arrivals = Arrivals()  # of prices; the beginning of the drain is announced as well
+        self.spans = BroadcastSpans()
         self.published = 0  # prices; only grows, for metrics
         self._outbox: list[bytes] = []
         self._unmeasured: Update | None = None  # the newest one with a price whose delivery is to be measured
@@ -63,6 +65,7 @@ class Hub(Membership):
         """
         if update.tick is not None and update.tick.id <= max(self._ring.last, self._ring.floor):
             return
+        self.spans.arrived(update)
         if self._apply(update):
             self._outbox.append(self._newest_status)
         if update.tick is not None:
@@ -107,6 +110,7 @@ class Hub(Membership):
                 sources = self.sources()
         self._broadcast = broadcast = Broadcast(payload, sources, live, live_with_sources, now, after)
         self._ledger.began(broadcast)
+        self.spans.round_began()
         self._write_slice(broadcast)
 
     def _write_slice(self, broadcast: Broadcast) -> None:
@@ -130,6 +134,7 @@ class Hub(Membership):
                 self._fail(stream, error)
         if broadcast.is_done:
             self._measure(broadcast)
+            self.spans.round_ended(len(broadcast))
             self._broadcast = None
             self._begin_round()
         else:

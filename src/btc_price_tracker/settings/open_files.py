@@ -1,5 +1,6 @@
 """The limit of open files (RLIMIT_NOFILE), which bounds the connections of this process."""
 
+import os
 import resource
 from contextlib import suppress
 
@@ -17,3 +18,14 @@ def raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):  # macOS refuses "unlimited"
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def open_files() -> int | None:
+    """How many files this process has open; None where the system doesn't say.
+
+    Linux says so in the size of a directory since 6.2; to list it takes 20 ms where there are ten thousand.
+    """
+    for folder in ("/proc/self/fd", "/dev/fd"):
+        with suppress(OSError):
+            return os.stat(folder).st_size or len(os.listdir(folder))  # noqa: PTH116, PTH208 - as few steps as possible
+    return None

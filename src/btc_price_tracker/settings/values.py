@@ -117,9 +117,9 @@ def default_store_url() -> str:
         return ""
 
 
-def default_max_clients() -> int:
-    """The limit of open files less a reserve."""
-    return max(file_limit() - _RESERVED_FILES, 1)
+def default_max_clients(limit: int | None = None) -> int:
+    """The limit of open files, by default that of this process, less a reserve."""
+    return max((file_limit() if limit is None else limit) - _RESERVED_FILES, 1)
 
 
 LogLevels = Annotated[str, AfterValidator(_log_levels)]

@@ -3,7 +3,7 @@
 from random import Random
 
 from btc_price_tracker.clock import Clock
-from btc_price_tracker.http_client.client import Client
+from btc_price_tracker.http_client.traced import Getter
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.definition import SourceDefinition
 from btc_price_tracker.sources.endpoint import Endpoint
@@ -14,7 +14,7 @@ from btc_price_tracker.sources.upstream import Upstream
 
 def connect(
     definition: SourceDefinition,
-    client: Client,
+    client: Getter,
     clock: Clock,
     random: Random,
     key: str = "",

@@ -13,6 +13,7 @@ from btc_price_tracker import __version__
 from btc_price_tracker.errors import ConnectionDropped, InvalidQuote, LocalError, SourceUnreachable
 from btc_price_tracker.http_client.client import Client, read_limited
 from btc_price_tracker.http_client.errors import ConnectionEnded, ResponseTooLarge, describe_error, is_local
+from btc_price_tracker.http_client.traced import Getter
 from btc_price_tracker.sources.parsing import MAX_BYTES
 
 CONNECT_TIMEOUT = 2.0  # seconds: less than a round, so that a lost SYN leaves time for a second attempt
@@ -46,7 +47,7 @@ def open_client(
 class Endpoint:
     """The URL of a source, with its API key if it has one."""
 
-    def __init__(self, client: Client, url: str, key: str = "", key_header: str = "") -> None:
+    def __init__(self, client: Getter, url: str, key: str = "", key_header: str = "") -> None:
         self._client = client
         self._url = URL(url)
         self._headers = {key_header: key} if key else {}

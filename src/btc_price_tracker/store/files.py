@@ -16,12 +16,12 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock", ".new")
 def refuse_store_file(path: Path, url: str) -> None:
     """Raise StoreError if `path` belongs to the store that `url` names, or to any SQLite database or snapshot."""
     path = path.resolve()
-    for store in filter(None, (_path_of(url), *_possible_stores(path))):
+    for store in filter(None, (local_path(url), *_possible_stores(path))):
         if any(_is_same(path, store.with_name(store.name + suffix)) for suffix in _SUFFIXES):
             raise StoreError(f"{path} belongs to the store {store} and isn't overwritten; name another file")
 
 
-def _path_of(url: str) -> Path | None:
+def local_path(url: str) -> Path | None:
     """The path of the store that a URL names, None where it isn't on this machine."""
     names = [url.removeprefix(prefix) for prefix in _LOCAL_PREFIXES if url.startswith(prefix)]
     return Path(names[0]).expanduser().resolve() if names and names[0] else None

@@ -10,7 +10,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
-from btc_price_tracker.errors import StoreError
+from btc_price_tracker.errors import StoreError, StoreInUse
 from btc_price_tracker.store.atomic import PRIVATE
 
 _CLEAN = b"closed\n"
@@ -42,14 +42,14 @@ class Lock:
     """
 
     def __init__(self, path: Path) -> None:
-        """Acquire it. Raises StoreError if another process holds it or it is a symbolic link, else OSError."""
+        """Acquire it. Raises StoreInUse if another process holds it, StoreError for a symbolic link, else OSError."""
         self._file = _open(lock_path(path))
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.was_released_clean = self._read() == _CLEAN
             self._write(b"%d\n" % os.getpid())
         except BlockingIOError as error:
-            raise StoreError(self._in_use(path)) from error
+            raise StoreInUse(self._in_use(path)) from error
         except OSError:
             self._file.close()
             raise

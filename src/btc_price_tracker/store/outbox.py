@@ -79,13 +79,14 @@ class Outbox:
         """The time (ms) before which the store has, at `now`, every tick that it will get from here."""
         return min(now, self._queue[0].id) if self._queue else now
 
-    async def keep(self, tick: Tick) -> None:
-        """Write a tick or, while the store fails, only queue it. Raises nothing if the store fails."""
+    async def keep(self, tick: Tick) -> str | None:
+        """Write a tick or, while the store fails, only queue it; returns why it fails, and raises nothing then."""
         if len(self._queue) == self._queue.maxlen:
             self._count_lost(self._queue[0].id)
         self._queue.append(tick)
         if self.fault is None:
             await self._flush(self._limits.write_timeout)
+        return self.fault
 
     async def recover(self) -> None:
         """Retry periodically while the store fails. Runs for the lifetime of the service."""

@@ -13,6 +13,7 @@ from btc_price_tracker.telemetry.levels import apply, parse
 from btc_price_tracker.telemetry.writer import Writer
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id")  # of the current request
+TRACE_ID: ContextVar[str] = ContextVar("trace_id")  # of the current trace, where tracing is on
 
 
 def configure(level: str, form: str) -> None:
@@ -24,6 +25,7 @@ def configure(level: str, form: str) -> None:
         structlog.stdlib.ExtraAdder(),
         structlog.contextvars.merge_contextvars,  # stream_id, round_id, tick_id
         _add_request_id,
+        _add_trace_id,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if console else "iso", utc=not console),
     ]
     last: list[Any] = (
@@ -68,4 +70,12 @@ def _add_request_id(_: object, __: str, event: MutableMapping[str, Any]) -> Muta
     request_id = REQUEST_ID.get(None)
     if request_id is not None and "request_id" not in event:
         event["request_id"] = request_id
+    return event
+
+
+def _add_trace_id(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the id of the current trace to a line."""
+    trace_id = TRACE_ID.get(None)
+    if trace_id is not None:
+        event["trace_id"] = trace_id
     return event

@@ -48,8 +48,12 @@ class Watchdog:
 
     @property
     def recovering(self) -> bool:
-        """Whether a stall ended so recently that this instance counts as unhealthy."""
-        return self._clock.monotonic() - self._recovered < self._recovery
+        """Whether a stall ended so recently that this instance counts as unhealthy.
+
+        A request that waited for the end of a stall may be handled before `watch` has seen that end.
+        """
+        now = self._clock.monotonic()
+        return now - self._recovered < self._recovery or now - self._turned >= self._stall_after
 
     async def watch(self) -> None:
         """Measure the delay of the loop while a thread checks for stalls. Runs for as long as the service."""

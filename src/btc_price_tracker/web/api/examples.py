@@ -5,12 +5,12 @@ from msgspec.json import decode
 from btc_price_tracker import __version__
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.price.model import Status, Tick
+from btc_price_tracker.web.api.readiness import Check, Checks, CheckStatus, DescriptorCheck, Readiness
 from btc_price_tracker.web.api.views import (
     CandleView,
     Liveness,
     PriceView,
     Provenance,
-    Readiness,
     SourcesView,
 )
 
@@ -56,6 +56,19 @@ _METRICS = (
     f"btc_price_dollars {_TICK.price}\n"
 )
 
+
+def _checks(price: str | None) -> Checks:
+    """Every check, the price with a reason for failing or none."""
+    working = Check(CheckStatus.OK, 0.4, None)
+    return Checks(
+        price=working if price is None else Check(CheckStatus.FAILING, 31.2, price),
+        store=working,
+        broker=working,
+        canary=working,
+        descriptors=DescriptorCheck(CheckStatus.OK, 0.0, None, 1_074, 1_048_576),
+    )
+
+
 # By path and status, then by media type.
 EXAMPLES: dict[tuple[str, str], dict[str, object]] = {
     ("/prices/stream", "200"): {"text/event-stream": b"".join(sse.unchunk(_STREAM)).decode()},
@@ -68,9 +81,11 @@ EXAMPLES: dict[tuple[str, str], dict[str, object]] = {
     ("/sources", "200"): {"application/json": _SOURCES},
     ("/healthz", "200"): {"application/json": Liveness(alive=True, version=__version__, lag_ms=2)},
     ("/healthz", "503"): {"application/json": Liveness(alive=False, version=__version__, lag_ms=11_700)},
-    ("/readyz", "200"): {"application/json": Readiness(ready=True, status=Status.OK, reasons=[])},
+    ("/readyz", "200"): {"application/json": Readiness(True, Status.OK, [], _checks(None))},
     ("/readyz", "503"): {
-        "application/json": Readiness(ready=False, status=Status.STALE, reasons=["No source is usable."])
+        "application/json": Readiness(
+            False, Status.STALE, ["No source is usable."], _checks("No source is usable.")
+        )
     },
     ("/metrics", "200"): {"text/plain": _METRICS, "application/openmetrics-text": f"{_METRICS}# EOF\n"},
 }

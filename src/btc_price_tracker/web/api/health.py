@@ -3,17 +3,15 @@
 from fastapi import FastAPI, Response
 
 from btc_price_tracker import __version__
-from btc_price_tracker.broker.link import Link
-from btc_price_tracker.fanout.hub import Hub
-from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.openapi import STATE
+from btc_price_tracker.web.api.readiness import ReadinessProbe
 from btc_price_tracker.web.api.reply import get, reply
-from btc_price_tracker.web.api.views import Liveness, readiness
+from btc_price_tracker.web.api.views import Liveness
 
 
-def install(app: FastAPI, hub: Hub, outbox: Outbox, link: Link, watchdog: Watchdog, interval: float) -> None:
-    """Add the routes; there is a round every `interval` seconds."""
+def install(app: FastAPI, watchdog: Watchdog, probe: ReadinessProbe) -> None:
+    """Add the routes."""
 
     @get(
         app,
@@ -28,6 +26,10 @@ def install(app: FastAPI, hub: Hub, outbox: Outbox, link: Link, watchdog: Watchd
 
     @get(app, "/readyz", tags=[STATE], responses={503: {"description": "Not ready, with the reasons."}})
     async def readyz() -> Response:
-        """Whether the instance has a fresh price and every part works; 503 with the reasons if not."""
-        view = readiness(hub, outbox, interval, link)
+        """Whether the instance has a fresh price and every part works; 503 with the reasons if not.
+
+        `checks` has each with its status, and the seconds since it was last seen to work as `age`: the price, the
+        store, the broker, a stream that the instance reads itself, and the file descriptors.
+        """
+        view = probe.run()
         return reply(view, 200 if view.ready else 503)

@@ -114,6 +114,8 @@ class Api(FastAPI):
             responses={"default": _ANY_OTHER},  # in place of FastAPI's 422
             generate_unique_id_function=attrgetter("name"),
             openapi_tags=_TAGS,
+            # Our spans and metrics cover the stream too, which goes past FastAPI.
+            telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
             redirect_slashes=False,  # it would redirect to the Host that the client sent
         )
         get(self, "/openapi.json", include_in_schema=False)(self._describe)

@@ -9,13 +9,16 @@ from starlette.types import ASGIApp
 
 from btc_price_tracker.broker.link import Link
 from btc_price_tracker.clock import Clock
+from btc_price_tracker.store.last_success import LastSuccess
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.telemetry.metrics import Metrics
+from btc_price_tracker.telemetry.tracing import NO_TRACER, Tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
 from btc_price_tracker.web.api import following, health, history, hours, metrics, prices
 from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.openapi import STATE, Api
+from btc_price_tracker.web.api.readiness import ReadinessProbe
 from btc_price_tracker.web.api.reply import encoder, get, reply
 from btc_price_tracker.web.api.views import SourcesView, broker_view, source_views, store_view
 from btc_price_tracker.web.gate import Gate
@@ -24,6 +27,8 @@ from btc_price_tracker.web.middleware.compression import Compression
 from btc_price_tracker.web.middleware.cors import Cors
 from btc_price_tracker.web.middleware.measurement import STREAM, Measurement, Requests
 from btc_price_tracker.web.middleware.request_id import RequestId
+from btc_price_tracker.web.middleware.traced import Traced
+from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.route import StreamRoute
 from btc_price_tracker.web.stream.shared import Streams
 
@@ -35,6 +40,8 @@ class Parts:
     streams: Streams
     limits: Limits
     outbox: Outbox
+    store_success: LastSuccess
+    canary: Canary
     link: Link
     instance: str  # the name of this instance
     clock: Clock
@@ -44,6 +51,7 @@ class Parts:
     watchdog: Watchdog
     metrics: Metrics
     metrics_token: str | None = None  # that /metrics requires; None: it requires none
+    tracer: Tracer = NO_TRACER
     requests: Requests = field(default_factory=Requests)
     gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
@@ -60,7 +68,8 @@ def application(parts: Parts) -> ASGIApp:
     following.install(app, following.NextPrices(parts.streams, outbox, parts.link, gates.prices))
     prices.install(app, hub, store, outbox, gates.prices, parts.interval)
     _add_sources(app, parts)
-    health.install(app, hub, outbox, parts.link, parts.watchdog, parts.interval)
+    probe = ReadinessProbe(hub, outbox, parts.store_success, parts.link, parts.canary, parts.interval)
+    health.install(app, parts.watchdog, probe)
     metrics.install(app, parts.metrics, parts.metrics_token)
     site.install(app)
     cors = partial(
@@ -71,7 +80,8 @@ def application(parts: Parts) -> ASGIApp:
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
     admitted = Admission(StreamRoute(parts.streams, Compression(app), cors), parts.limits)
-    return RequestId(Measurement(admitted, parts.requests, _templates(app)))
+    measured = Measurement(admitted, parts.requests, _templates(app))
+    return RequestId(measured if parts.tracer is NO_TRACER else Traced(measured, parts.tracer, app.routes))
 
 
 def _templates(app: FastAPI) -> dict[str, str]:

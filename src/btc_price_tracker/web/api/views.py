@@ -24,7 +24,6 @@ from btc_price_tracker.price.model import (
 from btc_price_tracker.store.outbox import Outbox
 
 BASIS_POINTS = 10_000
-ROUNDS = 3  # without an answer from any source: then this instance isn't ready
 STATES = (*State, QuoteState.EXCLUDED)  # that a source can be in
 
 
@@ -232,33 +231,6 @@ class Liveness(Struct):
     alive: bool
     version: str
     lag_ms: int  # the longest delay of the event loop in the last minute
-
-
-class Readiness(Struct):
-    """Whether this instance should get traffic, and the reasons if not."""
-
-    ready: bool
-    status: Status
-    reasons: list[str]
-
-
-def readiness(hub: Hub, outbox: Outbox, interval: float, link: Link) -> Readiness:
-    """Whether this instance has a fresh price and working parts, with `interval` seconds between rounds."""
-    # A source whose quota is tighter than the interval isn't silent before it may be polled again.
-    limit = ROUNDS * max(interval, min((source.spacing for source in hub.update.sources), default=0))
-    reasons = []
-    if hub.draining:
-        reasons.append("shutting down")
-    if hub.status is Status.STALE:
-        reasons.append(hub.reason)
-    elif hub.silence > limit:
-        reasons.append(f"no source has answered for {limit:g} s")
-    if outbox.fault is not None:
-        lost = f" and {outbox.lost} are lost" if outbox.lost else ""
-        reasons.append(f"the store fails, {len(outbox)} prices wait for it{lost}: {outbox.fault}")
-    if link.fault is not None:
-        reasons.append(f"the broker fails: {link.fault}")
-    return Readiness(not reasons, hub.status, reasons)
 
 
 def store_view(outbox: Outbox) -> StoreView:

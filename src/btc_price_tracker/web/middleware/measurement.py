@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from btc_price_tracker.meters import Distribution
+from btc_price_tracker.telemetry.logs import TRACE_ID
 
 OTHER = "other"  # the route of every path that no template matches
 DISCONNECTED = "disconnected"  # the status of a request whose client left before the head of the response
@@ -55,7 +56,9 @@ class Measurement:
                 is_open = False
                 requests.in_progress -= 1
                 requests.by_status[route, str(status) if status else DISCONNECTED] += 1
-                requests.seconds.setdefault(route, Distribution()).observe(monotonic() - began)
+                requests.seconds.setdefault(route, Distribution()).observe(
+                    monotonic() - began, TRACE_ID.get(None)
+                )
 
         async def measured(message: Message) -> None:
             nonlocal status

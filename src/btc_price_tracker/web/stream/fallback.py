@@ -10,7 +10,7 @@ from btc_price_tracker.fanout.stream import Lag, Slot
 class Mailbox:
     """Room for one payload; see `fanout.stream.Stream`. A stream whose mailbox is full lags like any other."""
 
-    def __init__(self, hub: Hub, slot: Slot, abort: Callable[[], None]) -> None:
+    def __init__(self, hub: Hub, slot: Slot | None, abort: Callable[[], None]) -> None:
         self.lag: Lag | None = None
         self.record = b""
         self.slot = slot

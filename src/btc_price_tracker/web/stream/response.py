@@ -13,7 +13,9 @@ from starlette.types import Receive, Scope, Send
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.counts import Origin, Sums
 from btc_price_tracker.fanout.reactor import Reactor
+from btc_price_tracker.telemetry.tracing import NO_SPAN, Span
 from btc_price_tracker.web.limits import Slot
+from btc_price_tracker.web.middleware.traced import span_of
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.stream import messages as asgi
 from btc_price_tracker.web.stream.fallback import Mailbox
@@ -47,9 +49,11 @@ class PriceStream:
         self._ids = current_ids()
         self._start = Start(position.after)
         self._has_joined = False
+        self._span: Span = NO_SPAN
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the head, then the events."""
+        self._span = span_of(scope)
         exchange: DetachableResponse | None = scope.get("extensions", {}).get(DETACHABLE)
         if exchange is not None:
             exchange.endless = True
@@ -91,9 +95,7 @@ class PriceStream:
         head = await exchange.head(send, asgi.start())
         head, sent_status = head + greeting(shared.hub), shared.hub.sent_status
         if is_recent(self._position, shared) and exchange.drained:
-            start = begin(self._position, shared)
-            start.sent_status, start.sources = sent_status, self._sources
-            self._start = start
+            start = self._opened(begin(self._position, shared), sent_status)
         else:
             exchange.write(head)
             start = await with_heartbeats(self._locate(sent_status, head), shared.hub, send)
@@ -149,9 +151,19 @@ class PriceStream:
         """Where the stream starts that has been sent these bytes."""
         self._start.sent = sums = Sums.of(sent)
         self._streams.hub.counts.sent(sums)
-        start = self._start = await locate(self._position, self._streams)
+        start = await locate(self._position, self._streams)
         start.sent = sums
+        return self._opened(start, sent_status)
+
+    def _opened(self, start: Start, sent_status: bytes) -> Start:
+        """Complete the start, and end the span of the request: what follows lasts as long as the client likes."""
+        self._start = start
         start.sent_status, start.sources = sent_status, self._sources
+        anchor, after, _ = self._position
+        self._span.set({"btc.stream.anchor": anchor.name.lower(), "btc.stream.after": start.after})
+        if anchor is Anchor.ID and (trace := self._streams.hub.spans.trace_of(after)):
+            self._span.link(trace)
+        self._span.end()
         return start
 
     async def _follow(
