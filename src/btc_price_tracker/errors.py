@@ -52,6 +52,7 @@ __all__ = [
     "SourceUnreachable",
     "StoreClosed",
     "StoreError",
+    "StoreInUse",
     "TrackerError",
     "describe_os_error",
 ]

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from btc_price_tracker.broker.address import Address
 from btc_price_tracker.broker.kafka.campaign import Campaign, Sighting
-from btc_price_tracker.broker.kafka.errors import attempt
+from btc_price_tracker.broker.kafka.errors import attempt, hide_fencing
 from btc_price_tracker.broker.kafka.follower import Follower
 from btc_price_tracker.broker.kafka.term import KafkaTerm
 from btc_price_tracker.broker.kafka.topic import Topic, stop_producer
@@ -88,4 +88,5 @@ def open_address(address: Address, options: Options) -> KafkaBroker:
         raise InvalidBrokerUrl(
             "BROKER_URL may name the topic with letters, digits, ., - and _ only: kafka://host:9092/topic"
         )
+    hide_fencing()
     return KafkaBroker(address, options)

@@ -1,6 +1,7 @@
 """What Kafka or the way to it says went wrong, in words that name the remedy."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,6 +35,18 @@ async def attempt(seconds: float) -> AsyncIterator[None]:
         raise
     except (errors.KafkaError, OSError, TimeoutError) as error:
         raise unavailable(error) from error
+
+
+def hide_fencing() -> None:
+    """Keep out of the log that futures inside the client library have failed because another instance leads.
+
+    No one awaits these, so asyncio would log each with a traceback; the term reports it as LeaseLost.
+    """
+    logging.getLogger("asyncio").addFilter(_is_no_fencing)  # once: it is the same function each time
+
+
+def _is_no_fencing(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], errors.ProducerFenced))
 
 
 def unavailable(error: Exception) -> BrokerUnavailable:
