@@ -164,10 +164,10 @@ def notation(name: str, instance: str, series: Series) -> dict[str, str]:
 def written(case: Case) -> list[dict[str, str]]:
     """Every series of two instances, in promtool's notation."""
     found = []
-    for instance in ("a", "b"):
-        healthy = HEALTHY | {"btc_leader": lambda _, leads=LEADER[instance]: leads}  # type: ignore[misc] # bound at once
+    for instance, leads in LEADER.items():
+        healthy: dict[str, Series] = {**HEALTHY, "btc_leader": during(leads, leads)}
         changed = case.series if case.both or instance == "a" else {}
-        found += [notation(name, instance, each) for name, each in (healthy | changed).items()]
+        found += [notation(name, instance, each) for name, each in {**healthy, **changed}.items()]
     return found
 
 
