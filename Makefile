@@ -53,8 +53,9 @@ bench-history: $(DEV)  ## measure the stores with a year of prices in them
 	$(BIN)/python bench/history.py
 
 .PHONY: docs
-docs: $(DEV)  ## write docs/reference from the code
+docs: $(DEV)  ## write docs/reference and the dashboards from the code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python deploy/observability/dashboards.py
 
 lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where they come from
 	for set in run image dev; do \

@@ -65,6 +65,7 @@ def _price(hub: Hub, rounds: RoundMeters) -> dict[str, Reader]:
         "btc_price_age_seconds": _of_latest(hub, lambda tick: tick.quote_age / 1000),
         "btc_price_status": lambda: {(status,): status is hub.status for status in Status},
         "btc_prices_published": lambda: hub.published,
+        "btc_clock_behind_seconds": lambda: hub.clock_behind,
         "btc_rounds": lambda: {(status,): rounds.rounds[status] for status in Status},
         "btc_round_seconds": lambda: rounds.seconds,
         "btc_round_quotes": lambda: {
@@ -81,6 +82,7 @@ def _streams(hub: Hub, limits: Limits, canary: Canary) -> dict[str, Reader]:
     counts = hub.counts
     return {
         "btc_streams_open": lambda: len(hub) - canary.is_open,
+        "btc_streams_max": lambda: limits.max_streams,
         "btc_streams_lagging": lambda: hub.lagging,
         "btc_streams_opened": lambda: counts.joined + counts.abandoned - canary.opened,
         "btc_streams_resumed": lambda: counts.resumed,

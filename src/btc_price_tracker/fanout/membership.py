@@ -94,6 +94,11 @@ class Membership(CurrentPrice):
         """Milliseconds since the epoch, and never behind the newest price, though the clock may be set back."""
         return max(self._clock.now(), self._head)
 
+    @property
+    def clock_behind(self) -> float:
+        """Seconds by which the clock is behind the newest price; 0 if it is not."""
+        return max(0, self._head - self._clock.now()) / 1000
+
     def outdated(self) -> bytes:
         """A frame of the current price with its present age and status if nothing fresh has followed it, else b"".
 

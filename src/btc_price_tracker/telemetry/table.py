@@ -37,6 +37,11 @@ METRICS = (
     Metric("btc_price_age_seconds", Kind.GAUGE, "Age of the newest quote used for the last price."),
     Metric("btc_price_status", Kind.GAUGE, "1 for the current status.", ("status",)),
     Metric("btc_prices_published", Kind.COUNTER, "Prices published."),
+    Metric(
+        "btc_clock_behind_seconds",
+        Kind.GAUGE,
+        "Time by which the clock is behind the last price; 0 if it is not.",
+    ),
     # The rounds: counted on the instance that polls
     Metric("btc_rounds", Kind.COUNTER, "Rounds, by the status that they concluded.", ("status",)),
     Metric("btc_round_seconds", Kind.HISTOGRAM, "Duration of a round: polling the sources and deciding."),
@@ -49,6 +54,7 @@ METRICS = (
     ),
     # The streams
     Metric("btc_streams_open", Kind.GAUGE, "Open streams."),
+    Metric("btc_streams_max", Kind.GAUGE, "Most streams that may be open (MAX_CLIENTS); 0: no limit."),
     Metric("btc_streams_lagging", Kind.GAUGE, "Open streams whose socket buffer is full."),
     Metric("btc_streams_opened", Kind.COUNTER, "Streams opened."),
     Metric(

@@ -26,12 +26,12 @@ class Limits:
         self.streams = 0  # slots of streams
         self.rejected = 0  # streams since the start
         self._hub = hub
-        self._max_streams = max_streams
+        self.max_streams = max_streams
 
     @property
     def is_full(self) -> bool:
         """Whether the next stream is rejected."""
-        return self._hub.draining or 0 < self._max_streams <= self.streams
+        return self._hub.draining or 0 < self.max_streams <= self.streams
 
     def reject(self, *, browser: bool) -> int:
         """Count a rejected stream; returns the milliseconds after which a browser is to reconnect, with jitter.
