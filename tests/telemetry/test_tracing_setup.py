@@ -50,7 +50,7 @@ def test_missing_extra_is_logged_with_its_remedy(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.resources", None)
     with capture_logs() as lines:
         assert open_tracer(ENDPOINT, "a") is NO_TRACER
-    assert lines[0]["remedy"] == "pip install 'btc-price-tracker[otel]'"
+    assert lines[0]["remedy"] == ".venv/bin/pip install -e '.[otel]'"
 
 
 async def test_supported_settings_open_a_tracer() -> None:

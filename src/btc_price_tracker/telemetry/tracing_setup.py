@@ -36,9 +36,7 @@ def open_tracer(environment: Mapping[str, str], instance: str) -> Tracer:
         try:
             otel = import_module("btc_price_tracker.telemetry.otel")
         except ImportError as error:
-            obstacle = Obstacle(
-                f"a package is missing ({error.name})", "pip install 'btc-price-tracker[otel]'"
-            )
+            obstacle = Obstacle(f"a package is missing ({error.name})", ".venv/bin/pip install -e '.[otel]'")
         else:
             tracer: Tracer = otel.open_tracer(instance)
             return tracer
