@@ -16,6 +16,7 @@ from btc_price_tracker.fanout.ledger import Ledger
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Status, Tick, Update
+from btc_price_tracker.telemetry import logs
 from parts import Plan, Subjects
 from table import Figure
 
@@ -43,7 +44,8 @@ class UncountedHub(Hub):
 
 
 async def counting(_: Plan, __: Subjects) -> list[Figure]:
-    """The ratio of the CPU times, as the median of the turns."""
+    """The ratio of the CPU times, as the median of the turns; the log is that of `serve` with LOG_LEVEL=warning."""
+    logs.configure("warning", "json")
     with _crowd(Hub) as counted, _crowd(UncountedHub) as uncounted:
         ratios = [await _turn(counted) / await _turn(uncounted) for _ in range(TURNS)]
     return [Figure("fan-out with metrics, by that without", median(ratios), 1.03, "×")]

@@ -51,6 +51,17 @@ async def test_streams_that_left_are_forgotten(clock: ManualClock) -> None:
     assert hub.counts.closed[Reason.AGE] == 0
 
 
+async def test_stream_that_leaves_takes_no_other_with_it(clock: ManualClock) -> None:
+    hub = Hub(Ring(10), clock, HOUR * 9, limits=HubLimits(max_age=10))
+    streams = [Recorder() for _ in range(20)]  # more than there are seconds in which they may be due
+    for stream in streams:
+        hub.join(stream, 0)
+    for stream in streams[:10]:
+        hub.leave(stream)
+    await watched(hub, clock, 20)
+    assert (hub.counts.closed[Reason.AGE], len(hub)) == (10, 0)
+
+
 async def test_lagging_stream_is_ended_once_it_has_caught_up(clock: ManualClock) -> None:
     hub = Hub(Ring(10), clock, HOUR * 9, limits=HubLimits(max_age=10, stall_timeout=HOUR))
     stream = Recorder(room=0)

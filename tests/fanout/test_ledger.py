@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.counts import NOTHING, Origin, Reason, Record, Sums
 from btc_price_tracker.fanout.endings import LINES, PERIOD
 from btc_price_tracker.fanout.hub import Hub
@@ -123,6 +124,19 @@ def test_gaps_are_counted_per_stream(hub: Hub) -> None:
     assert hub.counts.gaps == 2
     hub.join(Recorder(), 1)
     assert hub.counts.gaps == 3
+    hub.join(Recorder(), 5, sse.gap(1, 2) + sse.gap(4, 5))
+    assert hub.counts.gaps == 5
+
+
+def test_lag_counts_from_what_a_stream_has_for_certain(hub: Hub) -> None:
+    stream = Recorder()
+    hub.join(stream, 0)
+    publish(hub, 5)
+    stream.room = 0
+    publish(hub, 2005)
+    assert hub.lag == 2
+    stream.make_room(hub)
+    assert hub.lag == 0
 
 
 def test_delivery_is_measured_from_publication(hub: Hub, clock: ManualClock) -> None:

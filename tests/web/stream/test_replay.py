@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Store, open_store
+from btc_price_tracker.store.outbox import LostRange
 from btc_price_tracker.testing import ManualClock, eventually
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.limits import Limits, Slot
@@ -96,6 +97,16 @@ async def test_replay_is_sent_in_pages_with_the_same_bytes(ring_size: int) -> No
         await eventually(lambda: client.body.endswith(events(3000)[-200:]))
         assert events(3000) in client.body
         assert len(client.sent) <= 3000 / replay_module.PAGE + 5
+        heartbeats = client.body.count(b"event: heartbeat")  # of a slow replay: not counted
+        assert shared.hub.counts.events == client.body.count(b"\n\n") - heartbeats > 3000
+
+
+async def test_gaps_in_a_replay_are_counted() -> None:
+    shared = await shared_streams(500, RING)
+    with_losses = replace(shared, lost_ranges=[LostRange(1500, 1600), LostRange(2500, 2600)])
+    async with clients(with_losses, 1) as (client,):
+        await eventually(lambda: client.body.endswith(events(500)[-200:]))
+    assert client.body.count(b"event: gap") == shared.hub.counts.gaps == 2
 
 
 async def test_many_replays_do_not_block_the_loop() -> None:

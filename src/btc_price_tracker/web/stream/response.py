@@ -11,7 +11,7 @@ import structlog
 from starlette.types import Receive, Scope, Send
 
 from btc_price_tracker.fanout import sse
-from btc_price_tracker.fanout.counts import Origin
+from btc_price_tracker.fanout.counts import Origin, Sums
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.web.limits import Slot
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
@@ -96,8 +96,8 @@ class PriceStream:
             self._start = start
         else:
             exchange.write(head)
+            start = await with_heartbeats(self._locate(sent_status, head), shared.hub, send)
             head = b""
-            start = await with_heartbeats(self._locate(sent_status), shared.hub, send)
             await replay(start, shared, send, exchange)
         # Nothing was awaited since we looked: what the ring had then, it has now. And every byte sent is with the
         # kernel, so what the reactor writes comes after it.
@@ -112,7 +112,7 @@ class PriceStream:
         await send(asgi.start())
         first, sent_status = greeting(shared.hub), shared.hub.sent_status
         await send(asgi.bare(first))
-        start = await with_heartbeats(self._locate(sent_status), shared.hub, send)
+        start = await with_heartbeats(self._locate(sent_status, first), shared.hub, send)
         await replay(start, shared, send, exchange)
         await self._follow(start, receive, send, exchange)
 
@@ -145,8 +145,12 @@ class PriceStream:
         after = self._position.after if self._position.anchor is Anchor.ID else None
         return Origin(*self._ids, after, start.sent)
 
-    async def _locate(self, sent_status: bytes) -> Start:
+    async def _locate(self, sent_status: bytes, sent: bytes) -> Start:
+        """Where the stream starts that has been sent these bytes."""
+        self._start.sent = sums = Sums.of(sent)
+        self._streams.hub.counts.sent(sums)
         start = self._start = await locate(self._position, self._streams)
+        start.sent = sums
         start.sent_status, start.sources = sent_status, self._sources
         return start
 
