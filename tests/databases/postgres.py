@@ -52,13 +52,13 @@ class PostgresServer:
             "--auth=scram-sha-256",
             f"--pwfile={password}",
         ]
-        command = [*self._program("initdb"), f"--pgdata={self._data}", f"--username={USER}", *options]
+        command = [*self.program("initdb"), f"--pgdata={self._data}", f"--username={USER}", *options]
         subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL)
 
     def follow(self, primary: "PostgresServer") -> None:
         """Initialise as a standby of another server."""
         command = [
-            *self._program("pg_basebackup"),
+            *self.program("pg_basebackup"),
             f"--pgdata={self._data}",
             f"--dbname=host=127.0.0.1 port={primary.port} user={USER}",
             "--write-recovery-conf",
@@ -69,7 +69,7 @@ class PostgresServer:
 
     def start(self, **settings: str) -> None:
         options = [f"-c{name}={value}" for name, value in (SETTINGS | settings).items()]
-        command = [*self._program("postgres"), "-D", str(self._data), "-p", str(self.port), *options]
+        command = [*self.program("postgres"), "-D", str(self._data), "-p", str(self.port), *options]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd="/", stdout=log, stderr=log)
         self._wait()
@@ -109,7 +109,7 @@ class PostgresServer:
     def _wait(self) -> None:
         """Wait until it accepts connections; the time limit of the test bounds the wait."""
         assert self._process is not None
-        ready = [*self._program("pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
+        ready = [*self.program("pg_isready"), "--quiet", "--host=127.0.0.1", f"--port={self.port}"]
         while subprocess.run(ready, check=False).returncode:
             assert self._process.poll() is None, (self._folder / "log").read_text()
 
@@ -117,7 +117,8 @@ class PostgresServer:
     def _data(self) -> Path:
         return self._folder / "data"
 
-    def _program(self, name: str) -> list[str]:
+    def program(self, name: str) -> list[str]:
+        """The command that runs one of its programs."""
         return [*as_nobody(), str(self._programs / name)]
 
     @cached_property

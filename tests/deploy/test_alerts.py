@@ -240,7 +240,7 @@ def test_every_runbook_is_that_of_an_alert() -> None:
 
 
 def known_series() -> set[str]:
-    suffixes = {Kind.HISTOGRAM: ("_bucket", "_sum", "_count")}
+    suffixes = {Kind.HISTOGRAM: ("", "_bucket", "_sum", "_count")}
     return {f"{metric.series}{suffix}" for metric in METRICS for suffix in suffixes.get(metric.kind, ("",))}
 
 

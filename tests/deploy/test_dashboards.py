@@ -55,7 +55,7 @@ def test_panels_lie_side_by_side(dashboard: Dashboard) -> None:
 
 
 def test_every_metric_is_shown_or_needs_not_be() -> None:
-    text = "".join(query for dashboard in DASHBOARDS for query in queries(dashboard))
+    text = "\n".join(query for dashboard in DASHBOARDS for query in queries(dashboard))
     text += (DEPLOY / "observability/recording.yml").read_text()
     shown = {name.removesuffix("_bucket").removesuffix("_count") for name in re.findall(r"\bbtc_\w+", text)}
     hidden = {metric.series for metric in METRICS} - shown
