@@ -26,9 +26,9 @@ FLAGS = [
 expect.set_options(timeout=30_000)  # ms: a busy machine takes its time; what is wrong stays wrong for longer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo() -> Iterator[Server]:
-    """Recorded prices, one a second."""
+    """Recorded prices, one a second. Anew for each module: after some minutes comes an outage that was recorded, too."""
     with running(Server("demo", store_url="memory://")) as server:
         yield server
 

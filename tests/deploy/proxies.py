@@ -46,7 +46,11 @@ class Proxy:
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
         client = TLSClient(reader, writer)
-        await client.head()
+        try:
+            await client.head()
+        except BaseException:
+            client.close()
+            raise
         return client
 
 
