@@ -28,7 +28,7 @@ expect.set_options(timeout=30_000)  # ms: a busy machine takes its time; what is
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[Server]:
-    """Recorded prices, one a second. Anew for each module: after some minutes comes an outage that was recorded, too."""
+    """Recorded prices, one a second; anew for each module, since a recorded outage comes after some minutes."""
     with running(Server("demo", store_url="memory://")) as server:
         yield server
 
