@@ -28,7 +28,9 @@ ALLOWED = {
     "readers": {"broker", "price", "sources", "store", "fanout", "telemetry", "web"},
     "web": {"price", "settings", "store", "broker", "fanout", "telemetry"},
     "playback": {"price"},
+    "configured": {"price", "sources", "store", "broker", "telemetry", "settings"},
     "app": {
+        "configured",
         "price",
         "sources",
         "store",
@@ -41,7 +43,7 @@ ALLOWED = {
         "readers",
         "succession",
     },
-    "cli": {"app", "playback", "price", "settings", "sources", "store", "telemetry", "web"},
+    "cli": {"app", "configured", "playback", "price", "settings", "sources", "store", "telemetry", "web"},
     "__main__": {"cli"},
     "testing": set[str](),
 }

@@ -1,21 +1,22 @@
-"""The composition root: settings become parts, parts become one task group. Only this file names implementations."""
+"""The composition root: settings become parts, parts become one task group.
+
+Only this file and configured.py name implementations.
+"""
 
 import asyncio
 import gc
 import os
-import random
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
 import structlog
 from msgspec import structs
-from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from btc_price_tracker import pipeline
@@ -23,12 +24,18 @@ from btc_price_tracker.broker import Broker, Term
 from btc_price_tracker.broker.alone import Alone
 from btc_price_tracker.broker.held import held
 from btc_price_tracker.broker.link import Link
-from btc_price_tracker.broker.local import LocalBroker
-from btc_price_tracker.broker.opening import open_broker
-from btc_price_tracker.broker.options import History, Options
 from btc_price_tracker.broker.timed import TimedBroker
 from btc_price_tracker.broker.trial import round_trip
 from btc_price_tracker.clock import Clock, SystemClock
+from btc_price_tracker.configured import (
+    A_DAY,
+    broker_of,
+    enough_of,
+    open_poller,
+    policy_of,
+    revealed,
+    store_of,
+)
 from btc_price_tracker.errors import BrokerUnavailable
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.current import INITIAL
@@ -37,28 +44,14 @@ from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.fanout.spans import BroadcastSpans
-from btc_price_tracker.http_client.traced import TracedClient
-from btc_price_tracker.price import consensus, fallback
 from btc_price_tracker.price.clock_check import ClockCheck
-from btc_price_tracker.price.consensus import Consensus
-from btc_price_tracker.price.fallback import Fallback
-from btc_price_tracker.price.freshness import is_fresh
-from btc_price_tracker.price.model import Answer, Policy, Tick, Update
-from btc_price_tracker.readers import Instance, readers
+from btc_price_tracker.price.model import Answer, Policy, Update
+from btc_price_tracker.readers import readers
 from btc_price_tracker.settings import Settings
-from btc_price_tracker.sources import SOURCES
-from btc_price_tracker.sources.clocks import Clocks
-from btc_price_tracker.sources.connect import connect
-from btc_price_tracker.sources.definition import SourceDefinition
-from btc_price_tracker.sources.endpoint import open_client
-from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, Enough, Poller, round_time_limit
-from btc_price_tracker.sources.ratelimit import RateLimiter
-from btc_price_tracker.sources.rates import Rates
-from btc_price_tracker.sources.tether import TETHERS
+from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, round_time_limit
 from btc_price_tracker.sources.upstream import Upstream
-from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
+from btc_price_tracker.store import OPERATION_TIMEOUT, Store
 from btc_price_tracker.store.last_success import LastSuccess
-from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.store.outbox import Outbox, OutboxLimits
 from btc_price_tracker.store.restore import Restored, restore, restored_from
 from btc_price_tracker.store.retention import forget
@@ -66,7 +59,6 @@ from btc_price_tracker.store.timed import TimedStore
 from btc_price_tracker.succession import Candidate, Publications
 from btc_price_tracker.telemetry.gc_pauses import GcPauses
 from btc_price_tracker.telemetry.metrics import Metrics
-from btc_price_tracker.telemetry.tracing import NO_TRACER, Tracer
 from btc_price_tracker.telemetry.tracing_setup import open_tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.routes import Parts, application
@@ -76,7 +68,6 @@ from btc_price_tracker.web.server.server import listen, server
 from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.shared import Streams
 
-A_DAY = 86400  # seconds
 PROBE_LIMIT = 15.0  # seconds for connecting to the broker and a probe there and back
 PEER_WAIT = 30.0  # seconds that an instance may be behind another, as far as their clocks may differ
 ENDED_PER_SECOND = 1000  # streams at shutdown: slowly enough that those who come back don't come as a storm
@@ -137,28 +128,11 @@ class Poll(NamedTuple):
 async def poll_once(settings: Settings) -> Poll:
     """One round without keeping or publishing anything."""
     clock = SystemClock()
-    async with _open_poller(settings, clock, MAX_TIME_LIMIT, enough=lambda *_: False) as poller:
+    async with open_poller(settings, clock, MAX_TIME_LIMIT, enough=lambda *_: False) as poller:
         answers = await poller.poll()
-        update = _policy(settings).decide(answers, clock.now())
+        update = policy_of(settings).decide(answers, clock.now())
         update = structs.replace(update, sources=tuple(poller.states()))
         return Poll(update, source_views(update, update.tick, clock.now()), answers)
-
-
-def source_urls(settings: Settings) -> list[str]:
-    """Return the base URLs of all sources that will be polled."""
-    in_tethers = any(SOURCES[name].currency == "USDT" for name in settings.sources)
-    names = dict.fromkeys([*settings.sources, *(TETHERS if in_tethers else ())])
-    return list(map(settings.url_of, names))
-
-
-@asynccontextmanager
-async def open_configured_store(settings: Settings) -> AsyncIterator[Store]:
-    """The store that the settings name, for as long as the caller needs it. Raises StoreError."""
-    store = await _opener(settings)()
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 async def probe_broker(settings: Settings, seconds: float = PROBE_LIMIT) -> float | None:
@@ -168,7 +142,7 @@ async def probe_broker(settings: Settings, seconds: float = PROBE_LIMIT) -> floa
     """
     if settings.broker_url is None:
         return None
-    broker = _broker(settings, SystemClock(), f"check:{secrets.token_hex(4)}")
+    broker = broker_of(settings, SystemClock(), f"check:{secrets.token_hex(4)}")
     try:
         async with asyncio.timeout(seconds):
             return await round_trip(broker)
@@ -198,24 +172,24 @@ async def compose(
         metrics = Metrics()
         tracer = open_tracer(os.environ, instance)
         stack.push_async_callback(tracer.aclose)
-        store = await _store(settings, clock, store_timeout)
+        store = await store_of(settings, clock, store_timeout)
         stack.push_async_callback(store.close)
         store_success = LastSuccess(clock, metrics.observer("btc_store_operation_seconds"))
         timed = TimedStore(store, store_success.observe)
         broker = TimedBroker(
-            _broker(settings, clock, instance), metrics.observer("btc_broker_operation_seconds")
+            broker_of(settings, clock, instance), metrics.observer("btc_broker_operation_seconds")
         )
         stack.push_async_callback(broker.aclose)
         link = Link(clock)
         restored = await _restore(settings, timed, clock, broker, link)
         link.restore(restored.recent)
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
-        time_limit, enough = round_time_limit(settings.interval), _enough(settings)
-        opening = _open_poller(settings, clock, time_limit, enough, recorded=recorded, tracer=tracer)
+        time_limit, enough = round_time_limit(settings.interval), enough_of(settings)
+        opening = open_poller(settings, clock, time_limit, enough, recorded=recorded, tracer=tracer)
         poller = await stack.enter_async_context(opening)
         initial = structs.replace(INITIAL, sources=tuple(poller.states()))
-        hub = Hub(ring, clock, settings.heartbeat, last, initial, HubLimits(max_age=settings.max_stream_age))
-        hub.spans = BroadcastSpans(tracer)
+        hub_limits = HubLimits(max_age=settings.max_stream_age)
+        hub = Hub(ring, clock, settings.heartbeat, last, initial, hub_limits, spans=BroadcastSpans(tracer))
         reactor = None
         if detach and Reactor.available():
             reactor = Reactor(hub)
@@ -246,32 +220,15 @@ async def compose(
             cors_origins=settings.cors_origins,
             origin=origin,
             metrics=metrics,
-            metrics_token=_revealed(settings.metrics_token),
+            metrics_token=revealed(settings.metrics_token),
             tracer=tracer,
         )
         check = ClockCheck(clock, recorded=recorded)
         rounds = pipeline.Rounds(settings.interval, poller, check, instance, tracer)
         pauses = GcPauses()
         stack.enter_context(pauses.measured())
-        metrics.read_from(
-            readers(
-                Instance(
-                    hub=hub,
-                    limits=limits,
-                    gates=parts.gates,
-                    outbox=outbox,
-                    watchdog=watchdog,
-                    link=link,
-                    canary=canary,
-                    sources=[each for each in poller.all_sources() if isinstance(each, Upstream)],
-                    rounds=rounds.meters,
-                    requests=parts.requests,
-                    gc_pauses=pauses,
-                    name=instance,
-                    recorded=recorded,
-                )
-            )
-        )
+        sources = [each for each in poller.all_sources() if isinstance(each, Upstream)]
+        metrics.read_from(readers(parts, sources, rounds.meters, pauses))
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
@@ -289,7 +246,7 @@ def _loops(
 
     def new_policy(last: int = 0) -> Policy:
         """Continue after every id that this instance knows of, and after `last`."""
-        return _policy(settings, tuple(link.recent), max(last, hub.newest), recorded=rounds.check.recorded)
+        return policy_of(settings, tuple(link.recent), max(last, hub.newest), recorded=rounds.check.recorded)
 
     async def run_term(term: Term) -> None:
         async with polling:
@@ -313,14 +270,6 @@ def _loops(
     return partial(pipeline.lead, broker, run_term, link), tuple(serve)
 
 
-def _broker(settings: Settings, clock: Clock, instance: str) -> Broker:
-    """The broker that the settings name, not connected yet; without one, this process is the service."""
-    if settings.broker_url is None:
-        return LocalBroker()
-    history = History(settings.store_size, settings.retention or A_DAY)
-    return open_broker(settings.broker_url, Options(instance, history, clock=clock))
-
-
 async def _restore(settings: Settings, store: Store, clock: Clock, broker: Broker, link: Link) -> Restored:
     """The recent ticks: from a shared broker where it has some, so that an instance costs the database nothing."""
     if settings.broker_url is not None:
@@ -332,86 +281,6 @@ async def _restore(settings: Settings, store: Store, clock: Clock, broker: Broke
             if ticks:
                 return restored_from(ticks, sse.price)
     return await restore(store, settings.store_size, clock.now(), sse.price)
-
-
-def _opener(
-    settings: Settings, seconds: float = OPERATION_TIMEOUT
-) -> Callable[[], Coroutine[None, None, Store]]:
-    """Return a function that opens the store that the settings name."""
-    return partial(
-        open_store,
-        settings.store_url,
-        capacity=settings.store_size,
-        retention=settings.retention * 1000 or None,  # ms
-        operation_timeout=seconds,
-    )
-
-
-async def _store(settings: Settings, clock: Clock, seconds: float) -> Store:
-    """Open the store; a remote database, which may be unreachable now, on first use."""
-    opener = _opener(settings, seconds)
-    if scheme_of(settings.store_url).remote:
-        return LazyStore(opener, monotonic=clock.monotonic)
-    return await opener()
-
-
-@asynccontextmanager
-async def _open_poller(
-    settings: Settings,
-    clock: Clock,
-    time_limit: float,
-    enough: Enough,
-    *,
-    recorded: bool = False,
-    tracer: Tracer = NO_TRACER,
-) -> AsyncIterator[Poller]:
-    """The sources that the settings name, at their addresses, over one HTTP client; recorded ones need no proxy."""
-    key = _revealed(settings.coingecko_api_key) or ""
-    async with open_client(trust_env=not recorded) as client:
-        client.check(source_urls(settings))
-        with_ = partial(connect, clock=clock, random=random.Random(), key=key, clocks=Clocks(clock))
-
-        def at(definition: SourceDefinition, parent: RateLimiter | None = None) -> Upstream:
-            traced = client if tracer is NO_TRACER else TracedClient(client, tracer, definition.name)
-            return with_(definition, traced, parent=parent)
-
-        sources = [at(replace(SOURCES[name], url=settings.url_of(name))) for name in settings.sources]
-        limiters = {source.name: source.rate_limiter for source in sources}
-        rates = {
-            name: at(replace(tether, url=settings.url_of(name)), parent=limiters.get(name))
-            for name, tether in TETHERS.items()
-        }
-        poller = Poller(
-            sources=sources,
-            clock=clock,
-            time_limit=time_limit,
-            fresh=partial(is_fresh, interval=round(settings.interval * 1000)),
-            enough=enough,
-            in_order=settings.policy == "fallback",
-            rates=Rates(rates, clock) if any(source.currency == "USDT" for source in sources) else None,
-        )
-        async with aclosing(poller):
-            yield poller
-
-
-def _revealed(secret: SecretStr | None) -> str | None:
-    return None if secret is None else secret.get_secret_value()
-
-
-def _enough(settings: Settings) -> Enough:
-    """Whether answers suffice for a price, so that the poller need not wait for the rest."""
-    rule = consensus.enough if settings.policy == "consensus" else fallback.enough
-    return partial(rule, interval=round(settings.interval * 1000))
-
-
-def _policy(
-    settings: Settings, recent: Sequence[Tick] = (), floor: int = 0, *, recorded: bool = False
-) -> Policy:
-    """The rule that the settings name. It goes on from recent ticks, unless only these or only it is recorded."""
-    if recent and recent[-1].recorded != recorded:
-        floor, recent = max(floor, recent[-1].id), ()
-    rule = Consensus if settings.policy == "consensus" else Fallback
-    return rule(settings.interval, recent, floor, recorded=recorded)
 
 
 def _on_stop_signal() -> asyncio.Event:

@@ -1,7 +1,6 @@
 """How each metric of the table in `telemetry/table.py` is read from the parts of an instance."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from btc_price_tracker import __version__
 from btc_price_tracker.broker.link import Link, TermEnd
@@ -18,42 +17,28 @@ from btc_price_tracker.telemetry.log_counts import LEVELS, LOG_COUNTS
 from btc_price_tracker.telemetry.metrics import Reader, Readers, Reading
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.history import Gates
+from btc_price_tracker.web.api.routes import Parts
 from btc_price_tracker.web.api.views import BASIS_POINTS, STATES, SourceView, source_views
 from btc_price_tracker.web.limits import Limits
 from btc_price_tracker.web.middleware.measurement import Requests
 from btc_price_tracker.web.stream.canary import Canary
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """The parts of an instance that metrics are read from."""
+def readers(parts: Parts, sources: Sequence[Upstream], rounds: RoundMeters, gc_pauses: GcPauses) -> Readers:
+    """Return a reader for each metric that has no observer.
 
-    hub: Hub
-    limits: Limits
-    gates: Gates
-    outbox: Outbox
-    watchdog: Watchdog
-    link: Link
-    canary: Canary
-    sources: Sequence[Upstream]  # that this instance polls when it leads, those of the USDT rate included
-    rounds: RoundMeters
-    requests: Requests
-    gc_pauses: GcPauses
-    name: str
-    recorded: bool  # whether the prices are played back
-
-
-def readers(instance: Instance) -> Readers:
-    """Return a reader for each metric that has no observer."""
+    `sources` are those that this instance polls when it leads, those of the USDT rate included.
+    """
+    hub, recorded = parts.streams.hub, str(parts.origin is not None).lower()
     return {
-        "btc_build": lambda: {(__version__, str(instance.recorded).lower()): 1},
-        **_price(instance.hub, instance.rounds),
-        **_streams(instance.hub, instance.limits, instance.canary),
-        **_reported_sources(instance.hub),
-        **_polled_sources(instance.hub, instance.sources, instance.rounds),
-        **_store(instance.outbox, instance.gates),
-        **_broker(instance.link, instance.hub, instance.name),
-        **_process(instance.watchdog, instance.gc_pauses, instance.requests),
+        "btc_build": lambda: {(__version__, recorded): 1},
+        **_price(hub, rounds),
+        **_streams(hub, parts.limits, parts.canary),
+        **_reported_sources(hub),
+        **_polled_sources(hub, sources, rounds),
+        **_store(parts.outbox, parts.gates),
+        **_broker(parts.link, hub, parts.instance),
+        **_process(parts.watchdog, gc_pauses, parts.requests),
     }
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from btc_price_tracker import app
+from btc_price_tracker import app, configured
 from btc_price_tracker.cli.startup import load_settings
 from btc_price_tracker.http_client.check import check_connectivity
 from btc_price_tracker.settings import Settings
@@ -25,8 +25,8 @@ def run(flags: Mapping[str, str]) -> int:
 async def _check(settings: Settings) -> None:
     for listener in listen(settings.host, 0):  # not PORT, which a running server uses
         listener.close()
-    await check_connectivity(app.source_urls(settings))
-    async with app.open_configured_store(settings) as store:
+    await check_connectivity(configured.source_urls(settings))
+    async with configured.open_configured_store(settings) as store:
         span, description = await store.span(), await store.describe()
     delay = await app.probe_broker(settings)
     for name, value in settings.model_dump().items():

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from statistics import median
 
-from btc_price_tracker import app
+from btc_price_tracker import app, configured
 from btc_price_tracker.cli import machine
 from btc_price_tracker.cli.machine import Finding, Verdict
 from btc_price_tracker.cli.sources import is_quorum
@@ -57,7 +57,7 @@ async def examine(settings: Settings, time_limit: float = TIME_LIMIT) -> list[Fi
 
 
 async def _examine(subject: str, findings: Awaitable[list[Finding]], time_limit: float) -> list[Finding]:
-    """The findings of one examination; an error, whose message has the remedy, is one as well."""
+    """The findings of one examination; an error becomes one: its message has the remedy."""
     try:
         async with asyncio.timeout(time_limit):
             return await findings
@@ -74,7 +74,7 @@ async def _host(settings: Settings) -> list[Finding]:
 
 
 async def _proxy(settings: Settings) -> list[Finding]:
-    await check_connectivity(app.source_urls(settings))
+    await check_connectivity(configured.source_urls(settings))
     return [
         Finding(
             Verdict.OK, "proxy", "certificates were found; proxies, where the environment names any, answer"
@@ -85,7 +85,7 @@ async def _proxy(settings: Settings) -> list[Finding]:
 async def _store(settings: Settings) -> list[Finding]:
     begun = time.monotonic()
     try:
-        async with app.open_configured_store(settings) as store:
+        async with configured.open_configured_store(settings) as store:
             await store.span()
             description = await store.describe()
     except StoreInUse as error:

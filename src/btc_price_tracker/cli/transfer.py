@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TextIO, TypeVar
 
-from btc_price_tracker import app
+from btc_price_tracker import configured
 from btc_price_tracker.cli.startup import load_settings
 from btc_price_tracker.clock import SystemClock
 from btc_price_tracker.settings import Settings
@@ -68,5 +68,5 @@ def open_export(name: str, store_url: str) -> Iterator[TextIO]:
 
 
 async def _with_store(settings: Settings, action: Callable[[Store], Awaitable[T]]) -> T:
-    async with app.open_configured_store(settings) as store:
+    async with configured.open_configured_store(settings) as store:
         return await action(store)

@@ -43,12 +43,14 @@ class Hub(Membership):
         latest: Tick | None = None,
         update: Update = INITIAL,
         limits: HubLimits = DEFAULTS,
+        *,
+        spans: BroadcastSpans | None = None,
     ) -> None:
         """Start from `ring`, its `latest` tick and `update`; send a heartbeat after `heartbeat` seconds of silence."""
         super().__init__(ring, clock, latest, update, limits)
         self.heartbeat = heartbeat
         self.arrivals = Arrivals()  # of prices; the beginning of the drain is announced as well
-        self.spans = BroadcastSpans()
+        self.spans = spans or BroadcastSpans()
         self.published = 0  # prices; only grows, for metrics
         self._outbox: list[bytes] = []
         self._unmeasured: Update | None = None  # the newest one with a price whose delivery is to be measured

@@ -35,8 +35,8 @@ class Database:
 async def database(monkeypatch: pytest.MonkeyPatch) -> Database:
     database = Database()
     await database.store.append([a_tick(tick_id) for tick_id in HISTORY])
-    monkeypatch.setattr("btc_price_tracker.app.open_store", database.open)
-    monkeypatch.setattr("btc_price_tracker.app.LazyStore", partial(LazyStore, failure_ttl=0.0))
+    monkeypatch.setattr("btc_price_tracker.configured.open_store", database.open)
+    monkeypatch.setattr("btc_price_tracker.configured.LazyStore", partial(LazyStore, failure_ttl=0.0))
     return database
 
 
