@@ -1,8 +1,12 @@
-"""What only Kafka does: refusals, and a transaction of which nothing is known."""
+"""What only Kafka does: refusals, a transaction of which nothing is known, and how long a candidate waits."""
 
+import asyncio
+import logging
+import time
 from collections.abc import Iterator
 
 import pytest
+from aiokafka.errors import ProducerFenced
 
 from broker import kafka_server
 from broker.kafka_server import KafkaServer
@@ -67,3 +71,25 @@ async def test_term_ends_with_an_unknown_outcome(server: KafkaServer) -> None:
         await term.publish(with_tick(START + 1))
     assert (await broker.campaign()).last in {START, START + 1}
     await broker.aclose()
+
+
+async def test_candidate_whose_campaign_failed_does_not_wait_for_another_lease(server: KafkaServer) -> None:
+    url = f"kafka://u:p%40ss@127.0.0.1:{server.port}/candidates"
+    lease, failed_after = 6, 4
+    brokers = [open_broker(url, Options(name, OPTIONS.history, Timing(lease=lease))) for name in "ab"]
+    await (await brokers[0].campaign()).publish(with_tick(START))  # the leader's last sign of life
+    began = time.monotonic()
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(brokers[1].campaign(), failed_after)
+    await brokers[1].campaign()
+    assert lease <= time.monotonic() - began + 1
+    assert time.monotonic() - began < lease + failed_after
+    for broker in brokers:
+        await broker.aclose()
+
+
+@pytest.mark.parametrize("error", [ProducerFenced, OSError])
+def test_futures_that_failed_because_another_leads_are_not_logged(error: type[Exception]) -> None:
+    open_broker("kafka://localhost", OPTIONS)
+    record = logging.LogRecord("asyncio", logging.ERROR, "", 0, "never retrieved", (), (error, error(), None))
+    assert bool(logging.getLogger("asyncio").filter(record)) is (error is OSError)

@@ -78,6 +78,17 @@ async def test_the_age_of_a_stale_price_grows(server: Live, clock: ManualClock) 
     assert (await samples(server))["btc_price_age_seconds"] == 70
 
 
+async def test_a_clock_that_was_set_back_is_reported(server: Live, clock: ManualClock) -> None:
+    await server.publish()
+    assert (await samples(server))["btc_clock_behind_seconds"] == 0
+    clock.step(-30)
+    assert (await samples(server))["btc_clock_behind_seconds"] == pytest.approx(30, abs=1)
+
+
+async def test_the_limit_of_streams_is_reported(server: Live) -> None:
+    assert (await samples(server))["btc_streams_max"] == 1
+
+
 async def test_streams_are_counted(server: Live) -> None:
     async with await Client.get(server.port, "/prices/stream") as client:
         await eventually(lambda: len(server.hub) == 1)
