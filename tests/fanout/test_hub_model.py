@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from btc_price_tracker.fanout.hub import Hub
@@ -104,8 +104,17 @@ async def play(steps: Sequence[Step], ring_size: int) -> None:
             world.check(after, stream)
 
 
+SLOW_BROADCAST: Sequence[Step] = [  # the ring drops prices that wait for the broadcast before to end
+    ("join", 0, 400),
+    ("join", 1, 400),
+    *[("publish", 0, 0)] * 5,
+    ("join", 0, 0),
+]
+
+
 @pytest.mark.parametrize("ring_size", [3, 1000])
 @settings(max_examples=150)
+@example(steps=SLOW_BROADCAST)
 @given(steps=STEPS)
 def test_prices_and_gaps_add_up(steps: Sequence[Step], ring_size: int) -> None:
     asyncio.run(play(steps, ring_size))

@@ -98,7 +98,7 @@ class Hub(Membership):
         payload, now = b"".join(self._outbox), self._clock.monotonic()
         live = list(self._members.live) if payload else []
         self._outbox.clear()
-        after = self._head
+        after, self._floor = self._head, self._ring.floor
         if self._ring.last > self._head:
             self._head = self._ring.last
             self.arrivals.announce()

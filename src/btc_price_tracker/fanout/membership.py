@@ -49,6 +49,7 @@ class Membership(CurrentPrice):
         self._members = Members()
         self._ages = Ages(limits.max_age, clock.monotonic())
         self._head = ring.last
+        self._floor = ring.floor  # of the ring when the last round began
         self._sent_status = self._newest_status
 
     def __len__(self) -> int:
@@ -199,10 +200,12 @@ class Membership(CurrentPrice):
     def _replay(self, after: int) -> tuple[int, bytes]:
         """The next page of the ring after an id, led by a gap for what the ring no longer has, and its last id."""
         gap = b""
-        if after < self._ring.floor:
-            gap = sse.gap(after + 1, self._ring.floor)
+        # What the ring has dropped since the last round began, and is newer than the head, comes with the next one.
+        floor = min(self._ring.floor, max(self._floor, self._head))
+        if after < floor:
+            gap = sse.gap(after + 1, floor)
             self._ledger.counts.gaps += 1
-            after = self._ring.floor
+            after = floor
         after, page = self._ring.page(after, self._head, self.limits.page)
         return after, gap + page
 
