@@ -12,6 +12,7 @@ from btc_price_tracker.broker.options import Options
 from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
 
 TAIL = 100  # offsets before the end that are read to learn who leads
+TURN = 0.1, 0.5  # seconds, between which a candidate waits for others
 STEP = 500  # offsets that are read at a time to find the newest tick
 
 
@@ -49,13 +50,12 @@ class Campaign:
             consumer.seek(self._topic.partition, max(oldest, end - TAIL))
             self._note(await self._read_to(consumer, end))
             while True:
-                if not self._is_free():
+                if not (self._is_free() and await self._has_turn(consumer)):
                     await self._wait(consumer)
                 try:
                     return await self._begin(consumer)
                 except (ProducerFenced, LeaseLost):
                     self._sighting.at = self._options.clock.monotonic()  # by another candidate, which lives
-                await self._wait(consumer)
 
     def _is_free(self) -> bool:
         """Whether no one leads: nothing was ever written, the lease was given up, or it was this instance's own."""
@@ -74,8 +74,11 @@ class Campaign:
         return self._sighting.at + self._options.timing.lease - self._options.clock.monotonic()
 
     async def _has_turn(self, consumer: AIOKafkaConsumer) -> bool:
-        """Whether no other candidate begins a term within a random moment: they would shut one another out."""
-        await self._options.clock.sleep(random.uniform(0, 0.5))
+        """Whether no other candidate begins a term within a random moment: they would shut one another out.
+
+        One that began a moment ago shows now at the latest: a commit is complete before consumers see it.
+        """
+        await self._options.clock.sleep(random.uniform(*TURN))
         return not self._note(await self._topic.read(consumer, 0))
 
     async def _begin(self, consumer: AIOKafkaConsumer) -> KafkaTerm:
