@@ -56,6 +56,7 @@ class Campaign:
                     return await self._begin(consumer)
                 except (ProducerFenced, LeaseLost):
                     self._sighting.at = self._options.clock.monotonic()  # by another candidate, which lives
+                await self._wait(consumer)
 
     def _is_free(self) -> bool:
         """Whether no one leads: nothing was ever written, the lease was given up, or it was this instance's own."""
