@@ -11,6 +11,7 @@ from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
 from btc_price_tracker import pipeline
+from btc_price_tracker.broker import Term
 from btc_price_tracker.broker.link import Link
 from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.price.clock_check import ClockCheck
@@ -254,3 +255,26 @@ async def test_outages_and_deliveries_of_the_broker_are_counted() -> None:
     assert (link.deliveries.total, sum(link.deliveries.counts)) == (1.5, 1)
     await clock.advance(3)
     assert link.silence == 3.0
+
+
+async def test_polling_alone_gives_way_to_a_term() -> None:
+    clock, polling = ManualClock(), asyncio.Lock()
+    link, led = Link(clock), asyncio.Event()
+
+    async def run_term(_: Term) -> None:
+        async with polling:
+            led.set()
+            await asyncio.Event().wait()
+
+    async def poll_alone() -> None:
+        async with polling:
+            await link.works()
+
+    link.fail("a probe did not come back")
+    alone = asyncio.create_task(poll_alone())
+    await asyncio.sleep(0)
+    leading = asyncio.create_task(pipeline.lead(LocalBroker(), run_term, link))
+    async with asyncio.timeout(5):
+        await led.wait()
+    for task in (alone, leading):
+        task.cancel()

@@ -220,6 +220,7 @@ async def lead(broker: Broker, run_term: Callable[[Term], Coroutine[None, None, 
             link.fail(str(error))
             await link.pause(RETRY)
             continue
+        link.recover()  # it has carried a lease; polling alone must give way to the term
         log.info("term began", term=term.number)
         link.terms_begun += 1
         pause = RETRY

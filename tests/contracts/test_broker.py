@@ -387,6 +387,14 @@ async def test_probe_needs_a_follower(service: Service) -> None:
         await service.open(timing=Timing(probe=0.5)).probe()
 
 
+async def test_probes_return_while_another_reader_comes_and_goes(service: Service) -> None:
+    broker = service.open()
+    await publish_all(await broker.campaign(), sequence(1))
+    async with following(broker):
+        await take(broker, 1)
+        await broker.probe()
+
+
 async def test_silent_connection_is_given_up(service: Service) -> None:
     broker = service.open(timing=Timing(silence=1.5, probe=1, request=2))
     term = await broker.campaign()

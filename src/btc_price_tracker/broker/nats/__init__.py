@@ -56,7 +56,8 @@ class NatsBroker:
                 yield update
         finally:
             self._followers.discard(follower)
-            self._subscribed.clear()
+            if not any(each.is_subscribed for each in self._followers):
+                self._subscribed.clear()
 
     async def campaign(self) -> NatsTerm:
         """See Broker."""

@@ -25,6 +25,7 @@ class Follower:
     def __init__(
         self, connector: Connector, names: Names, probe_subject: str, timing: Timing, probes: Probes
     ) -> None:
+        self.is_subscribed = False  # to the live subjects
         self._connector = connector
         self._names = names
         self._probe_subject = probe_subject
@@ -40,7 +41,7 @@ class Follower:
     async def updates(
         self, after: int, history: History, subscribed: asyncio.Event
     ) -> AsyncGenerator[Update, None]:
-        """See Broker.follow. Sets `subscribed` when the live subjects are."""
+        """See Broker.follow. Sets `subscribed` once the live subjects are."""
         client = await self._connector.connect(self.stop)
         log = Log(client, self._names, self._timing.request)
         try:
@@ -49,6 +50,7 @@ class Follower:
                 await client.subscribe(f"{self._names.live}.>", cb=self._queue.put)
                 await client.subscribe(self._probe_subject, cb=self._queue.put)
                 await client.flush()
+            self.is_subscribed = True
             subscribed.set()
             self._newest = after
             async for entry in self._held(log, after):
