@@ -13,6 +13,7 @@ from btc_price_tracker.clock import SystemClock
 from btc_price_tracker.fanout.broadcast import Broadcast
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.ledger import Ledger
+from btc_price_tracker.fanout.membership import HubLimits
 from btc_price_tracker.fanout.reactor import Reactor
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.price.model import Status, Tick, Update
@@ -55,7 +56,7 @@ class _Crowd:
     """A hub and the clients of its streams."""
 
     def __init__(self, kind: type[Hub]) -> None:
-        self.hub = kind(Ring(1000), SystemClock(), 3600)
+        self.hub = kind(Ring(1000), SystemClock(), 3600, limits=HubLimits(slice=STREAMS))
         self.reactor = Reactor(self.hub)
         pairs = [socket.socketpair() for _ in range(STREAMS)]
         self.clients = [client for _, client in pairs]
