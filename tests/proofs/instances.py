@@ -81,6 +81,10 @@ class Transcript:
     gaps: list[tuple[int, int]] = field(default_factory=list)
     connections: int = 0
 
+    def copy(self) -> "Transcript":
+        """What it is now."""
+        return Transcript(list(self.ids), list(self.gaps), self.connections)
+
     def announced(self, tick_id: int) -> bool:
         """Whether the client was told that it can't be sent this price."""
         return any(first <= tick_id <= last for first, last in self.gaps)
@@ -114,8 +118,8 @@ class Fleet:
     def ports(self) -> list[int]:
         return [each.port for each in self.instances]
 
-    async def ready(self, seconds: float = 30) -> None:
-        """Wait until every instance is ready."""
+    async def ready(self, seconds: float = 90) -> None:
+        """Wait until every instance is ready: patiently, since other proofs may run beside."""
         async with asyncio.timeout(seconds):
             for each in self.instances:
                 while not await each.is_ready():
