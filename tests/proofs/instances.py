@@ -1,14 +1,13 @@
-"""Several instances of `serve` on one broker and one store, and clients that resume wherever they can."""
+"""Several instances of `serve` on one broker and one store."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import httpx2
 from btc_price_tracker.clock import SystemClock
 from btc_price_tracker.playback import Playback, Ticker
 from command import environment_of
-from live import Client
 from ports import free_port
 
 SOURCES = ("coinbase", "kraken", "bitstamp")
@@ -71,41 +69,6 @@ class Instance:
     async def is_ready(self) -> bool:
         answer = await self.get("/readyz")
         return bool(answer and answer["ready"])
-
-
-@dataclass(slots=True)
-class Transcript:
-    """What one client got, over all its connections."""
-
-    ids: list[int] = field(default_factory=list)
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-    connections: int = 0
-
-    def copy(self) -> "Transcript":
-        """What it is now."""
-        return Transcript(list(self.ids), list(self.gaps), self.connections)
-
-    def announced(self, tick_id: int) -> bool:
-        """Whether the client was told that it can't be sent this price."""
-        return any(first <= tick_id <= last for first, last in self.gaps)
-
-
-async def follow(ports: Sequence[int], transcript: Transcript) -> None:
-    """Read a stream for ever; after a disconnect, resume at the next instance that accepts."""
-    turn = transcript.connections
-    while True:
-        turn += 1
-        resume = {"last_event_id": str(transcript.ids[-1])} if transcript.ids else {}
-        with contextlib.suppress(OSError, EOFError, TimeoutError, asyncio.IncompleteReadError, ValueError):
-            async with await Client.get(ports[turn % len(ports)], "/prices/stream", **resume) as client:
-                transcript.connections += client.status == 200
-                while client.status == 200:
-                    event = await client.event(seconds=6)
-                    if event.price is not None:
-                        transcript.ids.append(event.price)
-                    elif event.name == "gap":
-                        transcript.gaps.append((event.data["from"], event.data["to"]))
-        await asyncio.sleep(0.05)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,8 @@ from btc_price_tracker.settings.open_files import raise_file_limit
 from btc_price_tracker.store import open_store
 from databases.postgres import PostgresServer
 from proofs import balancers
-from proofs.instances import Transcript, clients, fleet, follow, rounds
+from proofs.followers import Transcript, follow
+from proofs.instances import clients, fleet, rounds
 from proofs.observer import Observer
 from proofs.trouble import Trouble
 
