@@ -15,6 +15,7 @@ from broker.service import BrokerServer
 from btc_price_tracker.broker.held import held
 from btc_price_tracker.broker.opening import open_broker
 from btc_price_tracker.broker.options import History, Options
+from btc_price_tracker.clock import SystemClock
 from btc_price_tracker.settings.open_files import raise_file_limit
 from btc_price_tracker.store import open_store
 from databases.postgres import PostgresServer
@@ -75,8 +76,12 @@ async def _check(
     store_url: str,
     broker_url: str,
 ) -> None:
-    """Compare what clients have received and the broker has carried by now with the store, a little later."""
-    await asyncio.sleep(2)
+    """Once a leader publishes again, compare what clients have received and the broker has carried with the store."""
+    now = SystemClock().now()
+    async with asyncio.timeout(60):
+        while observer.ids[-1] <= now:
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(1)
     received = [each.copy() for each in transcripts]
     observer.check()
     published = list(observer.ids)
@@ -84,7 +89,8 @@ async def _check(
     stored = await _stored(store_url)
     _compare_with_broker(stored, published, lost=rounds() if server_forgets(server) else 0)
     if not server_forgets(server):
-        assert {each for each in stored if each <= published[-1]} - set(await _held(broker_url)) == set()
+        held_then = set(await _held(broker_url, published[-1]))
+        assert {each for each in stored if each <= published[-1]} - held_then == set()
     _compare_with_clients(stored, received)
 
 
@@ -113,10 +119,10 @@ def _balancers(ports: Sequence[int], folder: Path) -> Iterator[list[list[int]]]:
         yield [[port] for port in (nginx, haproxy) if port is not None]
 
 
-async def _held(broker_url: str) -> list[int]:
+async def _held(broker_url: str, until: int) -> list[int]:
     broker = open_broker(broker_url, Options("afterwards", History(100_000, 86_400)))
     try:
-        return [tick.id async for tick in held(broker, after=0)]
+        return [tick.id async for tick in held(broker, after=0, until=until)]
     finally:
         await broker.aclose()
 
