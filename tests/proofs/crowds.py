@@ -75,10 +75,13 @@ async def _read_slowly(port: int, asked: bytes) -> None:
 
 @contextmanager
 def _socket() -> Iterator[socket.socket]:
-    """One for which the kernel holds little."""
+    """One for which the kernel holds little, but more than the server's kernel sends at once.
+
+    With a smaller window, TCP_USER_TIMEOUT counts from the first probe of it, though the client goes on reading.
+    """
     with socket.socket() as sock:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
         yield sock
 
 

@@ -48,12 +48,11 @@ class Scenes:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.connect_storm(first))
             group.create_task(self.wrong_clock(first))
-        await self.broker_restarts()
         await self.quiet()
 
     async def quiet(self) -> None:
         """Longer than what makes the quickest alerts would go unnoticed."""
-        await asyncio.sleep(1.5 * MINUTE)
+        await asyncio.sleep(1.2 * MINUTE)
         assert self.watch.firing == set()
         self.watch.say("all quiet")
 
@@ -68,6 +67,7 @@ class Scenes:
                 group.create_task(self.store_fails(second))
                 group.create_task(self.all_sources_fail())
             await self.leader_is_killed(second)
+            await self.broker_restarts()
 
     async def store_fails(self, leader: Instance) -> None:
         expected = self.watch.expects(at("StoreDown", leader), seconds=5 * MINUTE + SLACK)

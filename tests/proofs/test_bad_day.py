@@ -79,7 +79,9 @@ async def test_each_alert_fires_when_it_should_and_no_other(tmp_path: Path) -> N
             playing.cancel()
             await following
         await playing
-        assert await without_data(scraping, scenes.watch.began) == []
+        empty = await without_data(scraping, scenes.watch.began)
+        scenes.watch.say(f"queries of dashboards without data: {empty}")
+        assert empty == []
 
 
 async def without_data(scraping: Prometheus, began: float) -> list[str]:
