@@ -11,7 +11,7 @@ from proofs.instances import Instance
 from proofs.reader import Reader, request
 
 KNOCKS = 5  # a second
-TRICKLE = 4096  # bytes that a slow client reads a second: with less it would be disconnected as stalled
+TRICKLE = 4096  # bytes that a slow client reads a second
 
 
 @asynccontextmanager
@@ -35,8 +35,9 @@ async def connect_storm(instance: Instance, places: int) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def slow_clients(instance: Instance, after: int, number: int, others: int) -> AsyncIterator[None]:
-    """So many resume after an old id and read a trickle, among others that read everything."""
-    slow = [_read_slowly(instance.port, request(last_event_id=after)) for _ in range(number)]
+    """So many resume after an old id and read a trickle, one after the other; others read everything."""
+    asked = request(last_event_id=after)
+    slow = [_read_slowly(instance.port, asked, delay) for delay in range(number)]
     async with readers(instance, others), background(*slow):
         yield
 
@@ -61,9 +62,14 @@ async def _knock(port: int) -> None:
         await asyncio.sleep(1 / KNOCKS)
 
 
-async def _read_slowly(port: int, asked: bytes) -> None:
-    """Read a trickle; after a disconnect, begin again."""
+async def _read_slowly(port: int, asked: bytes, delay: float) -> None:
+    """Read a trickle; after a disconnect, begin again.
+
+    TCP_USER_TIMEOUT disconnects it each half a minute: where its window is smaller than what the server's kernel would
+    send at once, reading a little is no progress. So not all may begin at the same time.
+    """
     loop = asyncio.get_running_loop()
+    await asyncio.sleep(delay)
     while True:
         with contextlib.suppress(OSError), _socket() as sock:
             await loop.sock_connect(sock, ("127.0.0.1", port))
@@ -75,13 +81,10 @@ async def _read_slowly(port: int, asked: bytes) -> None:
 
 @contextmanager
 def _socket() -> Iterator[socket.socket]:
-    """One for which the kernel holds little, but more than the server's kernel sends at once.
-
-    With a smaller window, TCP_USER_TIMEOUT counts from the first probe of it, though the client goes on reading.
-    """
+    """One for which the kernel holds little."""
     with socket.socket() as sock:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32_768)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         yield sock
 
 
