@@ -11,6 +11,7 @@ import yaml
 from btc_price_tracker.telemetry.metrics import METRICS
 from dashboards import DASHBOARDS, FOLDER
 from deploy.proxies import DEPLOY, need
+from deploy.queries import queries
 from panels import Dashboard, grafana
 
 # What only alerts and ad hoc queries need, or what another metric on a dashboard says as well.
@@ -24,14 +25,6 @@ NOT_SHOWN = {
     "btc_source_excluded",
     "btc_prices_published_total",
 }
-
-
-def queries(dashboard: Dashboard) -> list[str]:
-    texts = [query for panel in dashboard.panels for query, _ in panel.queries]
-    values = {"$__rate_interval": "1m", "$job": "btc-price-tracker", "$instance": ".+"}
-    for name, value in values.items():
-        texts = [text.replace(name, value) for text in texts]
-    return texts
 
 
 def test_the_committed_dashboards_are_those_of_the_code() -> None:

@@ -20,6 +20,7 @@ from command import environment_of
 from ports import free_port
 
 SOURCES = ("coinbase", "kraken", "bitstamp")
+PROGRAM = ("-m", "btc_price_tracker")
 
 
 class Steady:
@@ -37,12 +38,13 @@ class Instance:
     port: int
     environment: dict[str, str]
     log: Path
+    program: Sequence[str] = PROGRAM
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "btc_price_tracker", "serve", "--port", str(self.port)],
+                [sys.executable, *self.program, "serve", "--port", str(self.port)],
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -73,9 +75,11 @@ class Instance:
 
 @dataclass(slots=True)
 class Fleet:
-    """The instances of one service."""
+    """The instances of one service, and the stand-in exchanges that they poll."""
 
     instances: list[Instance]
+    playback: Playback
+    sources: Sequence[str]
 
     @property
     def ports(self) -> list[int]:
@@ -111,25 +115,36 @@ class Fleet:
 
 
 @asynccontextmanager
-async def fleet(broker_urls: Sequence[str], store_url: str, folder: Path) -> AsyncIterator[Fleet]:
+async def fleet(
+    broker_urls: Sequence[str],
+    store_url: str,
+    folder: Path,
+    *,
+    sources: Sequence[str] = SOURCES,
+    program: Sequence[str] = PROGRAM,
+    **settings: str,
+) -> AsyncIterator[Fleet]:
     """Start an instance for each way to the broker; they poll stand-in exchanges each second. End them at the end."""
     async with Playback(Steady(), SystemClock()) as playback:
         environment = environment_of(
             STORE_URL=store_url,
             INTERVAL="1",
             HEARTBEAT="1",
-            SOURCES=",".join(SOURCES),
+            SOURCES=",".join(sources),
             LOG_FORMAT="json",
-            **{f"{name.upper()}_URL": playback.url(name) for name in SOURCES},
+            **{f"{name.upper()}_URL": playback.url(name) for name in sources},
+            **settings,
         )
         instances = [
-            Instance(free_port(), {**environment, "BROKER_URL": url}, folder / f"instance{number}.log")
+            Instance(
+                free_port(), {**environment, "BROKER_URL": url}, folder / f"instance{number}.log", program
+            )
             for number, url in enumerate(broker_urls)
         ]
         try:
             for each in instances:
                 each.start()
-            yield Fleet(instances)
+            yield Fleet(instances, playback, sources)
         finally:
             for each in instances:
                 if each.process is not None and each.process.poll() is None:

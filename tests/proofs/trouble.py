@@ -90,3 +90,4 @@ class Trouble:
 def say(line: str) -> None:
     """Report progress, for long runs with `pytest -s`."""
     sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
