@@ -25,7 +25,8 @@ from deploy.queries import queries
 from live import a_tick
 from proofs import settable_clock
 from proofs.crowds import ask, background
-from proofs.instances import Transcript, fleet, follow
+from proofs.followers import Transcript, follow
+from proofs.instances import fleet
 from proofs.prometheus import SPEED, Prometheus, prometheus
 from proofs.scenes import PLACES, Scenes
 from proofs.watch import Watch
