@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.ring import Ring
 from btc_price_tracker.testing import ManualClock
-from btc_price_tracker.web.limits import SLOT, Admission, Limits, Slot
+from btc_price_tracker.web.limits import SLOT, Admission, Limits, Slot, StreamLimits
 from btc_price_tracker.web.problems import Problem
 from fanout.recorder import Recorder
 from live import Client, Live, live
@@ -25,7 +25,7 @@ def limits() -> Limits:
 
 
 def new_limits(max_streams: int = 0) -> Limits:
-    return Limits(Hub(Ring(10), ManualClock(), heartbeat=15), max_streams)
+    return Limits(Hub(Ring(10), ManualClock(), heartbeat=15), StreamLimits(max_streams))
 
 
 async def run(app: ASGIApp, limits: Limits) -> Slot:

@@ -93,8 +93,13 @@ _STREAM = {
             "400": {
                 "description": "`since` or `last_event_id` is not a number in range, or `with` not `sources`."
             },
+            "429": {
+                "description": "Your address has `MAX_CLIENTS_PER_IP` streams open, or opens more than "
+                "`CONNECT_RATE_PER_IP` a second; see `Retry-After`. A browser gets 200 and `retry:` instead."
+            },
             "503": {
-                "description": "`MAX_CLIENTS` streams are open, or the server shuts down; see `Retry-After`."
+                "description": "`MAX_CLIENTS` streams are open, clients open more than `CONNECT_RATE` a second, or the "
+                "server shuts down; see `Retry-After`. A browser gets 200 and `retry:` instead."
             },
             "default": _ANY_OTHER,
         },
