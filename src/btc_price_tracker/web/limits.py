@@ -16,7 +16,7 @@ from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.web.address.groups import Group, group_of
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.rates import Rates
-from btc_price_tracker.web.refusals import Refusals
+from btc_price_tracker.web.refusals import IF_PROXY, Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +66,11 @@ class Limits:
         self._rate = Rates(streams.rate, hub.monotonic)
         self._rate_per_address = Rates(streams.rate_per_address, hub.monotonic)
 
+    @property
+    def addresses(self) -> int:
+        """Number of addresses that have streams, where these are limited."""
+        return len(self._by_address)
+
     def reason_against(self, group: Group | None, *, connects: bool) -> Reason | None:
         """Why the next stream of an address is rejected; None: it is admitted, and counts as a connect if it is one.
 
@@ -104,20 +109,23 @@ class Limits:
         an error status, so it must get a 200.
         """
         if rejected := self.rejected.note(reason):
-            addresses = len(self._by_address)
-            log.warning(
-                "streams rejected",
-                reason=str(reason),
-                rejected=rejected,
-                streams=self.streams,
-                addresses=addresses,
-            )
+            self._log(reason, rejected)
         milliseconds = random.randint(10_000, 30_000)
         if not browser:
             seconds = str(milliseconds // 1000)
             status = 429 if reason in _OF_ADDRESS else 503
             raise Problem(status, f"{_CAUSES[reason]}; retry in {seconds} s.", {"Retry-After": seconds})
         return milliseconds
+
+    def _log(self, reason: Reason, rejected: int) -> None:
+        log.warning(
+            "streams rejected",
+            reason=str(reason),
+            rejected=rejected,
+            streams=self.streams,
+            addresses=self.addresses,
+            remedy=IF_PROXY if reason in _OF_ADDRESS else None,
+        )
 
 
 class Slot:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 
 LOG_INTERVAL = 60.0  # seconds between two log lines of one reason
 
+IF_PROXY = "if all clients come through a proxy, set TRUSTED_PROXIES to its address"
+
 
 class Refusals:
     """Counts that only grow."""

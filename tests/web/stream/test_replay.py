@@ -198,6 +198,9 @@ class DetachableResponse:
     def hold_nothing_back(self) -> None:
         pass
 
+    def count_as_stream(self) -> None:
+        pass
+
     def let_go(self) -> None:
         self.left = True
 

@@ -41,7 +41,12 @@ _HEADERS = {
     "Retry-After": {"description": "Seconds to wait before retrying.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }
-_HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
+_HEADERS_OF = {  # by status
+    "401": ["WWW-Authenticate"],
+    "429": ["Retry-After"],
+    "503": ["Retry-After"],
+    "default": ["Retry-After"],
+}
 _REFERENCE = "#/components/schemas/{name}"
 _PAGED = ("/prices", "/prices/candles", "/prices/next", "/prices/hours/{hour}")
 # By the name of the event; unnamed ones are dispatched as `message`.

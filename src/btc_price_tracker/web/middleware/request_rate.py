@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from btc_price_tracker.web.address.groups import group_of
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.rates import Rates
-from btc_price_tracker.web.refusals import Refusals
+from btc_price_tracker.web.refusals import IF_PROXY, Refusals
 
 EXEMPT = ("/healthz", "/readyz", "/metrics")  # whoever watches the service must see it at all times
 
@@ -49,7 +49,7 @@ class RequestRate:
 
     def _refuse(self, wait: float) -> ASGIApp:
         if rejected := self._rejected.note("address"):
-            log.warning("requests rejected", rejected=rejected, addresses=len(self._rates))
+            log.warning("requests rejected", rejected=rejected, addresses=len(self._rates), remedy=IF_PROXY)
         seconds = str(math.ceil(wait))
         detail = f"Your address has sent more than {self._rates.per_second} requests within a second"
         return Problem(429, f"{detail}; retry in {seconds} s.", {"Retry-After": seconds}).response()

@@ -40,7 +40,7 @@ class Server(uvicorn.Server):
         self._stopping = asyncio.Event()
         self._limits = limits
         self._capacity = Capacity(self.server_state.connections, detached, files)
-        self._by_address = Sockets(peers, limits.max_unfinished, self._capacity.most // limits.share)
+        self.by_address = Sockets(peers, limits.max_unfinished, self._capacity.most // limits.share)
         self._sockets: list[socket.socket] = []
 
     def stop(self) -> None:
@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         if self._capacity.full and not self._capacity.make_room(loop.time()):
             loop.call_soon(self._pause)  # later: the connection that is being accepted would be lost
-        return Connection(self.config, self.server_state, self.lifespan.state, self._limits, self._by_address)
+        return Connection(self.config, self.server_state, self.lifespan.state, self._limits, self.by_address)
 
     def _pause(self) -> None:
         """Stop accepting; new clients wait in the kernel's backlog."""

@@ -6,7 +6,7 @@ import structlog
 
 from btc_price_tracker.web.address.groups import Group, group_of
 from btc_price_tracker.web.address.trusted import Trusted
-from btc_price_tracker.web.refusals import Refusals
+from btc_price_tracker.web.refusals import IF_PROXY, Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +57,13 @@ class Sockets:
     def refuse(self, reason: Reason) -> None:
         """Count a connection that is closed at once."""
         if refused := self.peers.refused.note(reason):
-            log.warning("connections refused", reason=str(reason), refused=refused, addresses=len(self._open))
+            log.warning(
+                "connections refused",
+                reason=str(reason),
+                refused=refused,
+                addresses=len(self._open),
+                remedy=None if reason is Reason.PREFACE else IF_PROXY,
+            )
 
 
 class Place:
