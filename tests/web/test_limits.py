@@ -8,6 +8,7 @@ import tracemalloc
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -212,7 +213,7 @@ def test_per_address_limit_counts_networks_and_keeps_no_entry() -> None:
     ],
 )
 async def test_beyond_a_limit_browsers_are_sent_away_and_others_refused(
-    settings: dict[str, int], status: int, reason: str
+    settings: dict[str, Any], status: int, reason: str
 ) -> None:
     clock = ManualClock()
     async with live(clock, **settings) as server, await Client.get(server.port, "/prices/stream") as inside:
@@ -251,9 +252,10 @@ async def test_waiting_requests_count_as_open_streams_and_not_as_new_ones() -> N
         for _ in range(3):
             async with await Client.get(server.port, "/prices/next?after=0") as client:
                 assert client.status == 200
-        async with await Client.get(server.port, "/prices/stream"):
-            async with await Client.get(server.port, f"/prices/next?after={first}") as client:
-                assert client.status == 429
+        stream = await Client.get(server.port, "/prices/stream")
+        async with await Client.get(server.port, f"/prices/next?after={first}") as client:
+            assert client.status == 429
+        stream.close()
 
 
 def test_a_million_addresses_leave_bounded_memory() -> None:

@@ -93,7 +93,7 @@ def test_data_without_a_header(data: bytes) -> None:
     st.ip_addresses(),
     st.integers(0, 65535),
     st.binary(max_size=50),
-    st.booleans(),
+    st.sampled_from(["text", "binary"]),
     st.integers(0, 300),
     st.binary(),
 )
@@ -101,14 +101,14 @@ def test_any_client_is_read_from_any_pieces(
     address: ipaddress.IPv4Address,
     port: int,
     extensions: bytes,
-    binary: bool,
+    version: str,
     cut: int,
     data: bytes,
 ) -> None:
     is_4 = address.version == 4
     line = f"PROXY TCP{address.version} {address} {address} {port} 0\r\n".encode()
     body = address.packed * 2 + port.to_bytes(2) + b"\0\0" + extensions
-    header = v2(body, family=0x11 if is_4 else 0x21) if binary else line
+    header = v2(body, family=0x11 if is_4 else 0x21) if version == "binary" else line
     found = read((header + data)[: len(header) + cut])
     assert found is not None
     assert found.size == len(header)

@@ -1,6 +1,7 @@
 """One address may have so many connections, and so many that have not sent a request; proxies as many as they like."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -35,13 +36,16 @@ async def connect(server: Live, data: bytes = b"", peer: str = "127.0.0.1") -> C
 
 async def is_refused(client: Client) -> bool:
     """Whether the connection is closed without an answer, instead of staying open or answering."""
-    try:
+    refused = False
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(0.5):
-            return not await client.reader.read(1)
-    except ConnectionError:
-        return True
-    except TimeoutError:
-        return False
+            try:
+                refused = not await client.reader.read(1)
+            except ConnectionError:
+                refused = True
+    if refused:
+        client.close()
+    return refused
 
 
 def connections(server: Live) -> int:
