@@ -52,7 +52,7 @@ def ours(exchange: int) -> Subject:
 
 
 def ours_by_default(exchange: int, folder: Path) -> Subject:
-    """Our server with its default settings, its history in a folder of our own."""
+    """Our server with its default settings but for the limits, its history in a folder of our own."""
     return Subject(
         "btc-price-tracker",
         [*program(), "serve"],

@@ -214,7 +214,7 @@ async def compose(
                 peer_wait=PEER_WAIT if settings.broker_url is not None else 0,
             ),
             limits=limits,
-            request_rates=Rates(settings.request_rate_per_ip, clock.monotonic),
+            request_rates=Rates(settings.request_rate_per_ip),
             peers=peers,
             outbox=outbox,
             store_success=store_success,

@@ -63,39 +63,42 @@ class Limits:
         self.max = streams
         self._hub = hub
         self._by_address: dict[Group, int] = {}  # slots of streams, of addresses that have any
-        self._rate = Rates(streams.rate, hub.monotonic)
-        self._rate_per_address = Rates(streams.rate_per_address, hub.monotonic)
+        self._rate = Rates(streams.rate)
+        self._rate_per_address = Rates(streams.rate_per_address)
 
     @property
     def addresses(self) -> int:
         """Number of addresses that have streams, where these are limited."""
         return len(self._by_address)
 
-    def reason_against(self, group: Group | None, *, connects: bool) -> Reason | None:
-        """Why the next stream of an address is rejected; None: it is admitted, and counts as a connect if it is one.
+    def enter(self, group: Group | None, *, connects: bool) -> Reason | None:
+        """Count a stream of an address, and as a new one if it `connects`; or the reason why it is rejected.
 
-        An address before all: streams rejected for its sake take nothing of CONNECT_RATE.
+        The limits of an address come before CONNECT_RATE: what they reject takes nothing of that.
         """
+        limits = self.max
         if self._hub.draining:
             return Reason.DRAINING
-        if 0 < self.max.open <= self.streams:
+        if 0 < limits.open <= self.streams:
             return Reason.MAX_CLIENTS
-        if group is not None and 0 < self.max.open_per_address <= self._by_address.get(group, 0):
+        of_address = self._by_address.get(group, 0) if group is not None else 0
+        if 0 < limits.open_per_address <= of_address:
             return Reason.MAX_CLIENTS_PER_IP
-        if not connects:
-            return None
-        if group is not None and not self._rate_per_address.take(group).admitted:
-            return Reason.CONNECT_RATE_PER_IP
-        return None if self._rate.take(None).admitted else Reason.CONNECT_RATE
-
-    def occupy(self, group: Group | None) -> None:
-        """Count a stream of an address."""
+        if connects and (reason := self._too_fast(group)):
+            return reason
         self.streams += 1
-        if group is not None and self.max.open_per_address:
-            self._by_address[group] = self._by_address.get(group, 0) + 1
+        if group is not None and limits.open_per_address:
+            self._by_address[group] = of_address + 1
+        return None
+
+    def _too_fast(self, group: Group | None) -> Reason | None:
+        now = self._hub.monotonic()
+        if group is not None and self._rate_per_address.take(group, now):
+            return Reason.CONNECT_RATE_PER_IP
+        return Reason.CONNECT_RATE if self._rate.take(None, now) else None
 
     def vacate(self, group: Group | None) -> None:
-        """Take back what `occupy` has counted."""
+        """Take back what `enter` has counted."""
         self.streams -= 1
         if group in self._by_address:
             self._by_address[group] -= 1
@@ -144,11 +147,16 @@ class Slot:
 
     def admit_stream(self, *, browser: bool) -> int | None:
         """Count as a new stream; where a limit is reached, do as `Limits.reject` instead. None: admitted."""
-        return self._admit(browser=browser, connects=True)
+        reason = self._limits.enter(self._group, connects=True)
+        self._is_stream = reason is None
+        return self._limits.reject(reason, browser=browser) if reason else None
 
     def admit_waiting(self) -> None:
         """Count as a stream that isn't new: as a request that waits. Raises Problem as `Limits.reject`."""
-        self._admit(browser=False, connects=False)
+        reason = self._limits.enter(self._group, connects=False)
+        self._is_stream = reason is None
+        if reason:
+            self._limits.reject(reason, browser=False)
 
     def release(self) -> None:
         """Give the slot back. Idempotent."""
@@ -157,14 +165,6 @@ class Slot:
             self._limits.requests -= 1
             if self._is_stream:
                 self._limits.vacate(self._group)
-
-    def _admit(self, *, browser: bool, connects: bool) -> int | None:
-        reason = self._limits.reason_against(self._group, connects=connects)
-        if reason is not None:
-            return self._limits.reject(reason, browser=browser)
-        self._is_stream = True
-        self._limits.occupy(self._group)
-        return None
 
 
 class Admission:

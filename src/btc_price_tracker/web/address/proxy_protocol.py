@@ -11,6 +11,7 @@ from btc_price_tracker.web.address.groups import packed
 
 _V1 = b"PROXY "
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
+_FIRST = _V1[:1] + _V2[:1]
 _V1_MAX = 107  # bytes of a line with its CRLF (2.1)
 _V2_HEAD = 16  # bytes: signature, version and command, family and protocol, length (2.2)
 _LINE = re.compile(rb"PROXY (?:UNKNOWN(?: [^\r\n]*)?|(TCP[46]) (\S+) (\S+) (\S+) (\S+))\r\n")
@@ -29,10 +30,12 @@ NONE = Preface(0)
 
 
 def read(data: bytes) -> Preface | None:
-    """The preface with which `data` begins; None while it may still become one. Raises ValueError for an invalid one.
+    """The preface with which `data` begins; None while it may still become one.
 
-    Unknown families and the extensions (TLV) of v2 are skipped.
+    Raises ValueError for an invalid one. Unknown families and the extensions (TLV) of v2 are skipped.
     """
+    if data and data[0] not in _FIRST:
+        return NONE
     if data.startswith(_V2):
         return _read_v2(data)
     if data.startswith(_V1):

@@ -18,12 +18,20 @@ class Trusted:
             base = packed(str(network.network_address)) or b""
             host_bits = network.max_prefixlen - network.prefixlen
             prefixes[len(base), host_bits].add(int.from_bytes(base) >> host_bits)
-        self._prefixes = [(*key, frozenset(found)) for key, found in prefixes.items()]
+        self._prefixes: dict[int, list[tuple[int, frozenset[int]]]] = {
+            4: [],
+            16: [],
+        }  # by bytes of an address
+        for (size, host_bits), found in prefixes.items():
+            self._prefixes[size].append((host_bits, frozenset(found)))
 
     def __contains__(self, host: object) -> bool:
         """Whether this is the address of a trusted proxy."""
         address = packed(host) if isinstance(host, str) else None
         if address is None:
             return False
-        number, size = int.from_bytes(address), len(address)
-        return any(size == length and number >> bits in found for length, bits, found in self._prefixes)
+        number = int.from_bytes(address)
+        for host_bits, found in self._prefixes[len(address)]:  # noqa: SIM110 - a generator takes twice as long
+            if number >> host_bits in found:
+                return True
+        return False

@@ -86,7 +86,7 @@ def application(parts: Parts) -> ASGIApp:
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link", "RateLimit", "RateLimit-Policy"],
     )
-    limited = RequestRate(Compression(app), parts.request_rates, parts.rejected_requests)
+    limited = RequestRate(Compression(app), parts.request_rates, parts.rejected_requests, hub.monotonic)
     admitted = Admission(StreamRoute(parts.streams, limited, cors), parts.limits)
     measured = Measurement(admitted, parts.requests, _templates(app))
     return RequestId(measured if parts.tracer is NO_TRACER else Traced(measured, parts.tracer, app.routes))

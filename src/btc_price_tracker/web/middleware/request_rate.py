@@ -5,6 +5,7 @@ seconds until all are available again.
 """
 
 import math
+from collections.abc import Callable
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,11 +23,14 @@ log = structlog.get_logger(__name__)
 class RequestRate:
     """ASGI middleware; inside CORS, so that pages can read the 429, and preflights don't count."""
 
-    def __init__(self, app: ASGIApp, rates: Rates, rejected: Refusals) -> None:
+    def __init__(
+        self, app: ASGIApp, rates: Rates, rejected: Refusals, monotonic: Callable[[], float]
+    ) -> None:
         """`rejected` counts by the reason `address`."""
         self._app = app
         self._rates = rates
         self._rejected = rejected
+        self._monotonic = monotonic
         self._policy = (b"ratelimit-policy", b'"address";q=%d;w=1' % rates.per_second)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -35,16 +39,17 @@ class RequestRate:
         if client is None or not self._rates.per_second or scope["path"] in EXEMPT:
             await self._app(scope, receive, send)
             return
-        verdict = self._rates.take(group_of(client[0]))
-        after = math.ceil(verdict.full_after)
-        fields = [self._policy, (b"ratelimit", b'"address";r=%d;t=%d' % (verdict.remaining, after))]
+        rates, group, now = self._rates, group_of(client[0]), self._monotonic()
+        wait, full_after = rates.take(group, now), rates.full_after(group, now)
+        left = b'"address";r=%d;t=%d' % (rates.remaining(full_after), math.ceil(full_after))
+        fields = [self._policy, (b"ratelimit", left)]
 
         async def send_with_limit(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], *fields]
             await send(message)
 
-        app = self._app if verdict.admitted else self._refuse(verdict.wait)
+        app = self._refuse(wait) if wait else self._app
         await app(scope, receive, send_with_limit)
 
     def _refuse(self, wait: float) -> ASGIApp:
