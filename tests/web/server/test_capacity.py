@@ -19,7 +19,8 @@ UNFINISHED = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 @pytest.fixture
 async def server() -> AsyncIterator[Live]:
-    async with live(limits=ConnectionLimits(check_interval=0.05), files=FILES) as server:
+    limits = ConnectionLimits(check_interval=0.05, head_timeout=60)
+    async with live(limits=limits, files=FILES) as server:
         yield server
 
 

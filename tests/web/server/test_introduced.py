@@ -134,8 +134,9 @@ async def test_an_invalid_header_ends_the_connection(server: Live, data: bytes) 
     assert server.service.peers.refused.counts["preface"] == 1
 
 
-async def test_a_second_header_is_an_invalid_request(server: Live) -> None:
-    async with sent(server, LINE + LINE + STREAM) as client:
+@pytest.mark.parametrize("first", [LINE, LINE.replace(ONE.encode(), b"127.0.0.1")], ids=["client", "proxy"])
+async def test_a_second_header_is_an_invalid_request(server: Live, first: bytes) -> None:
+    async with sent(server, first + LINE + STREAM) as client:
         await client.head()
         assert client.status == 400
 
