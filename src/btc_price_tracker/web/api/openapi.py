@@ -41,7 +41,12 @@ _HEADERS = {
     "Retry-After": {"description": "Seconds to wait before retrying.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }
-_HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
+_HEADERS_OF = {  # by status
+    "401": ["WWW-Authenticate"],
+    "429": ["Retry-After"],
+    "503": ["Retry-After"],
+    "default": ["Retry-After"],
+}
 _REFERENCE = "#/components/schemas/{name}"
 _PAGED = ("/prices", "/prices/candles", "/prices/next", "/prices/hours/{hour}")
 # By the name of the event; unnamed ones are dispatched as `message`.
@@ -93,8 +98,13 @@ _STREAM = {
             "400": {
                 "description": "`since` or `last_event_id` is not a number in range, or `with` not `sources`."
             },
+            "429": {
+                "description": "Your address has `MAX_CLIENTS_PER_IP` streams open, or opens more than "
+                "`CONNECT_RATE_PER_IP` a second; see `Retry-After`. A browser gets 200 and `retry:` instead."
+            },
             "503": {
-                "description": "`MAX_CLIENTS` streams are open, or the server shuts down; see `Retry-After`."
+                "description": "`MAX_CLIENTS` streams are open, clients open more than `CONNECT_RATE` a second, or the "
+                "server shuts down; see `Retry-After`. A browser gets 200 and `retry:` instead."
             },
             "default": _ANY_OTHER,
         },

@@ -13,7 +13,7 @@ from uvicorn.server import ServerState
 from btc_price_tracker.web.middleware.request_id import new_request_id
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server import head
-from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
+from btc_price_tracker.web.server.limits import ConnectionLimits
 
 _DISCARD: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 
@@ -41,7 +41,7 @@ class Incoming(HttpToolsProtocol):
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        limits: ConnectionLimits = DEFAULTS,
+        limits: ConnectionLimits,
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.limits = limits
