@@ -64,6 +64,7 @@ from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
 from btc_price_tracker.web.limits import Limits
+from btc_price_tracker.web.server.certificate import Certificate, certificate_of
 from btc_price_tracker.web.server.server import listen, server
 from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.shared import Streams
@@ -89,7 +90,9 @@ class Service:
     link: Link
     canary: Canary
     application: ASGIApp
+    certificate: Certificate | None  # None: without TLS
     detached: Callable[[], int]  # number of streams that have left the HTTP server
+    reloads: tuple[Callable[[], None], ...]  # of files that may have changed
     lead: Loop  # one term: on the one instance that polls the sources
     serve: tuple[Loop, ...]  # on every instance
 
@@ -97,17 +100,23 @@ class Service:
 async def run(settings: Settings, origin: str | None = None) -> None:
     """Serve until SIGTERM, SIGINT or SIGHUP; `origin` says where the prices were recorded, if they were.
 
-    Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had.
+    Where there are files to reload, SIGHUP does that instead.
+
+    Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had, and
+    SettingsError where the certificate can't be used.
     """
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
-        serving = server(service.application, settings.keep_alive, service.detached)
+        serving = server(
+            service.application, settings.keep_alive, service.detached, certificate=service.certificate
+        )
         ended = tasks.create_task(serving.serve(sockets=sockets))
         loops = (service.lead, *service.serve, service.canary.watch)
         running = [tasks.create_task(loop()) for loop in loops]
+        _on_reload_signal(service.reloads)
         gc.freeze()  # what lives as long as the process need not be looked through again and again
-        log.info("serving", url=_url(settings.host, sockets[0].getsockname()[1]))
+        log.info("serving", url=_url(settings, sockets[0].getsockname()[1]))
         await stop.wait()
         log.info("shutting down", streams=len(service.hub) - service.canary.is_open)
         await service.hub.drain(len(service.hub) / ENDED_PER_SECOND)
@@ -169,6 +178,7 @@ async def compose(
     recorded = origin is not None
     instance = f"{socket.gethostname()}:{settings.port}:{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
+        certificate = certificate_of(settings, clock)
         metrics = Metrics()
         tracer = open_tracer(os.environ, instance)
         stack.push_async_callback(tracer.aclose)
@@ -218,6 +228,8 @@ async def compose(
             interval=settings.interval,
             watchdog=watchdog,
             cors_origins=settings.cors_origins,
+            allowed_hosts=settings.allowed_hosts,
+            certificate=certificate,
             origin=origin,
             metrics=metrics,
             metrics_token=revealed(settings.metrics_token),
@@ -233,7 +245,13 @@ async def compose(
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
         loops = (*serve, hub.watch, outbox.recover, watchdog.watch)
-        yield Service(hub, store, outbox, broker, link, canary, application(parts), detached, lead, loops)
+        reloads: tuple[Callable[[], None], ...] = ()
+        if certificate is not None:
+            loops, reloads = (*loops, certificate.watch), (certificate.reload,)
+        app = application(parts)
+        yield Service(
+            hub, store, outbox, broker, link, canary, app, certificate, detached, reloads, lead, loops
+        )
 
 
 def _loops(
@@ -299,8 +317,18 @@ def _on_stop_signal() -> asyncio.Event:
     return stop
 
 
-def _url(host: str, port: int) -> str:
+def _on_reload_signal(reloads: tuple[Callable[[], None], ...]) -> None:
+    """Call each of these on SIGHUP, which without any stops the server."""
+
+    def reload() -> None:
+        for each in reloads:
+            each()
+
+    if reloads:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+
+
+def _url(settings: Settings, port: int) -> str:
     """The address as a person would type it."""
     local = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
-    name = "localhost" if host in local else host
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+    return settings.url_at("localhost" if settings.host in local else settings.host, port)

@@ -39,6 +39,9 @@ def readers(parts: Parts, sources: Sequence[Upstream], rounds: RoundMeters, gc_p
         **_store(parts.outbox, parts.gates),
         **_broker(parts.link, hub, parts.instance),
         **_process(parts.watchdog, gc_pauses, parts.requests),
+        "btc_tls_certificate_expiry_timestamp_seconds": lambda: (
+            None if parts.certificate is None else parts.certificate.expires.timestamp()
+        ),
     }
 
 

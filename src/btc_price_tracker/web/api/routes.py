@@ -25,9 +25,11 @@ from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.limits import Admission, Limits
 from btc_price_tracker.web.middleware.compression import Compression
 from btc_price_tracker.web.middleware.cors import Cors
+from btc_price_tracker.web.middleware.hosts import restricted
 from btc_price_tracker.web.middleware.measurement import STREAM, Measurement, Requests
 from btc_price_tracker.web.middleware.request_id import RequestId
 from btc_price_tracker.web.middleware.traced import Traced
+from btc_price_tracker.web.server.certificate import Certificate
 from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.route import StreamRoute
 from btc_price_tracker.web.stream.shared import Streams
@@ -47,6 +49,8 @@ class Parts:
     clock: Clock
     interval: float  # seconds between prices
     cors_origins: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
+    certificate: Certificate | None = None  # None: without TLS
     origin: str | None = None  # where recorded prices come from; None where they are live
     watchdog: Watchdog
     metrics: Metrics
@@ -80,7 +84,7 @@ def application(parts: Parts) -> ASGIApp:
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
     admitted = Admission(StreamRoute(parts.streams, Compression(app), cors), parts.limits)
-    measured = Measurement(admitted, parts.requests, _templates(app))
+    measured = Measurement(restricted(admitted, parts.allowed_hosts), parts.requests, _templates(app))
     return RequestId(measured if parts.tracer is NO_TRACER else Traced(measured, parts.tracer, app.routes))
 
 

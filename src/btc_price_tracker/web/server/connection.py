@@ -34,7 +34,7 @@ class Connection(Incoming):
         self.connections.add(self)
         self.transport = transport
         self.flow = FlowControl(transport)
-        self.scheme = "http"
+        self.scheme = "http" if transport.get_extra_info("ssl_object") is None else "https"
         peer = transport.get_extra_info("peername")  # None if the client has disconnected already
         self.client = None if peer is None else peer[:2]  # without the flow and scope of IPv6
         self.idle_since = self.loop.time()
