@@ -13,7 +13,7 @@ from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import SettingsError, describe_os_error
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.settings.changes import Changes
-from btc_price_tracker.web.server.x509 import Validity, validity
+from btc_price_tracker.web.server.x509 import expiry
 
 POLL_INTERVAL = 0.5  # seconds between two looks at the files
 SOON = timedelta(
@@ -35,22 +35,14 @@ class Loaded(NamedTuple):
 def load(certificate: Path, key: Path, now: datetime) -> Loaded:
     """Load the files. Raises SettingsError with what is wrong with them, an expired certificate included."""
     try:
-        valid = validity(certificate.read_text(errors="replace"))
+        expires = expiry(certificate.read_text(errors="replace"))
     except OSError as error:
         raise _fault("TLS_CERT", certificate, f"can't be read: {describe_os_error(error)}") from error
     except ValueError as error:
         raise _fault("TLS_CERT", certificate, str(error)) from error
-    _check(certificate, valid, now)
-    return Loaded(_context(certificate, key), valid.end)
-
-
-def _check(certificate: Path, valid: Validity, now: datetime) -> None:
-    if now > valid.end:
-        raise _fault("TLS_CERT", certificate, f"expired on {_text(valid.end)}; renew the certificate")
-    if now < valid.begin:
-        raise _fault(
-            "TLS_CERT", certificate, f"is valid from {_text(valid.begin)} on; check this machine's clock"
-        )
+    if now > expires:
+        raise _fault("TLS_CERT", certificate, f"expired on {_text(expires)}; renew the certificate")
+    return Loaded(_context(certificate, key), expires)
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:

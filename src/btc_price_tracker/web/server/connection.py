@@ -56,7 +56,7 @@ class Connection(Incoming):
         A half-closed stream counts as disconnected: see fanout/reactor.py.
         """
         self._eof_at = min(self._eof_at, self.loop.time())
-        return not (self._is_done() or self._is_streaming())
+        return not (self._is_ending or self._is_done() or self._is_streaming())
 
     def on_response_complete(self) -> None:
         """Start the next request, or close if the client has closed its side and has every response."""

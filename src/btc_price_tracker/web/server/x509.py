@@ -1,25 +1,17 @@
-"""When a certificate is valid: the one field that Python's `ssl` shows of trusted certificates only."""
+"""When a certificate expires: the one field that Python's `ssl` shows of trusted certificates only."""
 
 import re
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 _VERSION = 0xA0  # the tag of a field that version 1 lacks
 _FORMATS = {0x17: "%y%m%d%H%M%SZ", 0x18: "%Y%m%d%H%M%SZ"}  # UTCTime, GeneralizedTime (RFC 5280, 4.1.2.5)
 
 
-class Validity(NamedTuple):
-    """The first and the last moment."""
-
-    begin: datetime
-    end: datetime
-
-
-def validity(pem: str) -> Validity:
-    """Of the first certificate in a text. Raises ValueError if there is none that can be read."""
+def expiry(pem: str) -> datetime:
+    """The last moment of the first certificate in a text. Raises ValueError if there is none that can be read."""
     found = _PEM.search(pem)
     if found is None:
         raise ValueError("holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----")
@@ -27,10 +19,10 @@ def validity(pem: str) -> Validity:
         certificate = _content(ssl.PEM_cert_to_DER_cert(found[0]))
         fields = [each for each in _elements(_content(certificate)) if each[0] != _VERSION]
         _, _, _, (_, times), *_ = fields  # serial number, signature, issuer
-        begin, end = (_moment(tag, content) for tag, content in _elements(times))
+        _, end = (_moment(tag, content) for tag, content in _elements(times))
     except (ValueError, IndexError, KeyError):
         raise ValueError("holds a damaged certificate") from None
-    return Validity(begin, end)
+    return end
 
 
 def _content(data: bytes) -> bytes:
