@@ -23,14 +23,14 @@ def normalized(host: str) -> str:
 
 def allowed_hosts(hosts: tuple[str, ...]) -> tuple[str, ...]:
     """The names of ALLOWED_HOSTS in that form. Raises ValueError if one can't be that of a request."""
-    names = tuple(map(normalized, hosts))
-    if not names or not all(map(_is_host, names)):
+    names = tuple(host if host == ANY else normalized(host) for host in hosts)
+    if not names or not all(host == ANY or _is_name(name) for host, name in zip(hosts, names, strict=True)):
         raise ValueError("give names like example.com or *.example.com and addresses, or * for all")
     return names
 
 
-def _is_host(name: str) -> bool:
-    return name == ANY or _PATTERN.fullmatch(name) is not None or _is_ipv6(name)
+def _is_name(name: str) -> bool:
+    return _PATTERN.fullmatch(name) is not None or _is_ipv6(name)
 
 
 def _is_ipv6(name: str) -> bool:

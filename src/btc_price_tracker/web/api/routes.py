@@ -24,6 +24,7 @@ from btc_price_tracker.web.api.views import SourcesView, broker_view, source_vie
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.limits import Admission, Limits
 from btc_price_tracker.web.middleware.compression import Compression
+from btc_price_tracker.web.middleware.content_policy import ContentPolicy
 from btc_price_tracker.web.middleware.cors import Cors
 from btc_price_tracker.web.middleware.hosts import restricted
 from btc_price_tracker.web.middleware.measurement import STREAM, Measurement, Requests
@@ -83,7 +84,7 @@ def application(parts: Parts) -> ASGIApp:
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link"],
     )
-    admitted = Admission(StreamRoute(parts.streams, Compression(app), cors), parts.limits)
+    admitted = Admission(StreamRoute(parts.streams, ContentPolicy(Compression(app)), cors), parts.limits)
     measured = Measurement(restricted(admitted, parts.allowed_hosts), parts.requests, _templates(app))
     return RequestId(measured if parts.tracer is NO_TRACER else Traced(measured, parts.tracer, app.routes))
 

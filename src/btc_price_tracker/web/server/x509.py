@@ -16,8 +16,9 @@ def expiry(pem: str) -> datetime:
     if found is None:
         raise ValueError("holds no certificate in PEM, which begins with -----BEGIN CERTIFICATE-----")
     try:
-        certificate = _content(ssl.PEM_cert_to_DER_cert(found[0]))
-        fields = [each for each in _elements(_content(certificate)) if each[0] != _VERSION]
+        (_, certificate), *_ = _elements(ssl.PEM_cert_to_DER_cert(found[0]))
+        (_, signed), *_ = _elements(certificate)
+        fields = [each for each in _elements(signed) if each[0] != _VERSION]
         _, _, _, (_, times), *_ = fields  # serial number, signature, issuer
         _, end = (_moment(tag, content) for tag, content in _elements(times))
     except (ValueError, IndexError, KeyError):
@@ -25,13 +26,8 @@ def expiry(pem: str) -> datetime:
     return end
 
 
-def _content(data: bytes) -> bytes:
-    """The content of the first element (X.690, 8.1)."""
-    return next(_elements(data))[1]
-
-
 def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The tag and content of each element. Raises IndexError or ValueError if one is cut off."""
+    """The tag and content of each element (X.690, 8.1). Raises IndexError or ValueError if one is cut off."""
     at = 0
     while at < len(data):
         tag, size, start = data[at], data[at + 1], at + 2
