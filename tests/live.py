@@ -139,11 +139,25 @@ class Client:
         *,
         method: str = "GET",
         version: str = "1.1",
-        tls: ssl.SSLContext | None = None,
         **headers: str,
     ) -> Self:
         """Send a request and read the head of the answer. `last_event_id=…` is the header Last-Event-ID."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
+        return await cls.get_tls(None, port, path, method=method, version=version, **headers)
+
+    @classmethod
+    async def get_tls(
+        cls,
+        context: ssl.SSLContext | None,
+        port: int,
+        path: str,
+        /,
+        *,
+        method: str = "GET",
+        version: str = "1.1",
+        **headers: str,
+    ) -> Self:
+        """Do the same within TLS."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         lines = [f"{method} {path} HTTP/{version}", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())

@@ -36,7 +36,8 @@ def files(tmp_path: Path) -> CertificateFiles:
 
 
 def settings(files: CertificateFiles) -> Settings:
-    return Settings(store_url="memory://", tls_cert=files.certificate, tls_key=files.key)
+    paths = {"tls_cert": str(files.certificate), "tls_key": str(files.key)}
+    return load({"store_url": "memory://", **paths})
 
 
 @pytest.mark.parametrize("days", [30, 36_500], ids=["this half of the century", "the other"])

@@ -8,7 +8,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from structlog.testing import capture_logs
@@ -134,7 +134,7 @@ async def test_handshake_agrees_on_http_1_1(
     context = files.client_context()
     context.minimum_version = context.maximum_version = version
     context.set_alpn_protocols(["h2", "http/1.1"])
-    async with await Client.get(server.port, "/healthz", tls=context) as client:
+    async with await Client.get_tls(context, server.port, "/healthz") as client:
         assert client.status == 200
         assert client.writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
         assert client.headers["strict-transport-security"] == "max-age=2592000"
@@ -146,20 +146,20 @@ async def test_tls_1_1_is_refused(server: Live, files: CertificateFiles) -> None
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
     context.set_ciphers("ALL:@SECLEVEL=0")
     with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
-        await Client.get(server.port, "/healthz", tls=context)
+        await Client.get_tls(context, server.port, "/healthz")
     await eventually(lambda: not connections(server))
 
 
 async def test_stream_has_the_bytes_that_it_has_without_tls(files: CertificateFiles) -> None:
     bodies, began = [], SystemClock().now()
     for tls in (None, files.client_context()):
-        settings = {"tls_cert": files.certificate, "tls_key": files.key} if tls else {}
+        settings: dict[str, Any] = {"tls_cert": files.certificate, "tls_key": files.key} if tls else {}
         clock = ManualClock(began)
         async with live(clock, **settings) as server:
             for _ in range(3):
                 await server.publish()
                 clock.step(1)
-            async with await Client.get(server.port, "/prices/stream?since=1", tls=tls) as client:
+            async with await Client.get_tls(tls, server.port, "/prices/stream?since=1") as client:
                 await client.prices(3)
                 await server.publish("70000.01")
                 await client.prices(1)
@@ -177,7 +177,7 @@ async def test_stream_head_has_what_it_has_without_tls_and_hsts(
 ) -> None:
     async with live() as plain, await Client.get(plain.port, "/prices/stream") as client:
         names = client.headers.keys()
-    async with await Client.get(server.port, "/prices/stream", tls=files.client_context()) as client:
+    async with await Client.get_tls(files.client_context(), server.port, "/prices/stream") as client:
         assert client.headers.keys() == names | {"strict-transport-security"}
 
 
@@ -314,14 +314,14 @@ async def test_http_on_the_https_port_is_told_so(server: Live) -> None:
 async def test_tls_on_the_http_port_is_closed_with_a_line_in_the_log(files: CertificateFiles) -> None:
     async with live(limits=LIMITS) as server:
         with capture_logs() as lines, pytest.raises(ssl.SSLError):
-            await Client.get(server.port, "/healthz", tls=files.client_context())
+            await Client.get_tls(files.client_context(), server.port, "/healthz")
         await eventually(lambda: not connections(server))
     assert [(line["event"], line["log_level"]) for line in lines] == [("TLS on the HTTP port", "info")]
 
 
 async def test_client_that_does_not_trust_us_leaves_no_trace_but_at_debug(server: Live) -> None:
     with capture_logs() as lines, pytest.raises(ssl.SSLError):
-        await Client.get(server.port, "/healthz", tls=ssl.create_default_context())
+        await Client.get_tls(ssl.create_default_context(), server.port, "/healthz")
     await eventually(lambda: not connections(server))
     assert {line["log_level"] for line in lines} <= {"debug"}
 
@@ -334,7 +334,7 @@ async def test_connection_is_forgotten_without_the_garbage_collector(
     gc.collect()
     gc.disable()
     try:
-        async with await Client.get(server.port, path, tls=files.client_context()):
+        async with await Client.get_tls(files.client_context(), server.port, path):
             pass
         await eventually(lambda: not any(isinstance(thing, TlsTransport) for thing in gc.get_objects()))
     finally:
@@ -345,7 +345,7 @@ async def test_new_connections_have_the_renewed_certificate_and_streams_stay(tmp
     files = make_certificate(tmp_path / "old")
     trusting_old = files.client_context()
     async with live(limits=LIMITS, tls_cert=files.certificate, tls_key=files.key) as server:
-        stream = await Client.get(server.port, "/prices/stream", tls=trusting_old)
+        stream = await Client.get_tls(trusting_old, server.port, "/prices/stream")
         renewed = make_certificate(tmp_path / "new", algorithm="RSA", days=60)
         renewed.install(files)
         async with asyncio.timeout(AGES):
@@ -359,7 +359,7 @@ async def test_new_connections_have_the_renewed_certificate_and_streams_stay(tmp
 
 async def is_accepted(server: Live, context: ssl.SSLContext) -> bool:
     try:
-        async with await Client.get(server.port, "/healthz", tls=context) as client:
+        async with await Client.get_tls(context, server.port, "/healthz") as client:
             return client.status == 200
     except ssl.SSLError:
         return False
@@ -379,7 +379,7 @@ async def test_broken_renewal_keeps_the_old_certificate(tmp_path: Path) -> None:
 
 
 async def test_metric_tells_when_the_certificate_expires(server: Live, files: CertificateFiles) -> None:
-    async with await Client.get(server.port, "/metrics", tls=files.client_context()) as client:
+    async with await Client.get_tls(files.client_context(), server.port, "/metrics") as client:
         text = (await client.body()).decode()
     (value,) = re.findall(r"^btc_tls_certificate_expiry_timestamp_seconds (\S+)$", text, re.MULTILINE)
     assert 29 < (float(value) - server.clock.now() / 1000) / 86400 <= 30
