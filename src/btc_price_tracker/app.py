@@ -48,6 +48,7 @@ from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer, Policy, Update
 from btc_price_tracker.readers import readers
 from btc_price_tracker.settings import Settings
+from btc_price_tracker.settings.reloads import Reloads
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, round_time_limit
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store
@@ -92,15 +93,15 @@ class Service:
     application: ASGIApp
     certificate: Certificate | None  # None: without TLS
     detached: Callable[[], int]  # number of streams that have left the HTTP server
-    reloads: tuple[Callable[[], None], ...]  # of files that may have changed
     lead: Loop  # one term: on the one instance that polls the sources
     serve: tuple[Loop, ...]  # on every instance
+    reloads: Reloads  # what SIGHUP reads again
 
 
 async def run(settings: Settings, origin: str | None = None) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP; `origin` says where the prices were recorded, if they were.
+    """Serve until SIGTERM or SIGINT or, where nothing is to be read again, SIGHUP.
 
-    Where there are files to reload, SIGHUP does that instead.
+    `origin` says where the prices were recorded, if they were.
 
     Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had, and
     SettingsError where the certificate can't be used.
@@ -108,13 +109,14 @@ async def run(settings: Settings, origin: str | None = None) -> None:
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
+        if service.reloads:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reloads.all)
         serving = server(
             service.application, settings.keep_alive, service.detached, certificate=service.certificate
         )
         ended = tasks.create_task(serving.serve(sockets=sockets))
         loops = (service.lead, *service.serve, service.canary.watch)
         running = [tasks.create_task(loop()) for loop in loops]
-        _on_reload_signal(service.reloads)
         gc.freeze()  # what lives as long as the process need not be looked through again and again
         log.info("serving", url=_url(settings, sockets[0].getsockname()[1]))
         await stop.wait()
@@ -178,7 +180,8 @@ async def compose(
     recorded = origin is not None
     instance = f"{socket.gethostname()}:{settings.port}:{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
-        certificate = certificate_of(settings, clock)
+        reloads = Reloads(clock)
+        certificate = _certificate(settings, clock, reloads)
         metrics = Metrics()
         tracer = open_tracer(os.environ, instance)
         stack.push_async_callback(tracer.aclose)
@@ -244,14 +247,21 @@ async def compose(
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
-        loops = (*serve, hub.watch, outbox.recover, watchdog.watch)
-        reloads: tuple[Callable[[], None], ...] = ()
+        loops: tuple[Loop, ...] = (*serve, hub.watch, outbox.recover, watchdog.watch, reloads.watch)
         if certificate is not None:
-            loops, reloads = (*loops, certificate.watch), (certificate.reload,)
+            loops = (*loops, certificate.watch)
         app = application(parts)
         yield Service(
-            hub, store, outbox, broker, link, canary, app, certificate, detached, reloads, lead, loops
+            hub, store, outbox, broker, link, canary, app, certificate, detached, lead, loops, reloads
         )
+
+
+def _certificate(settings: Settings, clock: Clock, reloads: Reloads) -> Certificate | None:
+    """The certificate that the settings name, if any. Raises SettingsError."""
+    certificate = certificate_of(settings, clock)
+    if certificate is not None:
+        reloads.add(certificate.files, certificate.reload)
+    return certificate
 
 
 def _loops(
@@ -315,17 +325,6 @@ def _on_stop_signal() -> asyncio.Event:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup sets it
             loop.add_signal_handler(number, on_signal, number)
     return stop
-
-
-def _on_reload_signal(reloads: tuple[Callable[[], None], ...]) -> None:
-    """Call each of these on SIGHUP, which without any stops the server."""
-
-    def reload() -> None:
-        for each in reloads:
-            each()
-
-    if reloads:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
 
 
 def _url(settings: Settings, port: int) -> str:

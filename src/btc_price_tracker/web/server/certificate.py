@@ -1,6 +1,5 @@
-"""The certificate and key of TLS_CERT and TLS_KEY: loaded at the start, and again whenever the files change."""
+"""The certificate and key of TLS_CERT and TLS_KEY: loaded at the start, and again when the files change."""
 
-import asyncio
 import logging
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -12,10 +11,8 @@ import structlog
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.errors import SettingsError, describe_os_error
 from btc_price_tracker.settings import Settings
-from btc_price_tracker.settings.changes import Changes
 from btc_price_tracker.web.server.x509 import expiry
 
-POLL_INTERVAL = 0.5  # seconds between two looks at the files
 SOON = timedelta(
     days=14
 )  # before its end a certificate should have been renewed: most programs do so 30 days before
@@ -85,10 +82,9 @@ class Certificate:
 
     def __init__(self, certificate: Path, key: Path, clock: Clock) -> None:
         """Load the files. Raises SettingsError."""
-        self._files = certificate, key
+        self.files = certificate, key
         self._clock = clock
-        self._changes = Changes(self._files)
-        self._loaded = load(*self._files, self._now())
+        self._loaded = load(*self.files, self._now())
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -108,26 +104,18 @@ class Certificate:
     def reload(self) -> None:
         """Load the files again; if they can't be used, log why and keep what is loaded."""
         try:
-            self._loaded = load(*self._files, self._now())
+            self._loaded = load(*self.files, self._now())
         except SettingsError as error:
             log.error("certificate not reloaded", reason=error.faults[0], kept_until=_text(self.expires))
         else:
             log.info("certificate reloaded", expires=_text(self.expires))
+            self._remind()
 
     async def watch(self) -> None:
-        """Reload when the files have changed and rest: they are written one after the other."""
-        is_changing, until_reminder = False, 0.0
+        """Log a warning each day from some time before the certificate expires."""
         while True:
-            if until_reminder <= 0:
-                until_reminder = REMINDER
-                self._remind()
-            await asyncio.sleep(POLL_INTERVAL)
-            until_reminder -= POLL_INTERVAL
-            has_changed = self._changes.any()
-            if is_changing and not has_changed:
-                self.reload()
-                until_reminder = 0
-            is_changing = has_changed
+            self._remind()
+            await self._clock.sleep(REMINDER)
 
     def _remind(self) -> None:
         left = self.left

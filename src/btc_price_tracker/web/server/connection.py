@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.server.incoming import Incoming
 
@@ -49,6 +50,10 @@ class Connection(Incoming):
             self._running.message_event.set()
         if self._task is not None:
             self._task.cancel()
+
+    def reject_plain(self) -> None:
+        """Tell a client that it should have spoken TLS."""
+        self._reject(Problem(400, "This port requires TLS: use https:// in the URL."))
 
     def eof_received(self) -> bool:  # type: ignore[override] # of asyncio's own protocol it is one
         """Whether to keep the sending side open: a client may half-close after its last request (RFC 9112, 9.6).

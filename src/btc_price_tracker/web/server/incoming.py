@@ -68,7 +68,7 @@ class Incoming(HttpToolsProtocol):
         self._in_head = False
         self._head_ended = True
         if problem := self._fault_in_head():
-            self.reject(problem)
+            self._reject(problem)
             raise ValueError(str(problem))
         if self.parser.should_upgrade():
             # The parser treats the body and all that follows as the other protocol: parse again without the offer.
@@ -114,7 +114,7 @@ class Incoming(HttpToolsProtocol):
             # Where a head ended in the same piece, most of it was an earlier request's.
             self._received += 0 if self._head_ended else len(piece)
             if self._in_head and self._received > self.limits.max_head:
-                self.reject(_too_large(self.limits.max_head))
+                self._reject(_too_large(self.limits.max_head))
             elif self._received > self.limits.max_body:
                 self.transport.close()
         if not self._in_head and self._is_idle():
@@ -127,15 +127,9 @@ class Incoming(HttpToolsProtocol):
                 data = self._feed_up_to_upgrade(data)
         except httptools.HttpParserError:
             if self._rejection is None:
-                self.reject(self._not_http(data))
-
-    def _not_http(self, data: bytes) -> Problem:
-        """What is wrong with data that the parser rejects."""
-        if data.startswith(_TLS_HANDSHAKE):
-            log.info("TLS on the HTTP port", client=self.client)
-            return Problem(400, "This port speaks HTTP without TLS: use http:// in the URL.")
-        log.info("invalid HTTP request", client=self.client)
-        return Problem(400, "Invalid HTTP request received.")
+                is_tls = data.startswith(_TLS_HANDSHAKE)
+                log.info("TLS on the HTTP port" if is_tls else "invalid HTTP request", client=self.client)
+                self._reject(Problem(400, "Invalid HTTP request received."))
 
     def _feed_up_to_upgrade(self, data: bytes) -> bytes:
         """Feed the parser; return what to parse next: a head whose upgrade is declined and the bytes after it."""
@@ -175,7 +169,7 @@ class Incoming(HttpToolsProtocol):
         """Whether every request so far has its response."""
         return self._is_idle() and not (self.pipeline or self._unparsed or self._rejection)
 
-    def reject(self, problem: Problem) -> None:
+    def _reject(self, problem: Problem) -> None:
         """End the connection with this problem: at once, or after the responses that are still due."""
         if self._rejection is None:
             self._rejection = problem

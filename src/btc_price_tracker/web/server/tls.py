@@ -13,7 +13,6 @@ from typing import Any
 
 import structlog
 
-from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server.connection import Connection
 
 HANDSHAKE = 22  # the first byte of a client that speaks TLS (RFC 8446, 5.1)
@@ -49,7 +48,8 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
             self._has_begun = True
             self._is_plain = data[0] != HANDSHAKE
             if self._is_plain:
-                self._refuse_plain()
+                log.info("HTTP without TLS on the HTTPS port", client=self._connection.client)
+                self._connection.reject_plain()
         if self._is_plain:
             self._connection.data_received(data)
         elif not (self._has_received_end or self._transport.is_closing()):
@@ -127,10 +127,6 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """`ssl_object`, and what TCP knows."""
         return self._tls if name == "ssl_object" else self._transport.get_extra_info(name, default)
-
-    def _refuse_plain(self) -> None:
-        log.info("HTTP without TLS on the HTTPS port", client=self._connection.client)
-        self._connection.reject(Problem(400, "This port requires TLS: use https:// in the URL."))
 
     def _advance(self) -> None:
         """Do what can be done with what was received, and send what TLS has to say to it."""
