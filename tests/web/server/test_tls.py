@@ -25,7 +25,7 @@ AGES = 20.0  # seconds
 DEADLINE = 0.4  # seconds, in place of ten
 REQUEST = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
-LIMITS = ConnectionLimits(head_timeout=60, check_interval=0.05)
+LIMITS = ConnectionLimits(head_timeout=60, half_closed_timeout=60, check_interval=0.05)
 HASTY = ConnectionLimits(head_timeout=DEADLINE, check_interval=0.05)
 
 
