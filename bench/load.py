@@ -1,6 +1,6 @@
 """The load: opens event streams, then tells of every broadcast. A process of its own, on a CPU of its own.
 
-    python bench/load.py PORT STREAMS PATH
+    python bench/load.py PORT STREAMS PATH [tls]
 
 An empty JSON object on a line once all are open; then a line as soon as a price has come to every stream:
 `{"events": N, "spread": MS, "lost": N}`, with the time from the first client's to the last one's, and how many streams
@@ -11,6 +11,7 @@ import json
 import os
 import select
 import socket
+import ssl
 import sys
 import time
 
@@ -32,9 +33,24 @@ def connect(port: int, number: int, request: bytes) -> int:
 
 
 class Load:
-    def __init__(self) -> None:
+    def __init__(self, tls: bool) -> None:  # noqa: FBT001 - of the command line
         self.epoll = select.epoll()
         self.lost = 0
+        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if tls else None
+        self.encrypted: dict[int, ssl.SSLSocket] = {}
+        if self.tls:
+            self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
+
+    def connect(self, port: int, number: int, request: bytes) -> int:
+        fd = connect(port, number, b"" if self.tls else request)
+        if self.tls:
+            client = socket.socket(fileno=fd)
+            client.setblocking(True)
+            self.encrypted[fd] = encrypted = self.tls.wrap_socket(client)
+            encrypted.sendall(request)
+            encrypted.setblocking(False)
+            fd = encrypted.fileno()
+        return fd
 
     def open(self, port: int, count: int, path: str) -> None:
         request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n".encode()
@@ -42,18 +58,21 @@ class Load:
         opened = 0
         while opened < count or unanswered:
             while opened < count and len(unanswered) < WINDOW:
-                fd = connect(port, opened, request)
+                fd = self.connect(port, opened, request)
                 self.epoll.register(fd, select.EPOLLIN)
                 unanswered.add(fd)
                 opened += 1
             for fd, _ in self.epoll.poll():
-                self.read(fd)
-                unanswered.discard(fd)
+                prices = self.read(fd)
+                if prices or not self.tls:
+                    unanswered.discard(fd)
 
     def read(self, fd: int) -> int:
         """How many prices came."""
         try:
-            data = os.read(fd, 16384)
+            data = self.encrypted[fd].recv(16384) if self.tls else os.read(fd, 16384)
+        except ssl.SSLWantReadError:  # a part of a record, or a session ticket
+            return 0
         except OSError:
             data = b""
         if not data:
@@ -85,8 +104,8 @@ def say(line: dict[str, float]) -> None:
     print(json.dumps(line), flush=True)
 
 
-def main(port: int, count: int, path: str) -> None:
-    load = Load()
+def main(port: int, count: int, path: str, *, tls: bool) -> None:
+    load = Load(tls)
     load.open(port, count, path)
     say({})
     load.settle()
@@ -95,4 +114,4 @@ def main(port: int, count: int, path: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], tls="tls" in sys.argv[4:])

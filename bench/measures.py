@@ -179,7 +179,14 @@ async def _accepts(port: int) -> bool:
 @asynccontextmanager
 async def _load(subject: Subject, port: int, streams: int) -> AsyncIterator[Process]:
     """The load client, with all streams open."""
-    command = [sys.executable, str(HERE / "load.py"), str(port), str(streams), subject.path]
+    command = [
+        sys.executable,
+        str(HERE / "load.py"),
+        str(port),
+        str(streams),
+        subject.path,
+        *(["tls"] if subject.tls else []),
+    ]
     async with started(command, LOAD_CPU) as load:
         await _line(load)
         yield load

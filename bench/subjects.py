@@ -24,6 +24,7 @@ class Subject:
     command: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     path: str = "/prices/stream"
+    tls: bool = False
 
     def started_with(self, port: int, interval: int) -> tuple[list[str], dict[str, str]]:
         """Its command and its environment."""

@@ -40,7 +40,8 @@ def settings_page() -> Iterator[str]:
     secrets, files = (", ".join(f"`{name.upper()}`" for name in names) for names in (SECRETS, FROM_FILES))
     yield (
         f"Secrets are never flags, because every user of the machine can see those: {secrets}. These may be read "
-        f"from a file, named by the variable with `_FILE` appended: {files}."
+        f"from a file, named by the variable with `_FILE` appended, or from the systemd credential "
+        f"with the name of the setting in lower case: {files}."
     )
     for group in (SERVER, SOURCES, STORE, LOG):
         yield f"## {group[:1].upper()}{group[1:]}"

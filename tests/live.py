@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -40,7 +41,8 @@ class Live:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        scheme = "http" if self.service.certificate is None else "https"
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     async def publish(
         self, price: str = "69420.25", *, status: Status = Status.OK, reason: str = "3 exchanges agree."
@@ -89,7 +91,13 @@ async def live(
         chosen, clock, detach=detach, outbox_limits=outbox_limits, store_timeout=STORE_TIMEOUT
     ) as service:
         serving = server(
-            service.application, chosen.keep_alive, service.detached, service.peers, limits, files
+            service.application,
+            chosen.keep_alive,
+            service.detached,
+            service.peers,
+            limits=limits,
+            files=files,
+            certificate=service.certificate,
         )
         running = [asyncio.create_task(loop()) for loop in service.serve]
         ended = asyncio.create_task(serving.serve(sockets=sockets))
@@ -133,10 +141,31 @@ class Client:
 
     @classmethod
     async def get(
-        cls, port: int, path: str, *, method: str = "GET", version: str = "1.1", **headers: str
+        cls,
+        port: int,
+        path: str,
+        *,
+        method: str = "GET",
+        version: str = "1.1",
+        **headers: str,
     ) -> Self:
         """Send a request and read the head of the answer. `last_event_id=…` is the header Last-Event-ID."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        return await cls.get_tls(None, port, path, method=method, version=version, **headers)
+
+    @classmethod
+    async def get_tls(
+        cls,
+        context: ssl.SSLContext | None,
+        port: int,
+        path: str,
+        /,
+        *,
+        method: str = "GET",
+        version: str = "1.1",
+        **headers: str,
+    ) -> Self:
+        """Do the same within TLS."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
         lines = [f"{method} {path} HTTP/{version}", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())

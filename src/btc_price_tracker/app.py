@@ -48,6 +48,7 @@ from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer, Policy, Update
 from btc_price_tracker.readers import readers
 from btc_price_tracker.settings import Settings
+from btc_price_tracker.settings.reloads import Reloads
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, round_time_limit
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store
@@ -66,6 +67,7 @@ from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
 from btc_price_tracker.web.limits import Limits, StreamLimits
 from btc_price_tracker.web.rates import Rates
+from btc_price_tracker.web.server.certificate import Certificate, certificate_of
 from btc_price_tracker.web.server.server import listen, server
 from btc_price_tracker.web.server.sockets import Peers
 from btc_price_tracker.web.stream.canary import Canary
@@ -92,26 +94,39 @@ class Service:
     link: Link
     canary: Canary
     application: ASGIApp
+    certificate: Certificate | None  # None: without TLS
     detached: Callable[[], int]  # number of streams that have left the HTTP server
     peers: Peers
     lead: Loop  # one term: on the one instance that polls the sources
     serve: tuple[Loop, ...]  # on every instance
+    reloads: Reloads  # what SIGHUP reads again
 
 
 async def run(settings: Settings, origin: str | None = None) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP; `origin` says where the prices were recorded, if they were.
+    """Serve until SIGTERM or SIGINT or, where nothing is to be read again, SIGHUP.
 
-    Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had.
+    `origin` says where the prices were recorded, if they were.
+
+    Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had, and
+    SettingsError where the certificate can't be used.
     """
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
-        serving = server(service.application, settings.keep_alive, service.detached, service.peers)
+        if service.reloads:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reloads.all)
+        serving = server(
+            service.application,
+            settings.keep_alive,
+            service.detached,
+            service.peers,
+            certificate=service.certificate,
+        )
         ended = tasks.create_task(serving.serve(sockets=sockets))
         loops = (service.lead, *service.serve, service.canary.watch)
         running = [tasks.create_task(loop()) for loop in loops]
         gc.freeze()  # what lives as long as the process need not be looked through again and again
-        log.info("serving", url=_url(settings.host, sockets[0].getsockname()[1]))
+        log.info("serving", url=_url(settings, sockets[0].getsockname()[1]))
         await stop.wait()
         log.info("shutting down", streams=len(service.hub) - service.canary.is_open)
         await service.hub.drain(len(service.hub) / ENDED_PER_SECOND)
@@ -173,6 +188,8 @@ async def compose(
     recorded = origin is not None
     instance = f"{socket.gethostname()}:{settings.port}:{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
+        reloads = Reloads(clock)
+        certificate = _certificate(settings, clock, reloads)
         metrics = Metrics()
         tracer = open_tracer(os.environ, instance)
         stack.push_async_callback(tracer.aclose)
@@ -225,6 +242,8 @@ async def compose(
             interval=settings.interval,
             watchdog=watchdog,
             cors_origins=settings.cors_origins,
+            allowed_hosts=settings.allowed_hosts,
+            certificate=certificate,
             origin=origin,
             metrics=metrics,
             metrics_token=revealed(settings.metrics_token),
@@ -239,9 +258,12 @@ async def compose(
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
-        loops = (*serve, hub.watch, outbox.recover, watchdog.watch)
+        loops: tuple[Loop, ...] = (*serve, hub.watch, outbox.recover, watchdog.watch, reloads.watch)
+        if certificate is not None:
+            loops = (*loops, certificate.watch)
+        app = application(parts)
         yield Service(
-            hub, store, outbox, broker, link, canary, application(parts), detached, peers, lead, loops
+            hub, store, outbox, broker, link, canary, app, certificate, detached, peers, lead, loops, reloads
         )
 
 
@@ -252,6 +274,14 @@ def _stream_limits(settings: Settings) -> StreamLimits:
         settings.connect_rate,
         settings.connect_rate_per_ip,
     )
+
+
+def _certificate(settings: Settings, clock: Clock, reloads: Reloads) -> Certificate | None:
+    """The certificate that the settings name, if any. Raises SettingsError."""
+    certificate = certificate_of(settings, clock)
+    if certificate is not None:
+        reloads.add(certificate.files, certificate.reload)
+    return certificate
 
 
 def _loops(
@@ -317,8 +347,7 @@ def _on_stop_signal() -> asyncio.Event:
     return stop
 
 
-def _url(host: str, port: int) -> str:
+def _url(settings: Settings, port: int) -> str:
     """The address as a person would type it."""
     local = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
-    name = "localhost" if host in local else host
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+    return settings.url_at("localhost" if settings.host in local else settings.host, port)

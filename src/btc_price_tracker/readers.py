@@ -41,6 +41,9 @@ def readers(parts: Parts, sources: Sequence[Upstream], rounds: RoundMeters, gc_p
         **_process(parts.watchdog, gc_pauses, parts.requests),
         "btc_http_requests_rejected": parts.rejected_requests.counts.total,
         "btc_connections_refused": lambda: _by_label(parts.peers.refused.counts),
+        "btc_tls_certificate_expiry_timestamp_seconds": lambda: (
+            None if parts.certificate is None else parts.certificate.expires.timestamp()
+        ),
     }
 
 

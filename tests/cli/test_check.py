@@ -10,6 +10,7 @@ from broker import valkey
 from btc_price_tracker.errors import HttpClientError
 from btc_price_tracker.http_client.check import check_connectivity
 from btc_price_tracker.store import open_store
+from certificates import make_certificate
 from command import run
 from live import a_tick
 
@@ -112,3 +113,16 @@ def test_malformed_broker_url_is_an_invalid_setting(command: str) -> None:
     result = run(command, BROKER_URL="redis://user:not-this-one@host:port", STORE_URL="memory://")
     assert (result.returncode, result.stdout) == (2, "")
     assert "not-this-one" not in result.stderr
+
+
+def test_certificate_is_tried(tmp_path: Path) -> None:
+    files = make_certificate(tmp_path)
+    environment = {"STORE_URL": "memory://", "TLS_CERT": str(files.certificate), "TLS_KEY": str(files.key)}
+    result = run("check", **environment)
+    assert result.returncode == 0
+    assert "The certificate can be used until " in result.stdout
+    assert f"TLS_KEY={files.key}\n" in result.stdout
+    files.key.unlink()
+    result = run("check", **environment)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"TLS_KEY: '{files.key}' can't be read: no such file or directory" in result.stderr

@@ -14,6 +14,7 @@ from btc_price_tracker.playback import Fault, Playback, Script
 from btc_price_tracker.price.model import Answer, Kind, Quote
 from btc_price_tracker.settings import Settings, load
 from btc_price_tracker.store import open_store
+from certificates import make_certificate
 from command import run
 
 SOURCES = ("coinbase", "kraken", "bitstamp")
@@ -44,6 +45,7 @@ async def test_everything_is_examined_and_the_exit_code_is_0(tmp_path: Path) -> 
         "ports",
         "disk",
         "HOST",
+        "TLS",
         "proxy",
         "clock",
         *(f"source {name}" for name in SOURCES),
@@ -107,6 +109,27 @@ async def test_examination_that_takes_too_long_is_a_failure() -> None:
         settings = load({"sources": ",".join(SOURCES), "store_url": "memory://", **urls})
         findings = await doctor.examine(settings, time_limit=0.5)
     assert ("sources", "no result within 0.5 s") in [(each.subject, each.text) for each in findings]
+
+
+@pytest.mark.parametrize(
+    ("days", "verdict", "text"),
+    [
+        (30, Verdict.OK, "the certificate expires in 29 days"),
+        (3, Verdict.WARN, "the certificate expires in 2 days"),
+        (None, Verdict.FAIL, "TLS_KEY: "),
+    ],
+)
+async def test_certificate_is_examined(tmp_path: Path, days: int | None, verdict: Verdict, text: str) -> None:
+    files = make_certificate(tmp_path, days=days or 1)
+    if days is None:
+        files.key.write_text("")
+    paths = {"tls_cert": str(files.certificate), "tls_key": str(files.key)}
+    async with playback() as sources:
+        settings = {name.lower(): value for name, value in environment_of(sources).items()}
+        findings = await doctor.examine(load({**settings, **paths}), time_limit=5)
+    (found,) = (each for each in findings if each.subject == "TLS")
+    assert (found.verdict, found.text[: len(text)]) == (verdict, text)
+    assert ("renew it" in found.remedy) == (verdict is Verdict.WARN)
 
 
 def test_invalid_settings_exit_with_2() -> None:

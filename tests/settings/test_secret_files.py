@@ -73,3 +73,46 @@ def test_secret_in_both_variable_and_file_is_refused(token: Path, monkeypatch: p
     with pytest.raises(SettingsError, match="METRICS_TOKEN_FILE: METRICS_TOKEN is set as well") as raised:
         load({})
     assert "anders" not in str(raised.value)
+
+
+@pytest.fixture
+def credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What systemd gives a service with LoadCredential=."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    monkeypatch.delenv("STORE_URL", raising=False)
+    return tmp_path
+
+
+def test_credential_of_systemd_is_read_like_a_file(credentials: Path) -> None:
+    (credentials / "metrics_token").write_text("geheim\n")
+    (credentials / "store_url").write_text("postgresql://u:geheim@h/d\n")
+    assert load_secret("metrics_token") == "geheim"
+    assert load_secret("store_url") == "postgresql://u:geheim@h/d"
+
+
+def test_setting_without_a_credential_keeps_its_default(credentials: Path) -> None:
+    assert load({"store_url": f"sqlite:///{credentials}/x.db"}).metrics_token is None
+
+
+def test_named_file_takes_precedence_over_a_credential(
+    credentials: Path, token: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (credentials / "metrics_token").write_text("of systemd")
+    token.write_text("geheim")
+    assert load_secret("metrics_token") == "geheim"
+    monkeypatch.delenv("METRICS_TOKEN_FILE")
+
+
+def test_flag_takes_precedence_over_a_credential(credentials: Path) -> None:
+    (credentials / "store_url").write_text("postgresql://u:geheim@h/d")
+    assert load({"store_url": "memory://"}).store_url == "memory://"
+
+
+def test_faulty_credential_is_named(credentials: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (credentials / "metrics_token").write_text("")
+    with pytest.raises(SettingsError, match=r"credential metrics_token: .* is empty"):
+        load({"store_url": "memory://"})
+    (credentials / "metrics_token").write_text("geheim")
+    monkeypatch.setenv("METRICS_TOKEN", "anders")
+    with pytest.raises(SettingsError, match="credential metrics_token: METRICS_TOKEN is set as well"):
+        load({"store_url": "memory://"})

@@ -6,10 +6,12 @@ from datetime import UTC, datetime
 
 from btc_price_tracker import app, configured
 from btc_price_tracker.cli.startup import load_settings
+from btc_price_tracker.clock import SystemClock
 from btc_price_tracker.http_client.check import check_connectivity
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.settings.values import setting_text
 from btc_price_tracker.store import Span
+from btc_price_tracker.web.server.certificate import certificate_of
 from btc_price_tracker.web.server.server import listen
 
 
@@ -23,6 +25,7 @@ def run(flags: Mapping[str, str]) -> int:
 
 
 async def _check(settings: Settings) -> None:
+    certificate = certificate_of(settings, SystemClock())
     for listener in listen(settings.host, 0):  # not PORT, which a running server uses
         listener.close()
     await check_connectivity(configured.source_urls(settings))
@@ -34,6 +37,8 @@ async def _check(settings: Settings) -> None:
             print(f"{name.upper()}={setting_text(name, value)}")
     print(f"\nThe settings are valid; the store opened and holds {_prices(span)}.")
     print(f"The store is {description}.")
+    if certificate is not None:
+        print(f"The certificate can be used until {certificate.expires:%Y-%m-%d %H:%M} UTC.")
     if delay is not None:
         print(f"The broker works; a probe came back through it within {delay * 1000:.0f} ms.")
 

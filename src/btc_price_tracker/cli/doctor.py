@@ -13,13 +13,14 @@ from btc_price_tracker.cli.machine import Finding, Verdict
 from btc_price_tracker.cli.sources import is_quorum
 from btc_price_tracker.cli.startup import load_settings
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.errors import BrokerError, HttpClientError, StoreError, StoreInUse
+from btc_price_tracker.errors import BrokerError, HttpClientError, SettingsError, StoreError, StoreInUse
 from btc_price_tracker.http_client.check import check_connectivity
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.telemetry import logs
 from btc_price_tracker.web.api.views import SourceView
+from btc_price_tracker.web.server.certificate import RENEWAL, SOON, certificate_of
 from btc_price_tracker.web.server.server import listen
 
 SLOW = 2000.0  # ms: a source that takes longer is often too late for a round
@@ -44,6 +45,7 @@ async def examine(settings: Settings, time_limit: float = TIME_LIMIT) -> list[Fi
     """Examine everything, within `time_limit` seconds each, whatever fails."""
     examinations: list[tuple[str, Callable[[Settings], Awaitable[list[Finding]]]]] = [
         ("HOST", _host),
+        ("TLS", _tls),
         ("proxy", _proxy),
         ("sources", _sources),
         ("store", _store),
@@ -63,14 +65,25 @@ async def _examine(subject: str, findings: Awaitable[list[Finding]], time_limit:
             return await findings
     except TimeoutError:
         return [Finding(Verdict.FAIL, subject, f"no result within {time_limit:g} s")]
-    except (StoreError, BrokerError, HttpClientError, OSError) as error:
-        return [Finding(Verdict.FAIL, subject, str(error))]
+    except (SettingsError, StoreError, BrokerError, HttpClientError, OSError) as error:
+        return [Finding(Verdict.FAIL, subject, str(error).strip())]
 
 
 async def _host(settings: Settings) -> list[Finding]:
     for listener in listen(settings.host, 0):  # not PORT, which a running server uses
         listener.close()
     return [Finding(Verdict.OK, "HOST", f"{settings.host} is an address of this machine")]
+
+
+async def _tls(settings: Settings) -> list[Finding]:
+    certificate = certificate_of(settings, SystemClock())
+    if certificate is None:
+        return [Finding(Verdict.OK, "TLS", "none in this process: TLS_CERT is not set")]
+    left = certificate.left
+    text = f"the certificate expires in {left.days} days"
+    if left < SOON:
+        return [Finding(Verdict.WARN, "TLS", text, RENEWAL)]
+    return [Finding(Verdict.OK, "TLS", text)]
 
 
 async def _proxy(settings: Settings) -> list[Finding]:

@@ -1,15 +1,17 @@
 """Every setting, documented once: an environment variable of this name, or a flag (`STORE_URL` is `--store-url`)."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from btc_price_tracker.errors import SettingsError
 from btc_price_tracker.settings import secret_files
 from btc_price_tracker.settings.validation import describe_error, remedy
 from btc_price_tracker.settings.values import (
+    AllowedHosts,
     BaseUrl,
     BrokerUrl,
     Duration,
@@ -34,18 +36,37 @@ class Address(BaseSettings):
 
     host: Host = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all of this machine's")
     port: int = Field(8082, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    tls_cert: Path | None = Field(
+        None,
+        description="file with the certificate (PEM, with its chain): serve HTTPS; reloaded when it changes",
+    )
 
     def url(self) -> str:
         """URL of the server for clients on this machine. Raises SettingsError where the port is not known."""
         if self.port == 0:
             raise SettingsError(["PORT: with 0 the server picks a free port; give its URL"])
         name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound
-        return f"http://[{name}]:{self.port}" if ":" in name else f"http://{name}:{self.port}"
+        return self.url_at(name, self.port)
+
+    def url_at(self, name: str, port: int) -> str:
+        """URL of the server by the name or address, and the port, that it has."""
+        scheme = "http" if self.tls_cert is None else "https"
+        return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
 class Settings(Address):
     """The settings of `serve`, validated together; frozen."""
 
+    tls_key: Path | None = Field(
+        None,
+        validate_default=True,
+        description="file with the private key of TLS_CERT (PEM, not encrypted); reloaded when it changes",
+    )
+    allowed_hosts: AllowedHosts = Field(
+        ("*",),
+        description="host names that requests may be for, separated by commas, *.example.com for all below one; "
+        "others get 421, except for /healthz and /readyz; * for all",
+    )
     sources: SourceNames = Field(
         ("coingecko", "coinpaprika", "coinbase", "kraken", "bitstamp", "gemini"),
         description=f"sources to poll, in order of preference, out of {', '.join(SOURCES)}",
@@ -148,6 +169,13 @@ class Settings(Address):
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", description="console, json, or auto: console on a terminal, JSON elsewhere"
     )
+
+    @field_validator("tls_key")
+    @classmethod
+    def _check_pair(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("tls_cert") is None):
+            raise ValueError("set TLS_CERT and TLS_KEY together, or neither")
+        return key
 
     def url_of(self, source: str) -> str:
         """The base URL of a source."""

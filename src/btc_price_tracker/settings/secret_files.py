@@ -1,4 +1,7 @@
-"""Secrets from files: METRICS_TOKEN_FILE names the file with METRICS_TOKEN, as Docker and Kubernetes mount it."""
+"""Secrets from files: METRICS_TOKEN_FILE names the file with METRICS_TOKEN, as Docker and Kubernetes mount it.
+
+Where that is not set, the credential `metrics_token` of systemd is read (`LoadCredential=metrics_token:…`).
+"""
 
 import os
 from collections.abc import Iterable
@@ -10,11 +13,11 @@ MAX_BYTES = 4096
 
 
 def read(settings: Iterable[str]) -> tuple[dict[str, str], list[str]]:
-    """The contents of the files that the environment names for these settings, and one sentence for each bad file."""
+    """The contents of the files that hold these settings, and one sentence for each bad file."""
     values, faults = {}, []
     for setting in settings:
-        name = f"{setting.upper()}_FILE"
-        if path := os.environ.get(name):
+        name, path = _file_of(setting)
+        if path:
             try:
                 values[setting] = _read(setting, path)
             except ValueError as error:
@@ -22,6 +25,17 @@ def read(settings: Iterable[str]) -> tuple[dict[str, str], list[str]]:
             except OSError as error:
                 faults.append(f"{name}: {path!r} can't be read: {describe_os_error(error)}")
     return values, faults
+
+
+def _file_of(setting: str) -> tuple[str, str]:
+    """What names the file of a setting, for messages, and its path; empty if there is none."""
+    name = f"{setting.upper()}_FILE"
+    if path := os.environ.get(name):
+        return name, path
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")  # see systemd.exec(5)
+    credential = Path(folder, setting) if folder else None
+    is_there = credential is not None and credential.exists()
+    return f"credential {setting}", str(credential) if is_there else ""
 
 
 def _read(setting: str, path: str) -> str:

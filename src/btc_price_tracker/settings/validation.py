@@ -28,7 +28,7 @@ def remedy(error: Mapping[str, Any]) -> str:
 
 def describe_error(error: Mapping[str, Any]) -> str:
     """The remedy and the invalid value, if there is one."""
-    if error["type"] == "missing":
+    if error["type"] == "missing" or error["input"] is None:
         return remedy(error)
     return f"{remedy(error)}, not {_shortened(repr(error['input']))}"
 

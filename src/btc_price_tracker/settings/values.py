@@ -16,6 +16,7 @@ from yarl import URL
 
 from btc_price_tracker.broker.opening import address_of
 from btc_price_tracker.errors import BrokerError, StoreError
+from btc_price_tracker.settings.hosts import allowed_hosts
 from btc_price_tracker.settings.open_files import file_limit
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.store import scheme_of
@@ -151,6 +152,7 @@ _Items = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items)]
 SourceNames = Annotated[_Items, AfterValidator(_sources)]
 Origins = Annotated[_Items, AfterValidator(_origins)]
 Networks = Annotated[_Items, AfterValidator(_networks)]
+AllowedHosts = Annotated[_Items, AfterValidator(allowed_hosts)]
 
 
 def setting_text(name: str, value: object) -> str:

@@ -198,6 +198,11 @@ METRICS = (
         "Duration of a request to the end of its response; of a stream to its head.",
         ("route",),
     ),
+    Metric(
+        "btc_tls_certificate_expiry_timestamp_seconds",
+        Kind.GAUGE,
+        "Last moment of the certificate in TLS_CERT, in seconds since the epoch.",
+    ),
     Metric("btc_http_requests_in_progress", Kind.GAUGE, "Requests in progress, without streams."),
     Metric("btc_http_requests_rejected", Kind.COUNTER, "Requests rejected at REQUEST_RATE_PER_IP."),
     Metric(

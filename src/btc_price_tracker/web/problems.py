@@ -10,6 +10,7 @@ from starlette.routing import Match
 
 from btc_price_tracker.errors import StoreError
 from btc_price_tracker.settings.validation import describe_error
+from btc_price_tracker.web.middleware.content_policy import POLICY
 
 
 class ProblemDetails(msgspec.Struct):
@@ -29,9 +30,8 @@ class ProblemResponse(Response):
     def __init__(self, status: int, detail: str, headers: dict[str, str] | None = None) -> None:
         self.phrase = HTTPStatus(status).phrase
         details = ProblemDetails("about:blank", self.phrase, status, detail)
-        super().__init__(
-            msgspec.json.encode(details), status, {"Cache-Control": "no-store", **(headers or {})}
-        )
+        own = {"Cache-Control": "no-store", "Content-Security-Policy": POLICY.decode()}
+        super().__init__(msgspec.json.encode(details), status, {**own, **(headers or {})})
 
 
 class Problem(Exception):

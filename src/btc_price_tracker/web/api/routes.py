@@ -24,13 +24,16 @@ from btc_price_tracker.web.api.views import SourcesView, broker_view, source_vie
 from btc_price_tracker.web.gate import Gate
 from btc_price_tracker.web.limits import Admission, Limits
 from btc_price_tracker.web.middleware.compression import Compression
+from btc_price_tracker.web.middleware.content_policy import ContentPolicy
 from btc_price_tracker.web.middleware.cors import Cors
+from btc_price_tracker.web.middleware.hosts import restricted
 from btc_price_tracker.web.middleware.measurement import STREAM, Measurement, Requests
 from btc_price_tracker.web.middleware.request_id import RequestId
 from btc_price_tracker.web.middleware.request_rate import RequestRate
 from btc_price_tracker.web.middleware.traced import Traced
 from btc_price_tracker.web.rates import Rates
 from btc_price_tracker.web.refusals import Refusals
+from btc_price_tracker.web.server.certificate import Certificate
 from btc_price_tracker.web.server.sockets import Peers
 from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.route import StreamRoute
@@ -53,6 +56,8 @@ class Parts:
     clock: Clock
     interval: float  # seconds between prices
     cors_origins: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
+    certificate: Certificate | None = None  # None: without TLS
     origin: str | None = None  # where recorded prices come from; None where they are live
     watchdog: Watchdog
     metrics: Metrics
@@ -86,9 +91,10 @@ def application(parts: Parts) -> ASGIApp:
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
         expose_headers=["X-Request-ID", "Retry-After", "Link", "RateLimit", "RateLimit-Policy"],
     )
-    limited = RequestRate(Compression(app), parts.request_rates, parts.rejected_requests, hub.monotonic)
+    described = ContentPolicy(Compression(app))
+    limited = RequestRate(described, parts.request_rates, parts.rejected_requests, hub.monotonic)
     admitted = Admission(StreamRoute(parts.streams, limited, cors), parts.limits)
-    measured = Measurement(admitted, parts.requests, _templates(app))
+    measured = Measurement(restricted(admitted, parts.allowed_hosts), parts.requests, _templates(app))
     return RequestId(measured if parts.tracer is NO_TRACER else Traced(measured, parts.tracer, app.routes))
 
 

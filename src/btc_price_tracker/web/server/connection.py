@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
 from btc_price_tracker.web.server.introduced import Introduced
 
@@ -34,7 +35,7 @@ class Connection(Introduced):
         self.connections.add(self)
         self.transport = transport
         self.flow = FlowControl(transport)
-        self.scheme = "http"
+        self.scheme = "http" if transport.get_extra_info("ssl_object") is None else "https"
         self.idle_since = self.loop.time()
         self._await_head()
         peer = transport.get_extra_info("peername")  # None if the client has disconnected already
@@ -52,13 +53,17 @@ class Connection(Introduced):
         if self._task is not None:
             self._task.cancel()
 
+    def reject_plain(self) -> None:
+        """Tell a client that it should have spoken TLS."""
+        self._reject(Problem(400, "This port requires TLS: use https:// in the URL."))
+
     def eof_received(self) -> bool:  # type: ignore[override] # of asyncio's own protocol it is one
         """Whether to keep the sending side open: a client may half-close after its last request (RFC 9112, 9.6).
 
         A half-closed stream counts as disconnected: see fanout/reactor.py.
         """
         self._eof_at = min(self._eof_at, self.loop.time())
-        return not (self._is_done() or self._is_streaming())
+        return not (self._is_ending or self._is_done() or self._is_streaming())
 
     def on_response_complete(self) -> None:
         """Start the next request, or close if the client has closed its side and has every response."""

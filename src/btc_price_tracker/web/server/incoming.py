@@ -15,6 +15,7 @@ from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server import head
 from btc_price_tracker.web.server.limits import ConnectionLimits
 
+_TLS_HANDSHAKE = b"\x16\x03"  # as a client begins that expects TLS (RFC 8446, 5.1)
 _DISCARD: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 
 log = structlog.get_logger(__name__)
@@ -126,7 +127,8 @@ class Incoming(HttpToolsProtocol):
                 data = self._feed_up_to_upgrade(data)
         except httptools.HttpParserError:
             if self._rejection is None:
-                log.info("invalid HTTP request", client=self.client)
+                is_tls = data.startswith(_TLS_HANDSHAKE)
+                log.info("TLS on the HTTP port" if is_tls else "invalid HTTP request", client=self.client)
                 self._reject(Problem(400, "Invalid HTTP request received."))
 
     def _feed_up_to_upgrade(self, data: bytes) -> bytes:

@@ -12,9 +12,11 @@ import uvicorn
 
 from btc_price_tracker.settings.open_files import file_limit
 from btc_price_tracker.web.server.capacity import Capacity
+from btc_price_tracker.web.server.certificate import Certificate
 from btc_price_tracker.web.server.connection import Connection
 from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
 from btc_price_tracker.web.server.sockets import Peers, Sockets
+from btc_price_tracker.web.server.tls import TlsTransport
 
 BACKLOG = 4096
 SEND_BUFFER = 64 * 1024  # bytes (Linux doubles it): what the kernel holds for one slow client
@@ -23,6 +25,9 @@ LISTENERS = 4  # descriptors of each listening socket
 UNREACHABLE = (
     30  # seconds until a peer that acknowledges nothing is disconnected; TCP itself takes 15 minutes
 )
+
+# A month is what an operator waits who gives up TLS. It counts for every port of the host, but not for its subdomains.
+HSTS = ("Strict-Transport-Security", "max-age=2592000")
 
 
 class Server(uvicorn.Server):
@@ -35,8 +40,10 @@ class Server(uvicorn.Server):
         peers: Peers,
         limits: ConnectionLimits,
         files: int,
+        certificate: Certificate | None,
     ) -> None:
         super().__init__(config)
+        self._certificate = certificate
         self._stopping = asyncio.Event()
         self._limits = limits
         self._capacity = Capacity(self.server_state.connections, detached, files)
@@ -72,7 +79,12 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         if self._capacity.full and not self._capacity.make_room(loop.time()):
             loop.call_soon(self._pause)  # later: the connection that is being accepted would be lost
-        return Connection(self.config, self.server_state, self.lifespan.state, self._limits, self.by_address)
+        connection = Connection(
+            self.config, self.server_state, self.lifespan.state, self._limits, self.by_address
+        )
+        return (
+            connection if self._certificate is None else TlsTransport(self._certificate.context, connection)
+        )
 
     def _pause(self) -> None:
         """Stop accepting; new clients wait in the kernel's backlog."""
@@ -118,13 +130,16 @@ def server(
     keep_alive: float,
     detached: Callable[[], int],
     peers: Peers,
+    *,
     limits: ConnectionLimits = DEFAULTS,
     files: int | None = None,
+    certificate: Certificate | None = None,
 ) -> Server:
     """A server for an ASGI application, to be run with `serve(sockets=listen(…))`.
 
     An idle connection is kept for `keep_alive` seconds; `detached` returns the number of streams that have left the
-    server; `peers` has the trusted proxies; `files` is the limit of open files, by default that of the process.
+    server; `peers` has the trusted proxies; `files` is the limit of open files, by default that of the process. With a
+    `certificate` it speaks HTTPS.
     """
     return Server(
         uvicorn.Config(
@@ -135,6 +150,7 @@ def server(
             log_config=None,
             access_log=False,
             server_header=False,
+            headers=[] if certificate is None else [HSTS],
             proxy_headers=False,
             timeout_keep_alive=keep_alive,  # type: ignore[arg-type] # a fraction works as well
             timeout_graceful_shutdown=3,
@@ -143,6 +159,7 @@ def server(
         peers,
         limits,
         file_limit() if files is None else files,
+        certificate,
     )
 
 

@@ -1,0 +1,45 @@
+"""What is read again while the server runs: on SIGHUP, and soon after its files change.
+
+Files are read again once they rest: some are written one after the other, or piece by piece.
+"""
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from btc_price_tracker.clock import Clock
+from btc_price_tracker.settings.changes import Changes
+
+INTERVAL = 0.25  # seconds between looks at the files
+
+
+class Reloads:
+    """Functions that read files again. Each reports its own errors and never raises."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._reloads: list[tuple[Changes, Callable[[], None]]] = []
+        self._changing: set[int] = set()  # those whose files differed at the last look
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to read again."""
+        return bool(self._reloads)
+
+    def add(self, paths: Iterable[Path], reload: Callable[[], None]) -> None:
+        """Call `reload` whenever a file changes that is read after this."""
+        self._reloads.append((Changes(paths), reload))
+
+    def all(self) -> None:
+        """Read everything again."""
+        for _, reload in self._reloads:
+            reload()
+
+    async def watch(self) -> None:
+        """Look at the files for as long as the service runs."""
+        while self._reloads:
+            await self._clock.sleep(INTERVAL)
+            before, self._changing = self._changing, set()
+            for number, (changes, reload) in enumerate(self._reloads):
+                if changes.any():
+                    self._changing.add(number)
+                elif number in before:
+                    reload()
