@@ -20,6 +20,7 @@ from msgspec import structs
 from starlette.types import ASGIApp
 
 from btc_price_tracker import pipeline
+from btc_price_tracker.access.registry import Access
 from btc_price_tracker.broker import Broker, Term
 from btc_price_tracker.broker.alone import Alone
 from btc_price_tracker.broker.held import held
@@ -48,6 +49,8 @@ from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer, Policy, Update
 from btc_price_tracker.readers import readers
 from btc_price_tracker.settings import Settings
+from btc_price_tracker.settings.reloads import Reloads
+from btc_price_tracker.settings.values import tokens_in
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, round_time_limit
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store
@@ -61,6 +64,7 @@ from btc_price_tracker.telemetry.gc_pauses import GcPauses
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.tracing_setup import open_tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
+from btc_price_tracker.web.access.revocation import end_revoked
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
 from btc_price_tracker.web.limits import Limits
@@ -92,16 +96,22 @@ class Service:
     detached: Callable[[], int]  # number of streams that have left the HTTP server
     lead: Loop  # one term: on the one instance that polls the sources
     serve: tuple[Loop, ...]  # on every instance
+    reloads: Reloads  # what SIGHUP reads again
 
 
 async def run(settings: Settings, origin: str | None = None) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP; `origin` says where the prices were recorded, if they were.
+    """Serve until SIGTERM or SIGINT or, where nothing is to be read again, SIGHUP.
 
-    Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had.
+    `origin` says where the prices were recorded, if they were.
+
+    Raises InvalidStoreUrl, StoreError, TokensError or OSError where the store or the tokens can't be read or the
+    address can't be had.
     """
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
+        if service.reloads:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, service.reloads.all)
         serving = server(service.application, settings.keep_alive, service.detached)
         ended = tasks.create_task(serving.serve(sockets=sockets))
         loops = (service.lead, *service.serve, service.canary.watch)
@@ -169,6 +179,8 @@ async def compose(
     recorded = origin is not None
     instance = f"{socket.gethostname()}:{settings.port}:{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
+        reloads = Reloads(clock)
+        access = _access(settings, reloads)
         metrics = Metrics()
         tracer = open_tracer(os.environ, instance)
         stack.push_async_callback(tracer.aclose)
@@ -220,7 +232,7 @@ async def compose(
             cors_origins=settings.cors_origins,
             origin=origin,
             metrics=metrics,
-            metrics_token=revealed(settings.metrics_token),
+            access=access,
             tracer=tracer,
         )
         check = ClockCheck(clock, recorded=recorded)
@@ -232,8 +244,20 @@ async def compose(
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
-        loops = (*serve, hub.watch, outbox.recover, watchdog.watch)
-        yield Service(hub, store, outbox, broker, link, canary, application(parts), detached, lead, loops)
+        loops: tuple[Loop, ...] = (*serve, hub.watch, outbox.recover, watchdog.watch, reloads.watch)
+        loops = (*loops, partial(end_revoked, access, hub))
+        yield Service(
+            hub, store, outbox, broker, link, canary, application(parts), detached, lead, loops, reloads
+        )
+
+
+def _access(settings: Settings, reloads: Reloads) -> Access:
+    """The access tokens that the settings name. Raises TokensError."""
+    access = Access(tokens_in(settings.access_tokens), revealed(settings.metrics_token), settings.tokens_file)
+    if settings.tokens_file is not None:
+        reloads.add([settings.tokens_file], access.reload)
+    access.load()
+    return access
 
 
 def _loops(

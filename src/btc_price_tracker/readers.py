@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from btc_price_tracker import __version__
+from btc_price_tracker.access.registry import Access
 from btc_price_tracker.broker.link import Link, TermEnd
 from btc_price_tracker.fanout.counts import Reason
 from btc_price_tracker.fanout.hub import Hub
@@ -39,6 +40,7 @@ def readers(parts: Parts, sources: Sequence[Upstream], rounds: RoundMeters, gc_p
         **_store(parts.outbox, parts.gates),
         **_broker(parts.link, hub, parts.instance),
         **_process(parts.watchdog, gc_pauses, parts.requests),
+        **_tokens(parts.access),
     }
 
 
@@ -188,6 +190,11 @@ def _process(watchdog: Watchdog, gc_pauses: GcPauses, requests: Requests) -> dic
         "btc_log_lines_suppressed": lambda: LOG_COUNTS.suppressed,
         "btc_log_lines_dropped": lambda: LOG_COUNTS.dropped,
     }
+
+
+def _tokens(access: Access) -> dict[str, Reader]:
+    """By name: no more than TOKENS_FILE has, and one for all others."""
+    return {"btc_token_streams_open": access.streams, "btc_token_requests": access.requests}
 
 
 def _of_latest(hub: Hub, value: Callable[[Tick], float]) -> Callable[[], Reading | None]:

@@ -1,7 +1,8 @@
 """Every setting, documented once: an environment variable of this name, or a flag (`STORE_URL` is `--store-url`)."""
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,6 +11,7 @@ from btc_price_tracker.errors import SettingsError
 from btc_price_tracker.settings import secret_files
 from btc_price_tracker.settings.validation import describe_error, remedy
 from btc_price_tracker.settings.values import (
+    AccessTokens,
     BaseUrl,
     BrokerUrl,
     Duration,
@@ -42,7 +44,25 @@ class Address(BaseSettings):
         return f"http://[{name}]:{self.port}" if ":" in name else f"http://{name}:{self.port}"
 
 
-class Settings(Address):
+class Server(Address):
+    """Where a server listens, and the token that it wants from this client."""
+
+    access_token: Secret | None = Field(None, description="access token, where the server wants one")
+
+
+class TokensFile(BaseSettings):
+    """Where the named access tokens are kept."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
+
+    tokens_file: Path | None = Field(
+        None,
+        description="file of named access tokens, made by `token create`, read again on SIGHUP and when it changes; "
+        "if set, the API and the streams require a token",
+    )
+
+
+class Settings(TokensFile, Address):
     """The settings of `serve`, validated together; frozen."""
 
     sources: SourceNames = Field(
@@ -118,6 +138,11 @@ class Settings(Address):
         description="origins whose pages may use the API, separated by commas; "
         "an exact one may send credentials, * and null never",
     )
+    access_tokens: AccessTokens | None = Field(
+        None,
+        description="access tokens for everything but /metrics, separated by commas; "
+        "if set, the API and the streams require one",
+    )
     metrics_token: Secret | None = Field(None, description="bearer token that /metrics requires")
     log_level: LogLevels = Field(
         "info",
@@ -133,12 +158,17 @@ class Settings(Address):
         return str(getattr(self, f"{source}_url"))
 
 
+Part = TypeVar("Part", bound=BaseSettings)
+
+
 def _is_secret(annotation: Any) -> bool:
     return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
 
 
 # Never shown, and never flags: every user of the machine can see those.
 SECRETS = tuple(name for name, field in Settings.model_fields.items() if _is_secret(field.annotation))
+
+CLIENT_SECRETS = ("access_token",)  # of commands that talk to a server
 
 # What may be read from a file: STORE_URL often has a password in it.
 FROM_FILES = (*SECRETS, "store_url", "broker_url")
@@ -160,11 +190,27 @@ def load(flags: Mapping[str, str | None]) -> Settings:
     return settings
 
 
-def load_address(flags: Mapping[str, str]) -> Address:
-    """HOST and PORT alone, from the environment, overridden by flags. Raises SettingsError."""
-    values: dict[str, Any] = {**flags}
+def load_server(flags: Mapping[str, str]) -> Server:
+    """HOST, PORT and ACCESS_TOKEN alone, from the environment, overridden by flags. Raises SettingsError."""
+    secrets, faults = secret_files.read(["access_token"])
+    if faults:
+        raise SettingsError(faults)
+    return _load_part(Server, {**secrets, **flags})
+
+
+def load_tokens_file(flags: Mapping[str, str]) -> Path:
+    """TOKENS_FILE alone, from the environment or a flag. Raises SettingsError, also where it isn't set."""
+    path = _load_part(TokensFile, flags).tokens_file
+    if path is None:
+        raise SettingsError(
+            ["TOKENS_FILE: give the path of the file that keeps the tokens, or --tokens-file"]
+        )
+    return path
+
+
+def _load_part(kind: type[Part], values: Mapping[str, Any]) -> Part:
     try:
-        return Address(**values)
+        return kind(**values)
     except ValidationError as error:
         raise SettingsError(map(_describe, error.errors())) from None
 
@@ -172,7 +218,7 @@ def load_address(flags: Mapping[str, str]) -> Address:
 def _describe(error: Any) -> str:
     """One sentence for one of the errors of a ValidationError: setting, remedy and value, unless it is a secret."""
     name = str(error["loc"][0])
-    if name in SECRETS:
+    if name in (*SECRETS, *CLIENT_SECRETS):
         return f"{name.upper()}: {remedy(error)}"
     value = masked(error["input"]) if name.endswith("_url") else error["input"]
     return f"{name.upper()}: {describe_error({**error, 'input': value})}"

@@ -193,6 +193,18 @@ METRICS = (
         "Duration of a request to the end of its response; of a stream to its head.",
         ("route",),
     ),
+    Metric(
+        "btc_token_streams_open",
+        Kind.GAUGE,
+        "Open streams by the name of their access token; `-` without a named one.",
+        ("token",),
+    ),
+    Metric(
+        "btc_token_requests",
+        Kind.COUNTER,
+        "Requests admitted, by the name of their access token; `-` without a named one.",
+        ("token",),
+    ),
     Metric("btc_http_requests_in_progress", Kind.GAUGE, "Requests in progress, without streams."),
     # The process
     Metric("btc_event_loop_lag_seconds", Kind.GAUGE, "Longest delay of the event loop in the last minute."),

@@ -10,6 +10,7 @@ import random
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from btc_price_tracker.access.grants import Grant
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.web.problems import Problem
 
@@ -33,29 +34,37 @@ class Limits:
         """Whether the next stream is rejected."""
         return self._hub.draining or 0 < self.max_streams <= self.streams
 
-    def reject(self, *, browser: bool) -> int:
+    def reject(self, *, browser: bool, grant: Grant | None = None) -> int:
         """Count a rejected stream; returns the milliseconds after which a browser is to reconnect, with jitter.
 
-        Raises Problem (503 with Retry-After) for other clients. A browser's EventSource never reconnects after an
-        error status, so it must get a 200.
+        Raises Problem with Retry-After for other clients: 503 or, where the limit is that of a `grant`, 429. A
+        browser's EventSource never reconnects after an error status, so it must get a 200.
         """
         self.rejected += 1
         log.debug("stream rejected", streams=self.streams, draining=self._hub.draining)
         milliseconds = random.randint(10_000, 30_000)
         if not browser:
             seconds = str(milliseconds // 1000)
-            cause = "The server is shutting down" if self._hub.draining else "MAX_CLIENTS streams are open"
-            raise Problem(503, f"{cause}; retry in {seconds} s.", {"Retry-After": seconds})
+            status, cause = 503, "MAX_CLIENTS streams are open"
+            if self._hub.draining:
+                cause = "The server is shutting down"
+            elif grant is not None:
+                status, cause = (
+                    429,
+                    f"{grant.max_streams} streams are open with this access token, the most it may",
+                )
+            raise Problem(status, f"{cause}; retry in {seconds} s.", {"Retry-After": seconds})
         return milliseconds
 
 
 class Slot:
     """What one request, or the stream that it became, occupies until `release`."""
 
-    __slots__ = ("_in_use", "_is_stream", "_limits", "is_handed_over")
+    __slots__ = ("_in_use", "_is_stream", "_limits", "grant", "is_handed_over")
 
     def __init__(self, limits: Limits) -> None:
         limits.requests += 1
+        self.grant: Grant | None = None  # of the token that the request carries
         self.is_handed_over = False  # to the hub, which releases it when the stream leaves
         self._limits = limits
         self._in_use = True
@@ -65,9 +74,18 @@ class Slot:
         """Count as a stream; where the limit is reached, do as `Limits.reject` instead. None: admitted."""
         if self._limits.is_full:
             return self._limits.reject(browser=browser)
+        if self.grant is not None:
+            if self.grant.is_full:
+                return self._limits.reject(browser=browser, grant=self.grant)
+            self.grant.streams += 1
         self._is_stream = True
         self._limits.streams += 1
         return None
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether its stream is to end, since the token was revoked or lost the scope."""
+        return self.grant is not None and not self.grant.may_stream
 
     def release(self) -> None:
         """Give the slot back. Idempotent."""
@@ -75,6 +93,8 @@ class Slot:
             self._in_use = False
             self._limits.requests -= 1
             self._limits.streams -= self._is_stream
+            if self.grant is not None:
+                self.grant.streams -= self._is_stream
 
 
 class Admission:

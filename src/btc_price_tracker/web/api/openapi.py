@@ -12,6 +12,7 @@ from msgspec.json import schema_components
 
 from btc_price_tracker import __version__
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.web.access.credentials import PARAMETER
 from btc_price_tracker.web.api.examples import EXAMPLES
 from btc_price_tracker.web.api.reply import get, reply
 from btc_price_tracker.web.api.views import SourcesView
@@ -41,7 +42,15 @@ _HEADERS = {
     "Retry-After": {"description": "Seconds to wait before retrying.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }
-_HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
+_HEADERS_OF = {
+    "401": ["WWW-Authenticate"],
+    "503": ["Retry-After"],
+    "default": ["Retry-After", "WWW-Authenticate"],
+}  # by status
+_SECURITY_SCHEMES = {  # either, where ACCESS_TOKENS or TOKENS_FILE is set
+    "header": {"type": "http", "scheme": "bearer"},
+    "query": {"type": "apiKey", "in": "query", "name": PARAMETER},
+}
 _REFERENCE = "#/components/schemas/{name}"
 _PAGED = ("/prices", "/prices/candles", "/prices/next", "/prices/hours/{hour}")
 # By the name of the event; unnamed ones are dispatched as `message`.
@@ -139,7 +148,9 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         "components": {
             "schemas": _components([ProblemDetails, *_EVENTS.values(), *map(_type_of, shown)]),
             "headers": _HEADERS,
+            "securitySchemes": _SECURITY_SCHEMES,
         },
+        "security": [{}, *({name: []} for name in _SECURITY_SCHEMES)],
     }
 
 
