@@ -3,20 +3,16 @@
 import os
 import re
 import stat
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from btc_price_tracker.access.scopes import ALL
 from btc_price_tracker.access.token_file import changing, read
 from btc_price_tracker.errors import TokensError
-from tokens import TOKENS, token, write_tokens
+from tokens import TOKENS, write_tokens
 
 LINE = '{"name":"a","sha256":"%s","scopes":["stream"],"created":1}' % ("0" * 64)
-PROCESSES, EACH = 4, 10
 
 
 @pytest.fixture
@@ -111,19 +107,6 @@ def test_file_stays_its_owners(path: Path) -> None:
     os.chown(path, 12345, 12346)
     write_tokens(path)
     assert (path.stat().st_uid, path.stat().st_gid) == (12345, 12346)
-
-
-def test_processes_that_change_it_at_once_lose_nothing(path: Path) -> None:
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        list(pool.map(_add_some, [path] * PROCESSES, range(PROCESSES)))
-    assert len(read(path)) == PROCESSES * EACH
-
-
-def _add_some(path: Path, process: int) -> None:
-    for number in range(EACH):
-        name = f"{process}.{number}"
-        with changing(path) as tokens:
-            tokens.append(token(name, name, ALL))
 
 
 def test_lock_is_not_awaited_for_ever(path: Path) -> None:

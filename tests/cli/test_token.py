@@ -1,11 +1,15 @@
 """`token create`, `list` and `revoke`, as an operator runs them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from btc_price_tracker.access.registry import Access
+from btc_price_tracker.access.scopes import ALL
+from btc_price_tracker.access.token_file import changing, read
 from command import run
+from tokens import token
 
 
 @pytest.fixture
@@ -67,7 +71,8 @@ def test_usual_scopes_are_all_but_the_metrics(path: str) -> None:
     ],
 )
 def test_mistakes_are_explained(path: str, words: str, code: int, fault: str) -> None:
-    assert run("token", "create", "known", TOKENS_FILE=path).returncode == 0
+    with changing(Path(path)) as tokens:
+        tokens.append(token("known", "secret", ALL))
     before = Path(path).read_bytes()
     result = run("token", *words.split(), TOKENS_FILE=path)
     assert (result.returncode, result.stdout) == (code, "")
@@ -97,3 +102,11 @@ def test_check_reads_the_file(path: str) -> None:
     assert run("serve", "--port", "0", **settings).returncode == 1
     run("token", "create", "x", TOKENS_FILE=path)
     assert "TOKENS_FILE names 1 access tokens." in run("check", **settings).stdout
+
+
+def test_several_at_once_lose_nothing(path: str) -> None:
+    names = [f"t{number}" for number in range(8)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        results = list(pool.map(lambda name: run("token", "create", name, TOKENS_FILE=path), names))
+    assert [result.returncode for result in results] == [0] * len(names)
+    assert sorted(each.name for each in read(Path(path))) == names
