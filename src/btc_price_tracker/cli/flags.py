@@ -55,7 +55,7 @@ def add_flags(parser: Parser, name: str) -> None:
 
 def _add_history_flags(parser: Parser) -> None:
     from btc_price_tracker.price.candles import INTERVALS
-    from btc_price_tracker.settings import CLIENT_SECRETS, Server, Settings
+    from btc_price_tracker.settings import CLIENT_SECRETS, SECRETS, AccessToken, Settings
 
     parser.usage = f"{parser.usage} [URL]"
     server = parser.add_argument_group(SERVER)
@@ -68,10 +68,10 @@ def _add_history_flags(parser: Parser) -> None:
     prices.add_argument("--since", type=_time, metavar="TIME", help=f"first time, inclusive: {_TIMES}")
     prices.add_argument("--until", type=_time, metavar="TIME", help="last time, inclusive")
     prices.add_argument("--interval", choices=INTERVALS, help="candles of this interval instead of prices")
-    parser.secrets = CLIENT_SECRETS
+    parser.secrets = (*SECRETS, *CLIENT_SECRETS)
     parser.epilog = (
         "secrets, from the environment or a file that …_FILE names:\n"
-        f"  ACCESS_TOKEN: {Server.model_fields['access_token'].description}"
+        f"  ACCESS_TOKEN: {AccessToken.model_fields['access_token'].description}"
     )
     output = parser.add_argument_group("output").add_mutually_exclusive_group()
     output.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")

@@ -17,7 +17,7 @@ from btc_price_tracker.cli.tables import Row, write
 from btc_price_tracker.errors import ServerError
 from btc_price_tracker.http_client.client import Client, read_limited
 from btc_price_tracker.http_client.errors import ConnectionEnded, ResponseTooLarge, describe_error
-from btc_price_tracker.settings import load_server
+from btc_price_tracker.settings import load_access_token, load_address
 from btc_price_tracker.telemetry.masking import masked
 
 PAGE_SIZE = 10_000  # rows, the maximum of a server
@@ -62,7 +62,7 @@ class _Response(NamedTuple):
 def run(flags: dict[str, str]) -> int:
     """Print prices or candles of a running server; returns the exit code."""
     form = flags.pop("format")
-    url, token = server_url(flags), access_token()
+    url, token = server_url(flags), load_access_token()
     query = {name: value for name, value in flags.items() if name in ("since", "until", "interval")}
     asyncio.run(write(fetch(url, query, token=token), form, sys.stdout))
     return 0
@@ -94,13 +94,7 @@ def server_url(flags: Mapping[str, str]) -> str:
     if len(urls) > 1:
         raise ServerError("the URL of the server is given twice; leave one out")
     address = {name: flags[name] for name in ("host", "port") if name in flags}
-    return urls[0] if urls else load_server(address).url()
-
-
-def access_token() -> str | None:
-    """ACCESS_TOKEN, which a server may want. Raises SettingsError."""
-    token = load_server({}).access_token
-    return None if token is None else token.get_secret_value()
+    return urls[0] if urls else load_address(address).url()
 
 
 async def fetch(

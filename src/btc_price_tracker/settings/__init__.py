@@ -44,8 +44,10 @@ class Address(BaseSettings):
         return f"http://[{name}]:{self.port}" if ":" in name else f"http://{name}:{self.port}"
 
 
-class Server(Address):
-    """Where a server listens, and the token that it wants from this client."""
+class AccessToken(BaseSettings):
+    """The token that a server wants from its client."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
 
     access_token: Secret | None = Field(None, description="access token, where the server wants one")
 
@@ -190,12 +192,18 @@ def load(flags: Mapping[str, str | None]) -> Settings:
     return settings
 
 
-def load_server(flags: Mapping[str, str]) -> Server:
-    """HOST, PORT and ACCESS_TOKEN alone, from the environment, overridden by flags. Raises SettingsError."""
-    secrets, faults = secret_files.read(["access_token"])
+def load_address(flags: Mapping[str, str]) -> Address:
+    """HOST and PORT alone, from the environment, overridden by flags. Raises SettingsError."""
+    return _load_part(Address, flags)
+
+
+def load_access_token() -> str | None:
+    """ACCESS_TOKEN alone, from the environment or a file. Raises SettingsError."""
+    secrets, faults = secret_files.read(CLIENT_SECRETS)
     if faults:
         raise SettingsError(faults)
-    return _load_part(Server, {**secrets, **flags})
+    token = _load_part(AccessToken, secrets).access_token
+    return None if token is None else token.get_secret_value()
 
 
 def load_tokens_file(flags: Mapping[str, str]) -> Path:
