@@ -68,7 +68,7 @@ def _add_history_flags(parser: Parser) -> None:
     prices.add_argument("--since", type=_time, metavar="TIME", help=f"first time, inclusive: {_TIMES}")
     prices.add_argument("--until", type=_time, metavar="TIME", help="last time, inclusive")
     prices.add_argument("--interval", choices=INTERVALS, help="candles of this interval instead of prices")
-    parser.secrets = (*SECRETS, *CLIENT_SECRETS)
+    parser.secrets = (*CLIENT_SECRETS, *SECRETS)
     parser.epilog = (
         "secrets, from the environment or a file that …_FILE names:\n"
         f"  ACCESS_TOKEN: {AccessToken.model_fields['access_token'].description}"
