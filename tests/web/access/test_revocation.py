@@ -99,7 +99,7 @@ async def test_a_stream_that_awaits_its_history_ends_as_well(
     await reading.wait()
     write_tokens(path, all=NONE)
     with pytest.raises((EOFError, ConnectionError)):
-        await client.body()
+        await rest_of(client)
     await eventually(lambda: server.hub.counts.closed == {Reason.REVOKED: 1})
 
 
