@@ -97,7 +97,8 @@ def metrics_page() -> Iterator[str]:
     yield "# Metrics"
     yield (
         "`GET /metrics` returns them in the text format of Prometheus or as OpenMetrics, with the usual "
-        "`process_…` and `python_…`. With `METRICS_TOKEN` set it requires `Authorization: Bearer` and that token."
+        "`process_…` and `python_…`. With `METRICS_TOKEN` set it requires `Authorization: Bearer` and that token, "
+        "with `TOKENS_FILE` one with the scope `metrics`."
     )
     rows = (
         (

@@ -144,6 +144,10 @@ STREAMS = Dashboard(
             "Requests rejected", [(_rate("btc_http_requests_rejected_total", "instance"), INSTANCE)], "reqps"
         ),
         Panel(
+            "Open by access token", [(f"sum by (token) (btc_token_streams_open{{{CHOSEN}}})", "{{token}}")]
+        ),
+        Panel("Requests by access token", [(_rate("btc_token_requests_total", "token"), "{{token}}")], "cps"),
+        Panel(
             "Delivery to the last client",
             [
                 (_quantile(share, "btc_stream_delivery_seconds"), f"p{share * 100:g}")

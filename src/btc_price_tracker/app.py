@@ -29,12 +29,14 @@ from btc_price_tracker.broker.trial import round_trip
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.configured import (
     A_DAY,
+    access_of,
     broker_of,
     enough_of,
     open_poller,
     policy_of,
-    revealed,
+    reloaded_certificate,
     store_of,
+    stream_limits_of,
 )
 from btc_price_tracker.errors import BrokerUnavailable
 from btc_price_tracker.fanout import sse
@@ -62,12 +64,13 @@ from btc_price_tracker.telemetry.gc_pauses import GcPauses
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.tracing_setup import open_tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
+from btc_price_tracker.web.access.revocation import end_revoked
 from btc_price_tracker.web.address.trusted import Trusted
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
-from btc_price_tracker.web.limits import Limits, StreamLimits
+from btc_price_tracker.web.limits import Limits
 from btc_price_tracker.web.rates import Rates
-from btc_price_tracker.web.server.certificate import Certificate, certificate_of
+from btc_price_tracker.web.server.certificate import Certificate
 from btc_price_tracker.web.server.server import listen, server
 from btc_price_tracker.web.server.sockets import Peers
 from btc_price_tracker.web.stream.canary import Canary
@@ -107,8 +110,8 @@ async def run(settings: Settings, origin: str | None = None) -> None:
 
     `origin` says where the prices were recorded, if they were.
 
-    Raises InvalidStoreUrl, StoreError or OSError where the store can't be opened or the address can't be had, and
-    SettingsError where the certificate can't be used.
+    Raises InvalidStoreUrl, StoreError, TokensError or OSError where the store or the tokens can't be read or the
+    address can't be had, and SettingsError where the certificate can't be used.
     """
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
@@ -189,7 +192,7 @@ async def compose(
     instance = f"{socket.gethostname()}:{settings.port}:{secrets.token_hex(2)}"
     async with AsyncExitStack() as stack:
         reloads = Reloads(clock)
-        certificate = _certificate(settings, clock, reloads)
+        certificate, access = reloaded_certificate(settings, clock, reloads), access_of(settings, reloads)
         metrics = Metrics()
         tracer = open_tracer(os.environ, instance)
         stack.push_async_callback(tracer.aclose)
@@ -219,8 +222,6 @@ async def compose(
         outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
         stack.push_async_callback(outbox.close)
         watchdog = Watchdog(clock)
-        limits = Limits(hub, _stream_limits(settings))
-        peers = Peers(Trusted(settings.trusted_proxies))
         parts = Parts(
             streams=Streams(
                 hub,
@@ -230,9 +231,9 @@ async def compose(
                 reactor,
                 peer_wait=PEER_WAIT if settings.broker_url is not None else 0,
             ),
-            limits=limits,
+            limits=Limits(hub, stream_limits_of(settings)),
             request_rates=Rates(settings.request_rate_per_ip),
-            peers=peers,
+            peers=Peers(Trusted(settings.trusted_proxies)),
             outbox=outbox,
             store_success=store_success,
             canary=canary,
@@ -246,7 +247,7 @@ async def compose(
             certificate=certificate,
             origin=origin,
             metrics=metrics,
-            metrics_token=revealed(settings.metrics_token),
+            access=access,
             tracer=tracer,
         )
         check = ClockCheck(clock, recorded=recorded)
@@ -258,30 +259,26 @@ async def compose(
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
-        loops: tuple[Loop, ...] = (*serve, hub.watch, outbox.recover, watchdog.watch, reloads.watch)
+        loops: list[Loop] = [*serve, hub.watch, outbox.recover, watchdog.watch, reloads.watch]
+        loops.append(partial(end_revoked, access, hub))
         if certificate is not None:
-            loops = (*loops, certificate.watch)
+            loops.append(certificate.watch)
         app = application(parts)
         yield Service(
-            hub, store, outbox, broker, link, canary, app, certificate, detached, peers, lead, loops, reloads
+            hub,
+            store,
+            outbox,
+            broker,
+            link,
+            canary,
+            app,
+            certificate,
+            detached,
+            parts.peers,
+            lead,
+            tuple(loops),
+            reloads,
         )
-
-
-def _stream_limits(settings: Settings) -> StreamLimits:
-    return StreamLimits(
-        settings.max_clients,
-        settings.max_clients_per_ip,
-        settings.connect_rate,
-        settings.connect_rate_per_ip,
-    )
-
-
-def _certificate(settings: Settings, clock: Clock, reloads: Reloads) -> Certificate | None:
-    """The certificate that the settings name, if any. Raises SettingsError."""
-    certificate = certificate_of(settings, clock)
-    if certificate is not None:
-        reloads.add(certificate.files, certificate.reload)
-    return certificate
 
 
 def _loops(

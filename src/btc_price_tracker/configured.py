@@ -8,6 +8,7 @@ from functools import partial
 
 from pydantic import SecretStr
 
+from btc_price_tracker.access.registry import Access
 from btc_price_tracker.broker import Broker
 from btc_price_tracker.broker.local import LocalBroker
 from btc_price_tracker.broker.opening import open_broker
@@ -20,6 +21,8 @@ from btc_price_tracker.price.fallback import Fallback
 from btc_price_tracker.price.freshness import is_fresh
 from btc_price_tracker.price.model import Policy, Tick
 from btc_price_tracker.settings import Settings
+from btc_price_tracker.settings.reloads import Reloads
+from btc_price_tracker.settings.values import tokens_in
 from btc_price_tracker.sources import SOURCES
 from btc_price_tracker.sources.clocks import Clocks
 from btc_price_tracker.sources.connect import connect
@@ -33,6 +36,8 @@ from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store, open_store, scheme_of
 from btc_price_tracker.store.lazy import LazyStore
 from btc_price_tracker.telemetry.tracing import NO_TRACER, Tracer
+from btc_price_tracker.web.limits import StreamLimits
+from btc_price_tracker.web.server.certificate import Certificate, certificate_of
 
 A_DAY = 86400  # seconds
 
@@ -141,3 +146,30 @@ def policy_of(
         floor, recent = max(floor, recent[-1].id), ()
     rule = Consensus if settings.policy == "consensus" else Fallback
     return rule(settings.interval, recent, floor, recorded=recorded)
+
+
+def stream_limits_of(settings: Settings) -> StreamLimits:
+    """What bounds the open streams, and new ones."""
+    return StreamLimits(
+        settings.max_clients,
+        settings.max_clients_per_ip,
+        settings.connect_rate,
+        settings.connect_rate_per_ip,
+    )
+
+
+def reloaded_certificate(settings: Settings, clock: Clock, reloads: Reloads) -> Certificate | None:
+    """The certificate that the settings name, if any, and read again when it changes. Raises SettingsError."""
+    certificate = certificate_of(settings, clock)
+    if certificate is not None:
+        reloads.add(certificate.files, certificate.reload)
+    return certificate
+
+
+def access_of(settings: Settings, reloads: Reloads) -> Access:
+    """The access tokens that the settings name, those of a file read again when it changes. Raises TokensError."""
+    access = Access(tokens_in(settings.access_tokens), revealed(settings.metrics_token), settings.tokens_file)
+    if settings.tokens_file is not None:
+        reloads.add([settings.tokens_file], access.reload)
+    access.load()
+    return access

@@ -12,6 +12,7 @@ TrackerError
 │   ├── ClockContradicted      … because the clock of this instance is wrong, so it leaves leading to another
 │   └── InvalidMessage         … because a message in it is no update
 ├── RecordError                a file to import has something other than ticks in it: `line`
+├── TokensError                the file of access tokens can't be read or written
 ├── ServerError                the server that a command asks gave no prices
 ├── HttpClientError            the environment names a proxy or certificates that can't be used; an OSError, too
 └── SourceError                a source gave no quote
@@ -53,6 +54,7 @@ __all__ = [
     "StoreClosed",
     "StoreError",
     "StoreInUse",
+    "TokensError",
     "TrackerError",
     "describe_os_error",
 ]
@@ -119,6 +121,10 @@ class RecordError(TrackerError):
     def __init__(self, reason: str, line: int | None = None) -> None:
         self.line = line  # None where the file as a whole can't be read
         super().__init__(reason if line is None else f"line {line}: {reason}")
+
+
+class TokensError(TrackerError):
+    """The file of access tokens can't be read or written. The message names the remedy and holds no token."""
 
 
 class ServerError(TrackerError):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from btc_price_tracker import __version__
+from btc_price_tracker.access.registry import Access
 from btc_price_tracker.broker.link import Link, TermEnd
 from btc_price_tracker.fanout.counts import Reason
 from btc_price_tracker.fanout.hub import Hub
@@ -44,6 +45,7 @@ def readers(parts: Parts, sources: Sequence[Upstream], rounds: RoundMeters, gc_p
         "btc_tls_certificate_expiry_timestamp_seconds": lambda: (
             None if parts.certificate is None else parts.certificate.expires.timestamp()
         ),
+        **_tokens(parts.access),
     }
 
 
@@ -197,6 +199,11 @@ def _process(watchdog: Watchdog, gc_pauses: GcPauses, requests: Requests) -> dic
 
 def _by_label(counts: Mapping[str, int]) -> Reading:
     return {(str(label),): count for label, count in counts.items()}
+
+
+def _tokens(access: Access) -> dict[str, Reader]:
+    """By name: no more than TOKENS_FILE has, and one for all others."""
+    return {"btc_token_streams_open": access.streams, "btc_token_requests": access.requests}
 
 
 def _of_latest(hub: Hub, value: Callable[[Tick], float]) -> Callable[[], Reading | None]:

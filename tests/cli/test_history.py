@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -25,6 +26,7 @@ class Server(HTTPServer):
 
     status, kind, body, link = 200, "application/json", b"[]", ""
     targets: list[str]
+    authorizations: list[str | None]
 
     def respond_with(self, status: int, kind: str, body: bytes) -> None:
         self.status, self.kind, self.body = status, kind, body
@@ -39,6 +41,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.targets.append(self.path)
+        self.server.authorizations.append(self.headers["Authorization"])
         self.send_response(self.server.status)
         self.send_header("Content-Type", self.server.kind)
         self.send_header("Content-Length", str(len(self.server.body)))
@@ -75,7 +78,7 @@ def pages(url: str, limits: Limits = LIMITS) -> list[list[Row]]:
 @contextmanager
 def serving(handler: type[Handler]) -> Iterator[Server]:
     with Server(("127.0.0.1", 0), handler) as server:
-        server.targets = []
+        server.targets, server.authorizations = [], []
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -305,3 +308,25 @@ def test_an_unreachable_server_is_reported() -> None:
     result = run("history", "http://127.0.0.1:1")
     assert result.returncode == 1
     assert "127.0.0.1:1 can't be reached" in result.stderr
+
+
+def test_access_token_is_sent_in_the_header_and_never_shown(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret-token\n")
+    for settings in ({"ACCESS_TOKEN": "secret-token"}, {"ACCESS_TOKEN_FILE": str(tmp_path / "token")}):
+        result = run("history", f"http://{server.name}", PORT="not used", **settings)
+        assert result.returncode == 0
+        assert server.authorizations[-1] == "Bearer secret-token"
+    assert not any("secret" in target for target in server.targets)
+    server.respond_with(401, "application/problem+json", b'{"detail": "An access token is required."}')
+    refused = run("history", f"http://{server.name}", ACCESS_TOKEN="secret-token")
+    assert refused.returncode == 1
+    assert "An access token is required. Set ACCESS_TOKEN, or ACCESS_TOKEN_FILE" in refused.stderr
+    assert "secret" not in refused.stderr
+    assert "ACCESS_TOKEN: give printable ASCII" in run("history", ACCESS_TOKEN="two words").stderr
+
+
+def test_access_token_is_no_flag() -> None:
+    result = run("history", "--access-token", "secret-token")
+    assert result.returncode == 2
+    assert "--access-token is refused" in result.stderr
+    assert "secret" not in result.stderr

@@ -91,7 +91,7 @@ async def test_request_continues_the_trace_of_its_client(receiver: Receiver) -> 
     assert (span.kind, span.trace, span.parent) == (2, TRACE, "b7ad6b7169203331")
     assert span.attributes["http.route"] == "/prices/{id}"
     assert span.attributes["url.path"] == "/prices/17"
-    assert span.attributes["http.response.status_code"] == 400
+    assert span.attributes["http.response.status_code"] == 404
     assert span.attributes["btc.request_id"] == "mine"
     assert "secret" not in str(span)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from btc_price_tracker import app, configured
+from btc_price_tracker.access import token_file
 from btc_price_tracker.cli.startup import load_settings
 from btc_price_tracker.clock import SystemClock
 from btc_price_tracker.http_client.check import check_connectivity
@@ -18,7 +19,8 @@ from btc_price_tracker.web.server.server import listen
 def run(flags: Mapping[str, str]) -> int:
     """Validate the settings, try HOST, certificates, proxies, store and broker, and print the findings.
 
-    Raises SettingsError, StoreError, BrokerError, HttpClientError and OSError with messages that name the setting.
+    Raises SettingsError, StoreError, BrokerError, TokensError, HttpClientError and OSError; the messages name the
+    setting.
     """
     asyncio.run(_check(load_settings(flags)))
     return 0
@@ -31,6 +33,7 @@ async def _check(settings: Settings) -> None:
     await check_connectivity(configured.source_urls(settings))
     async with configured.open_configured_store(settings) as store:
         span, description = await store.span(), await store.describe()
+    tokens = None if settings.tokens_file is None else token_file.read(settings.tokens_file)
     delay = await app.probe_broker(settings)
     for name, value in settings.model_dump().items():
         if value is not None and not _is_default_url(name, value):
@@ -39,6 +42,8 @@ async def _check(settings: Settings) -> None:
     print(f"The store is {description}.")
     if certificate is not None:
         print(f"The certificate can be used until {certificate.expires:%Y-%m-%d %H:%M} UTC.")
+    if tokens is not None:
+        print(f"TOKENS_FILE names {len(tokens)} access tokens.")
     if delay is not None:
         print(f"The broker works; a probe came back through it within {delay * 1000:.0f} ms.")
 

@@ -8,12 +8,20 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from statistics import median
 
 from btc_price_tracker import app, configured
+from btc_price_tracker.access import token_file
 from btc_price_tracker.cli import machine
 from btc_price_tracker.cli.machine import Finding, Verdict
 from btc_price_tracker.cli.sources import is_quorum
 from btc_price_tracker.cli.startup import load_settings
 from btc_price_tracker.clock import SystemClock
-from btc_price_tracker.errors import BrokerError, HttpClientError, SettingsError, StoreError, StoreInUse
+from btc_price_tracker.errors import (
+    BrokerError,
+    HttpClientError,
+    SettingsError,
+    StoreError,
+    StoreInUse,
+    TokensError,
+)
 from btc_price_tracker.http_client.check import check_connectivity
 from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer
@@ -46,6 +54,7 @@ async def examine(settings: Settings, time_limit: float = TIME_LIMIT) -> list[Fi
     examinations: list[tuple[str, Callable[[Settings], Awaitable[list[Finding]]]]] = [
         ("HOST", _host),
         ("TLS", _tls),
+        ("tokens", _tokens),
         ("proxy", _proxy),
         ("sources", _sources),
         ("store", _store),
@@ -65,7 +74,7 @@ async def _examine(subject: str, findings: Awaitable[list[Finding]], time_limit:
             return await findings
     except TimeoutError:
         return [Finding(Verdict.FAIL, subject, f"no result within {time_limit:g} s")]
-    except (SettingsError, StoreError, BrokerError, HttpClientError, OSError) as error:
+    except (SettingsError, StoreError, BrokerError, TokensError, HttpClientError, OSError) as error:
         return [Finding(Verdict.FAIL, subject, str(error).strip())]
 
 
@@ -84,6 +93,12 @@ async def _tls(settings: Settings) -> list[Finding]:
     if left < SOON:
         return [Finding(Verdict.WARN, "TLS", text, RENEWAL)]
     return [Finding(Verdict.OK, "TLS", text)]
+
+
+async def _tokens(settings: Settings) -> list[Finding]:
+    if settings.tokens_file is None:
+        return []
+    return [Finding(Verdict.OK, "tokens", f"{len(token_file.read(settings.tokens_file))} in TOKENS_FILE")]
 
 
 async def _proxy(settings: Settings) -> list[Finding]:

@@ -35,6 +35,9 @@ def add_flags(parser: Parser, name: str) -> None:
     if name == "history":
         _add_history_flags(parser)
         return
+    if name == "token":
+        _add_token_flags(parser)
+        return
     if name == "demo":
         parser.add_argument(
             "--speed", type=_speed, default="60", help="playback speed, as a factor (default: 60)"
@@ -52,7 +55,7 @@ def add_flags(parser: Parser, name: str) -> None:
 
 def _add_history_flags(parser: Parser) -> None:
     from btc_price_tracker.price.candles import INTERVALS
-    from btc_price_tracker.settings import Settings
+    from btc_price_tracker.settings import CLIENT_SECRETS, SECRETS, AccessToken, Settings
 
     parser.usage = f"{parser.usage} [URL]"
     server = parser.add_argument_group(SERVER)
@@ -65,11 +68,34 @@ def _add_history_flags(parser: Parser) -> None:
     prices.add_argument("--since", type=_time, metavar="TIME", help=f"first time, inclusive: {_TIMES}")
     prices.add_argument("--until", type=_time, metavar="TIME", help="last time, inclusive")
     prices.add_argument("--interval", choices=INTERVALS, help="candles of this interval instead of prices")
+    parser.secrets = (*CLIENT_SECRETS, *SECRETS)
+    parser.epilog = (
+        "secrets, from the environment or a file that …_FILE names:\n"
+        f"  ACCESS_TOKEN: {AccessToken.model_fields['access_token'].description}"
+    )
     output = parser.add_argument_group("output").add_mutually_exclusive_group()
     output.add_argument("--format", choices=("table", "json", "csv"), default="table", help="default: table")
     output.add_argument(
         "--plot", dest="format", action="store_const", const="plot", help="a chart instead of a table"
     )
+
+
+def _add_token_flags(parser: Parser) -> None:
+    from btc_price_tracker.access.scopes import USUAL, Scope, in_order
+
+    parser.usage = f"{parser.usage} {{create,list,revoke}} [NAME]"
+    parser.add_argument("action", choices=("create", "list", "revoke"), help="create prints the token, once")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="name of the token")
+    parser.add_argument(
+        "--scopes",
+        type=_scopes,
+        help=f"what it may be used for, separated by commas, out of {', '.join(Scope)} "
+        f"(default: {','.join(in_order(USUAL))})",
+    )
+    parser.add_argument(
+        "--max-streams", type=_number, metavar="N", help="most streams open at once (default: 0, no limit)"
+    )
+    _add_fields(parser, ["tokens_file"], "token")
 
 
 def _add_settings(parser: Parser, name: str) -> None:
@@ -86,7 +112,7 @@ def _add_settings(parser: Parser, name: str) -> None:
         parser.epilog = "\n".join(["secrets, from the environment or a file that …_FILE names:", *lines])
 
 
-def _add_fields(group: "argparse._ArgumentGroup", fields: Iterable[str], name: str) -> None:
+def _add_fields(group: "argparse._ActionsContainer", fields: Iterable[str], name: str) -> None:
     for field in fields:
         group.add_argument(f"--{field.replace('_', '-')}", metavar=_metavar(field), help=_help(field, name))
 
@@ -141,6 +167,22 @@ def _speed(text: str) -> str:
         if 0 < float(text) <= 3600:
             return text
     raise argparse.ArgumentTypeError(f"give a number above 0 and up to 3600, not {text!r}")
+
+
+def _scopes(text: str) -> str:
+    from btc_price_tracker.access.scopes import parse
+
+    try:
+        parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; not {text!r}") from None
+    return text
+
+
+def _number(text: str) -> str:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise argparse.ArgumentTypeError(f"give a whole number, 0 for no limit; not {text!r}")
+    return text
 
 
 def _time(text: str) -> str:

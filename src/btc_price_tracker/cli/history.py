@@ -17,7 +17,7 @@ from btc_price_tracker.cli.tables import Row, write
 from btc_price_tracker.errors import ServerError
 from btc_price_tracker.http_client.client import Client, read_limited
 from btc_price_tracker.http_client.errors import ConnectionEnded, ResponseTooLarge, describe_error
-from btc_price_tracker.settings import load_address
+from btc_price_tracker.settings import load_access_token, load_address
 from btc_price_tracker.telemetry.masking import masked
 
 PAGE_SIZE = 10_000  # rows, the maximum of a server
@@ -62,9 +62,9 @@ class _Response(NamedTuple):
 def run(flags: dict[str, str]) -> int:
     """Print prices or candles of a running server; returns the exit code."""
     form = flags.pop("format")
-    url = server_url(flags)
+    url, token = server_url(flags), load_access_token()
     query = {name: value for name, value in flags.items() if name in ("since", "until", "interval")}
-    asyncio.run(write(fetch(url, query), form, sys.stdout))
+    asyncio.run(write(fetch(url, query, token=token), form, sys.stdout))
     return 0
 
 
@@ -97,8 +97,12 @@ def server_url(flags: Mapping[str, str]) -> str:
     return urls[0] if urls else load_address(address).url()
 
 
-async def fetch(url: str, query: dict[str, str], limits: Limits = LIMITS) -> AsyncGenerator[list[Row]]:
+async def fetch(
+    url: str, query: dict[str, str], limits: Limits = LIMITS, token: str | None = None
+) -> AsyncGenerator[list[Row]]:
     """Pages of prices, or of candles if the query has an interval, following the `Link` from one to the next.
+
+    `token` is the access token, where the server wants one.
 
     Raises ServerError if the server refuses, can't be reached or is not a btc-price-tracker, and HttpClientError.
     """
@@ -106,7 +110,8 @@ async def fetch(url: str, query: dict[str, str], limits: Limits = LIMITS) -> Asy
     next_url: URL | None = (_base(url) / path).with_query({"limit": str(PAGE_SIZE), **query})
     timeout = aiohttp.ClientTimeout(total=None, connect=limits.timeout, sock_read=limits.timeout)
     fetched: set[URL] = set()
-    async with Client(timeout, {"Accept-Encoding": "identity"}) as client:
+    headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
+    async with Client(timeout, headers) as client:
         while next_url is not None:
             response = await _get(client, next_url, limits.max_bytes)
             fetched.add(next_url)
@@ -136,6 +141,10 @@ async def _get(client: Client, url: URL, max_bytes: int) -> _Response:
     except (aiohttp.ClientError, ValueError) as error:
         raise ServerError(f"{server} can't be reached: {describe_error(error)}") from None
     page = _Response(server, response.status, body)
+    if page.status == 401:
+        raise ServerError(
+            f"{_detail(page) or _not_ours(page)} Set ACCESS_TOKEN, or ACCESS_TOKEN_FILE, to it."
+        )
     if page.status != 200:
         raise ServerError(_detail(page) or _not_ours(page))
     try:

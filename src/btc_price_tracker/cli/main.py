@@ -21,6 +21,7 @@ from btc_price_tracker.errors import (
     ServerError,
     SettingsError,
     StoreError,
+    TokensError,
     describe_os_error,
 )
 
@@ -57,6 +58,7 @@ COMMANDS = {
         "stdout",
     ),
     "history": Command("history:run", "Print prices or candles of a running server.", "stdout"),
+    "token": Command("token:run", "Create, list or revoke the named access tokens in TOKENS_FILE.", "stdout"),
     "export": Command(
         "transfer:run_export", "Write all prices in the store to a file or standard output.", "stdout"
     ),
@@ -142,7 +144,7 @@ def _run(command: Command, flags: dict[str, str]) -> int:
         raise
     except (SettingsError, InvalidStoreUrl, InvalidBrokerUrl) as error:
         return _fail(f"invalid settings:\n{error}", 2)
-    except (StoreError, BrokerError, RecordError, ServerError) as error:
+    except (StoreError, BrokerError, RecordError, ServerError, TokensError) as error:
         return _fail(str(error), 1)
     except OSError as error:
         file = f"{error.filename}: " if error.filename is not None else ""

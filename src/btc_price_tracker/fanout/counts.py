@@ -26,6 +26,7 @@ class Reason(StrEnum):
     INPUT = "input"  # the client sent too much
     DRAINED = "drained"  # this instance shuts down
     AGE = "age"  # it was open for as long as MAX_STREAM_AGE
+    REVOKED = "revoked"  # its access token was revoked, or lost the scope
     ERROR = "error"  # a bug
 
 

@@ -223,9 +223,9 @@ class Membership(CurrentPrice):
         if stream.slot is not None:
             stream.slot.release()
 
-    def abandon(self, origin: Origin, began: float) -> None:
+    def abandon(self, origin: Origin, began: float, *, revoked: bool = False) -> None:
         """Count a stream that was opened at `began` (monotonic) and ended before it could join."""
-        reason = Reason.DRAINED if self.draining else Reason.CLIENT
+        reason = Reason.DRAINED if self.draining else Reason.REVOKED if revoked else Reason.CLIENT
         self._ledger.abandoned(origin, reason, began, self._clock.monotonic())
 
     def _fail(self, stream: Stream, error: Exception) -> None:

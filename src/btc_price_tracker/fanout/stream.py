@@ -43,6 +43,10 @@ class Lag:
 class Slot(Protocol):
     """What an admitted stream occupies (see web/limits.py)."""
 
+    @property
+    def is_revoked(self) -> bool:
+        """Whether the stream is to end, since its access token no longer allows it."""
+
     def release(self) -> None:
         """Give it back. Idempotent; never raises."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,6 +11,7 @@ from btc_price_tracker.errors import SettingsError
 from btc_price_tracker.settings import secret_files
 from btc_price_tracker.settings.validation import describe_error, remedy
 from btc_price_tracker.settings.values import (
+    AccessTokens,
     AllowedHosts,
     BaseUrl,
     BrokerUrl,
@@ -54,7 +55,27 @@ class Address(BaseSettings):
         return f"{scheme}://[{name}]:{port}" if ":" in name else f"{scheme}://{name}:{port}"
 
 
-class Settings(Address):
+class AccessToken(BaseSettings):
+    """The token that a server wants from its client."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
+
+    access_token: Secret | None = Field(None, description="access token, where the server wants one")
+
+
+class TokensFile(BaseSettings):
+    """Where the named access tokens are kept."""
+
+    model_config = SettingsConfigDict(frozen=True, env_ignore_empty=True)
+
+    tokens_file: Path | None = Field(
+        None,
+        description="file of named access tokens, made by `token create`, read again on SIGHUP and when it changes; "
+        "if set, the API and the streams require a token",
+    )
+
+
+class Settings(TokensFile, Address):
     """The settings of `serve`, validated together; frozen."""
 
     tls_key: Path | None = Field(
@@ -160,6 +181,11 @@ class Settings(Address):
         description="origins whose pages may use the API, separated by commas; "
         "an exact one may send credentials, * and null never",
     )
+    access_tokens: AccessTokens | None = Field(
+        None,
+        description="access tokens for everything but /metrics, separated by commas; "
+        "if set, the API and the streams require one",
+    )
     metrics_token: Secret | None = Field(None, description="bearer token that /metrics requires")
     log_level: LogLevels = Field(
         "info",
@@ -182,12 +208,17 @@ class Settings(Address):
         return str(getattr(self, f"{source}_url"))
 
 
+Part = TypeVar("Part", bound=BaseSettings)
+
+
 def _is_secret(annotation: Any) -> bool:
     return annotation is SecretStr or any(map(_is_secret, get_args(annotation)))
 
 
 # Never shown, and never flags: every user of the machine can see those.
 SECRETS = tuple(name for name, field in Settings.model_fields.items() if _is_secret(field.annotation))
+
+CLIENT_SECRETS = ("access_token",)  # of commands that talk to a server
 
 # What may be read from a file: STORE_URL often has a password in it.
 FROM_FILES = (*SECRETS, "store_url", "broker_url")
@@ -211,9 +242,31 @@ def load(flags: Mapping[str, str | None]) -> Settings:
 
 def load_address(flags: Mapping[str, str]) -> Address:
     """HOST and PORT alone, from the environment, overridden by flags. Raises SettingsError."""
-    values: dict[str, Any] = {**flags}
+    return _load_part(Address, flags)
+
+
+def load_access_token() -> str | None:
+    """ACCESS_TOKEN alone, from the environment or a file. Raises SettingsError."""
+    secrets, faults = secret_files.read(CLIENT_SECRETS)
+    if faults:
+        raise SettingsError(faults)
+    token = _load_part(AccessToken, secrets).access_token
+    return None if token is None else token.get_secret_value()
+
+
+def load_tokens_file(flags: Mapping[str, str]) -> Path:
+    """TOKENS_FILE alone, from the environment or a flag. Raises SettingsError, also where it isn't set."""
+    path = _load_part(TokensFile, flags).tokens_file
+    if path is None:
+        raise SettingsError(
+            ["TOKENS_FILE: give the path of the file that keeps the tokens, or --tokens-file"]
+        )
+    return path
+
+
+def _load_part(kind: type[Part], values: Mapping[str, Any]) -> Part:
     try:
-        return Address(**values)
+        return kind(**values)
     except ValidationError as error:
         raise SettingsError(map(_describe, error.errors())) from None
 
@@ -221,7 +274,7 @@ def load_address(flags: Mapping[str, str]) -> Address:
 def _describe(error: Any) -> str:
     """One sentence for one of the errors of a ValidationError: setting, remedy and value, unless it is a secret."""
     name = str(error["loc"][0])
-    if name in SECRETS:
+    if name in (*SECRETS, *CLIENT_SECRETS):
         return f"{name.upper()}: {remedy(error)}"
     value = masked(error["input"]) if name.endswith("_url") else error["input"]
     return f"{name.upper()}: {describe_error({**error, 'input': value})}"

@@ -110,6 +110,22 @@ def _secret(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _access_tokens(secret: SecretStr) -> SecretStr:
+    """Tokens separated by commas. The messages never show one."""
+    tokens = tokens_in(secret)
+    if not tokens:
+        raise ValueError("give one token or more, separated by commas")
+    if not all(re.fullmatch(r"[!-~]+", token) for token in tokens):
+        raise ValueError("give printable ASCII characters, with commas between the tokens")
+    return secret
+
+
+def tokens_in(secret: SecretStr | None) -> tuple[str, ...]:
+    """The tokens in ACCESS_TOKENS."""
+    texts = "" if secret is None else secret.get_secret_value()
+    return tuple(text.strip() for text in texts.split(",") if text.strip())
+
+
 def _store_url(url: str) -> str:
     if not url:
         raise ValueError("this user has no home directory to keep prices in; give sqlite:////path or another")
@@ -144,6 +160,7 @@ def default_max_clients(limit: int | None = None) -> int:
 LogLevels = Annotated[str, AfterValidator(_log_levels)]
 Host = Annotated[str, AfterValidator(_host)]
 Secret = Annotated[SecretStr, AfterValidator(_secret)]
+AccessTokens = Annotated[SecretStr, AfterValidator(_access_tokens)]
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]

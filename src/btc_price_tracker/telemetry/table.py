@@ -203,6 +203,18 @@ METRICS = (
         Kind.GAUGE,
         "Last moment of the certificate in TLS_CERT, in seconds since the epoch.",
     ),
+    Metric(
+        "btc_token_streams_open",
+        Kind.GAUGE,
+        "Open streams by the name of their access token; `-` without a named one.",
+        ("token",),
+    ),
+    Metric(
+        "btc_token_requests",
+        Kind.COUNTER,
+        "Requests admitted, by the name of their access token; `-` without a named one.",
+        ("token",),
+    ),
     Metric("btc_http_requests_in_progress", Kind.GAUGE, "Requests in progress, without streams."),
     Metric("btc_http_requests_rejected", Kind.COUNTER, "Requests rejected at REQUEST_RATE_PER_IP."),
     Metric(

@@ -1,8 +1,9 @@
 """What caches may keep, and for how long: every response that may be kept gets its `Cache-Control` from here."""
 
 from fastapi import Request
+from starlette.datastructures import MutableHeaders
 
-SHARED = "public"  # who may keep what doesn't change: with access tokens, `private`
+SHARED = "public"  # who may keep what doesn't change, unless `make_private` restricts that
 YEAR = 31_536_000  # seconds
 
 
@@ -14,6 +15,16 @@ def kept_for(seconds: int, *, immutable: bool = False) -> str:
 def for_ever() -> str:
     """The `Cache-Control` of a response that never changes."""
     return kept_for(YEAR, immutable=True)
+
+
+def make_private(headers: MutableHeaders) -> None:
+    """Restrict a response to the cache of the client that sent the token, and to requests with that token."""
+    kept = headers.get("cache-control", "no-store")
+    if "no-store" not in kept:
+        headers["cache-control"] = ", ".join(
+            ["private", *(kept.removeprefix(SHARED).strip(", ").split(", "))]
+        )
+    headers.add_vary_header("Authorization")
 
 
 def is_unchanged(request: Request, tag: str) -> bool:

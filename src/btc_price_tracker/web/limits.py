@@ -12,6 +12,7 @@ from enum import StrEnum
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from btc_price_tracker.access.grants import Grant
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.web.address.groups import Group, group_of
 from btc_price_tracker.web.problems import Problem
@@ -31,6 +32,7 @@ class Reason(StrEnum):
     MAX_CLIENTS_PER_IP = "max_clients_per_ip"
     CONNECT_RATE = "connect_rate"
     CONNECT_RATE_PER_IP = "connect_rate_per_ip"
+    ACCESS_TOKEN = "access_token"  # noqa: S105 - no token
 
 
 _CAUSES = {
@@ -39,8 +41,10 @@ _CAUSES = {
     Reason.MAX_CLIENTS_PER_IP: "MAX_CLIENTS_PER_IP streams of your address are open",
     Reason.CONNECT_RATE: "CONNECT_RATE streams were opened within a second",
     Reason.CONNECT_RATE_PER_IP: "CONNECT_RATE_PER_IP streams of your address were opened within a second",
+    Reason.ACCESS_TOKEN: "The most streams that your access token allows are open",
 }
-_OF_ADDRESS = (Reason.MAX_CLIENTS_PER_IP, Reason.CONNECT_RATE_PER_IP)  # 429: others are still admitted
+_OF_ADDRESS = (Reason.MAX_CLIENTS_PER_IP, Reason.CONNECT_RATE_PER_IP)
+_OF_CLIENT = (*_OF_ADDRESS, Reason.ACCESS_TOKEN)  # 429: others are still admitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +75,8 @@ class Limits:
         """Number of addresses that have streams, where these are limited."""
         return len(self._by_address)
 
-    def enter(self, group: Group | None, *, connects: bool) -> Reason | None:
-        """Count a stream of an address, and as a new one if it `connects`; or the reason why it is rejected.
+    def enter(self, group: Group | None, grant: Grant | None, *, connects: bool) -> Reason | None:
+        """Count a stream of an address and a token, as a new one if it `connects`; or the reason why it is rejected.
 
         The limits of an address come before CONNECT_RATE: what they reject takes nothing of that.
         """
@@ -84,11 +88,15 @@ class Limits:
         of_address = self._by_address.get(group, 0) if group is not None else 0
         if 0 < limits.open_per_address <= of_address:
             return Reason.MAX_CLIENTS_PER_IP
+        if grant is not None and grant.is_full:
+            return Reason.ACCESS_TOKEN
         if connects and (reason := self._too_fast(group)):
             return reason
         self.streams += 1
         if group is not None and limits.open_per_address:
             self._by_address[group] = of_address + 1
+        if grant is not None:
+            grant.streams += 1
         return None
 
     def _too_fast(self, group: Group | None) -> Reason | None:
@@ -97,9 +105,11 @@ class Limits:
             return Reason.CONNECT_RATE_PER_IP
         return Reason.CONNECT_RATE if self._rate.take(None, now) else None
 
-    def vacate(self, group: Group | None) -> None:
+    def vacate(self, group: Group | None, grant: Grant | None) -> None:
         """Take back what `enter` has counted."""
         self.streams -= 1
+        if grant is not None:
+            grant.streams -= 1
         if group in self._by_address:
             self._by_address[group] -= 1
             if not self._by_address[group]:
@@ -116,7 +126,7 @@ class Limits:
         milliseconds = random.randint(10_000, 30_000)
         if not browser:
             seconds = str(milliseconds // 1000)
-            status = 429 if reason in _OF_ADDRESS else 503
+            status = 429 if reason in _OF_CLIENT else 503
             raise Problem(status, f"{_CAUSES[reason]}; retry in {seconds} s.", {"Retry-After": seconds})
         return milliseconds
 
@@ -134,11 +144,12 @@ class Limits:
 class Slot:
     """What one request, or the stream that it became, occupies until `release`."""
 
-    __slots__ = ("_group", "_in_use", "_is_stream", "_limits", "is_handed_over")
+    __slots__ = ("_group", "_in_use", "_is_stream", "_limits", "grant", "is_handed_over")
 
     def __init__(self, limits: Limits, group: Group | None = None) -> None:
         """`group` is that of the client's address; None where it has none."""
         limits.requests += 1
+        self.grant: Grant | None = None  # of the token that the request carries
         self.is_handed_over = False  # to the hub, which releases it when the stream leaves
         self._limits = limits
         self._group = group
@@ -147,16 +158,21 @@ class Slot:
 
     def admit_stream(self, *, browser: bool) -> int | None:
         """Count as a new stream; where a limit is reached, do as `Limits.reject` instead. None: admitted."""
-        reason = self._limits.enter(self._group, connects=True)
+        reason = self._limits.enter(self._group, self.grant, connects=True)
         self._is_stream = reason is None
         return self._limits.reject(reason, browser=browser) if reason else None
 
     def admit_waiting(self) -> None:
         """Count as a stream that isn't new: as a request that waits. Raises Problem as `Limits.reject`."""
-        reason = self._limits.enter(self._group, connects=False)
+        reason = self._limits.enter(self._group, self.grant, connects=False)
         self._is_stream = reason is None
         if reason:
             self._limits.reject(reason, browser=False)
+
+    @property
+    def is_revoked(self) -> bool:
+        """Whether its stream is to end, since the token was revoked or lost the scope."""
+        return self.grant is not None and not self.grant.may_stream
 
     def release(self) -> None:
         """Give the slot back. Idempotent."""
@@ -164,7 +180,7 @@ class Slot:
             self._in_use = False
             self._limits.requests -= 1
             if self._is_stream:
-                self._limits.vacate(self._group)
+                self._limits.vacate(self._group, self.grant)
 
 
 class Admission:

@@ -274,6 +274,7 @@ async def test_every_operation_has_an_id_a_tag_and_the_id_of_the_request(descrip
 async def test_a_route_takes_the_parameters_that_are_described_and_no_other(
     client: httpx2.AsyncClient, description: Description
 ) -> None:
+    client.headers["Authorization"] = f"Bearer {TOKEN}"
     for path, operations in description.paths.items():
         described = [
             parameter["name"]

@@ -1,6 +1,4 @@
-"""`/metrics`: content negotiation and the token; what is served is `telemetry.metrics`."""
-
-from secrets import compare_digest
+"""`/metrics`: content negotiation; what is served is `telemetry.metrics`."""
 
 from fastapi import FastAPI, Request, Response
 
@@ -8,24 +6,23 @@ from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.web.accept import accepted
 from btc_price_tracker.web.api.openapi import STATE
 from btc_price_tracker.web.api.reply import get
-from btc_price_tracker.web.problems import Problem
 
 
-def install(app: FastAPI, instance: Metrics, token: str | None) -> None:
-    """Add the route `/metrics`, which requires `token` as a bearer token if it is set."""
+def install(app: FastAPI, instance: Metrics) -> None:
+    """Add the route `/metrics`."""
 
     @get(
         app,
         "/metrics",
         tags=[STATE],
-        responses={401: {"description": "`METRICS_TOKEN` is set, and the request doesn't carry it."}},
+        responses={
+            401: {
+                "description": "`METRICS_TOKEN` or `TOKENS_FILE` is set, and the request has no token for this."
+            }
+        },
     )
     async def metrics(request: Request) -> Response:
         """The metrics of this instance, for Prometheus, in its text format or as OpenMetrics."""
-        if token is not None and not _carries(request, token):
-            raise Problem(
-                401, "/metrics requires METRICS_TOKEN as a bearer token.", {"WWW-Authenticate": "Bearer"}
-            )
         accept = request.headers.get("accept", "")
         content, content_type = instance.render(as_openmetrics=_prefers_openmetrics(accept))
         return Response(content, headers={"Cache-Control": "no-store"}, media_type=content_type)
@@ -46,8 +43,3 @@ def _prefers_openmetrics(accept: str) -> bool:
         ):
             open_metrics = max(open_metrics, item.quality)
     return open_metrics > 0 and open_metrics >= plain
-
-
-def _carries(request: Request, token: str) -> bool:
-    scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and compare_digest(given.strip().encode(), token.encode())

@@ -12,6 +12,7 @@ from msgspec.json import schema_components
 
 from btc_price_tracker import __version__
 from btc_price_tracker.fanout import sse
+from btc_price_tracker.web.access.credentials import PARAMETER
 from btc_price_tracker.web.api.examples import EXAMPLES
 from btc_price_tracker.web.api.reply import get, reply
 from btc_price_tracker.web.api.views import SourcesView
@@ -45,7 +46,11 @@ _HEADERS_OF = {  # by status
     "401": ["WWW-Authenticate"],
     "429": ["Retry-After"],
     "503": ["Retry-After"],
-    "default": ["Retry-After"],
+    "default": ["Retry-After", "WWW-Authenticate"],
+}
+_SECURITY_SCHEMES = {  # either, where ACCESS_TOKENS or TOKENS_FILE is set
+    "header": {"type": "http", "scheme": "bearer"},
+    "query": {"type": "apiKey", "in": "query", "name": PARAMETER},
 }
 _REFERENCE = "#/components/schemas/{name}"
 _PAGED = ("/prices", "/prices/candles", "/prices/next", "/prices/hours/{hour}")
@@ -149,7 +154,9 @@ def _completed(document: dict[str, Any]) -> dict[str, Any]:
         "components": {
             "schemas": _components([ProblemDetails, *_EVENTS.values(), *map(_type_of, shown)]),
             "headers": _HEADERS,
+            "securitySchemes": _SECURITY_SCHEMES,
         },
+        "security": [{}, *({name: []} for name in _SECURITY_SCHEMES)],
     }
 
 

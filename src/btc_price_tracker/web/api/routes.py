@@ -7,6 +7,7 @@ from fastapi import FastAPI, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from btc_price_tracker.access.registry import Access
 from btc_price_tracker.broker.link import Link
 from btc_price_tracker.clock import Clock
 from btc_price_tracker.store.last_success import LastSuccess
@@ -15,6 +16,7 @@ from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.tracing import NO_TRACER, Tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
 from btc_price_tracker.web import problems, site
+from btc_price_tracker.web.access.check import AccessCheck
 from btc_price_tracker.web.api import following, health, history, hours, metrics, prices
 from btc_price_tracker.web.api.history import Gates
 from btc_price_tracker.web.api.openapi import STATE, Api
@@ -61,7 +63,7 @@ class Parts:
     origin: str | None = None  # where recorded prices come from; None where they are live
     watchdog: Watchdog
     metrics: Metrics
-    metrics_token: str | None = None  # that /metrics requires; None: it requires none
+    access: Access = field(default_factory=Access)
     tracer: Tracer = NO_TRACER
     requests: Requests = field(default_factory=Requests)
     rejected_requests: Refusals = field(default_factory=lambda: Refusals(["address"]))
@@ -82,18 +84,26 @@ def application(parts: Parts) -> ASGIApp:
     _add_sources(app, parts)
     probe = ReadinessProbe(hub, outbox, parts.store_success, parts.link, parts.canary, parts.interval)
     health.install(app, parts.watchdog, probe)
-    metrics.install(app, parts.metrics, parts.metrics_token)
+    metrics.install(app, parts.metrics)
     site.install(app)
     cors = partial(
         Cors,
         allow_origins=parts.cors_origins,
         allow_methods=["GET", "HEAD"],
-        allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
-        expose_headers=["X-Request-ID", "Retry-After", "Link", "RateLimit", "RateLimit-Policy"],
+        allow_headers=["Authorization", "Last-Event-ID", "Cache-Control", "X-Request-ID"],
+        expose_headers=[
+            "X-Request-ID",
+            "Retry-After",
+            "Link",
+            "WWW-Authenticate",
+            "RateLimit",
+            "RateLimit-Policy",
+        ],
     )
     described = ContentPolicy(Compression(app))
-    limited = RequestRate(described, parts.request_rates, parts.rejected_requests, hub.monotonic)
-    admitted = Admission(StreamRoute(parts.streams, limited, cors), parts.limits)
+    checked = AccessCheck(described, parts.access)
+    limited = RequestRate(checked, parts.request_rates, parts.rejected_requests, hub.monotonic)
+    admitted = Admission(StreamRoute(parts.streams, limited, cors, parts.access), parts.limits)
     measured = Measurement(restricted(admitted, parts.allowed_hosts), parts.requests, _templates(app))
     return RequestId(measured if parts.tracer is NO_TRACER else Traced(measured, parts.tracer, app.routes))
 

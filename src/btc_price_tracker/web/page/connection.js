@@ -6,6 +6,7 @@
 //
 // Runs in a window or in a worker.
 
+import { addressOf } from "./api.js";
 import { elapsed, moment } from "./elapsed.js";
 
 const HEARTBEAT = 15; // longest time in seconds between heartbeats, until the server has sent its own
@@ -29,9 +30,10 @@ export function backoff(failures, random = Math.random) {
  * Emits, in the stream's order:
  * `{type: "restart", lost}` before a replay from the beginning (`lost`: the server no longer has what was before),
  * `{type: "price", id, …}`, `{type: "status", status, reason}`, `{type: "sources", …}`, `{type: "gap"}`,
- * `{type: "heartbeat", timestamp}`, and of its own `{type: "link", state, wait, failures}` where state is `connecting`,
- * `live`, `silent` (open, but the heartbeat is overdue), `reconnecting`, `full` (at MAX_CLIENTS) or `waiting` (for
- * `wait` ms), and `failures` is the number of failed attempts since the last event.
+ * `{type: "heartbeat", timestamp}`, and of its own `{type: "link", state, wait, rejected, failures}` where state is
+ * `connecting`, `live`, `silent` (open, but the heartbeat is overdue), `reconnecting`, `full` (at MAX_CLIENTS),
+ * `waiting` (for `wait` ms) or `refused` (see `refuse`), `rejected` is there where the server may have answered with an
+ * error status, and `failures` is the number of failed attempts since the last event.
  */
 export class Connection {
   #emit;
@@ -82,6 +84,12 @@ export class Connection {
     this.#state = null;
   }
 
+  /** Stops, since the server wants another access token. */
+  refuse() {
+    this.stop();
+    this.#report("refused");
+  }
+
   /** Reconnects now instead of later. Also called when the page returns after `away` ms hidden, asleep or offline. */
   wake(away = 0) {
     const isWaiting = this.#source === null && this.#state === "waiting";
@@ -107,7 +115,7 @@ export class Connection {
 
   #url() {
     const position = this.#lastId === null ? { since: this.#since() } : { last_event_id: this.#lastId };
-    return new URL(`prices/stream?${new URLSearchParams({ with: "sources", ...position })}`, this.#root).href;
+    return addressOf(this.#root, `prices/stream?${new URLSearchParams({ with: "sources", ...position })}`);
   }
 
   #opened() {
@@ -138,17 +146,17 @@ export class Connection {
 
   #failed() {
     const browserGaveUp = this.#source.readyState === this.#EventSource.CLOSED;
-    if (browserGaveUp || !this.#mayRetry) this.#retryLater();
+    if (browserGaveUp || !this.#mayRetry) this.#retryLater(browserGaveUp);
     else this.#report(this.#empty ? "full" : "reconnecting");
     this.#mayRetry = this.#empty = false;
   }
 
-  #retryLater() {
+  #retryLater(rejected = false) {
     this.#closeSource();
     this.#failures += 1;
     const wait = backoff(this.#failures);
     this.#retry = setTimeout(() => this.#connect("reconnecting"), wait);
-    this.#report("waiting", wait);
+    this.#report("waiting", wait, rejected);
   }
 
   #checkSilence() {
@@ -164,9 +172,9 @@ export class Connection {
     this.#source = null;
   }
 
-  #report(state, wait = 0) {
+  #report(state, wait = 0, rejected = false) {
     if (state === this.#state && state !== "waiting" && state !== "full") return;
     this.#state = state;
-    this.#emit({ type: "link", state, wait, failures: this.#failures });
+    this.#emit({ type: "link", state, wait, ...(rejected && { rejected }), failures: this.#failures });
   }
 }

@@ -1,12 +1,18 @@
 // The API reference, rendered from the server's OpenAPI document: description, parameters, responses and an example.
 
+import { apiRoot, isRefusal, request } from "./api.js";
+
 const FIRST = "/prices/stream";
 
-const root = new URL("./", document.baseURI).href;
+const root = apiRoot();
 const $ = (id) => document.getElementById(id);
 
 async function show() {
-  const response = await fetch("openapi.json");
+  const response = await request(root, "openapi.json");
+  if (isRefusal(response)) {
+    $("about").textContent = "The server requires an access token: open this page with ?access_token=….";
+    return;
+  }
   const { info, paths } = await response.json();
   $("about").textContent = `${info.description} Version ${info.version}.`;
   const routes = Object.entries(paths).flatMap(([path, methods]) =>
@@ -62,7 +68,7 @@ function call(path, parameters) {
   const live = path === FIRST ? "-N " : "";
   const needed = parameters.filter(({ in: place, required }) => required && place === "query");
   const query = new URLSearchParams(needed.map(({ name, schema }) => [name, schema.examples[0]])).toString();
-  const url = root + path.slice(1);
+  const url = new URL("./", root) + path.slice(1);
   return query ? `curl "${url}?${query}"` : `curl ${live}${url}`;
 }
 

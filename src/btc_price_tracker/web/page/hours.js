@@ -1,5 +1,7 @@
 // The hours of the history that no longer change: caches keep them, so that they cost the server next to nothing.
 
+import { request } from "./api.js";
+
 const HOUR = 3_600; // seconds
 const SETTLING = 60; // seconds after an hour in which its last price may still come
 const DEADLINE = 5_000; // ms for the response to a request
@@ -14,7 +16,7 @@ export const completeUntil = (now) => Math.floor((now - SETTLING) / HOUR) * HOUR
 export async function* completeHours(root, from, until) {
   for (let start = until - HOUR; start + HOUR > from; start -= HOUR) {
     const name = new Date(start * 1000).toISOString().slice(0, 13);
-    const response = await fetch(new URL(`prices/hours/${name}`, root), { signal: AbortSignal.timeout(DEADLINE) });
+    const response = await request(root, `prices/hours/${name}`, { signal: AbortSignal.timeout(DEADLINE) });
     if (response.status === 404) return; // dropped
     if (!response.ok) throw new Error(`${name}: ${response.status}`);
     const prices = await response.json();

@@ -15,7 +15,9 @@ const TEXTS = {
   silent: "Server not responding",
   reconnecting: "Reconnecting…",
   full: "Server at its stream limit. Retrying.",
+  refused: "Access token required",
 };
+const SAID = { full: TEXTS.full, refused: TEXTS.refused };
 const GONE = "Connection to the server lost. Reconnecting.";
 const $ = (id) => document.getElementById(id);
 
@@ -39,7 +41,7 @@ export class Link {
   }
 }
 
-const describeChange = ({ state }, isLost) => (isLost ? (state === "full" ? TEXTS.full : GONE) : "Reconnected.");
+const describeChange = ({ state }, isLost) => (isLost ? (SAID[state] ?? GONE) : "Reconnected.");
 
 function describe({ state, wait, at }, price) {
   if (state === "live") return CONNECTED[price];

@@ -1,5 +1,6 @@
 // The page: receives one stream and shows it.
 
+import { addressOf, apiRoot } from "./api.js";
 import { Chart } from "./chart.js";
 import { ServerClock } from "./clock.js";
 import { offerCurl } from "./curl.js";
@@ -88,10 +89,12 @@ function onVisibilityChange() {
 const begin = () => stream.start(ranges.seconds);
 
 offerCurl();
+document.querySelector("nav a[href=docs]").href = addressOf(apiRoot(), "docs");
 setInterval(draw, 1000); // ages count up
 addEventListener("pagehide", () => stream.stop());
 addEventListener("pageshow", (event) => event.persisted && begin());
 addEventListener("online", () => setTimeout(() => stream.wake(Infinity), SPREAD * Math.random()));
+addEventListener("hashchange", () => location.hash.includes("access_token") && location.reload());
 addEventListener("themechange", () => chart.restyle());
 document.addEventListener("visibilitychange", onVisibilityChange);
 begin();

@@ -3,6 +3,7 @@
 // Runs in a SharedWorker, for all tabs of the browser, or in the page itself, for one tab. Each tab talks to it through
 // a MessagePort, in either case.
 
+import { isRefusal, request } from "./api.js";
 import { ServerClock } from "./clock.js";
 import { Connection } from "./connection.js";
 import { elapsed, moment } from "./elapsed.js";
@@ -171,6 +172,7 @@ export class SharedStream {
   #updateLink(event) {
     this.#update(event);
     const isTry = event.state === "connecting" || event.state === "reconnecting";
+    if (event.rejected) this.#checkAccess();
     if (event.state === "connecting" || event.state === "full" || (isTry && !this.#clock.known)) this.#requestLatest();
   }
 
@@ -210,6 +212,13 @@ export class SharedStream {
     if (!(this.#last.get("price")?.event.id >= this.#newest.id)) this.#update(this.#newest);
   }
 
+  /** An EventSource does not say why it failed: if it is the token, retrying is useless. */
+  async #checkAccess() {
+    const options = { method: "HEAD", cache: "no-store", signal: AbortSignal.timeout(DEADLINE) };
+    const response = await request(this.#root, "prices/latest", options).catch(() => null);
+    if (response && isRefusal(response)) this.#connection.refuse();
+  }
+
   /** Requests the newest price alone: the stream delivers it late after a long replay, or not at all. */
   async #requestLatest() {
     const price = await this.#latest().catch(() => null); // the stream keeps retrying
@@ -221,7 +230,11 @@ export class SharedStream {
   /** Raises TypeError or DOMException if the server does not respond. */
   async #latest() {
     const options = { cache: "no-store", signal: AbortSignal.timeout(DEADLINE) };
-    const response = await fetch(new URL("prices/latest", this.#root), options);
+    const response = await request(this.#root, "prices/latest", options);
+    if (isRefusal(response)) {
+      this.#connection.refuse();
+      return null;
+    }
     const before = this.#clock.now();
     this.#clock.learn(response.headers);
     this.#broadcast(this.#time());

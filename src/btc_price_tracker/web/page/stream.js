@@ -1,5 +1,6 @@
 // A tab's end of the shared stream, which runs in a SharedWorker if the browser supports them, else in this page.
 
+import { apiRoot } from "./api.js";
 import { elapsed, moment } from "./elapsed.js";
 import { SharedStream } from "./shared-stream.js";
 
@@ -8,7 +9,7 @@ const SILENCE = 35_000; // ms without a message from it: three `alive` messages 
 
 const WORKER = new URL("shared-stream-worker.js", import.meta.url);
 
-const root = new URL("./", document.baseURI).href; // of the API
+const root = apiRoot();
 
 /** Passes the events of the shared stream to `receive`, in order. */
 export class Stream {

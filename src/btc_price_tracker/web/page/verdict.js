@@ -11,6 +11,7 @@ const BADGES = { ok: "OK", degraded: "Degraded", single_source: "Single source",
 const LOST = {
   full: "The server is at its stream limit. Retrying.",
   silent: "The server is not responding.",
+  refused: "The server requires a valid access token: open this page with #access_token=… at the end of its address.",
 };
 const ANSWERING = new Set(["ok", "excluded"]);
 

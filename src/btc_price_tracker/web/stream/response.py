@@ -74,7 +74,7 @@ class PriceStream:
                 await self._open(scope, receive, send, exchange)
             finally:
                 if not self._has_joined:
-                    self._streams.hub.abandon(self._origin(), began)
+                    self._streams.hub.abandon(self._origin(), began, revoked=self._slot.is_revoked)
 
     async def _open(
         self, scope: Scope, receive: Receive, send: Send, exchange: DetachableResponse | None
@@ -193,6 +193,8 @@ class PriceStream:
             wait_for_disconnect.add_done_callback(lambda _: hub.leave(mailbox))
             try:
                 self._has_joined = True
+                if self._slot.grant is not None:
+                    self._slot.grant.has_joined()
                 hub.join(
                     mailbox, start.after, start.opening, start.sent_status, start.sources, self._origin()
                 )

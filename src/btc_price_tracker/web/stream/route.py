@@ -5,7 +5,9 @@ from collections.abc import Callable
 from starlette.datastructures import QueryParams
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from btc_price_tracker.access.registry import Access
 from btc_price_tracker.web import problems
+from btc_price_tracker.web.access.check import authorize
 from btc_price_tracker.web.limits import SLOT, Slot
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server.head import BLANKS
@@ -22,8 +24,11 @@ class StreamRoute:
     only those with an Origin pay for it.
     """
 
-    def __init__(self, streams: Streams, rest: ASGIApp, cors: Callable[[ASGIApp], ASGIApp]) -> None:
+    def __init__(
+        self, streams: Streams, rest: ASGIApp, cors: Callable[[ASGIApp], ASGIApp], access: Access
+    ) -> None:
         self._streams = streams
+        self._access = access
         self._rest = cors(rest)
         self._with_cors = cors(self._respond)
 
@@ -38,16 +43,19 @@ class StreamRoute:
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response: ASGIApp = self._open(scope)
+            grant = authorize(self._access, scope) or self._access.everyone
+            stream = self._open(scope)
         except Problem as problem:
-            response = problem.response()
+            await problem.response()(scope, receive, send)
         except Exception:
             await problems.bug()(scope, receive, send)
             raise  # as the framework does for its routes: the server logs it
-        await response(scope, receive, send)
+        else:
+            with grant.opens_stream():
+                await stream(scope, receive, send)
 
     def _open(self, scope: Scope) -> PriceStream:
-        """Check the request and admit it. Raises Problem (400, 503)."""
+        """Check the request and admit it. Raises Problem (400, 429, 503)."""
         headers = dict(reversed(scope["headers"]))  # of a field that is repeated, the first counts
         last_event_id = headers.get(b"last-event-id", b"").strip(BLANKS).decode("latin-1")
         query = QueryParams(scope["query_string"]) if scope["query_string"] else {}

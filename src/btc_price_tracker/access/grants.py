@@ -1,0 +1,54 @@
+"""What the bearers of tokens may do, and what they are doing."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from btc_price_tracker.access.scopes import NONE, Scope, Scopes
+
+UNNAMED = "-"  # in metrics: without a token, or with one that has no name
+
+
+class Grant:
+    """What one token allows now. Streams keep theirs, so that they notice when it changes."""
+
+    __slots__ = ("max_streams", "name", "opening", "requests", "scopes", "streams")
+
+    def __init__(self, name: str = UNNAMED, scopes: Scopes = NONE, max_streams: int = 0) -> None:
+        self.name = name
+        self.scopes = scopes
+        self.max_streams = max_streams  # 0: no limit
+        self.streams = 0  # that are open
+        self.requests = 0  # since the start
+        self.opening: set[asyncio.Task[object]] = set()  # streams that have not joined the hub yet
+
+    @property
+    def is_full(self) -> bool:
+        """Whether its next stream is rejected."""
+        return 0 < self.max_streams <= self.streams
+
+    @property
+    def may_stream(self) -> bool:
+        """Whether its streams may stay open."""
+        return Scope.STREAM in self.scopes
+
+    def revoke(self) -> None:
+        """Allow nothing any more."""
+        self.scopes = NONE
+
+    @contextmanager
+    def opens_stream(self) -> Iterator[None]:
+        """In this block, a stream is opened that a revocation can't find in the hub yet."""
+        task = asyncio.current_task()
+        if task is not None:
+            self.opening.add(task)
+        try:
+            yield
+        finally:
+            self.has_joined()
+
+    def has_joined(self) -> None:
+        """The stream that the current task opens is in the hub."""
+        task = asyncio.current_task()
+        if task is not None:
+            self.opening.discard(task)

@@ -1,0 +1,1 @@
+"""The check of access tokens, and what follows when one is revoked."""
