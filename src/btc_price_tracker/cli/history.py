@@ -106,7 +106,7 @@ async def fetch(url: str, query: dict[str, str], limits: Limits = LIMITS) -> Asy
     next_url: URL | None = (_base(url) / path).with_query({"limit": str(PAGE_SIZE), **query})
     timeout = aiohttp.ClientTimeout(total=None, connect=limits.timeout, sock_read=limits.timeout)
     fetched: set[URL] = set()
-    async with Client(timeout, {"Accept-Encoding": "identity"}) as client:
+    async with Client(timeout, {"Accept-Encoding": "identity"}, limits.max_bytes) as client:
         while next_url is not None:
             response = await _get(client, next_url, limits.max_bytes)
             fetched.add(next_url)

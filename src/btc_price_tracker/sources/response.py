@@ -3,7 +3,14 @@
 import re
 from collections.abc import Callable, Mapping
 
-from btc_price_tracker.errors import Banned, InvalidQuote, RateLimited, SourceRefused, SourceUnavailable
+from btc_price_tracker.errors import (
+    Banned,
+    InvalidQuote,
+    RateLimited,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+)
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.headers import http_date
@@ -38,8 +45,16 @@ _BANNED_UNTIL = re.compile(rb"banned until ([0-9]{13})\b")  # Binance: epoch ms 
 def read(response: SourceResponse, parse: Callable[[bytes], Quote], received_at: int) -> Quote:
     """Return the quote in a response that was received at `received_at` (ms since the epoch).
 
-    Raises SourceError; if the body has an error message, with that.
+    Raises SourceError with the status of the response; if the body has an error message, with that.
     """
+    try:
+        return _read(response, parse, received_at)
+    except SourceError as error:
+        error.status = response.status
+        raise
+
+
+def _read(response: SourceResponse, parse: Callable[[bytes], Quote], received_at: int) -> Quote:
     error: SourceRefused | None = None
     try:
         quote = parse(response.body)
@@ -55,7 +70,7 @@ def read(response: SourceResponse, parse: Callable[[bytes], Quote], received_at:
 
 def _with_encoding(error: InvalidQuote, headers: Mapping[str, str]) -> InvalidQuote:
     """Add the content encoding if there is one: br, zstd and truncated gzip look like anything but JSON."""
-    encoding = ascii(headers.get("content-encoding", ""))[1:-1][:20]
+    encoding = headers.get("content-encoding", "")[:20]
     return InvalidQuote(f"{error} (Content-Encoding: {encoding})") if encoding else error
 
 

@@ -242,7 +242,8 @@ class Upstream:
         if not isinstance(error, LocalError):  # no evidence about the source
             self._breaker.record(ok=error is None, now=now)
             self.rate_limiter.record(error, now)
-        log_error(self.name, previous, self._error, attempts)
+        status = None if error is None else error.status
+        log_error(self.name, previous, self._error, attempts=attempts, status=status)
         self.meters.circuit(circuit, self._breaker.circuit)
         log_circuit(self.name, circuit, self._breaker, now)
         if isinstance(error, RateLimited):
