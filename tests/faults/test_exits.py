@@ -100,7 +100,7 @@ async def test_the_server_gives_it_out_harmlessly(form: str) -> None:
             assert process.stderr is not None
             log = (await process.stderr.read()).decode()
     assert_harmless(log)
-    assert log.count("source failed") == 3
+    assert log.count("source failed") >= 3
     reasons = [span.reason for span in receiver.named("GET") if span.failed and span.reason]
     assert_harmless("\n".join(reasons))
     assert all("\n" not in reason and len(reason) <= 200 for reason in reasons)
