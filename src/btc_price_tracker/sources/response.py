@@ -35,6 +35,7 @@ HEADER_START = 256  # characters
 
 _DATE_OR_NUMBER = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},[^,]*|[^,]+")
 _SECONDS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
+BLANKS = " \t"  # around a header's value (RFC 9110 5.5); Python's strip() takes off control characters, too
 _BANS = frozenset({402, 403, 418, 451})
 _CLOUDFLARE_BAN = re.compile(
     rb"error(?: code|</span>)?:?(?:\s{0,20}<span[^>]{0,200}>)?\s{0,20}10(?:15|20)\b", re.IGNORECASE
@@ -106,9 +107,10 @@ def _pause(response: SourceResponse, received_at: int) -> float | None:
 
 def _wait(text: str, now: int) -> float | None:
     """Return a Retry-After value in seconds, from a number or a date; None if it is neither."""
-    if _SECONDS.fullmatch(text.strip()):
-        return float(text)
-    time = http_date(text)
+    value = text.strip(BLANKS)
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    time = http_date(value)
     return None if time is None else (time - now) / 1000
 
 

@@ -55,7 +55,7 @@ def refuse_planted(*files: Path) -> None:
                 raise StoreError(f"{file} is a symbolic link; delete it")
             if not stat.S_ISREG(status.st_mode):
                 raise StoreError(
-                    f"{file} is not a regular file; move it away, or name another one in STORE_URL"
+                    f"{file} is not a regular file; name another one in STORE_URL, or move it away"
                 )
             _refuse_foreign(file, status)
 
