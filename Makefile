@@ -39,7 +39,7 @@ coverage: $(DEV)  ## both, and fail if branches are left untested
 	$(COVERAGE) report --fail-under=100 --include='$(subst $(space),$(comma),$(COMPLETE))'
 
 fuzz: $(FUZZ)  ## look for inputs that break parsers; TIME=3600 seconds each, TARGET=source alone
-	$(BIN)/python fuzz/run.py $(or $(TARGET),all) $(or $(TIME),300)
+	$(BIN)/python fuzz/fuzz.py $(or $(TARGET),all) $(or $(TIME),300)
 
 lint: $(DEV)  ## style and types
 	$(BIN)/ruff check

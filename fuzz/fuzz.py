@@ -1,6 +1,6 @@
 """Fuzz one of the targets, or all of them, with atheris (libFuzzer): what raises is written to a file, by name.
 
-python fuzz/run.py TARGET SECONDS [FILE]: with a file, run that input alone. What was found to be interesting stays in
+python fuzz/fuzz.py TARGET SECONDS [FILE]: with a file, run that input alone. What was found to be interesting stays in
 `.fuzz/`, for the next run.
 """
 
