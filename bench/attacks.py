@@ -125,7 +125,9 @@ def _answer(name: str, price: float | None, now: int, error: int = 0) -> Answer:
     if price is None:
         return Answer(name, Kind.EXCHANGE, fault="no answer")
     last, half = Decimal(price).quantize(CENT), Decimal(price * HALF_SPREAD / BP).quantize(CENT)
-    return Answer(name, Kind.EXCHANGE, quote=Quote(last, last - half, last + half, now + error), received_at=now)
+    return Answer(
+        name, Kind.EXCHANGE, quote=Quote(last, last - half, last + half, now + error), received_at=now
+    )
 
 
 def _outside(price: float, honest: Sequence[float]) -> float:

@@ -224,6 +224,7 @@ class Upstream:
         self._requests += 1
         try:
             response = await self._fetch()
+            self.meters.quota(response.headers)
             reception = self._clocks.receive(self._api, response.headers)
             self._quote, self._reception = read(response, self._definition.parse, reception.at), reception
         except BaseException as error:
