@@ -5,6 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/.run-$(shell cat requirements/run.txt pyproject.toml | cksum | tr ' ' '-')
 DEV := $(BIN)/.dev-$(shell cat requirements/dev.txt pyproject.toml | cksum | tr ' ' '-')
+FUZZ := $(BIN)/.fuzz-$(shell cat requirements/fuzz.txt pyproject.toml | cksum | tr ' ' '-')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # One worker per core; the tests of a file share its worker, and so its servers; the long ones first (conftest.py).
 PYTEST := $(BIN)/pytest -q -n auto --dist loadfile --no-loadscope-reorder
@@ -14,7 +15,7 @@ COMPLETE := $(foreach path,price/* fanout/* store/codec.py store/*record*.py sto
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help run demo test proofs coverage lint format bench bench-history lock clean
+.PHONY: help run demo test proofs coverage fuzz lint format bench bench-history lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -36,6 +37,9 @@ coverage: $(DEV)  ## both, and fail if branches are left untested
 	$(PYTEST) --cov --cov-report=
 	$(COVERAGE) report
 	$(COVERAGE) report --fail-under=100 --include='$(subst $(space),$(comma),$(COMPLETE))'
+
+fuzz: $(FUZZ)  ## look for inputs that break parsers; TIME=3600 seconds each, TARGET=source alone
+	$(BIN)/python fuzz/fuzz.py $(or $(TARGET),all) $(or $(TIME),300)
 
 lint: $(DEV)  ## style and types
 	$(BIN)/ruff check
@@ -63,9 +67,11 @@ lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where t
 	    --no-emit-index-url --no-emit-find-links --upgrade pyproject.toml --group build \
 	    $$([ $$set = run ] || echo --extra all) $$([ $$set = dev ] && echo --group dev) --output-file requirements/$$set.txt; \
 	done
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --upgrade --group fuzz --output-file requirements/fuzz.txt
 
 clean:  ## remove what make has made
-	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
@@ -81,4 +87,8 @@ $(RUN): $(BIN)/python
 
 $(DEV): $(RUN)
 	$(PIP) --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+$(FUZZ): $(DEV)
+	$(PIP) --require-hashes --requirement requirements/fuzz.txt
 	@touch $@

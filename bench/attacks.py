@@ -22,6 +22,7 @@ START = 1_700_000_000_000
 CENT = Decimal("0.01")
 HONEST = {"coinbase": 0, "kraken": 4, "bitstamp": -3}  # usual distances in bp
 HALF_SPREAD = 1  # bp
+FALSE_TIMES = (-29_000, 29_000, -5_000, 3_600_000, -3_600_000, 0)  # ms from the true time of a quote, in turn
 BP = 10_000
 
 Prices = Mapping[str, float]
@@ -81,10 +82,14 @@ ATTACKS: Mapping[str, Attack] = {
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """One attack; with `restarts`, the policy is replaced every 97 rounds by one that goes on from its ticks."""
+    """One attack; with `restarts`, the policy is replaced every 97 rounds by one that goes on from its ticks.
+
+    With `false_times`, the attackers lie about the time of their quotes as well.
+    """
 
     attack: Attack
     restarts: bool = False
+    false_times: bool = False
 
     def play(self, seed: int = 1, rounds: int = ROUNDS) -> Outcome:
         """Play it, and compare every price with the honest quotes of its round."""
@@ -97,8 +102,10 @@ class Scene:
             absent = "coinbase" if self.attack is poison and number >= 1800 else None
             now = START + number * INTERVAL * 1000
             lies = {f"liar{each}": lie for each, lie in enumerate(self.attack(number, honest, base))}
-            quotes = {**{name: each for name, each in honest.items() if name != absent}, **lies}
-            update = policy.decide([_answer(name, each, now) for name, each in quotes.items()], now)
+            error = FALSE_TIMES[number // 3 % len(FALSE_TIMES)] if self.false_times else 0
+            answers = [_answer(name, each, now) for name, each in honest.items() if name != absent]
+            answers += [_answer(name, each, now, error) for name, each in lies.items()]
+            update = policy.decide(answers, now)
             if update.tick is not None:
                 recent = [*recent[-RECENT + 1 :], update.tick]
             if self.restarts and number % 97 == 96:
@@ -114,11 +121,13 @@ class Scene:
         )
 
 
-def _answer(name: str, price: float | None, now: int) -> Answer:
+def _answer(name: str, price: float | None, now: int, error: int = 0) -> Answer:
     if price is None:
         return Answer(name, Kind.EXCHANGE, fault="no answer")
     last, half = Decimal(price).quantize(CENT), Decimal(price * HALF_SPREAD / BP).quantize(CENT)
-    return Answer(name, Kind.EXCHANGE, quote=Quote(last, last - half, last + half, now), received_at=now)
+    return Answer(
+        name, Kind.EXCHANGE, quote=Quote(last, last - half, last + half, now + error), received_at=now
+    )
 
 
 def _outside(price: float, honest: Sequence[float]) -> float:

@@ -8,13 +8,14 @@ import pytest
 import btc_price_tracker
 
 ROOT = Path(btc_price_tracker.__file__).parent
-# The version, time as an argument, errors, HTTP to elsewhere, counters
-BELOW = {"", "clock", "errors", "http_client", "meters"}
+# The version, time as an argument, errors, HTTP to elsewhere, counters, safe text
+BELOW = {"", "clock", "errors", "http_client", "meters", "printable"}
 ALLOWED = {
     "clock": set[str](),
     "errors": set[str](),
     "http_client": {"telemetry"},
     "meters": set[str](),
+    "printable": set[str](),
     "price": set[str](),
     "telemetry": set[str](),
     "sources": {"price"},

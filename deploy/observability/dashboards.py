@@ -102,6 +102,11 @@ SOURCES = Dashboard(
             "Changes of circuits",
             [(_rate("btc_source_circuit_changes_total", "source, circuit"), "{{source}} {{circuit}}")],
         ),
+        Panel(
+            "Weight used at Binance, of 6,000",
+            [(f"max by (source) (btc_source_quota_used_weight{ALL})", SOURCE)],
+            "none",
+        ),
         Panel("Wait for the quota", [(f"max by (source) (btc_source_quota_wait_seconds{ALL})", SOURCE)], "s"),
         Panel("Quotes of a round", [(f"max by (state) (btc_round_quotes{ALL})", "{{state}}")]),
         Panel("Rounds", [(_rate("btc_rounds_total", "status"), "{{status}}")]),

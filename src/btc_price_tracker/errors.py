@@ -30,6 +30,8 @@ HTTP responses that are errors are `web.problems.Problem`. What aiohttp raises i
 
 from collections.abc import Iterable
 
+from btc_price_tracker.printable import printable
+
 __all__ = [
     "Banned",
     "BrokerError",
@@ -136,7 +138,16 @@ class HttpClientError(TrackerError, OSError):
 
 
 class SourceError(TrackerError):
-    """Why there is no quote, as a text for /sources and the log: the message never has a complete body."""
+    """Why there is no quote, as a text for /sources and the log, which may quote the source.
+
+    This is where that text is made safe to print, for every way by which it leaves: see `printable`.
+    """
+
+    MAX_LENGTH = 400  # characters; the longest of ours quote three values of 80
+
+    def __init__(self, message: str) -> None:
+        self.status: int | None = None  # of the HTTP response; None if no complete one came
+        super().__init__(printable(message)[: self.MAX_LENGTH])
 
 
 class InvalidQuote(SourceError):

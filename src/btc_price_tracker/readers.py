@@ -137,6 +137,11 @@ def _polled_sources(hub: Hub, sources: Sequence[Upstream], rounds: RoundMeters) 
             for source in sources
             for outcome in OUTCOMES
         },
+        "btc_source_quota_used_weight": lambda: {
+            (source.name,): source.meters.used_weight
+            for source in sources
+            if source.meters.used_weight is not None
+        },
         "btc_source_retries": lambda: {(source.name,): source.meters.retries for source in sources},
         "btc_source_circuit": lambda: {
             (source.name, circuit): circuit is source.circuit for source in sources for circuit in Circuit

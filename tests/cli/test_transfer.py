@@ -1,6 +1,7 @@
 """`export` and `import`: files are replaced atomically, and files of a store never."""
 
 import fcntl
+import os
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,32 @@ def test_an_export_replaces_the_file_at_the_end(tmp_path: Path) -> None:
         assert path.read_text() == "old"
     assert path.read_text() == "new"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o077])
+def test_an_export_is_private(tmp_path: Path, umask: int) -> None:
+    path, before = tmp_path / "file", os.umask(umask)
+    try:
+        with open_export(str(path), ELSEWHERE):
+            pass
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_export_replaces_the_target_of_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("folder/file")
+    (tmp_path / "folder").mkdir()
+    with open_export(str(tmp_path / "link"), ELSEWHERE) as file:
+        file.write("new")
+    assert (tmp_path / "folder" / "file").read_text() == "new"
+    assert (tmp_path / "link").is_symlink()
+
+
+def test_an_endless_line_is_not_read_into_memory(tmp_path: Path) -> None:
+    result = run("import", "/dev/zero", STORE_URL=f"sqlite:///{tmp_path}/prices.db")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "line 1: the line is longer than 1,048,576 characters" in result.stderr
 
 
 def test_store_files_are_not_opened_for_export(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ import pytest
 from attacks import ATTACKS, Scene
 
 
-@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize(("restarts", "false_times"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("name", ATTACKS)
-def test_an_attack_moves_no_price_outside_the_honest_quotes(name: str, restarts: bool) -> None:  # noqa: FBT001
-    outcome = Scene(ATTACKS[name], restarts).play(rounds=400)
+def test_an_attack_moves_no_price_outside_the_honest_quotes(
+    name: str, *, restarts: bool, false_times: bool
+) -> None:
+    outcome = Scene(ATTACKS[name], restarts, false_times).play(rounds=400)
     assert outcome.worst == 0
     assert outcome.ok > 0

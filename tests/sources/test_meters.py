@@ -15,6 +15,7 @@ from btc_price_tracker.errors import (
     SourceUnreachable,
 )
 from btc_price_tracker.sources.breaker import Circuit
+from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.meters import OUTCOMES, outcome_of
 from btc_price_tracker.testing import ManualClock
 from sources.test_upstream import DOWN, GOOD, THROTTLED, Venue, poll, upstream_of
@@ -49,6 +50,21 @@ async def test_requests_retries_and_durations_are_counted() -> None:
     assert meters.outcomes == {"unavailable": 1, "unreachable": 1, "ok": 1, "rate_limited": 1}
     assert meters.retries == 2
     assert sum(meters.seconds.counts) == 4
+
+
+@pytest.mark.parametrize(
+    ("header", "weight"), [("40", 40), ("0", 0), ("", None), ("-1", None), ("4e1", None), ("9" * 10, None)]
+)
+async def test_used_weight_is_what_the_source_reports(header: str, weight: int | None) -> None:
+    reports = SourceResponse(429, {"x-mbx-used-weight-1m": header}, b"")
+    clock = ManualClock()
+    upstream = upstream_of(Venue(clock, reports))
+    await poll(upstream, clock)
+    assert upstream.meters.used_weight == weight
+    if weight is not None:
+        upstream = upstream_of(Venue(clock, reports, DOWN))
+        await poll(upstream, clock)
+        assert upstream.meters.used_weight == weight  # until the next report
 
 
 async def test_deadline_counts_as_timeout() -> None:

@@ -254,6 +254,15 @@ async def test_only_changes_are_logged(clock: ManualClock) -> None:
     assert {line["source"] for line in lines} == {"venue"}
 
 
+async def test_a_failure_is_logged_with_its_http_status(clock: ManualClock) -> None:
+    statuses = []
+    for failure in (DOWN, THROTTLED, SourceResponse(200, {}, b"?"), SourceUnreachable("connection refused")):
+        with capture_logs() as lines:
+            await poll(upstream_of(Venue(clock, *[failure] * 3)), clock)
+        statuses += [line["status"] for line in lines if line["event"] == "source failed"]
+    assert statuses == [503, 429, 200, None]
+
+
 async def test_rate_limits_are_logged_with_their_pause(clock: ManualClock) -> None:
     with capture_logs() as lines:
         await poll(upstream_of(Venue(clock, THROTTLED)), clock)

@@ -25,6 +25,7 @@ class ReceivedSpan:
     attributes: dict[str, Any]
     links: tuple[str, ...]  # traces
     failed: bool
+    reason: str  # of the failure
     resource: dict[str, Any]
 
     @property
@@ -105,6 +106,7 @@ def _read(span: Any, resource: dict[str, Any]) -> ReceivedSpan:
         _attributes(span.attributes),
         tuple(link.trace_id.hex() for link in span.links),
         span.status.code == 2,
+        span.status.message,
         resource,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -59,6 +60,31 @@ def test_a_traceback_shows_no_local_variable(form: str) -> None:
     )
     assert "KeyError" in result.stderr
     assert "hunter2" not in result.stderr
+
+
+NASTY = """
+import logging, sys
+import structlog
+from btc_price_tracker.telemetry import logs
+
+logs.configure("info", sys.argv[1])
+text = "\\x1b[2J\\r\\u202e"
+structlog.get_logger("app").warning("an event", error=text, texts=[text])
+logging.getLogger("a library").warning("it says %s", text)
+try:
+    raise ValueError(text)
+except ValueError:
+    structlog.get_logger("app").exception("it failed")
+"""
+
+
+@pytest.mark.parametrize("form", ["console", "json"])
+def test_nothing_that_a_terminal_obeys_is_written(form: str) -> None:
+    result = subprocess.run([sys.executable, "-c", NASTY, form], capture_output=True, timeout=120, check=True)
+    written = result.stderr.decode()
+    assert {sign for sign in written if not sign.isprintable()} == {"\n"}
+    assert written.isascii()
+    assert len(re.findall(r"\\+(?:x|u00)1b\[2J", written)) >= 4
 
 
 @pytest.mark.parametrize(

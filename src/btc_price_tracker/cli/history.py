@@ -111,7 +111,7 @@ async def fetch(
     timeout = aiohttp.ClientTimeout(total=None, connect=limits.timeout, sock_read=limits.timeout)
     fetched: set[URL] = set()
     headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    async with Client(timeout, headers) as client:
+    async with Client(timeout, headers, limits.max_bytes) as client:
         while next_url is not None:
             response = await _get(client, next_url, limits.max_bytes)
             fetched.add(next_url)

@@ -17,8 +17,8 @@ from btc_price_tracker.store import Store
 from btc_price_tracker.store.atomic import atomic_write
 from btc_price_tracker.store.export import export, format_of, import_ticks
 from btc_price_tracker.store.files import refuse_store_file
-
-PUBLIC = 0o666  # permissions of a new file, less the umask
+from btc_price_tracker.store.private import resolved
+from btc_price_tracker.store.records import lines_of
 
 T = TypeVar("T")
 
@@ -43,7 +43,9 @@ def run_import(flags: dict[str, str]) -> int:
     with open(
         0 if path == "-" else path, encoding="utf-8-sig"
     ) as file:  # spreadsheets write a byte order mark
-        imported = asyncio.run(_with_store(settings, lambda store: import_ticks(store, file, form, now)))
+        imported = asyncio.run(
+            _with_store(settings, lambda store: import_ticks(store, lines_of(file), form, now))
+        )
     print(f"{imported.read} prices read, {imported.new} of them new", file=sys.stderr)
     return 0
 
@@ -59,9 +61,9 @@ def open_export(name: str, store_url: str) -> Iterator[TextIO]:
         with path.open("w", encoding="utf-8") as file:
             yield file
         return
-    path = path.resolve()  # replace the target of a link, not the link
+    path = resolved(path)  # replace the target of a link, not the link
     refuse_store_file(path, store_url)
-    with atomic_write(path, path.with_name(f".{path.name}.{os.getpid()}"), PUBLIC) as raw:
+    with atomic_write(path, path.with_name(f".{path.name}.{os.getpid()}")) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8")
         yield text
         text.detach()  # flushes

@@ -1,6 +1,6 @@
 """An HTTP client: it keeps connections alive, uses the environment's proxies, and never retries by itself."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import SimpleNamespace, TracebackType
 from typing import Any, Self
@@ -8,7 +8,7 @@ from typing import Any, Self
 import aiohttp
 from yarl import URL
 
-from btc_price_tracker.http_client.connection import Connector
+from btc_price_tracker.http_client.connection import MAX_HEAD, Connector
 from btc_price_tracker.http_client.errors import ConnectionEnded, ProxyUnknown, ResponseTooLarge
 from btc_price_tracker.http_client.proxies import NO_PROXIES, Proxies, Proxy
 from btc_price_tracker.http_client.resolver import Resolver
@@ -26,6 +26,7 @@ class Client:
         self,
         timeout: aiohttp.ClientTimeout,
         headers: Mapping[str, str],
+        max_body: int,
         *,
         keep_alive: float = 15.0,
         socks_connect_timeout: float = 5.0,
@@ -33,6 +34,8 @@ class Client:
     ) -> None:
         """Needs a running event loop; times in seconds. Raises HttpClientError.
 
+        `max_body` is the size in bytes of the largest body that will be read, see `read_limited`. A response that takes
+        more than twice as many is aborted, whatever its body is.
         `socks_connect_timeout` applies where the connect timeout is shorter: Tor may have to build a circuit first.
         """
         self._proxies = Proxies.of_environment() if trust_env else NO_PROXIES
@@ -41,6 +44,7 @@ class Client:
         self._socks_connect_timeout = socks_connect_timeout
         self._headers = headers
         self._connections: dict[str, Any] = {
+            "max_response": MAX_HEAD + 2 * max_body,
             "limit": 0,
             "ssl": certificates() if trust_env else True,
             "keepalive_timeout": keep_alive,
@@ -105,7 +109,7 @@ class Client:
             timeout = _with_connect(self._timeout, self._socks_connect_timeout)
         return aiohttp.ClientSession(
             connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             timeout=timeout,
             headers=self._headers,
             auto_decompress=False,
@@ -125,6 +129,13 @@ async def read_limited(response: aiohttp.ClientResponse, max_bytes: int) -> byte
         if len(body) > max_bytes:
             raise ResponseTooLarge
     return bytes(body)
+
+
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Neither keeps cookies nor parses them: aiohttp would log each that it can't parse, as the server has it."""
+
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        pass
 
 
 def _with_connect(timeout: aiohttp.ClientTimeout, seconds: float) -> aiohttp.ClientTimeout:

@@ -17,8 +17,8 @@ class TooLongHead(aiohttp.ClientError):
     """The server sends interim responses, or one head, without end."""
 
 
-class ResponseTooLarge(Exception):
-    """The body is larger than the caller accepts."""
+class ResponseTooLarge(aiohttp.ClientError):
+    """The body is larger than the caller accepts, or takes far more bytes than that."""
 
 
 class ProxyUnknown(aiohttp.ClientError):

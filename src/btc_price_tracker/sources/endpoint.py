@@ -1,7 +1,5 @@
 """One HTTP request to a source: a complete response of any status, or a SourceError."""
 
-import gzip
-import io
 import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -39,6 +37,7 @@ def open_client(
             "Accept": "application/json",
             "Accept-Encoding": "gzip",
         },
+        max_body=MAX_BYTES,
         keep_alive=keep_alive,
         trust_env=trust_env,
     )
@@ -60,7 +59,7 @@ class Endpoint:
         """
         try:
             async with self._client.get(self._url, self._headers) as response:
-                body = await read_limited(response, MAX_BYTES)
+                body = await _body(response)
                 return _decompressed(SourceResponse(response.status, _headers(response), body))
         except ResponseTooLarge:
             raise _too_large() from None
@@ -78,21 +77,41 @@ def _headers(response: aiohttp.ClientResponse) -> dict[str, str]:
     return {name.lower(): ", ".join(headers.getall(name)) for name in headers}
 
 
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Read the body. That of an error may be too large: its status and its headers mean the same without it."""
+    try:
+        return await read_limited(response, MAX_BYTES)
+    except ResponseTooLarge:
+        if response.status == 200:
+            raise
+        return b""
+
+
 def _decompressed(response: SourceResponse) -> SourceResponse:
     """Decompress a gzip body; leave other encodings, and a corrupt body that comes with an error status."""
     if response.headers.get("content-encoding", "").lower() not in ("gzip", "x-gzip"):
         return response
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(response.body)) as file:
-            body = file.read(MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error):
+        return response._replace(body=_decompress(response.body))
+    except InvalidQuote:
         if response.status != 200:
             return response
+        raise
+
+
+def _decompress(body: bytes) -> bytes:
+    """Decompress gzip (RFC 1952): one member, since thousands of empty ones would block the event loop."""
+    gzip = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        plain = gzip.decompress(body, MAX_BYTES + 1)
+    except zlib.error:
         raise InvalidQuote("the body is not what its Content-Encoding says") from None
-    if len(body) > MAX_BYTES:
+    if len(plain) > MAX_BYTES:
         raise _too_large()
-    return response._replace(body=body)
+    if not gzip.eof or gzip.unused_data:
+        raise InvalidQuote("the body is not what its Content-Encoding says")
+    return plain
 
 
 def _too_large() -> InvalidQuote:
-    return InvalidQuote(f"the body is larger than {MAX_BYTES} bytes")
+    return InvalidQuote(f"the response is larger than {MAX_BYTES} bytes")

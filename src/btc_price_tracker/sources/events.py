@@ -7,12 +7,17 @@ from btc_price_tracker.sources.breaker import Breaker, Circuit
 _log = structlog.get_logger(__name__)
 
 
-def log_error(source: str, previous: str | None, error: str | None, attempts: int) -> None:
-    """Log the first failed poll, of so many requests, and the first successful one after it."""
+def log_error(
+    source: str, previous: str | None, error: str | None, *, attempts: int, status: int | None
+) -> None:
+    """Log the first failed poll, of so many requests, and the first successful one after it.
+
+    `status` is that of the last HTTP response, None where none came.
+    """
     if error is None and previous is not None:
         _log.info("source recovered", source=source)
     if error is not None and previous is None:
-        _log.warning("source failed", source=source, error=error, attempts=attempts)
+        _log.warning("source failed", source=source, error=error, status=status, attempts=attempts)
 
 
 def log_circuit(source: str, previous: Circuit, breaker: Breaker, now: float) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 
 from btc_price_tracker.errors import (
     Banned,
@@ -16,6 +17,7 @@ from btc_price_tracker.errors import (
 from btc_price_tracker.meters import Distribution
 from btc_price_tracker.sources.breaker import Circuit
 from btc_price_tracker.sources.events import log_request
+from btc_price_tracker.sources.headers import used_weight
 
 OK = "ok"
 BUG = "bug"
@@ -41,13 +43,14 @@ def outcome_of(error: BaseException) -> str:
 class SourceMeters:
     """Counts that only grow, and durations in seconds."""
 
-    __slots__ = ("_source", "circuits", "outcomes", "retries", "seconds")
+    __slots__ = ("_source", "circuits", "outcomes", "retries", "seconds", "used_weight")
 
     def __init__(self, source: str) -> None:
         self._source = source
         self.outcomes: Counter[str] = Counter()  # of requests, by OUTCOMES
         self.seconds = Distribution()  # of requests
         self.retries = 0
+        self.used_weight: int | None = None  # headers.used_weight of the last response that had it
         self.circuits: Counter[Circuit] = Counter()  # times that the breaker entered a state
 
     def record(self, outcome: str, seconds: float) -> None:
@@ -55,6 +58,12 @@ class SourceMeters:
         self.outcomes[outcome] += 1
         self.seconds.observe(seconds)
         log_request(self._source, outcome, seconds)
+
+    def quota(self, headers: Mapping[str, str]) -> None:
+        """Keep what a response says about the quota."""
+        weight = used_weight(headers)
+        if weight is not None:
+            self.used_weight = weight
 
     def circuit(self, before: Circuit, after: Circuit) -> None:
         """Count the transition of the breaker, if it is one."""

@@ -3,7 +3,14 @@
 import re
 from collections.abc import Callable, Mapping
 
-from btc_price_tracker.errors import Banned, InvalidQuote, RateLimited, SourceRefused, SourceUnavailable
+from btc_price_tracker.errors import (
+    Banned,
+    InvalidQuote,
+    RateLimited,
+    SourceError,
+    SourceRefused,
+    SourceUnavailable,
+)
 from btc_price_tracker.price.model import Quote
 from btc_price_tracker.sources.endpoint import SourceResponse
 from btc_price_tracker.sources.headers import http_date
@@ -28,6 +35,7 @@ HEADER_START = 256  # characters
 
 _DATE_OR_NUMBER = re.compile(r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6},[^,]*|[^,]+")
 _SECONDS = re.compile(r"[0-9]{1,18}(?:\.[0-9]{1,18})?")
+BLANKS = " \t"  # around a header's value (RFC 9110 5.5); Python's strip() takes off control characters, too
 _BANS = frozenset({402, 403, 418, 451})
 _CLOUDFLARE_BAN = re.compile(
     rb"error(?: code|</span>)?:?(?:\s{0,20}<span[^>]{0,200}>)?\s{0,20}10(?:15|20)\b", re.IGNORECASE
@@ -38,8 +46,16 @@ _BANNED_UNTIL = re.compile(rb"banned until ([0-9]{13})\b")  # Binance: epoch ms 
 def read(response: SourceResponse, parse: Callable[[bytes], Quote], received_at: int) -> Quote:
     """Return the quote in a response that was received at `received_at` (ms since the epoch).
 
-    Raises SourceError; if the body has an error message, with that.
+    Raises SourceError with the status of the response; if the body has an error message, with that.
     """
+    try:
+        return _read(response, parse, received_at)
+    except SourceError as error:
+        error.status = response.status
+        raise
+
+
+def _read(response: SourceResponse, parse: Callable[[bytes], Quote], received_at: int) -> Quote:
     error: SourceRefused | None = None
     try:
         quote = parse(response.body)
@@ -55,7 +71,7 @@ def read(response: SourceResponse, parse: Callable[[bytes], Quote], received_at:
 
 def _with_encoding(error: InvalidQuote, headers: Mapping[str, str]) -> InvalidQuote:
     """Add the content encoding if there is one: br, zstd and truncated gzip look like anything but JSON."""
-    encoding = ascii(headers.get("content-encoding", ""))[1:-1][:20]
+    encoding = headers.get("content-encoding", "")[:20]
     return InvalidQuote(f"{error} (Content-Encoding: {encoding})") if encoding else error
 
 
@@ -91,9 +107,10 @@ def _pause(response: SourceResponse, received_at: int) -> float | None:
 
 def _wait(text: str, now: int) -> float | None:
     """Return a Retry-After value in seconds, from a number or a date; None if it is neither."""
-    if _SECONDS.fullmatch(text.strip()):
-        return float(text)
-    time = http_date(text)
+    value = text.strip(BLANKS)
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    time = http_date(value)
     return None if time is None else (time - now) / 1000
 
 

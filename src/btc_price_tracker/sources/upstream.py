@@ -224,6 +224,7 @@ class Upstream:
         self._requests += 1
         try:
             response = await self._fetch()
+            self.meters.quota(response.headers)
             reception = self._clocks.receive(self._api, response.headers)
             self._quote, self._reception = read(response, self._definition.parse, reception.at), reception
         except BaseException as error:
@@ -242,7 +243,8 @@ class Upstream:
         if not isinstance(error, LocalError):  # no evidence about the source
             self._breaker.record(ok=error is None, now=now)
             self.rate_limiter.record(error, now)
-        log_error(self.name, previous, self._error, attempts)
+        status = None if error is None else error.status
+        log_error(self.name, previous, self._error, attempts=attempts, status=status)
         self.meters.circuit(circuit, self._breaker.circuit)
         log_circuit(self.name, circuit, self._breaker, now)
         if isinstance(error, RateLimited):

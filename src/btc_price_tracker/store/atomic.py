@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,18 +10,18 @@ PRIVATE = 0o600  # for files that only the service and its operator read
 
 
 @contextmanager
-def atomic_write(path: Path, temporary: Path, mode: int = PRIVATE) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, temporary: Path) -> Iterator[BinaryIO]:
     """Open the file `temporary` for writing; it replaces `path` at the end of the block, or is removed on an error.
 
-    It gets the permissions of the file that it replaces, else `mode` less the umask. Both names must be in one folder.
+    It gets the permissions of the file that it replaces, else private ones. Both names must be in one folder.
     Raises OSError.
     """
     temporary.unlink(missing_ok=True)  # left by a process that was killed
     try:
         # O_EXCL follows no symbolic link, should one have been created meanwhile (POSIX, open).
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE)
         with os.fdopen(descriptor, "wb") as file:
-            if path.exists():
+            with suppress(FileNotFoundError):
                 os.fchmod(descriptor, path.stat().st_mode & 0o777)
             yield file
             file.flush()

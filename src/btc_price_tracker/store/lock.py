@@ -6,6 +6,7 @@ SQLite itself would let two processes write in turns, and of two that save a sna
 import errno
 import fcntl
 import os
+import re
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -14,6 +15,7 @@ from btc_price_tracker.errors import StoreError, StoreInUse
 from btc_price_tracker.store.atomic import PRIVATE
 
 _CLEAN = b"closed\n"
+_OURS = re.compile(rb"(?:closed|[0-9]+)?\n?")
 
 
 def lock_path(path: Path) -> Path:
@@ -46,11 +48,14 @@ class Lock:
         self._file = _open(lock_path(path))
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.was_released_clean = self._read() == _CLEAN
+            content = self._read()
+            if not _OURS.fullmatch(content):  # a hard link to another file, or a name that was in use
+                raise StoreError(f"{lock_path(path)} is not a lock of this program; move it away")  # noqa: TRY301
+            self.was_released_clean = content == _CLEAN
             self._write(b"%d\n" % os.getpid())
         except BlockingIOError as error:
             raise StoreInUse(self._in_use(path)) from error
-        except OSError:
+        except (OSError, StoreError):
             self._file.close()
             raise
 

@@ -1,7 +1,7 @@
 """What all formats of exported files share: one record after the other, validated, errors with their line number."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TextIO, TypeVar
 
 import msgspec
 
@@ -35,6 +35,16 @@ def parse_records(numbered: Iterable[tuple[int, T]], parse: Callable[[T], Tick],
             yield _in_range(parse(record), last)
         except (ValueError, msgspec.MsgspecError) as error:
             raise RecordError(str(error), number) from None
+
+
+def lines_of(file: TextIO, max_length: int = 1 << 20) -> Iterator[str]:
+    """Yield the lines of a file. Raises RecordError for one of more than `max_length` characters, before it is read."""
+    number = 0
+    while line := file.readline(max_length + 1):
+        number += 1
+        if len(line) > max_length:
+            raise RecordError(f"the line is longer than {max_length:,} characters", number)
+        yield line
 
 
 def decoded(lines: Iterable[str]) -> Iterator[str]:

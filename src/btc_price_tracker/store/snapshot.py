@@ -11,12 +11,12 @@ from typing import Self
 import structlog
 
 from btc_price_tracker.clock import Clock, SystemClock
-from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import StoreOptions
 from btc_price_tracker.store.failure import Failure, failure
 from btc_price_tracker.store.lock import Lock
 from btc_price_tracker.store.memory import MemoryStore
+from btc_price_tracker.store.private import make_folder, refuse_planted, resolved, unusable
 from btc_price_tracker.store.snapshot_file import Snapshot, load, save
 
 SAVE_INTERVAL = 60.0  # seconds between snapshots, and the most that a crash loses
@@ -134,17 +134,16 @@ async def open_url(url: str, options: StoreOptions) -> MemoryStore:
 def _resolved(name: Path) -> Path:
     """The path that is locked, replaced and shown: with one leading slash and without symbolic links."""
     try:
-        return name.resolve()
-    except (RuntimeError, OSError) as error:  # a link to itself
-        raise StoreError(f"{name} can't be resolved; name another file in STORE_URL") from error
+        return resolved(name)
+    except OSError as error:  # a folder of another user
+        raise unusable(name, error) from error
 
 
 def _lock(path: Path) -> Lock:
-    """Lock the snapshot, which may not exist yet. Nothing is created next to special files, such as devices."""
+    """Lock the snapshot, which may not exist yet. No lock is created next to special files, such as devices."""
     try:
-        if path.exists() and not path.is_file():
-            raise StoreError(f"{path} is not a regular file; name another one in STORE_URL")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        refuse_planted(path, path.with_name(f"{path.name}.lock"))
         return Lock(path)
     except OSError as error:
-        raise StoreError(f"{path} can't be opened: {error.strerror}; check its folder") from error
+        raise unusable(path, error) from error

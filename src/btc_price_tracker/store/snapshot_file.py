@@ -16,6 +16,7 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store.atomic import atomic_write
 from btc_price_tracker.store.files import SNAPSHOT_HEADER
+from btc_price_tracker.store.private import make_folder
 from btc_price_tracker.store.tick_record import TickRecord
 
 VERSION = b"3"
@@ -39,7 +40,7 @@ def save(path: Path, snapshot: Snapshot) -> None:
     body = _encoded(snapshot)
     checksum = hashlib.sha256(body).hexdigest().encode()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with atomic_write(path, path.with_name(f"{path.name}.new")) as file:
             file.write(b"%b%b\n%b\n" % (SNAPSHOT_HEADER, VERSION, checksum))
             file.write(body)

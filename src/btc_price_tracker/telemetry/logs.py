@@ -5,10 +5,12 @@ import os
 import sys
 from collections.abc import MutableMapping
 from contextvars import ContextVar
-from typing import Any
+from io import StringIO
+from typing import Any, TextIO
 
 import structlog
 
+from btc_price_tracker.printable import printable
 from btc_price_tracker.telemetry.levels import apply, parse
 from btc_price_tracker.telemetry.writer import Writer
 
@@ -31,9 +33,8 @@ def configure(level: str, form: str) -> None:
     last: list[Any] = (
         # A plain traceback: the default shows local variables, of which one may be a password.
         [
-            structlog.dev.ConsoleRenderer(
-                colors=_use_colours(), exception_formatter=structlog.dev.plain_traceback
-            )
+            _printable_values,
+            structlog.dev.ConsoleRenderer(colors=_use_colours(), exception_formatter=_traceback),
         ]
         if console
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
@@ -63,6 +64,18 @@ def configure(level: str, form: str) -> None:
 def _use_colours() -> bool:
     """Whether stderr is a terminal that supports colours, and NO_COLOR isn't set (no-color.org)."""
     return sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def _printable_values(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Escape what a terminal would obey, in texts of clients, sources and libraries; JSON escapes it anyway."""
+    return {name: printable(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _traceback(to: TextIO, exc_info: Any) -> None:
+    """Write a traceback, whose last line may quote such a text."""
+    text = StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    to.write("\n".join(map(printable, text.getvalue().split("\n"))))
 
 
 def _add_request_id(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -20,6 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, Status, StatusCod
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from btc_price_tracker import __version__
+from btc_price_tracker.printable import printable
 from btc_price_tracker.telemetry.logs import TRACE_ID
 from btc_price_tracker.telemetry.tracing import NO_ATTRIBUTES, Attributes, SpanKind
 
@@ -58,7 +59,7 @@ class OtelSpan:
         """See Span."""
         if self.span.is_recording():
             self.span.set_attribute("error.type", error)
-            self.span.set_status(Status(StatusCode.ERROR, reason[:REASON_LENGTH] or None))
+            self.span.set_status(Status(StatusCode.ERROR, printable(reason)[:REASON_LENGTH] or None))
 
     def end(self) -> None:
         """See Span."""

@@ -132,6 +132,12 @@ METRICS = (
         "Requests to a source that have ended, by outcome.",
         ("source", "outcome"),
     ),
+    Metric(
+        "btc_source_quota_used_weight",
+        Kind.GAUGE,
+        "Weight of the requests from this address in the current minute, as Binance counts it; it allows 6,000.",
+        ("source",),
+    ),
     Metric("btc_source_retries", Kind.COUNTER, "Requests repeated after a transient failure.", ("source",)),
     Metric(
         "btc_source_circuit",

@@ -9,6 +9,7 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.price.candles import Candle
 from btc_price_tracker.price.model import Tick
 from btc_price_tracker.store import Span, StoreOptions
+from btc_price_tracker.store.private import resolved, unusable
 from btc_price_tracker.store.sqlite import candles, rows
 from btc_price_tracker.store.sqlite.connection_thread import ConnectionThread
 from btc_price_tracker.store.sqlite.errors import store_error
@@ -116,15 +117,14 @@ async def open_url(url: str, options: StoreOptions) -> SqliteStore:
 
 def _open(name: Path, options: StoreOptions) -> SqliteStore:
     try:
-        path = name.expanduser().resolve()
-    except (RuntimeError, OSError) as error:  # an unknown user; a link to itself
+        path = resolved(name.expanduser())
+    except RuntimeError as error:  # an unknown user
         raise StoreError(f"{name} can't be resolved; name another file in STORE_URL") from error
+    except OSError as error:
+        raise unusable(name, error) from error
     try:
         return SqliteStore(open_file(path, options.operation_timeout), options.prune_batch)
     except sqlite3.Error as error:
         raise store_error(error, path) from error
     except OSError as error:
-        culprit = error.filename or path
-        raise StoreError(
-            f"{path} can't be opened: {error.strerror}; check {culprit} and its folder"
-        ) from error
+        raise unusable(path, error) from error

@@ -1,7 +1,7 @@
 """Opening the file of sqlite://, from a path to connections.
 
 In this order, so that nothing is written to a file before it is known to be ours:
-    refuse   files that are no database and never were one of ours
+    refuse   links and files of other users, files that are no database and never were one of ours
     lock     one process at a time
     refuse   databases of other programs, and of newer versions of this one
     check    a damaged file is renamed, never deleted, and replaced by a new one
@@ -25,9 +25,12 @@ from btc_price_tracker.errors import StoreError
 from btc_price_tracker.store.atomic import PRIVATE
 from btc_price_tracker.store.files import SQLITE_HEADER
 from btc_price_tracker.store.lock import Lock, lock_path
+from btc_price_tracker.store.private import make_folder, refuse_planted
 from btc_price_tracker.store.sqlite.errors import is_damage
 from btc_price_tracker.store.sqlite.file_identity import FileIdentity
 from btc_price_tracker.store.sqlite.schema import migrate, refuse_foreign
+
+SUFFIXES = ("", "-wal", "-shm", "-journal", ".lock")  # of the files that SQLite and we open
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +50,8 @@ def open_file(path: Path, busy_timeout: float) -> OpenFile:
 
     Raises StoreError, OSError or sqlite3.Error.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
+    refuse_planted(*(path.with_name(f"{path.name}{suffix}") for suffix in SUFFIXES))
     _refuse_non_database(path)
     with ExitStack() as undo:
         lock = Lock(path)
