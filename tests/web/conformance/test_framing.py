@@ -47,7 +47,7 @@ CODINGS = (
     kept("RFC 9112 7", "in another case", POST + b"Transfer-Encoding: Chunked\r\n\r\n" + LAST, 405),
     kept("RFC 9110 5.5", "spaces around it", POST + b"Transfer-Encoding:  chunked \r\n\r\n" + LAST, 405),
     ends("RFC 9112 6.3", "Content-Length and Transfer-Encoding",
-         POST + b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % (len(LAST + HIDDEN)) + LAST + HIDDEN, 400),
+         POST + b"Content-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n" + LAST + HIDDEN, 400),
     ends("RFC 9112 6.3", "Transfer-Encoding and Content-Length", coding(b" chunked\r\nContent-Length: 5"), 400),
     ends("RFC 9112 6.3", "Transfer-Encoding and no length", coding(b" chunked\r\nContent-Length: 0"), 400),
     ends("RFC 9112 6.1", "in HTTP/1.0", OLD + b"Transfer-Encoding: chunked\r\n\r\n" + LAST + HIDDEN, 400),
