@@ -52,6 +52,17 @@ _EVENTS = {
     "gap": sse.Gap,
     "heartbeat": sse.Heartbeat,
 }
+# One event as parsed: https://html.spec.whatwg.org/multipage/server-sent-events.html
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": [name for name in _EVENTS if name != "message"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+    "required": ["data"],
+}
 
 
 def _query(name: str, meaning: str) -> dict[str, Any]:
@@ -173,10 +184,10 @@ def _content(path: str, status: str) -> dict[str, Any]:
 
 
 def _events(media: str) -> dict[str, Any]:
-    """The data of each event of a stream, which OpenAPI 3.1 can't describe."""
+    """The events of a stream as OpenAPI 3.2 describes them, and the data of each, which it can't."""
     if media != "text/event-stream":
         return {}
-    return {"x-events": {name: _schema(kind) for name, kind in _EVENTS.items()}}
+    return {"itemSchema": _EVENT, "x-events": {name: _schema(kind) for name, kind in _EVENTS.items()}}
 
 
 def _type_of(example: object) -> object:
