@@ -12,6 +12,9 @@ HERE = Path(__file__).parent
 SOURCES = ("coinbase", "kraken", "binanceus")
 DEFAULT_SOURCES = ("coingecko", "coinpaprika", "coinbase", "kraken", "bitstamp", "gemini")
 
+LIMITS = ("MAX_CLIENTS", "MAX_CLIENTS_PER_IP", "CONNECT_RATE", "CONNECT_RATE_PER_IP", "REQUEST_RATE_PER_IP")
+UNLIMITED = dict.fromkeys(LIMITS, "0")
+
 
 @dataclass(frozen=True)
 class Subject:
@@ -42,7 +45,7 @@ def ours(exchange: int) -> Subject:
             "STORE_URL": "memory://",
             "SOURCES": ",".join(SOURCES),
             "HEARTBEAT": "3600",  # idle streams are to be idle
-            "MAX_CLIENTS": "0",
+            **UNLIMITED,
             **source_urls(exchange, SOURCES),
         },
     )
@@ -57,6 +60,7 @@ def ours_by_default(exchange: int, folder: Path) -> Subject:
             "PORT": "{port}",
             "INTERVAL": "{interval}",
             "STORE_URL": f"sqlite:///{folder}/prices.db",
+            **UNLIMITED,  # all clients of a benchmark have one address
             **source_urls(exchange, DEFAULT_SOURCES),
         },
     )

@@ -12,6 +12,7 @@ backend default {
 }
 
 sub vcl_recv {
+    unset req.http.Forwarded; # the client's own; Varnish appends to X-Forwarded-For
     if (req.url ~ "^/prices/stream") {
         return (pass);
     }

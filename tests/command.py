@@ -5,10 +5,18 @@ import subprocess
 import sys
 
 KEPT = ("PATH", "HOME", "PYTHONPATH", "COVERAGE_PROCESS_CONFIG")
+# Tests open all their streams from one address, and at once.
+UNLIMITED = {
+    "MAX_CLIENTS_PER_IP": "0",
+    "CONNECT_RATE": "0",
+    "CONNECT_RATE_PER_IP": "0",
+    "REQUEST_RATE_PER_IP": "0",
+}
 
 
 def environment_of(**environment: str) -> dict[str, str]:
-    return {**{name: os.environ[name] for name in KEPT if name in os.environ}, **environment}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {**kept, **UNLIMITED, **environment}
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:

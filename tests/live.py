@@ -19,6 +19,7 @@ from btc_price_tracker.settings import Settings
 from btc_price_tracker.store.outbox import OutboxLimits
 from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
 from btc_price_tracker.web.server.server import Server, listen, server
+from command import UNLIMITED
 
 STORE_TIMEOUT = 60.0  # seconds: a busy machine, and mongoeco, take longer than production allows
 
@@ -81,12 +82,15 @@ async def live(
     clock = clock or SystemClock()
     sockets = listen("127.0.0.1", 0)
     port = sockets[0].getsockname()[1]
-    chosen = Settings(**{"store_url": "memory://", **settings})
+    unlimited = {name.lower(): value for name, value in UNLIMITED.items()}
+    chosen = Settings(**{**unlimited, "store_url": "memory://", **settings})
     outbox_limits = OutboxLimits(write_timeout)
     async with compose(
         chosen, clock, detach=detach, outbox_limits=outbox_limits, store_timeout=STORE_TIMEOUT
     ) as service:
-        serving = server(service.application, chosen.keep_alive, service.detached, limits, files)
+        serving = server(
+            service.application, chosen.keep_alive, service.detached, service.peers, limits, files
+        )
         running = [asyncio.create_task(loop()) for loop in service.serve]
         ended = asyncio.create_task(serving.serve(sockets=sockets))
         try:

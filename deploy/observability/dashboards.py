@@ -136,7 +136,13 @@ STREAMS = Dashboard(
             ],
             "percentunit",
         ),
-        Panel("Rejected", [(_rate("btc_streams_rejected_total", "instance"), INSTANCE)], "cps"),
+        Panel("Rejected", [(_rate("btc_streams_rejected_total", "reason"), "{{reason}}")], "cps"),
+        Panel(
+            "Connections refused", [(_rate("btc_connections_refused_total", "reason"), "{{reason}}")], "cps"
+        ),
+        Panel(
+            "Requests rejected", [(_rate("btc_http_requests_rejected_total", "instance"), INSTANCE)], "reqps"
+        ),
         Panel(
             "Delivery to the last client",
             [

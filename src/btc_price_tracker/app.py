@@ -61,10 +61,13 @@ from btc_price_tracker.telemetry.gc_pauses import GcPauses
 from btc_price_tracker.telemetry.metrics import Metrics
 from btc_price_tracker.telemetry.tracing_setup import open_tracer
 from btc_price_tracker.telemetry.watchdog import Watchdog
+from btc_price_tracker.web.address.trusted import Trusted
 from btc_price_tracker.web.api.routes import Parts, application
 from btc_price_tracker.web.api.views import SourceView, source_views
-from btc_price_tracker.web.limits import Limits
+from btc_price_tracker.web.limits import Limits, StreamLimits
+from btc_price_tracker.web.rates import Rates
 from btc_price_tracker.web.server.server import listen, server
+from btc_price_tracker.web.server.sockets import Peers
 from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.shared import Streams
 
@@ -90,6 +93,7 @@ class Service:
     canary: Canary
     application: ASGIApp
     detached: Callable[[], int]  # number of streams that have left the HTTP server
+    peers: Peers
     lead: Loop  # one term: on the one instance that polls the sources
     serve: tuple[Loop, ...]  # on every instance
 
@@ -102,7 +106,7 @@ async def run(settings: Settings, origin: str | None = None) -> None:
     stop = _on_stop_signal()
     sockets = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
-        serving = server(service.application, settings.keep_alive, service.detached)
+        serving = server(service.application, settings.keep_alive, service.detached, service.peers)
         ended = tasks.create_task(serving.serve(sockets=sockets))
         loops = (service.lead, *service.serve, service.canary.watch)
         running = [tasks.create_task(loop()) for loop in loops]
@@ -198,7 +202,8 @@ async def compose(
         outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
         stack.push_async_callback(outbox.close)
         watchdog = Watchdog(clock)
-        limits = Limits(hub, settings.max_clients)
+        limits = Limits(hub, _stream_limits(settings))
+        peers = Peers(Trusted(settings.trusted_proxies))
         parts = Parts(
             streams=Streams(
                 hub,
@@ -209,6 +214,8 @@ async def compose(
                 peer_wait=PEER_WAIT if settings.broker_url is not None else 0,
             ),
             limits=limits,
+            request_rates=Rates(settings.request_rate_per_ip, clock.monotonic),
+            peers=peers,
             outbox=outbox,
             store_success=store_success,
             canary=canary,
@@ -233,7 +240,18 @@ async def compose(
         lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
         loops = (*serve, hub.watch, outbox.recover, watchdog.watch)
-        yield Service(hub, store, outbox, broker, link, canary, application(parts), detached, lead, loops)
+        yield Service(
+            hub, store, outbox, broker, link, canary, application(parts), detached, peers, lead, loops
+        )
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
+        settings.max_clients,
+        settings.max_clients_per_ip,
+        settings.connect_rate,
+        settings.connect_rate_per_ip,
+    )
 
 
 def _loops(

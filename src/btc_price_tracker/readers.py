@@ -1,6 +1,6 @@
 """How each metric of the table in `telemetry/table.py` is read from the parts of an instance."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from btc_price_tracker import __version__
 from btc_price_tracker.broker.link import Link, TermEnd
@@ -39,6 +39,8 @@ def readers(parts: Parts, sources: Sequence[Upstream], rounds: RoundMeters, gc_p
         **_store(parts.outbox, parts.gates),
         **_broker(parts.link, hub, parts.instance),
         **_process(parts.watchdog, gc_pauses, parts.requests),
+        "btc_http_requests_rejected": parts.rejected_requests.counts.total,
+        "btc_connections_refused": lambda: _by_label(parts.peers.refused.counts),
     }
 
 
@@ -67,14 +69,14 @@ def _streams(hub: Hub, limits: Limits, canary: Canary) -> dict[str, Reader]:
     counts = hub.counts
     return {
         "btc_streams_open": lambda: len(hub) - canary.is_open,
-        "btc_streams_max": lambda: limits.max_streams,
+        "btc_streams_max": lambda: limits.max.open,
         "btc_streams_lagging": lambda: hub.lagging,
         "btc_streams_opened": lambda: counts.joined + counts.abandoned - canary.opened,
         "btc_streams_resumed": lambda: counts.resumed,
         "btc_stream_resume_depth_seconds": lambda: counts.depths,
         "btc_stream_duration_seconds": lambda: counts.durations,
         "btc_streams_closed": lambda: {(reason,): counts.closed[reason] for reason in Reason},
-        "btc_streams_rejected": lambda: limits.rejected,
+        "btc_streams_rejected": lambda: _by_label(limits.rejected.counts),
         "btc_streams_fallen_behind": lambda: counts.fallen_behind,
         "btc_stream_lag_seconds": lambda: hub.lag,
         "btc_stream_events_sent": lambda: counts.events,
@@ -188,6 +190,10 @@ def _process(watchdog: Watchdog, gc_pauses: GcPauses, requests: Requests) -> dic
         "btc_log_lines_suppressed": lambda: LOG_COUNTS.suppressed,
         "btc_log_lines_dropped": lambda: LOG_COUNTS.dropped,
     }
+
+
+def _by_label(counts: Mapping[str, int]) -> Reading:
+    return {(str(label),): count for label, count in counts.items()}
 
 
 def _of_latest(hub: Hub, value: Callable[[Tick], float]) -> Callable[[], Reading | None]:

@@ -8,6 +8,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from command import UNLIMITED
 from ports import free_port
 
 DEADLINE = 60  # seconds for a server to answer on a busy machine
@@ -27,7 +28,7 @@ class Server:
         """Return once it answers."""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "btc_price_tracker", *self._words, "--port", str(self._port)],
-            env={**os.environ, "LOG_LEVEL": "error"},
+            env={**os.environ, **UNLIMITED, "LOG_LEVEL": "error"},
         )
         give_up = time.monotonic() + DEADLINE
         while not self._answers():

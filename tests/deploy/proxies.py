@@ -36,11 +36,11 @@ class Proxy:
     tls: ssl.SSLContext | None
     log: Path
 
-    async def get(self, path: str, **headers: str) -> Client:
-        """As Client.get, through TLS where that is what there is."""
+    async def get(self, path: str, source: str = "127.0.0.1", **headers: str) -> Client:
+        """As Client.get, through TLS where that is what there is, from the address `source`."""
         host = "localhost" if self.tls else None
         reader, writer = await asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=self.tls, server_hostname=host
+            "127.0.0.1", self.port, ssl=self.tls, server_hostname=host, local_addr=(source, 0)
         )
         lines = [f"GET {path} HTTP/1.1", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -159,7 +159,14 @@ PROXIES: dict[str, Callable[[Path, int, int], Prepared]] = {
 async def running(name: str, folder: Path, upstream: int) -> AsyncIterator[Proxy]:
     """One of them in front of a port of this machine."""
     port = free_port()
-    command, context = PROXIES[name](folder, upstream, port)
+    async with started(name, PROXIES[name](folder, upstream, port), folder, port) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def started(name: str, prepared: Prepared, folder: Path, port: int) -> AsyncIterator[Proxy]:
+    """A proxy that listens on a port."""
+    command, context = prepared
     log = folder / "log"
     with log.open("wb") as output:
         environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}

@@ -16,6 +16,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from command import UNLIMITED
 from ports import free_port
 
 SERVICE = Path(__file__).with_name("service.py")
@@ -76,7 +77,7 @@ async def command(*words: str, under: str = "", **environment: str) -> AsyncIter
     process = await asyncio.create_subprocess_exec(
         *filter(None, [under]),
         *(sys.executable, "-m", "btc_price_tracker", *words, "--port", str(port)),
-        env={**os.environ, "LOG_LEVEL": "error", **environment},
+        env={**os.environ, **UNLIMITED, "LOG_LEVEL": "error", **environment},
     )
     try:
         await _until_ready(process, port)

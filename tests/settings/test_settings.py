@@ -34,6 +34,21 @@ INVALID = {
         "http://é..com",
     ],
     "max_clients": ["-1", "many"],
+    "max_clients_per_ip": ["-1"],
+    "connect_rate": ["0.5"],
+    "connect_rate_per_ip": ["x"],
+    "request_rate_per_ip": ["-1"],
+    "trusted_proxies": [
+        "localhost",
+        "10.0.0.0/33",
+        "10.0.0.1/8",
+        "2001:db8::1/32",
+        "10.0.0.0/8;::1",
+        "10.0.0.256",
+        "::1%lo",
+        "none,::1",
+        "/8",
+    ],
     "cors_origins": ["example.com", "https://example.com/"],
     "host": ["a b"],
     "metrics_token": ["two words", "clé"],
@@ -95,6 +110,35 @@ def test_password_in_a_valid_url_is_masked() -> None:
     assert (
         setting_text("kraken_url", load({"kraken_url": "http://u:hidden@h/x"}).kraken_url) == "http://***@h/x"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("127.0.0.1,::1", "127.0.0.1,::1"),
+        (" 10.0.0.0/8 , 2001:DB8:0::/48,", "10.0.0.0/8,2001:db8::/48"),
+        ("192.0.2.1/32,2001:db8::1/128", "192.0.2.1,2001:db8::1"),
+        ("10.0.0.0/255.0.0.0", "10.0.0.0/8"),
+        ("0.0.0.0/0", "0.0.0.0/0"),
+        ("none", "none"),
+    ],
+)
+def test_trusted_proxies_are_addresses_and_networks(text: str, expected: str) -> None:
+    networks = load({"trusted_proxies": text}).trusted_proxies
+    assert setting_text("trusted_proxies", networks) == expected
+    assert load({"trusted_proxies": expected}).trusted_proxies == networks
+
+
+def test_a_network_with_the_address_of_a_host_is_explained() -> None:
+    with pytest.raises(SettingsError, match=r"give 10\.0\.0\.0/8 .* or 10\.0\.0\.1 .*not .*10\.0\.0\.1/8"):
+        load({"trusted_proxies": "10.0.0.1/8"})
+
+
+def test_limits_of_clients_are_those_of_the_documentation() -> None:
+    settings = load({})
+    assert settings.max_clients_per_ip == 100
+    assert (settings.connect_rate, settings.connect_rate_per_ip) == (2000, 50)
+    assert settings.trusted_proxies == ("127.0.0.1", "::1")
 
 
 @pytest.mark.parametrize("retention", ["12h", "90d", "45s", "90m", "0"])

@@ -16,7 +16,7 @@ from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.store.outbox import Outbox
 from btc_price_tracker.succession import Candidate
-from btc_price_tracker.web.limits import Limits, Slot
+from btc_price_tracker.web.limits import Limits, Slot, StreamLimits
 from btc_price_tracker.web.stream.position import Anchor, Position
 from btc_price_tracker.web.stream.response import PriceStream
 from btc_price_tracker.web.stream.shared import Streams
@@ -93,7 +93,7 @@ class Instance:
         assert self._streams is not None
         after = wire.client.ids[-1] if wire.client.ids else None
         position = Position(Anchor.NOW) if after is None else Position(Anchor.ID, after)
-        slot = Slot(Limits(self._streams.hub, 0))
+        slot = Slot(Limits(self._streams.hub, StreamLimits()))
         try:
             await PriceStream(self._streams, position, slot)(SCOPE, wire.receive, wire.send)
         finally:

@@ -15,6 +15,7 @@ from btc_price_tracker.settings.values import (
     Duration,
     Host,
     LogLevels,
+    Networks,
     Origins,
     Secret,
     SourceNames,
@@ -104,6 +105,26 @@ class Settings(Address):
         default_factory=default_max_clients,
         ge=0,
         description="maximum of open streams (by default the limit of open files minus 512); 0 for no limit",
+    )
+    max_clients_per_ip: int = Field(
+        100, ge=0, description="maximum of open streams of one address (IPv6: of one /64); 0 for no limit"
+    )
+    connect_rate: int = Field(2000, ge=0, description="maximum of new streams a second; 0 for no limit")
+    connect_rate_per_ip: int = Field(
+        50,
+        ge=0,
+        description="maximum of new streams a second of one address (IPv6: of one /64); 0 for no limit",
+    )
+    request_rate_per_ip: int = Field(
+        100,
+        ge=0,
+        description="maximum of other requests a second of one address (IPv6: of one /64), "
+        "except for /healthz, /readyz and /metrics; 0 for no limit",
+    )
+    trusted_proxies: Networks = Field(
+        ("127.0.0.1", "::1"),
+        description="addresses and networks (CIDR), separated by commas, of proxies "
+        "whose Forwarded, X-Forwarded-For or PROXY protocol says who the client is; none to trust none",
     )
     max_stream_age: Duration = Field(
         0,

@@ -5,6 +5,7 @@ Validators raise ValueError with the remedy; the caller adds the name and the va
 
 import re
 from contextlib import suppress
+from ipaddress import ip_interface, ip_network
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -72,6 +73,23 @@ def _origins(origins: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(origin.lower() for origin in origins)
 
 
+def _networks(networks: tuple[str, ...]) -> tuple[str, ...]:
+    """Addresses and networks in their normal form; none for `none`."""
+    return () if networks == ("none",) else tuple(map(_network, networks))
+
+
+def _network(text: str) -> str:
+    try:
+        network = ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            "give addresses and networks like 192.0.2.1,10.0.0.0/8,fd00::/8, or none to trust no proxy"
+        ) from None
+    if str(network.network_address) != str(ip_interface(text).ip):
+        raise ValueError(f"give {network} for the whole network, or {ip_interface(text).ip} for the address")
+    return str(network.network_address) if network.prefixlen == network.max_prefixlen else str(network)
+
+
 def _base_url(url: str) -> str:
     """A URL to which a path can be appended."""
     url = url.strip()
@@ -132,6 +150,7 @@ Duration = Annotated[int, BeforeValidator(_duration)]  # seconds
 _Items = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_items)]
 SourceNames = Annotated[_Items, AfterValidator(_sources)]
 Origins = Annotated[_Items, AfterValidator(_origins)]
+Networks = Annotated[_Items, AfterValidator(_networks)]
 
 
 def setting_text(name: str, value: object) -> str:
@@ -143,7 +162,7 @@ def setting_text(name: str, value: object) -> str:
     if isinstance(value, bool):
         return str(int(value))
     if isinstance(value, tuple):
-        return ",".join(value)
+        return ",".join(value) or "none"
     return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 

@@ -65,7 +65,12 @@ METRICS = (
     ),
     Metric("btc_stream_duration_seconds", Kind.HISTOGRAM, "Time that a closed stream was open."),
     Metric("btc_streams_closed", Kind.COUNTER, "Streams closed, by reason.", ("reason",)),
-    Metric("btc_streams_rejected", Kind.COUNTER, "Streams rejected at the limit of MAX_CLIENTS."),
+    Metric(
+        "btc_streams_rejected",
+        Kind.COUNTER,
+        "Streams rejected, by the limit that was reached, or because the instance drains.",
+        ("reason",),
+    ),
     Metric(
         "btc_streams_fallen_behind", Kind.COUNTER, "Times that the socket buffer of a live stream was full."
     ),
@@ -194,6 +199,13 @@ METRICS = (
         ("route",),
     ),
     Metric("btc_http_requests_in_progress", Kind.GAUGE, "Requests in progress, without streams."),
+    Metric("btc_http_requests_rejected", Kind.COUNTER, "Requests rejected at REQUEST_RATE_PER_IP."),
+    Metric(
+        "btc_connections_refused",
+        Kind.COUNTER,
+        "Connections closed at once, because their address has too many, or for an invalid PROXY protocol.",
+        ("reason",),
+    ),
     # The process
     Metric("btc_event_loop_lag_seconds", Kind.GAUGE, "Longest delay of the event loop in the last minute."),
     Metric("btc_event_loop_stalls", Kind.COUNTER, "Times the event loop was blocked for 9 s or longer."),

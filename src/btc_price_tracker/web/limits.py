@@ -1,80 +1,170 @@
 """Admission of clients: the one place that gives a request its slot, and takes it back.
 
 Every request passes `Admission`, the outermost layer but for the request id. Its slot is released when the response
-ends. A response that streams counts towards MAX_CLIENTS from `Slot.admit_stream` on; once its socket has left the
-server, `Hub.leave` releases its slot instead.
+ends. A response that streams counts towards the limits of streams from `Slot.admit_stream` on; once its socket has left
+the server, `Hub.leave` releases its slot instead.
 """
 
 import random
+from dataclasses import dataclass
+from enum import StrEnum
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker.fanout.hub import Hub
+from btc_price_tracker.web.address.groups import Group, group_of
 from btc_price_tracker.web.problems import Problem
+from btc_price_tracker.web.rates import Rates
+from btc_price_tracker.web.refusals import IF_PROXY, Refusals
 
 log = structlog.get_logger(__name__)
 
 SLOT = "btc_price_tracker.slot"  # the key in the scope
 
 
-class Limits:
-    """Counts the slots in use and keeps the streams within `max_streams` (0: no limit)."""
+class Reason(StrEnum):
+    """Why a stream is rejected."""
 
-    def __init__(self, hub: Hub, max_streams: int) -> None:
+    DRAINING = "draining"
+    MAX_CLIENTS = "max_clients"
+    MAX_CLIENTS_PER_IP = "max_clients_per_ip"
+    CONNECT_RATE = "connect_rate"
+    CONNECT_RATE_PER_IP = "connect_rate_per_ip"
+
+
+_CAUSES = {
+    Reason.DRAINING: "The server is shutting down",
+    Reason.MAX_CLIENTS: "MAX_CLIENTS streams are open",
+    Reason.MAX_CLIENTS_PER_IP: "MAX_CLIENTS_PER_IP streams of your address are open",
+    Reason.CONNECT_RATE: "CONNECT_RATE streams were opened within a second",
+    Reason.CONNECT_RATE_PER_IP: "CONNECT_RATE_PER_IP streams of your address were opened within a second",
+}
+_OF_ADDRESS = (Reason.MAX_CLIENTS_PER_IP, Reason.CONNECT_RATE_PER_IP)  # 429: others are still admitted
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Open streams, and new ones a second; 0: no limit."""
+
+    open: int = 0
+    open_per_address: int = 0
+    rate: int = 0
+    rate_per_address: int = 0
+
+
+class Limits:
+    """Counts the slots in use and keeps the streams within their limits."""
+
+    def __init__(self, hub: Hub, streams: StreamLimits) -> None:
         self.requests = 0  # slots in use, those of streams included
         self.streams = 0  # slots of streams
-        self.rejected = 0  # streams since the start
+        self.rejected = Refusals(Reason, hub.monotonic)  # streams
+        self.max = streams
         self._hub = hub
-        self.max_streams = max_streams
+        self._by_address: dict[Group, int] = {}  # slots of streams, of addresses that have any
+        self._rate = Rates(streams.rate, hub.monotonic)
+        self._rate_per_address = Rates(streams.rate_per_address, hub.monotonic)
 
     @property
-    def is_full(self) -> bool:
-        """Whether the next stream is rejected."""
-        return self._hub.draining or 0 < self.max_streams <= self.streams
+    def addresses(self) -> int:
+        """Number of addresses that have streams, where these are limited."""
+        return len(self._by_address)
 
-    def reject(self, *, browser: bool) -> int:
+    def reason_against(self, group: Group | None, *, connects: bool) -> Reason | None:
+        """Why the next stream of an address is rejected; None: it is admitted, and counts as a connect if it is one.
+
+        An address before all: streams rejected for its sake take nothing of CONNECT_RATE.
+        """
+        if self._hub.draining:
+            return Reason.DRAINING
+        if 0 < self.max.open <= self.streams:
+            return Reason.MAX_CLIENTS
+        if group is not None and 0 < self.max.open_per_address <= self._by_address.get(group, 0):
+            return Reason.MAX_CLIENTS_PER_IP
+        if not connects:
+            return None
+        if group is not None and not self._rate_per_address.take(group).admitted:
+            return Reason.CONNECT_RATE_PER_IP
+        return None if self._rate.take(None).admitted else Reason.CONNECT_RATE
+
+    def occupy(self, group: Group | None) -> None:
+        """Count a stream of an address."""
+        self.streams += 1
+        if group is not None and self.max.open_per_address:
+            self._by_address[group] = self._by_address.get(group, 0) + 1
+
+    def vacate(self, group: Group | None) -> None:
+        """Take back what `occupy` has counted."""
+        self.streams -= 1
+        if group in self._by_address:
+            self._by_address[group] -= 1
+            if not self._by_address[group]:
+                del self._by_address[group]
+
+    def reject(self, reason: Reason, *, browser: bool) -> int:
         """Count a rejected stream; returns the milliseconds after which a browser is to reconnect, with jitter.
 
-        Raises Problem (503 with Retry-After) for other clients. A browser's EventSource never reconnects after an
-        error status, so it must get a 200.
+        Raises Problem (503 or 429, with Retry-After) for other clients. A browser's EventSource never reconnects after
+        an error status, so it must get a 200.
         """
-        self.rejected += 1
-        log.debug("stream rejected", streams=self.streams, draining=self._hub.draining)
+        if rejected := self.rejected.note(reason):
+            self._log(reason, rejected)
         milliseconds = random.randint(10_000, 30_000)
         if not browser:
             seconds = str(milliseconds // 1000)
-            cause = "The server is shutting down" if self._hub.draining else "MAX_CLIENTS streams are open"
-            raise Problem(503, f"{cause}; retry in {seconds} s.", {"Retry-After": seconds})
+            status = 429 if reason in _OF_ADDRESS else 503
+            raise Problem(status, f"{_CAUSES[reason]}; retry in {seconds} s.", {"Retry-After": seconds})
         return milliseconds
+
+    def _log(self, reason: Reason, rejected: int) -> None:
+        log.warning(
+            "streams rejected",
+            reason=str(reason),
+            rejected=rejected,
+            streams=self.streams,
+            addresses=self.addresses,
+            remedy=IF_PROXY if reason in _OF_ADDRESS else None,
+        )
 
 
 class Slot:
     """What one request, or the stream that it became, occupies until `release`."""
 
-    __slots__ = ("_in_use", "_is_stream", "_limits", "is_handed_over")
+    __slots__ = ("_group", "_in_use", "_is_stream", "_limits", "is_handed_over")
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, group: Group | None = None) -> None:
+        """`group` is that of the client's address; None where it has none."""
         limits.requests += 1
         self.is_handed_over = False  # to the hub, which releases it when the stream leaves
         self._limits = limits
+        self._group = group
         self._in_use = True
         self._is_stream = False
 
     def admit_stream(self, *, browser: bool) -> int | None:
-        """Count as a stream; where the limit is reached, do as `Limits.reject` instead. None: admitted."""
-        if self._limits.is_full:
-            return self._limits.reject(browser=browser)
-        self._is_stream = True
-        self._limits.streams += 1
-        return None
+        """Count as a new stream; where a limit is reached, do as `Limits.reject` instead. None: admitted."""
+        return self._admit(browser=browser, connects=True)
+
+    def admit_waiting(self) -> None:
+        """Count as a stream that isn't new: as a request that waits. Raises Problem as `Limits.reject`."""
+        self._admit(browser=False, connects=False)
 
     def release(self) -> None:
         """Give the slot back. Idempotent."""
         if self._in_use:
             self._in_use = False
             self._limits.requests -= 1
-            self._limits.streams -= self._is_stream
+            if self._is_stream:
+                self._limits.vacate(self._group)
+
+    def _admit(self, *, browser: bool, connects: bool) -> int | None:
+        reason = self._limits.reason_against(self._group, connects=connects)
+        if reason is not None:
+            return self._limits.reject(reason, browser=browser)
+        self._is_stream = True
+        self._limits.occupy(self._group)
+        return None
 
 
 class Admission:
@@ -86,7 +176,8 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the request in a slot."""
-        slot = scope[SLOT] = Slot(self._limits)
+        client = scope.get("client")
+        slot = scope[SLOT] = Slot(self._limits, client and group_of(client[0]))
         try:
             await self._app(scope, receive, send)
         finally:

@@ -97,10 +97,10 @@ async def test_streams_are_counted(server: Live) -> None:
         values = await samples(server)
         assert (values["btc_streams_open"], values["btc_streams_opened_total"]) == (1, 1)
         assert values["btc_stream_events_sent_total"] == 3  # the status at the start, the new one, the price
-        assert values["btc_streams_rejected_total"] == 0
+        assert values['btc_streams_rejected_total{reason="max_clients"}'] == 0
         async with await Client.get(server.port, "/prices/stream") as refused:
             assert refused.status == 503
-        assert (await samples(server))["btc_streams_rejected_total"] == 1
+        assert (await samples(server))['btc_streams_rejected_total{reason="max_clients"}'] == 1
     await eventually(lambda: len(server.hub) == 0)
     values = await samples(server)
     assert (values["btc_streams_open"], values["btc_streams_opened_total"]) == (0, 1)

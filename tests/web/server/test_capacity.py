@@ -1,4 +1,4 @@
-"""Connections never use the descriptors reserved for sources and store; idle ones are evicted first."""
+"""Connections never use the descriptors reserved for sources and store; those without a request are evicted first."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,6 +13,8 @@ from live import Client, Live, live
 
 FILES = 40
 MOST = 30  # connections, a quarter of the files being kept back
+WAITING = b"GET /prices/next?after=9007199254740991 HTTP/1.1\r\nHost: x\r\n\r\n"
+UNFINISHED = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
 @pytest.fixture
@@ -52,9 +54,20 @@ async def test_idle_connections_are_evicted_and_streams_stay(server: Live) -> No
     close(silent + streams)
 
 
+async def test_connections_with_half_a_head_are_evicted_and_requests_finish(server: Live) -> None:
+    waiting = await connect(server, WAITING)
+    await eventually(lambda: len(server.server.server_state.tasks) == 1)
+    attackers = [await connect(server, UNFINISHED) for _ in range(3 * MOST)]
+    async with await Client.get(server.port, "/healthz") as client:
+        assert client.status == 200
+    assert await attackers[0].reader.read() == b""
+    assert len(server.server.server_state.tasks) == 1
+    close([waiting, *attackers])
+
+
 async def test_accepting_pauses_without_idle_connections_and_resumes(server: Live) -> None:
-    busy = [await connect(server, b"GET / HTTP/1.1\r\n") for _ in range(MOST)]
-    await eventually(lambda: len(server.server.server_state.connections) == MOST)
+    busy = [await connect(server, WAITING) for _ in range(MOST)]
+    await eventually(lambda: len(server.server.server_state.tasks) == MOST)
     newcomers = [
         await connect(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")  # the kernel takes them in
         for _ in range(20)
@@ -70,7 +83,7 @@ async def test_accepting_pauses_without_idle_connections_and_resumes(server: Liv
 
 
 async def test_paused_server_shuts_down(server: Live) -> None:
-    busy = [await connect(server, b"GET / HTTP/1.1\r\n") for _ in range(MOST + 1)]
+    busy = [await connect(server, WAITING) for _ in range(MOST + 1)]
     await eventually(lambda: not server.server.servers)
     close(busy)
 

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
+from btc_price_tracker.web.address.trusted import Trusted
 from btc_price_tracker.web.server.server import listen, server
+from btc_price_tracker.web.server.sockets import Peers
 from live import Client
 
 
@@ -30,7 +32,7 @@ async def echo(scope: Any, _: Any, send: Any) -> None:
 )
 async def test_application_sees_the_host_of_the_target(target: str, seen: str) -> None:
     (listener,) = listen("127.0.0.1", 0)
-    serving = server(echo, 75, lambda: 0)
+    serving = server(echo, 75, lambda: 0, Peers(Trusted(())))
     ended = asyncio.create_task(serving.serve(sockets=[listener]))
     async with await Client.get(listener.getsockname()[1], target) as client:
         assert (await client.body()).decode() == seen

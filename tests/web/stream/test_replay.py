@@ -19,7 +19,7 @@ from btc_price_tracker.store import Store, open_store
 from btc_price_tracker.store.outbox import LostRange
 from btc_price_tracker.testing import ManualClock, eventually
 from btc_price_tracker.web.gate import Gate
-from btc_price_tracker.web.limits import Limits, Slot
+from btc_price_tracker.web.limits import Limits, Slot, StreamLimits
 from btc_price_tracker.web.server.detach import DETACHABLE
 from btc_price_tracker.web.stream import replay as replay_module
 from btc_price_tracker.web.stream.position import Anchor, Position
@@ -42,7 +42,9 @@ class Asgi:
         extensions = {} if exchange is None else {DETACHABLE: exchange}
         scope = {"method": "GET", "scheme": "http", "http_version": "1.1", "extensions": extensions}
         self.task = asyncio.create_task(
-            PriceStream(shared, position, Slot(Limits(shared.hub, 0)))(scope, self._receive, self._send)
+            PriceStream(shared, position, Slot(Limits(shared.hub, StreamLimits())))(
+                scope, self._receive, self._send
+            )
         )
 
     async def _receive(self) -> dict[str, Any]:
@@ -194,6 +196,9 @@ class DetachableResponse:
     left = False
 
     def hold_nothing_back(self) -> None:
+        pass
+
+    def count_as_stream(self) -> None:
         pass
 
     def let_go(self) -> None:

@@ -119,7 +119,7 @@ def install(app: FastAPI, prices: NextPrices, wait: float = WAIT) -> None:
         canonical = f"after={query.after}"
         if request.url.query != canonical:
             raise Problem(400, f"Caches need one URL for each id; ask for ?{canonical}.")
-        request.scope[SLOT].admit_stream(browser=False)
+        request.scope[SLOT].admit_waiting()
         found = await prices.after(query.after, wait)
         if found is None:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})

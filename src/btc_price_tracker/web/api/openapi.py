@@ -41,7 +41,12 @@ _HEADERS = {
     "Retry-After": {"description": "Seconds to wait before retrying.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "How to authenticate.", "schema": {"type": "string"}},
 }
-_HEADERS_OF = {"401": ["WWW-Authenticate"], "503": ["Retry-After"], "default": ["Retry-After"]}  # by status
+_HEADERS_OF = {  # by status
+    "401": ["WWW-Authenticate"],
+    "429": ["Retry-After"],
+    "503": ["Retry-After"],
+    "default": ["Retry-After"],
+}
 _REFERENCE = "#/components/schemas/{name}"
 _PAGED = ("/prices", "/prices/candles", "/prices/next", "/prices/hours/{hour}")
 # By the name of the event; unnamed ones are dispatched as `message`.
@@ -56,7 +61,7 @@ _EVENTS = {
 _EVENT = {
     "type": "object",
     "properties": {
-        "event": {"type": "string", "enum": [name for name in _EVENTS if name != "message"]},
+        "event": {"type": "string", "enum": list(_EVENTS)},
         "data": {"type": "string", "contentMediaType": "application/json"},
         "id": {"type": "string", "pattern": "^[0-9]+$"},
         "retry": {"type": "integer", "minimum": 0},
@@ -104,8 +109,13 @@ _STREAM = {
             "400": {
                 "description": "`since` or `last_event_id` is not a number in range, or `with` not `sources`."
             },
+            "429": {
+                "description": "Your address has `MAX_CLIENTS_PER_IP` streams open, or opens more than "
+                "`CONNECT_RATE_PER_IP` a second; see `Retry-After`. A browser gets 200 and `retry:` instead."
+            },
             "503": {
-                "description": "`MAX_CLIENTS` streams are open, or the server shuts down; see `Retry-After`."
+                "description": "`MAX_CLIENTS` streams are open, clients open more than `CONNECT_RATE` a second, or the "
+                "server shuts down; see `Retry-After`. A browser gets 200 and `retry:` instead."
             },
             "default": _ANY_OTHER,
         },
@@ -177,17 +187,15 @@ def _content(path: str, status: str) -> dict[str, Any]:
     examples = EXAMPLES.get((path, status))
     if examples is None:
         return {"application/problem+json": {"schema": _schema(ProblemDetails)}}
-    return {
-        media: {"schema": _schema(_type_of(example)), "example": example} | _events(media)
-        for media, example in examples.items()
-    }
+    return {media: _described_content(media, example) for media, example in examples.items()}
 
 
-def _events(media: str) -> dict[str, Any]:
-    """The events of a stream as OpenAPI 3.2 describes them, and the data of each, which it can't."""
+def _described_content(media: str, example: object) -> dict[str, Any]:
+    """The events of a stream as OpenAPI 3.2 describes them, and the data of each, which it can't; or a schema."""
     if media != "text/event-stream":
-        return {}
-    return {"itemSchema": _EVENT, "x-events": {name: _schema(kind) for name, kind in _EVENTS.items()}}
+        return {"schema": _schema(_type_of(example)), "example": example}
+    events = {name: _schema(kind) for name, kind in _EVENTS.items()}
+    return {"itemSchema": _EVENT, "x-events": events, "example": example}
 
 
 def _type_of(example: object) -> object:

@@ -27,7 +27,11 @@ from btc_price_tracker.web.middleware.compression import Compression
 from btc_price_tracker.web.middleware.cors import Cors
 from btc_price_tracker.web.middleware.measurement import STREAM, Measurement, Requests
 from btc_price_tracker.web.middleware.request_id import RequestId
+from btc_price_tracker.web.middleware.request_rate import RequestRate
 from btc_price_tracker.web.middleware.traced import Traced
+from btc_price_tracker.web.rates import Rates
+from btc_price_tracker.web.refusals import Refusals
+from btc_price_tracker.web.server.sockets import Peers
 from btc_price_tracker.web.stream.canary import Canary
 from btc_price_tracker.web.stream.route import StreamRoute
 from btc_price_tracker.web.stream.shared import Streams
@@ -39,6 +43,8 @@ class Parts:
 
     streams: Streams
     limits: Limits
+    request_rates: Rates
+    peers: Peers
     outbox: Outbox
     store_success: LastSuccess
     canary: Canary
@@ -53,6 +59,7 @@ class Parts:
     metrics_token: str | None = None  # that /metrics requires; None: it requires none
     tracer: Tracer = NO_TRACER
     requests: Requests = field(default_factory=Requests)
+    rejected_requests: Refusals = field(default_factory=lambda: Refusals(["address"]))
     gates: Gates = field(default_factory=lambda: Gates(prices=Gate(at_once=4), candles=Gate(at_once=2)))
 
 
@@ -77,9 +84,10 @@ def application(parts: Parts) -> ASGIApp:
         allow_origins=parts.cors_origins,
         allow_methods=["GET", "HEAD"],
         allow_headers=["Last-Event-ID", "Cache-Control", "X-Request-ID"],
-        expose_headers=["X-Request-ID", "Retry-After", "Link"],
+        expose_headers=["X-Request-ID", "Retry-After", "Link", "RateLimit", "RateLimit-Policy"],
     )
-    admitted = Admission(StreamRoute(parts.streams, Compression(app), cors), parts.limits)
+    limited = RequestRate(Compression(app), parts.request_rates, parts.rejected_requests)
+    admitted = Admission(StreamRoute(parts.streams, limited, cors), parts.limits)
     measured = Measurement(admitted, parts.requests, _templates(app))
     return RequestId(measured if parts.tracer is NO_TRACER else Traced(measured, parts.tracer, app.routes))
 

@@ -1,4 +1,7 @@
-"""The limit of connections that follows from the limit of open files, and eviction of idle ones at that limit."""
+"""The limit of connections that follows from the limit of open files, and eviction of idle ones at that limit.
+
+One that is still sending the head of a request counts as idle: that is what an attacker holds.
+"""
 
 import heapq
 from collections.abc import Callable, Collection

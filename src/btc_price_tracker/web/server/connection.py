@@ -1,9 +1,9 @@
 """A connection of uvicorn with deadlines, a task for each response, and a `DetachableResponse` for each request.
 
-`Incoming`, `Connection` and `DetachableResponse` rely on private attributes of uvicorn's HttpToolsProtocol (hence the
-narrow pin; tests/web/server/test_server.py watches them): what connection_made sets, parser, scope, url, headers,
-pipeline, flow, cycle and its `response_started`, `response_complete`, `disconnected`, `message_event`, `transport`,
-`chunked_encoding`, `expected_content_length`.
+`Incoming`, `Introduced`, `Connection` and `DetachableResponse` rely on private attributes of uvicorn's
+HttpToolsProtocol (hence the narrow pin; tests/web/server/test_server.py watches them): what connection_made sets,
+parser, scope, url, headers, pipeline, flow, cycle and its `response_started`, `response_complete`, `disconnected`,
+`message_event`, `transport`, `chunked_encoding`, `expected_content_length`.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse, do_not_linger
-from btc_price_tracker.web.server.incoming import Incoming
+from btc_price_tracker.web.server.introduced import Introduced
 
 
-class Connection(Incoming):
+class Connection(Introduced):
     """One HTTP/1 connection. When it is lost, the task that answers it is cancelled."""
 
     idle_since = 0.0  # loop time at which the last response was complete, or the connection made
@@ -35,14 +35,16 @@ class Connection(Incoming):
         self.transport = transport
         self.flow = FlowControl(transport)
         self.scheme = "http"
-        peer = transport.get_extra_info("peername")  # None if the client has disconnected already
-        self.client = None if peer is None else peer[:2]  # without the flow and scope of IPv6
         self.idle_since = self.loop.time()
         self._await_head()
+        peer = transport.get_extra_info("peername")  # None if the client has disconnected already
+        if peer is not None:
+            self._meet(peer[:2])  # without the flow and scope of IPv6
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave no timer, response or task behind, as uvicorn does after a reset or with pipelined requests."""
         self._unset_keepalive_if_required()
+        self._leave()
         super().connection_lost(exc)
         if self._running is not None:
             self._running.disconnected = True
@@ -67,8 +69,8 @@ class Connection(Incoming):
 
     @property
     def is_idle(self) -> bool:
-        """Whether the connection is open and awaits the first byte of a request."""
-        return self._is_idle() and not (self._in_head or self._is_ending or self.transport.is_closing())
+        """Whether the connection is open and awaits a request, of which it may have a part."""
+        return self._is_idle() and not self.transport.is_closing()
 
     def check_deadlines(self, now: float) -> None:
         """Close the connection if, at `now` (loop time), a head is overdue or the client reads nothing."""
@@ -81,8 +83,9 @@ class Connection(Incoming):
             self.transport.abort()
 
     def _on_request(self) -> None:
-        extensions: Any = {DETACHABLE: DetachableResponse(self.transport, self.cycle)}
+        extensions: Any = {DETACHABLE: DetachableResponse(self.transport, self.cycle, self._place)}
         self.scope["extensions"] = extensions
+        self._identify()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle

@@ -13,6 +13,8 @@ from asyncio import Transport
 from starlette.types import Message, Send
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from btc_price_tracker.web.server.sockets import Place
+
 DETACHABLE = "btc_price_tracker.exchange"  # the key in scope["extensions"]
 _NO_LINGER = struct.pack("ii", 1, 0)  # closing sends a reset
 
@@ -20,12 +22,14 @@ _NO_LINGER = struct.pack("ii", 1, 0)  # closing sends a reset
 class DetachableResponse:
     """What a response can do beyond ASGI."""
 
-    __slots__ = ("_cycle", "_transport", "endless", "unframed")
+    __slots__ = ("_cycle", "_place", "_transport", "endless", "unframed")
 
-    def __init__(self, transport: Transport, cycle: RequestResponseCycle) -> None:
+    def __init__(self, transport: Transport, cycle: RequestResponseCycle, place: Place | None = None) -> None:
+        """`place` is that of the connection among those of its address, if it has one."""
         self.endless = False  # whether the response is a stream
         self.unframed = False
         self._transport = transport
+        self._place = place
         # A proxy, as the cycle refers to the scope, and that to this: each request would wait for garbage collection.
         self._cycle: RequestResponseCycle = weakref.proxy(cycle)
 
@@ -44,6 +48,11 @@ class DetachableResponse:
         self.unframed = True
         self._cycle.chunked_encoding = False
         self._cycle.expected_content_length = sys.maxsize
+
+    def count_as_stream(self) -> None:
+        """Count towards the limits of streams alone, no longer to those of connections."""
+        if self._place is not None:
+            self._place.leave()
 
     async def head(self, send: Send, start: Message) -> bytes:
         """The head of the response, for the caller to write together with what follows: one packet instead of two."""

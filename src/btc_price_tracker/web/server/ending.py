@@ -9,7 +9,7 @@ from uvicorn.server import ServerState
 
 from btc_price_tracker.web.middleware.request_id import new_request_id
 from btc_price_tracker.web.problems import Problem
-from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
+from btc_price_tracker.web.server.limits import ConnectionLimits
 
 
 class Ending(HttpToolsProtocol):
@@ -31,7 +31,7 @@ class Ending(HttpToolsProtocol):
         config: uvicorn.Config,
         server_state: ServerState,
         app_state: dict[str, Any],
-        limits: ConnectionLimits = DEFAULTS,
+        limits: ConnectionLimits,
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.limits = limits

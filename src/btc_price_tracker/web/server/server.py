@@ -14,6 +14,7 @@ from btc_price_tracker.settings.open_files import file_limit
 from btc_price_tracker.web.server.capacity import Capacity
 from btc_price_tracker.web.server.connection import Connection
 from btc_price_tracker.web.server.limits import DEFAULTS, ConnectionLimits
+from btc_price_tracker.web.server.sockets import Peers, Sockets
 
 BACKLOG = 4096
 SEND_BUFFER = 64 * 1024  # bytes (Linux doubles it): what the kernel holds for one slow client
@@ -28,12 +29,18 @@ class Server(uvicorn.Server):
     """uvicorn's server without its signal handlers: app.py drains the streams before it stops the server."""
 
     def __init__(
-        self, config: uvicorn.Config, detached: Callable[[], int], limits: ConnectionLimits, files: int
+        self,
+        config: uvicorn.Config,
+        detached: Callable[[], int],
+        peers: Peers,
+        limits: ConnectionLimits,
+        files: int,
     ) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
         self._limits = limits
         self._capacity = Capacity(self.server_state.connections, detached, files)
+        self.by_address = Sockets(peers, limits.max_unfinished, self._capacity.most // limits.share)
         self._sockets: list[socket.socket] = []
 
     def stop(self) -> None:
@@ -65,7 +72,7 @@ class Server(uvicorn.Server):
         loop = asyncio.get_running_loop()
         if self._capacity.full and not self._capacity.make_room(loop.time()):
             loop.call_soon(self._pause)  # later: the connection that is being accepted would be lost
-        return Connection(self.config, self.server_state, self.lifespan.state, self._limits)
+        return Connection(self.config, self.server_state, self.lifespan.state, self._limits, self.by_address)
 
     def _pause(self) -> None:
         """Stop accepting; new clients wait in the kernel's backlog."""
@@ -110,13 +117,14 @@ def server(
     app: Any,
     keep_alive: float,
     detached: Callable[[], int],
+    peers: Peers,
     limits: ConnectionLimits = DEFAULTS,
     files: int | None = None,
 ) -> Server:
     """A server for an ASGI application, to be run with `serve(sockets=listen(…))`.
 
     An idle connection is kept for `keep_alive` seconds; `detached` returns the number of streams that have left the
-    server; `files` is the limit of open files, by default that of the process.
+    server; `peers` has the trusted proxies; `files` is the limit of open files, by default that of the process.
     """
     return Server(
         uvicorn.Config(
@@ -132,6 +140,7 @@ def server(
             timeout_graceful_shutdown=3,
         ),
         detached,
+        peers,
         limits,
         file_limit() if files is None else files,
     )

@@ -68,6 +68,8 @@ class PriceStream:
             await asgi.finish(exchange, receive, send)
         else:
             began = self._streams.hub.monotonic()
+            if exchange is not None:
+                exchange.count_as_stream()
             try:
                 await self._open(scope, receive, send, exchange)
             finally:
