@@ -3,7 +3,7 @@
     python bench/honest.py PORT STREAMS
 
 An empty JSON object on a line once all streams are open. Then each line on stdin is answered with the figures since the
-one before: lags of prices and times of requests in ms, how many streams have ended, and how many miss a price.
+one before: lags of prices and times of requests in ms, how many streams have ended, and how many missed a price.
 """
 
 import http.client
@@ -18,6 +18,8 @@ import time
 
 PER_ADDRESS = 40  # streams: within the default limits
 IDS = re.compile(rb"^id: (\d+)$", re.MULTILINE)
+QUIET = 0.2  # seconds in which nothing comes: we are between two prices
+LONGEST = 3.0  # seconds until we are
 PAUSE = 0.05  # seconds between requests
 REQUEST = b"GET /prices/stream HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n\r\n"
 
@@ -55,9 +57,17 @@ class Honest:
                 if fd != sys.stdin.fileno():
                     self.read(fd)
                 elif sys.stdin.readline():
+                    self.settle()
                     self.report()
                 else:
                     return
+
+    def settle(self) -> None:
+        """Read what is on its way, and end between two prices."""
+        until = time.monotonic() + LONGEST
+        while time.monotonic() < until and (ready := self.epoll.poll(QUIET)):
+            for fd, _ in ready:
+                self.read(fd)
 
     def read(self, fd: int) -> None:
         try:
@@ -90,6 +100,7 @@ class Honest:
             }
         )
         self.lags, self.times, self.failed = [], [], 0
+        self.counts = dict.fromkeys(self.counts, 0)
 
     def ask(self) -> None:
         """Request the latest price again and again, on a connection that is kept."""
