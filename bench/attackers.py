@@ -27,9 +27,10 @@ PAUSE = 0.05  # seconds before one that was cut comes again
 class Attacker:
     """One connection at a time, from an address of its own kind."""
 
-    def __init__(self, port: int, address: str) -> None:
+    def __init__(self, port: int, address: str, counts: Counter[str]) -> None:
         self.port = port
         self.address = address
+        self.counts = counts
         self.loop = asyncio.get_running_loop()
 
     async def connect(self) -> None:
@@ -67,6 +68,7 @@ async def floods(attacker: Attacker) -> None:
     while True:
         await attacker.send(REQUEST)
         await attacker.read()
+        attacker.counts["floods responses"] += 1
 
 
 async def pipelining(attacker: Attacker) -> None:
@@ -111,17 +113,15 @@ KINDS: dict[Callable[[Attacker], Awaitable[None]], int] = {  # connections at a 
 }
 
 
-async def again(
-    kind: Callable[[Attacker], Awaitable[None]], attacker: Attacker, counts: Counter[str]
-) -> None:
+async def again(kind: Callable[[Attacker], Awaitable[None]], attacker: Attacker) -> None:
     """Attack, and come again after being cut off."""
     while True:
         try:
             await attacker.connect()
-            counts[f"{kind.__name__} connections"] += 1
+            attacker.counts[f"{kind.__name__} connections"] += 1
             await kind(attacker)
         except OSError:
-            counts[f"{kind.__name__} cut"] += 1
+            attacker.counts[f"{kind.__name__} cut"] += 1
         attacker.sock.close()
         await asyncio.sleep(PAUSE)
 
@@ -131,7 +131,7 @@ async def main(port: int) -> None:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     tasks = [
-        asyncio.ensure_future(again(kind, Attacker(port, f"127.0.{10 + number}.{1 + n % ADDRESSES}"), counts))
+        asyncio.ensure_future(again(kind, Attacker(port, f"127.0.{10 + number}.{1 + n % ADDRESSES}", counts)))
         for number, (kind, connections) in enumerate(KINDS.items())
         for n in range(connections)
     ]

@@ -18,7 +18,7 @@ from btc_price_tracker.price.model import AssessedQuote, Kind, Status, Update
 from btc_price_tracker.web.api import following
 from live import Live, a_tick, live
 
-EXAMPLES = int(os.environ.get("API_EXAMPLES", "10"))  # for each operation; 500 make more than 10,000 in all
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "10"))  # for each operation; 800 make more than 10,000 in all
 SECONDS = 180 + EXAMPLES * 10  # at most, on a busy machine
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 PRICES = 300  # of the last two hours

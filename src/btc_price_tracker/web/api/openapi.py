@@ -70,8 +70,11 @@ _EVENT = {
 }
 
 
+_ID = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
+
+
 def _query(name: str, meaning: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0}, "description": meaning}
+    return {"name": name, "in": "query", "schema": _ID, "description": meaning}
 
 
 _STREAM = {
