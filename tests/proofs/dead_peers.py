@@ -41,9 +41,18 @@ def ip(*words: str) -> None:
 @contextmanager
 def far_away(port: int) -> Iterator[None]:
     """Clients at the other end of a cable: a third follow the stream, a third read nothing, a third say half a head."""
-    command = ["unshare", "--net", sys.executable, "-c", "import sys; sys.stdin.readline();" + CLIENT, str(port)]
+    command = [
+        "unshare",
+        "--net",
+        sys.executable,
+        "-c",
+        "import sys; sys.stdin.readline();" + CLIENT,
+        str(port),
+    ]
     asked = [STREAM, HALF, LARGE] * CLIENTS
-    with subprocess.Popen([*command, *asked], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as clients:
+    with subprocess.Popen(
+        [*command, *asked], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as clients:
         assert clients.stdin is not None
         assert clients.stdout is not None
         try:

@@ -23,7 +23,10 @@ def _namespaces() -> None:
 async def test_vanished_clients_are_forgotten_and_others_stay() -> None:
     process = await asyncio.create_subprocess_exec(
         *("unshare", "--net", "--mount", sys.executable, DEAD_PEERS),
-        env={"PYTHONPATH": ":".join([str(DEAD_PEERS.parents[1]), *sys.path]), "PATH": "/usr/bin:/usr/sbin:/bin"},
+        env={
+            "PYTHONPATH": ":".join([str(DEAD_PEERS.parents[1]), *sys.path]),
+            "PATH": "/usr/bin:/usr/sbin:/bin",
+        },
         stdout=PIPE,
         stderr=PIPE,
     )

@@ -14,6 +14,7 @@ from proofs.process import Service, service
 from proofs.reader import Reader
 
 STREAMS = 200
+CALM = 30  # prices before the attack
 PRICES = 120  # while the attack goes on
 PERIOD = 0.1  # seconds between prices
 CONNECTIONS = 500
@@ -75,14 +76,16 @@ async def test_honest_clients_notice_nothing(mode: str, tmp_path: Path) -> None:
         times: list[float] = []
         ended = asyncio.Event()
         asking = asyncio.create_task(request(server.port, times, ended))
+        calm_ids = (await server.ask("publish", CALM, PERIOD))["ids"]
+        calm, times[:] = statistics.median(times), []
         attacking = asyncio.create_task(attack(mode, server.port, tmp_path))
         published = await server.ask("publish", PRICES, PERIOD)
         report = await attacking
         ended.set()
         await asking
         assert "Exit status" in report, report
-        await eventually(lambda: all(each.ids[1:] == published["ids"] for each in readers))
-        assert statistics.median(times) < PERIOD
+        await eventually(lambda: all(each.ids[1:] == calm_ids + published["ids"] for each in readers))
+        assert statistics.median(times) < 10 * calm  # a busy machine makes it a few times as long
         await forgotten(server)
         after = await server.ask("census")
         assert after["streams"] == STREAMS
