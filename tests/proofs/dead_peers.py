@@ -34,6 +34,10 @@ HALF = r"GET / HTTP/1.1\r\n"
 LARGE = r"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n" * 30
 
 
+def say(word: str) -> None:
+    sys.stdout.write(f"{word}\n")
+
+
 def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True)
 
@@ -81,15 +85,15 @@ async def main() -> None:
                 await eventually(lambda: len(server.hub) == CLIENTS + 1 and len(connections) == 2 * CLIENTS)
                 # A wrong address on the cable: nothing arrives, and nothing says so.
                 ip("neighbour", "replace", PEER, "lladdr", "02:00:00:00:00:99", "dev", "near")
-                print("vanished")
+                say("vanished")
                 published = []
                 async with asyncio.timeout(60):
                     while len(server.hub) > 1 or connections:
                         published.append(await server.publish())
                         await asyncio.sleep(0.2)
-                print("forgotten")
+                say("forgotten")
             assert await honest.prices(len(published)) == published
-            print("unharmed")
+            say("unharmed")
 
 
 if __name__ == "__main__":
