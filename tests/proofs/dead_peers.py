@@ -21,6 +21,8 @@ CLIENTS = 5  # of each kind
 SERVER, PEER = "10.77.0.1", "10.77.0.2"
 CLIENT = """
 import socket, sys, time
+print("in a namespace of its own", flush=True)
+sys.stdin.readline()
 socks = []
 for asked in sys.argv[2:]:
     sock = socket.create_connection(("10.77.0.1", int(sys.argv[1])))
@@ -60,6 +62,7 @@ def far_away(port: int) -> Iterator[None]:
         assert clients.stdin is not None
         assert clients.stdout is not None
         try:
+            clients.stdout.readline()
             ip("link", "add", "near", "type", "veth", "peer", "name", "far", "netns", str(clients.pid))
             ip("address", "add", f"{SERVER}/24", "dev", "near")
             ip("link", "set", "near", "up")
