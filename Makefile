@@ -15,7 +15,7 @@ COMPLETE := $(foreach path,price/* fanout/* store/codec.py store/*record*.py sto
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help run demo test proofs coverage fuzz lint format bench bench-history lock clean
+.PHONY: help run demo test proofs coverage fuzz fuzz-api lint format bench bench-history lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -31,6 +31,9 @@ test: $(DEV)  ## the tests, within minutes
 
 proofs: $(DEV)  ## the long tests: kills, outages, thousands of streams, combinations of faults
 	$(PYTEST) -m proof
+
+fuzz-api: $(DEV)  ## ten thousand requests made from /openapi.json, in a quarter of an hour
+	API_EXAMPLES=800 $(PYTEST) tests/proofs/test_api_fuzz.py
 
 coverage: $(DEV)  ## both, and fail if branches are left untested
 	$(COVERAGE) erase

@@ -82,7 +82,7 @@ async def live(
     The timeouts of the store are long, so that a busy machine neither fails an operation nor reorders prices.
     """
     clock = clock or SystemClock()
-    sockets = listen("127.0.0.1", 0)
+    sockets = listen(settings.get("host", "127.0.0.1"), 0)
     port = sockets[0].getsockname()[1]
     unlimited = {name.lower(): value for name, value in UNLIMITED.items()}
     chosen = Settings(**{**unlimited, "store_url": "memory://", **settings})

@@ -14,6 +14,7 @@ import msgspec
 import uvloop
 
 from btc_price_tracker.telemetry import logs
+from btc_price_tracker.web.server.limits import ConnectionLimits
 from live import Live, live
 
 OURS = ("Socket", "Mailbox", "Lag", "PriceStream", "DetachableResponse", "Connection")
@@ -78,6 +79,7 @@ def say(thing: Any) -> None:
 
 async def main(options: dict[str, Any]) -> None:
     endless = options.pop("endless", 0)  # seconds between prices that nobody need ask for; 0 for none
+    options["limits"] = ConnectionLimits(**options.pop("connection_limits", {}))
     async with live(**options) as server, asyncio.TaskGroup() as tasks:
         publishing = tasks.create_task(publish(server, sys.maxsize if endless else 0, endless))
         say(server.port)

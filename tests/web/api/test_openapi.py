@@ -181,7 +181,7 @@ async def test_every_answer_of_no_fault_has_an_example_that_is_like_it(descripti
     for (path, status, media), content in description.answers().items():
         if status == "200":
             assert content["example"], (path, media)
-        if "example" in content:
+        if "example" in content and "schema" in content:
             description.check(content["example"], content["schema"])
 
 

@@ -149,6 +149,15 @@ async def test_since_gives_every_price_of_its_second_on(server: Live) -> None:
         assert b"gap" not in client.raw
 
 
+@pytest.mark.parametrize("query", ["since=-1&last_event_id=5", "since=5&last_event_id=x"])
+@pytest.mark.parametrize("header", [{}, {"last_event_id": "5"}], ids=["no header", "a header"])
+async def test_every_position_in_the_query_is_checked(
+    server: Live, query: str, header: dict[str, str]
+) -> None:
+    async with await Client.get(server.port, f"/prices/stream?{query}", **header) as client:
+        assert client.status == 400
+
+
 @pytest.mark.parametrize(
     "query", ["since=x", "since=-1", "since=", "since=1e3", "since=1764000000000", "since=9" * 30]
 )

@@ -24,8 +24,17 @@ from btc_price_tracker.web.problems import Problem
 HOUR = 3_600_000  # ms
 FORMAT = "%Y-%m-%dT%H"
 
+# For those who read the description: what is no hour has an error message of its own.
+PATTERN = r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])$"
+
 Name = Annotated[
-    str, Path(alias="hour", description="An hour in UTC, like `2026-11-26T09`.", examples=["2026-11-26T09"])
+    str,
+    Path(
+        alias="hour",
+        description="An hour in UTC, like `2026-11-26T09`.",
+        examples=["2026-11-26T09"],
+        json_schema_extra={"pattern": PATTERN},
+    ),
 ]
 
 

@@ -62,10 +62,24 @@ _EVENTS = {
     "gap": sse.Gap,
     "heartbeat": sse.Heartbeat,
 }
+# One event as parsed: https://html.spec.whatwg.org/multipage/server-sent-events.html
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": list(_EVENTS)},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+    "required": ["data"],
+}
+
+
+_ID = {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}
 
 
 def _query(name: str, meaning: str) -> dict[str, Any]:
-    return {"name": name, "in": "query", "schema": {"type": "integer", "minimum": 0}, "description": meaning}
+    return {"name": name, "in": "query", "schema": _ID, "description": meaning}
 
 
 _STREAM = {
@@ -183,17 +197,15 @@ def _content(path: str, status: str) -> dict[str, Any]:
     examples = EXAMPLES.get((path, status))
     if examples is None:
         return {"application/problem+json": {"schema": _schema(ProblemDetails)}}
-    return {
-        media: {"schema": _schema(_type_of(example)), "example": example} | _events(media)
-        for media, example in examples.items()
-    }
+    return {media: _described_content(media, example) for media, example in examples.items()}
 
 
-def _events(media: str) -> dict[str, Any]:
-    """The data of each event of a stream, which OpenAPI 3.1 can't describe."""
+def _described_content(media: str, example: object) -> dict[str, Any]:
+    """The events of a stream as OpenAPI 3.2 describes them, and the data of each, which it can't; or a schema."""
     if media != "text/event-stream":
-        return {}
-    return {"x-events": {name: _schema(kind) for name, kind in _EVENTS.items()}}
+        return {"schema": _schema(_type_of(example)), "example": example}
+    events = {name: _schema(kind) for name, kind in _EVENTS.items()}
+    return {"itemSchema": _EVENT, "x-events": events, "example": example}
 
 
 def _type_of(example: object) -> object:

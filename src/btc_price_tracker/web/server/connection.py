@@ -16,7 +16,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from btc_price_tracker.web.problems import Problem
-from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse
+from btc_price_tracker.web.server.detach import DETACHABLE, DetachableResponse, do_not_linger
 from btc_price_tracker.web.server.introduced import Introduced
 
 
@@ -80,6 +80,7 @@ class Connection(Introduced):
     def check_deadlines(self, now: float) -> None:
         """Close the connection if, at `now` (loop time), a head is overdue or the client reads nothing."""
         if self._is_stalled(now):
+            do_not_linger(self.transport)
             self.transport.abort()
         elif now >= self._due and self._is_idle():
             self.transport.close()

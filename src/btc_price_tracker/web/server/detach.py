@@ -85,7 +85,7 @@ class DetachableResponse:
 
     def reset(self) -> None:
         """Reset the connection: otherwise a body delimited by its end would look complete."""
-        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        do_not_linger(self._transport)
         self.let_go()
 
     def close(self) -> None:
@@ -95,6 +95,11 @@ class DetachableResponse:
     def abort(self) -> None:
         """Abort the connection."""
         self._transport.abort()
+
+
+def do_not_linger(transport: Transport) -> None:
+    """Make closing send a reset, so that the kernel keeps nothing of what the client has not read."""
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
 
 class _Collector:

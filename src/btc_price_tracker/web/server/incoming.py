@@ -1,19 +1,15 @@
 """The receiving side of a connection: parses one request at a time, within limits, and rejects as problem+json."""
 
 import math
+import weakref
 from collections import deque
-from typing import Any
 
 import httptools
 import structlog
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
 
-from btc_price_tracker.web.middleware.request_id import new_request_id
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server import head
-from btc_price_tracker.web.server.limits import ConnectionLimits
+from btc_price_tracker.web.server.ending import Ending
 
 _TLS_HANDSHAKE = b"\x16\x03"  # as a client begins that expects TLS (RFC 8446, 5.1)
 _DISCARD: deque[tuple[bytes, bytes]] = deque(maxlen=0)
@@ -21,31 +17,15 @@ _DISCARD: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 log = structlog.get_logger(__name__)
 
 
-class Incoming(HttpToolsProtocol):
+class Incoming(Ending):
     """Parses requests within `limits`.
 
     See connection.py for the private attributes of uvicorn that this relies on.
     """
 
-    _due = math.inf  # loop time by which the awaited head must be complete
     _in_head = False
-    _in_message = False
-    _received = 0  # bytes of a message that is not whole yet, less its first piece
     _head_ended = False  # in the piece of data that is being parsed
-    _unparsed = b""  # bytes received after requests that wait for their turn
     _declined = b""  # the head of a request whose upgrade is declined, without the Upgrade field
-    _rejection: Problem | None = None  # to be sent after the responses to earlier requests
-    _is_ending = False  # the last response is written; the client is to close
-
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        limits: ConnectionLimits,
-    ) -> None:
-        super().__init__(config, server_state, app_state)
-        self.limits = limits
 
     def data_received(self, data: bytes) -> None:
         """Parse the data as far as earlier requests have their responses."""
@@ -65,17 +45,21 @@ class Incoming(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Check the head and start the request. Raises ValueError, which stops the parser, if the head is rejected."""
         self._due = math.inf
-        self._in_head = False
         self._head_ended = True
-        if problem := self._fault_in_head():
+        try:
+            self._check_head()
+        except Problem as problem:
             self._reject(problem)
-            raise ValueError(str(problem))
+            raise ValueError(str(problem)) from problem
         if self.parser.should_upgrade():
             # The parser treats the body and all that follows as the other protocol: parse again without the offer.
             method, version = self.parser.get_method(), self.parser.get_http_version()
             self._declined = head.without_upgrade(method, self.url, version, self.headers)
             return
         super().on_headers_complete()
+        self._in_head = False
+        if head.announces_body(self.headers):
+            self._on_body_announced()
         self.headers = _DISCARD  # type: ignore[assignment] # uvicorn would keep trailers, without limit
         self._on_request()
 
@@ -84,20 +68,30 @@ class Incoming(HttpToolsProtocol):
         raise NotImplementedError
 
     def on_message_complete(self) -> None:
-        """Note the end of a request."""
-        self._in_message = False
+        """Note the end of a request. Raises ValueError, which stops the parser, if a trailer ends the connection."""
         if not self._declined:
+            if self.cycle.keep_alive and not self.parser.should_keep_alive():
+                raise ValueError("Connection is no trailer (RFC 9110, 6.5.1)")
             super().on_message_complete()
+        self._in_message = False
+
+    def _on_body_announced(self) -> None:
+        """Prepare for a response that is sent before the body has arrived, as this server reads none.
+
+        After `Expect: 100-continue` the client may leave the body out, and what it sends next be taken for it.
+        """
+        if self.expect_100_continue:
+            self.cycle.keep_alive = False
+        if not self.cycle.keep_alive:
+            self.cycle.transport = weakref.proxy(self)
 
     def on_response_complete(self) -> None:
         """Go on with the next request."""
         super().on_response_complete()
-        if self._rejection is not None and self._is_idle():
-            self._send_problem(self._rejection)
         self._parse()
 
     def _parse(self) -> None:
-        while self._unparsed and not (self.pipeline or self._rejection or self.transport.is_closing()):
+        while self._unparsed and not (self.pipeline or self._is_over() or self.transport.is_closing()):
             piece, self._unparsed = self._unparsed[: self.limits.piece], self._unparsed[self.limits.piece :]
             self._parse_piece(piece)
         if (self._unparsed or self.pipeline) and not self.transport.is_closing():
@@ -108,7 +102,7 @@ class Incoming(HttpToolsProtocol):
         self._head_ended = False
         self._unset_keepalive_if_required()
         self._feed(piece)
-        if self.transport.is_closing() or self._rejection:
+        if self.transport.is_closing() or self._is_over():
             return
         if self._in_message:
             # Where a head ended in the same piece, most of it was an earlier request's.
@@ -116,7 +110,7 @@ class Incoming(HttpToolsProtocol):
             if self._in_head and self._received > self.limits.max_head:
                 self._reject(_too_large(self.limits.max_head))
             elif self._received > self.limits.max_body:
-                self.transport.close()
+                self._break_off()
         if not self._in_head and self._is_idle():
             # Bytes after a complete response that begin no request: the rest of a body.
             self._await_head()
@@ -129,7 +123,13 @@ class Incoming(HttpToolsProtocol):
             if self._rejection is None:
                 is_tls = data.startswith(_TLS_HANDSHAKE)
                 log.info("TLS on the HTTP port" if is_tls else "invalid HTTP request", client=self.client)
-                self._reject(Problem(400, "Invalid HTTP request received."))
+                self._on_malformed()
+
+    def _on_malformed(self) -> None:
+        if self._in_message and not self._in_head:
+            self._break_off()
+        else:
+            self._reject(Problem(400, "Invalid HTTP request received."))
 
     def _feed_up_to_upgrade(self, data: bytes) -> bytes:
         """Feed the parser; return what to parse next: a head whose upgrade is declined and the bytes after it."""
@@ -142,65 +142,27 @@ class Incoming(HttpToolsProtocol):
             return again + data[upgrade.args[0] :]
         return b""
 
-    def _fault_in_head(self) -> Problem | None:
+    def _check_head(self) -> None:
+        """Raise Problem if the request is rejected; resolve its target otherwise."""
         # Only what came in several pieces can be too large: there is no need to add up every head.
-        limits = self.limits
+        limits, method = self.limits, self.parser.get_method()
         if (
             self._received > limits.max_head - 2 * limits.piece
             and head.size(self.url, self.headers) > limits.max_head
         ):
-            return _too_large(limits.max_head)
-        if self.parser.get_method() == b"CONNECT":
-            return Problem(
-                405, "CONNECT is not supported: this server is no proxy.", {"Allow": "GET, HEAD, OPTIONS"}
-            )
-        fault = head.host_fault(self.parser.get_http_version(), self.headers)
-        return Problem(400, fault) if fault else None
+            raise _too_large(limits.max_head)
+        head.check(method, self.parser.get_http_version(), self.headers, limits.max_body)
+        self.url, host = head.target(method, self.url)
+        if host is not None:
+            self.headers[:] = head.with_host(self.headers, host)
 
     def _await_head(self) -> None:
         if self._due == math.inf:
             self._due = self.loop.time() + self.limits.head_timeout
 
-    def _is_idle(self) -> bool:
-        cycle: Any = self.cycle
-        return cycle is None or cycle.response_complete
-
     def _is_done(self) -> bool:
         """Whether every request so far has its response."""
-        return self._is_idle() and not (self.pipeline or self._unparsed or self._rejection)
-
-    def _reject(self, problem: Problem) -> None:
-        """End the connection with this problem: at once, or after the responses that are still due."""
-        if self._rejection is None:
-            self._rejection = problem
-            if self._is_idle():
-                self._send_problem(problem)
-
-    def _send_problem(self, problem: Problem) -> None:
-        response = problem.response()
-        lines = [f"HTTP/1.1 {problem.status} {response.phrase}".encode(), b"connection: close"]
-        lines += [b"x-request-id: " + new_request_id().encode(), b"x-content-type-options: nosniff"]
-        fields = [*self.server_state.default_headers, *response.raw_headers]
-        lines += [name + b": " + value for name, value in fields]
-        self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
-        self._await_end()
-
-    def _await_end(self) -> None:
-        """Close the sending side only: a full close would reset a client that still sends, and lose the response.
-
-        See RFC 9112, 9.6. The client has as long as for a head.
-        """
-        self.transport.write_eof()
-        self._is_ending = True
-        self._unparsed = b""
-        self._received = 0
-        self._due = self.loop.time() + self.limits.head_timeout
-        self.flow.resume_reading()
-
-    def _linger(self, data: bytes) -> None:
-        self._received += len(data)
-        if self._received > self.limits.max_body:
-            self.transport.close()
+        return self._is_idle() and not (self.pipeline or self._unparsed or self._is_over())
 
 
 def _too_large(limit: int) -> Problem:

@@ -41,10 +41,16 @@ def position(last_event_id: str, query: Mapping[str, str], now: int) -> Position
     EventSource that gets an error never reconnects.
     """
     check_known(query, PARAMETERS)
-    if last_event_id:
-        after = _integer(last_event_id)
-        return _from_query(query, now)._replace(lost=True) if after is None else Position(Anchor.ID, after)
-    return _from_query(query, now)
+    after, since = _last_event_id(query), _since(query)  # both are checked, whichever counts
+    if last_event_id and (sent := _integer(last_event_id)) is not None:
+        return Position(Anchor.ID, sent)
+    lost = bool(last_event_id)
+    if after is not None:
+        return Position(Anchor.ID, after, lost)
+    if since is not None:
+        check_since(since, now)
+        return Position(Anchor.TIME, max(since * 1000 - 1, 0), lost)
+    return Position(Anchor.NOW, lost=lost)
 
 
 def with_sources(query: Mapping[str, str]) -> bool:
@@ -55,19 +61,22 @@ def with_sources(query: Mapping[str, str]) -> bool:
     return value is not None
 
 
-def _from_query(query: Mapping[str, str], now: int) -> Position:
-    if "last_event_id" in query:
-        after = _integer(query["last_event_id"])
-        if after is None:
-            raise Problem(400, f"last_event_id must be an id from this stream: digits, at most {MAX_ID}.")
-        return Position(Anchor.ID, after)
-    if "since" in query:
-        seconds = _integer(query["since"])
-        if seconds is None:
-            raise Problem(400, "since must be a whole number of seconds since the epoch, like 1764000000.")
-        check_since(seconds, now)
-        return Position(Anchor.TIME, max(seconds * 1000 - 1, 0))
-    return Position(Anchor.NOW)
+def _last_event_id(query: Mapping[str, str]) -> int | None:
+    if "last_event_id" not in query:
+        return None
+    after = _integer(query["last_event_id"])
+    if after is None:
+        raise Problem(400, f"last_event_id must be an id from this stream: digits, at most {MAX_ID}.")
+    return after
+
+
+def _since(query: Mapping[str, str]) -> int | None:
+    if "since" not in query:
+        return None
+    seconds = _integer(query["since"])
+    if seconds is None:
+        raise Problem(400, "since must be a whole number of seconds since the epoch, like 1764000000.")
+    return seconds
 
 
 def check_since(seconds: int, now: int) -> None:
