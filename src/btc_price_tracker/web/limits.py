@@ -41,7 +41,7 @@ class Limits:
         """
         self.rejected += 1
         log.debug("stream rejected", streams=self.streams, draining=self._hub.draining)
-        milliseconds = random.randint(10_000, 30_000)
+        milliseconds = random.randint(10_000, 30_000)  # nosec B311 # jitter
         if not browser:
             seconds = str(milliseconds // 1000)
             cause = "The server is shutting down" if self._hub.draining else "MAX_CLIENTS streams are open"
