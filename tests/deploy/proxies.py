@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import ssl
@@ -17,6 +18,7 @@ from live import Client
 from ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+ADDRESSES = itertools.cycle(f"127.0.0.{number}" for number in range(2, 12))
 PATIENCE = 60  # seconds a proxy has to start on a busy machine
 
 
@@ -36,12 +38,16 @@ class Proxy:
     tls: ssl.SSLContext | None
     log: Path
 
-    async def get(self, path: str, **headers: str) -> Client:
-        """As Client.get, through TLS where that is what there is."""
+    async def connect(self, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect from an address of this machine, through TLS where that is what there is."""
         host = "localhost" if self.tls else None
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=self.tls, server_hostname=host
+        return await asyncio.open_connection(
+            "127.0.0.1", self.port, ssl=self.tls, server_hostname=host, local_addr=(address, 0)
         )
+
+    async def get(self, path: str, *, address: str = "", **headers: str) -> Client:
+        """As Client.get; from one of several addresses, since a crowd has many, and one has limits."""
+        reader, writer = await self.connect(address or next(ADDRESSES))
         lines = [f"GET {path} HTTP/1.1", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -104,7 +110,7 @@ def nginx(folder: Path, upstream: int, port: int) -> Prepared:
     )
     (folder / "nginx.conf").write_text(config)
     user = "user root;" if os.getuid() == 0 else ""  # whose files the test's are
-    own = f"daemon off; pid {folder}/pid; error_log stderr; {user}"
+    own = f"daemon off; pid {folder}/pid; {user}"
     return [need("nginx"), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", own], context
 
 
@@ -130,7 +136,7 @@ def caddy(folder: Path, upstream: int, port: int) -> Prepared:
     config = replaced(
         (DEPLOY / "Caddyfile").read_text(),
         {
-            "{\n\tservers {": "{\n\tadmin off\n\tauto_https off\n\tservers {",
+            "\tservers {": "\tadmin off\n\tauto_https off\n\tservers {",
             "prices.example.com {": f"https://localhost:{port} {{\n\tbind 127.0.0.1\n\ttls {crt} {key}",
             "tracker:8082": f"127.0.0.1:{upstream}",
         },
@@ -156,10 +162,14 @@ PROXIES: dict[str, Callable[[Path, int, int], Prepared]] = {
 
 
 @asynccontextmanager
-async def running(name: str, folder: Path, upstream: int) -> AsyncIterator[Proxy]:
-    """One of them in front of a port of this machine."""
+async def running(
+    name: str, folder: Path, upstream: int, changes: Mapping[str, str] | None = None
+) -> AsyncIterator[Proxy]:
+    """One of them in front of a port of this machine; with changes to its configuration."""
     port = free_port()
     command, context = PROXIES[name](folder, upstream, port)
+    config = Path(next(word for word in command if word.startswith(f"{folder}/")))
+    config.write_text(replaced(config.read_text(), changes or {}))
     log = folder / "log"
     with log.open("wb") as output:
         environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}

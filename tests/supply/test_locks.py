@@ -1,4 +1,4 @@
-"""`requirements/*.txt`: every package pinned by hash, from nowhere in particular, and wanted; `make lint` has every script."""
+"""`requirements/*.txt`: every package pinned by hash, from nowhere in particular, and wanted; scripts are linted."""
 
 import re
 import subprocess
