@@ -15,7 +15,7 @@ backend default {
 
 sub vcl_recv {
     # Prometheus asks the instances themselves. No path of the API has an encoded character, that could hide it.
-    if (req.url ~ "^[^?]*(%|//|/\.)" || req.url ~ "(?i)^/metrics") {
+    if (req.url ~ "^/metrics" || req.url ~ "^[^?]*%") {
         return (synth(404));
     }
     # Not what the client says of itself.

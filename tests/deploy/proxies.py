@@ -168,8 +168,7 @@ async def running(
     """One of them in front of a port of this machine; with changes to its configuration."""
     port = free_port()
     command, context = PROXIES[name](folder, upstream, port)
-    config = Path(next(word for word in command if word.startswith(f"{folder}/")))
-    config.write_text(replaced(config.read_text(), changes or {}))
+    _change(Path(next(word for word in command if word.startswith(f"{folder}/"))), changes or {})
     log = folder / "log"
     with log.open("wb") as output:
         environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}
@@ -190,6 +189,10 @@ async def running(
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _change(config: Path, changes: Mapping[str, str]) -> None:
+    config.write_text(replaced(config.read_text(), changes))
 
 
 async def _listens(port: int) -> bool:

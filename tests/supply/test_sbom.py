@@ -39,7 +39,10 @@ def bill(text: str) -> dict[str, Any]:
 
 
 def test_the_bill_is_valid(text: str) -> None:
-    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert json.loads(text)["specVersion"] == "1.6"
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    assert validator.validate_str(text) is None
+    assert validator.validate_str(text.replace('"type": "library"', '"type": "thing"')) is not None
 
 
 def test_the_bill_lists_every_locked_package(bill: dict[str, Any]) -> None:
