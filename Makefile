@@ -42,7 +42,7 @@ lint: $(DEV)  ## style, types, and what is known to be unsafe
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/bandit --quiet --recursive src
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
 	$(BIN)/shellcheck .ci/run
 
 format: $(DEV)  ## let the formatter have its way

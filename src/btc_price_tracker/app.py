@@ -48,7 +48,6 @@ from btc_price_tracker.price.clock_check import ClockCheck
 from btc_price_tracker.price.model import Answer, Policy, Update
 from btc_price_tracker.readers import readers
 from btc_price_tracker.settings import Settings
-from btc_price_tracker.settings.values import ANY_IPV4
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, round_time_limit
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store
@@ -302,6 +301,6 @@ def _on_stop_signal() -> asyncio.Event:
 
 def _url(host: str, port: int) -> str:
     """The address as a person would type it."""
-    local = ("127.0.0.1", "::1", ANY_IPV4, "::")
+    local = ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound
     name = "localhost" if host in local else host
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"

@@ -10,7 +10,6 @@ from btc_price_tracker.errors import SettingsError
 from btc_price_tracker.settings import secret_files
 from btc_price_tracker.settings.validation import describe_error, remedy
 from btc_price_tracker.settings.values import (
-    ANY_IPV4,
     BaseUrl,
     BrokerUrl,
     Duration,
@@ -39,7 +38,7 @@ class Address(BaseSettings):
         """URL of the server for clients on this machine. Raises SettingsError where the port is not known."""
         if self.port == 0:
             raise SettingsError(["PORT: with 0 the server picks a free port; give its URL"])
-        name = {ANY_IPV4: "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 - not bound
         return f"http://[{name}]:{self.port}" if ":" in name else f"http://{name}:{self.port}"
 
 

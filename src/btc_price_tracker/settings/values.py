@@ -21,8 +21,6 @@ from btc_price_tracker.store import scheme_of
 from btc_price_tracker.telemetry.levels import parse
 from btc_price_tracker.telemetry.masking import masked
 
-ANY_IPV4 = "0.0.0.0"  # noqa: S104 # nosec B104 # compared with, never bound
-
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DURATIONS = ("retention", "max_stream_age")
 _RESERVED_FILES = 512  # for the store, the sources and plain requests
