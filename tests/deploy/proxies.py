@@ -38,16 +38,16 @@ class Proxy:
     tls: ssl.SSLContext | None
     log: Path
 
-    async def connect(self, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def connect(self, source: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Connect from an address of this machine, through TLS where that is what there is."""
         host = "localhost" if self.tls else None
         return await asyncio.open_connection(
-            "127.0.0.1", self.port, ssl=self.tls, server_hostname=host, local_addr=(address, 0)
+            "127.0.0.1", self.port, ssl=self.tls, server_hostname=host, local_addr=(source, 0)
         )
 
-    async def get(self, path: str, *, address: str = "", **headers: str) -> Client:
-        """As Client.get; from one of several addresses, since a crowd has many, and one has limits."""
-        reader, writer = await self.connect(address or next(ADDRESSES))
+    async def get(self, path: str, source: str = "", **headers: str) -> Client:
+        """As Client.get, from the address `source`; or from one of several, since one has limits and a crowd many."""
+        reader, writer = await self.connect(source or next(ADDRESSES))
         lines = [f"GET {path} HTTP/1.1", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -169,6 +169,14 @@ async def running(
     port = free_port()
     command, context = PROXIES[name](folder, upstream, port)
     _change(Path(next(word for word in command if word.startswith(f"{folder}/"))), changes or {})
+    async with started(name, (command, context), folder, port) as proxy:
+        yield proxy
+
+
+@asynccontextmanager
+async def started(name: str, prepared: Prepared, folder: Path, port: int) -> AsyncIterator[Proxy]:
+    """A proxy that listens on a port."""
+    command, context = prepared
     log = folder / "log"
     with log.open("wb") as output:
         environment = {**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder)}

@@ -45,7 +45,7 @@ async def echo() -> AsyncIterator[int]:
         return web.json_response([[name.lower(), value] for name, value in request.headers.items()])
 
     application = web.Application()
-    application.router.add_get("/prices/latest", headers)
+    application.router.add_get("/prices/{name:.*}", headers)
     runner = web.AppRunner(application, shutdown_timeout=0)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -69,16 +69,15 @@ async def test_metrics_are_not_for_the_world(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", PROXIES)
 async def test_the_address_is_the_clients_own_and_not_what_it_says(name: str, tmp_path: Path) -> None:
     lies = {"X_Forwarded_For": "1.2.3.4, 127.0.0.1", "Forwarded": "for=1.2.3.4", "X_Forwarded_Proto": "ftp"}
-    async with (
-        echo() as port,
-        running(name, tmp_path, port) as proxy,
-        await proxy.get("/prices/latest", address=STRANGER, **lies) as client,
-    ):
-        headers = json.loads(await client.body())
-    assert [value for key, value in headers if key == "x-forwarded-for"] == [STRANGER]
-    assert [value for key, value in headers if key == "forwarded"] == []
-    if name != "varnish":  # which speaks no TLS, and can't know
-        assert [value for key, value in headers if key == "x-forwarded-proto"] == ["https"]
+    async with echo() as port, running(name, tmp_path, port) as proxy:
+        for path in ("latest", "stream", "next?after=1", "hours/2026-11-26T09"):
+            async with await proxy.get(f"/prices/{path}", source=STRANGER, **lies) as client:
+                headers = json.loads(await client.body())
+            assert [value for key, value in headers if key == "x-forwarded-for"] == [STRANGER], path
+            assert [value for key, value in headers if key == "forwarded"] == [], path
+            assert [value for key, value in headers if key == "host"] == ["localhost"], path
+            if name != "varnish":  # which speaks no TLS, and can't know
+                assert [value for key, value in headers if key == "x-forwarded-proto"] == ["https"], path
 
 
 @pytest.mark.parametrize("name", ["nginx", "haproxy", "caddy"])
@@ -92,7 +91,7 @@ async def test_browsers_are_told_to_stay_with_https(name: str, tmp_path: Path) -
 
 async def open_many(proxy: Proxy, number: int) -> list[Client]:
     """Streams of one address."""
-    return [await proxy.get("/prices/stream", address=STRANGER) for _ in range(number)]
+    return [await proxy.get("/prices/stream", source=STRANGER) for _ in range(number)]
 
 
 @pytest.mark.parametrize("name", LIMITED)
@@ -103,11 +102,11 @@ async def test_one_address_has_so_many_connections(name: str, tmp_path: Path) ->
         clients = await open_many(proxy, most)
         if status is None:
             with pytest.raises((OSError, asyncio.IncompleteReadError)):
-                await proxy.get("/prices/stream", address=STRANGER)
+                await proxy.get("/prices/stream", source=STRANGER)
         else:
-            async with await proxy.get("/prices/stream", address=STRANGER) as refused:
+            async with await proxy.get("/prices/stream", source=STRANGER) as refused:
                 assert refused.status == status
-        async with await proxy.get("/prices/stream", address=NEIGHBOUR) as client:
+        async with await proxy.get("/prices/stream", source=NEIGHBOUR) as client:
             assert client.status == 200
         for client in clients:
             assert client.status == 200
@@ -134,9 +133,9 @@ async def test_a_flood_of_requests_gets_429_and_leaves_others_alone(name: str, t
         await server.publish()
         statuses = await flood(proxy, 1200)
         assert set(statuses) == {200, 429}
-        async with await proxy.get("/prices/latest", address=NEIGHBOUR) as client:
+        async with await proxy.get("/prices/latest", source=NEIGHBOUR) as client:
             assert client.status == 200
-        async with await proxy.get("/prices/stream", address=STRANGER) as client:
+        async with await proxy.get("/prices/stream", source=STRANGER) as client:
             assert client.status == 200  # an EventSource would never retry after a 429
 
 
