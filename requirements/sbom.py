@@ -24,6 +24,15 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "requirements/run.txt"
 NAME = "btc-price-tracker"
+# The graph is that of the oldest Python on Linux, whatever this one is: the others need a part of it.
+TARGET = {
+    "extra": "",
+    "os_name": "posix",
+    "platform_system": "Linux",
+    "python_full_version": "3.11.0",
+    "python_version": "3.11",
+    "sys_platform": "linux",
+}
 CLASSIFIER = "License :: OSI Approved :: "
 
 Json = dict[str, Any]
@@ -100,7 +109,7 @@ def component(locked: Locked) -> Json:
 def _needed(requirements: Iterable[str], refs: dict[str, str]) -> Iterator[str]:
     for text in requirements:
         requirement = Requirement(text)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        if requirement.marker is None or requirement.marker.evaluate(TARGET):
             yield refs[canonicalize_name(requirement.name)]
 
 
