@@ -1,7 +1,7 @@
 """Write the software bill of materials: what requirements/run.txt installs, as CycloneDX 1.6 JSON.
 
 The same lock and the same SOURCE_DATE_EPOCH give the same bytes; licences and the graph come from the metadata of the
-installed packages. A package for another platform (`scope: optional`) isn't installed, and so lacks both.
+installed packages. One that only some platforms need (`scope: optional`) may not be installed, and so lacks both.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, metadata, requires
+from importlib.metadata import metadata, requires
 from pathlib import Path
 from typing import Any
 
@@ -77,11 +77,8 @@ def _locked(line: str) -> Locked:
 
 
 def licences(name: str) -> list[Json]:
-    """Return what a package says of its licence: an SPDX expression where it has one. Empty if it isn't installed."""
-    try:
-        fields = metadata(name)
-    except PackageNotFoundError:
-        return []
+    """Return what a package says of its licence: an SPDX expression where it has one."""
+    fields = metadata(name)
     for field in [name for name in ("License-Expression", "License") if name in fields]:
         with contextlib.suppress(InvalidLicenseExpression):
             return [{"expression": canonicalize_license_expression(fields[field])}]
@@ -100,7 +97,7 @@ def component(locked: Locked) -> Json:
         "version": locked.version,
         "purl": locked.purl,
         "scope": "optional" if locked.requirement.marker else "required",
-        "licenses": licences(locked.name),
+        "licenses": [] if locked.requirement.marker else licences(locked.name),
         "externalReferences": [{"type": "distribution", "url": locked.purl, "hashes": hashes}],
     }
     return {key: value for key, value in described.items() if value}
@@ -113,19 +110,14 @@ def _needed(requirements: Iterable[str], refs: dict[str, str]) -> Iterator[str]:
             yield refs[canonicalize_name(requirement.name)]
 
 
-def _requires(name: str) -> list[str]:
-    try:
-        return requires(name) or []
-    except PackageNotFoundError:
-        return []
-
-
 def bill(lock: list[Locked], project: Json, version: str, timestamp: int | None) -> Json:
-    """Return the document. Raises KeyError if a package needs one that isn't in the lock."""
+    """Return the document. Raises PackageNotFoundError, or KeyError for a need that isn't locked."""
     purl = f"pkg:pypi/{NAME}@{version}"
     refs = {locked.name: locked.purl for locked in lock}
     direct = [*project["project"]["dependencies"], *project["dependency-groups"]["build"]]
-    edges = {purl: direct} | {locked.purl: _requires(locked.name) for locked in lock}
+    edges = {purl: direct} | {
+        each.purl: requires(each.name) or [] for each in lock if not each.requirement.marker
+    }
     root: Json = {"type": "application", "bom-ref": purl, "name": NAME, "version": version, "purl": purl}
     root["licenses"] = [{"expression": project["project"]["license"]}]
     about: Json = {"component": root}
