@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/.run-$(shell cat requirements/run.txt pyproject.toml | cksum | tr ' ' '-')
+AUDIT := .venv-audit
 DEV := $(BIN)/.dev-$(shell cat requirements/dev.txt pyproject.toml | cksum | tr ' ' '-')
 FUZZ := $(BIN)/.fuzz-$(shell cat requirements/fuzz.txt pyproject.toml | cksum | tr ' ' '-')
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
@@ -15,7 +16,7 @@ COMPLETE := $(foreach path,price/* fanout/* store/codec.py store/*record*.py sto
 comma := ,
 space := $(subst ,, )
 
-.PHONY: help run demo test proofs coverage fuzz fuzz-api lint format bench bench-history lock clean
+.PHONY: help run demo test proofs coverage fuzz fuzz-api lint format bench bench-history dist sbom audit lock clean
 
 help:  ## show this
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 15
@@ -44,10 +45,12 @@ coverage: $(DEV)  ## both, and fail if branches are left untested
 fuzz: $(FUZZ)  ## look for inputs that break parsers; TIME=3600 seconds each, TARGET=source alone
 	$(BIN)/python fuzz/fuzz.py $(or $(TARGET),all) $(or $(TIME),300)
 
-lint: $(DEV)  ## style and types
+lint: $(DEV)  ## style, types, and what is known to be unsafe
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive src
+	$(BIN)/shellcheck .ci/run
 
 format: $(DEV)  ## let the formatter have its way
 	$(BIN)/ruff check --fix
@@ -64,6 +67,21 @@ docs: $(DEV)  ## write docs/reference and the dashboards from the code
 	$(BIN)/python docs/generate.py
 	$(BIN)/python deploy/observability/dashboards.py
 
+# The time of the commit (or 1980, as early as a zip can say), so that the same commit gives the same bytes.
+dist sbom: export SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),315532800)
+
+dist: $(RUN)  ## build wheel and sdist in dist/, byte for byte the same each time
+	$(BIN)/python -m hatchling build --clean
+
+sbom: $(RUN)  ## write what requirements/run.txt installs to dist/sbom.cdx.json (CycloneDX)
+	mkdir -p dist
+	$(BIN)/python requirements/sbom.py >dist/sbom.cdx.json
+
+audit: $(BIN)/python  ## look for known vulnerabilities in what is locked; needs the internet
+	$(BIN)/python -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes --requirement requirements/audit.txt
+	$(AUDIT)/bin/python requirements/audit.py
+
 lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where they come from
 	for set in run image dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
@@ -72,9 +90,11 @@ lock: $(DEV)  ## pin the newest allowed versions by hash, without naming where t
 	done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 	  --no-emit-index-url --no-emit-find-links --upgrade --group fuzz --output-file requirements/fuzz.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url --no-emit-find-links --upgrade --group audit --output-file requirements/audit.txt
 
 clean:  ## remove what make has made
-	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz
+	rm -rf $(VENV) $(AUDIT) dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \

@@ -1,7 +1,9 @@
 vcl 4.1;
 
 # Varnish 7 in front of btc-price-tracker: answers that never change are kept, and /prices/next is asked for once,
-# however many wait. A stream takes a thread: serve many of them past it, by nginx or HAProxy.
+# however many wait. A stream takes a thread: serve many of them past it, by nginx or HAProxy. What ends TLS before it
+# must speak the PROXY protocol to it (varnishd -a :8443,PROXY), or its address is taken for that of every client.
+# Varnish has no limits for each of them: those of tracker apply, with TRUSTED_PROXIES.
 
 backend default {
     .host = "tracker";
@@ -12,7 +14,16 @@ backend default {
 }
 
 sub vcl_recv {
-    unset req.http.Forwarded; # the client's own; Varnish appends to X-Forwarded-For
+    # Prometheus asks the instances themselves. No path of the API has an encoded character, that could hide it.
+    if (req.url ~ "^/metrics" || req.url ~ "^[^?]*%") {
+        return (synth(404));
+    }
+    # Not what the client says of itself.
+    set req.http.X-Forwarded-For = client.ip;
+    unset req.http.Forwarded;
+    if ((req.http.Content-Length && req.http.Content-Length != "0") || req.http.Transfer-Encoding) {
+        return (synth(413)); # no request of ours has a body
+    }
     if (req.url ~ "^/prices/stream") {
         return (pass);
     }

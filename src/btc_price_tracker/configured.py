@@ -102,7 +102,8 @@ async def open_poller(
     key = revealed(settings.coingecko_api_key) or ""
     async with open_client(trust_env=not recorded) as client:
         client.check(source_urls(settings))
-        with_ = partial(connect, clock=clock, random=random.Random(), key=key, clocks=Clocks(clock))
+        jitter = random.Random()  # nosec B311
+        with_ = partial(connect, clock=clock, random=jitter, key=key, clocks=Clocks(clock))
 
         def at(definition: SourceDefinition, parent: RateLimiter | None = None) -> Upstream:
             traced = client if tracer is NO_TRACER else TracedClient(client, tracer, definition.name)

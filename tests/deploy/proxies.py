@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import ssl
@@ -17,6 +18,7 @@ from live import Client
 from ports import free_port
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+ADDRESSES = itertools.cycle(f"127.0.0.{number}" for number in range(2, 12))
 PATIENCE = 60  # seconds a proxy has to start on a busy machine
 
 
@@ -36,12 +38,16 @@ class Proxy:
     tls: ssl.SSLContext | None
     log: Path
 
-    async def get(self, path: str, source: str = "127.0.0.1", **headers: str) -> Client:
-        """As Client.get, through TLS where that is what there is, from the address `source`."""
+    async def connect(self, source: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect from an address of this machine, through TLS where that is what there is."""
         host = "localhost" if self.tls else None
-        reader, writer = await asyncio.open_connection(
+        return await asyncio.open_connection(
             "127.0.0.1", self.port, ssl=self.tls, server_hostname=host, local_addr=(source, 0)
         )
+
+    async def get(self, path: str, source: str = "", **headers: str) -> Client:
+        """As Client.get, from the address `source`; or from one of several, since one has limits and a crowd many."""
+        reader, writer = await self.connect(source or next(ADDRESSES))
         lines = [f"GET {path} HTTP/1.1", "Host: localhost"]
         lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
         writer.write("\r\n".join([*lines, "", ""]).encode())
@@ -104,7 +110,7 @@ def nginx(folder: Path, upstream: int, port: int) -> Prepared:
     )
     (folder / "nginx.conf").write_text(config)
     user = "user root;" if os.getuid() == 0 else ""  # whose files the test's are
-    own = f"daemon off; pid {folder}/pid; error_log stderr; {user}"
+    own = f"daemon off; pid {folder}/pid; {user}"
     return [need("nginx"), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", own], context
 
 
@@ -130,7 +136,7 @@ def caddy(folder: Path, upstream: int, port: int) -> Prepared:
     config = replaced(
         (DEPLOY / "Caddyfile").read_text(),
         {
-            "{\n\tservers {": "{\n\tadmin off\n\tauto_https off\n\tservers {",
+            "\tservers {": "\tadmin off\n\tauto_https off\n\tservers {",
             "prices.example.com {": f"https://localhost:{port} {{\n\tbind 127.0.0.1\n\ttls {crt} {key}",
             "tracker:8082": f"127.0.0.1:{upstream}",
         },
@@ -156,10 +162,14 @@ PROXIES: dict[str, Callable[[Path, int, int], Prepared]] = {
 
 
 @asynccontextmanager
-async def running(name: str, folder: Path, upstream: int) -> AsyncIterator[Proxy]:
-    """One of them in front of a port of this machine."""
+async def running(
+    name: str, folder: Path, upstream: int, changes: Mapping[str, str] | None = None
+) -> AsyncIterator[Proxy]:
+    """One of them in front of a port of this machine; with changes to its configuration."""
     port = free_port()
-    async with started(name, PROXIES[name](folder, upstream, port), folder, port) as proxy:
+    command, context = PROXIES[name](folder, upstream, port)
+    _change(Path(next(word for word in command if word.startswith(f"{folder}/"))), changes or {})
+    async with started(name, (command, context), folder, port) as proxy:
         yield proxy
 
 
@@ -187,6 +197,10 @@ async def started(name: str, prepared: Prepared, folder: Path, port: int) -> Asy
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _change(config: Path, changes: Mapping[str, str]) -> None:
+    config.write_text(replaced(config.read_text(), changes))
 
 
 async def _listens(port: int) -> bool:

@@ -102,7 +102,7 @@ class Link:
 
     async def pause(self, seconds: float) -> None:
         """Wait about so long: instances that wait for the same broker must not all come back at once."""
-        await self._clock.sleep(seconds * random.uniform(0.5, 1.5))
+        await self._clock.sleep(seconds * random.uniform(0.5, 1.5))  # nosec B311 # jitter
 
     async def failed(self) -> None:
         """Wait until it fails."""

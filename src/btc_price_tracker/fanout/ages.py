@@ -20,7 +20,8 @@ class Ages:
     def add(self, stream: Stream, now: float) -> None:
         """Begin with a stream."""
         if self._maximum:
-            self._set(stream, now + self._maximum * random.uniform(1 - JITTER, 1 + JITTER))
+            factor = random.uniform(1 - JITTER, 1 + JITTER)  # nosec B311
+            self._set(stream, now + self._maximum * factor)
 
     def postpone(self, stream: Stream, now: float) -> None:
         """Let a stream that was taken be due again in the next second."""

@@ -211,7 +211,7 @@ class Hub(Membership):
 
         It comes with a heartbeat, the event with the least meaning: see `sse.with_retry`.
         """
-        wait = random.randint(1000, 1000 + max(4000, streams // 2))  # ms
+        wait = random.randint(1000, 1000 + max(4000, streams // 2))  # nosec B311 # ms, jittered
         return sse.with_retry(wait, self._heartbeat())
 
     def _heartbeat(self) -> bytes:

@@ -60,5 +60,5 @@ class Gate:
 
 
 def _problem(detail: str) -> Problem:
-    seconds = str(random.randint(1, 5))  # jittered, so that clients don't retry in step
+    seconds = str(random.randint(1, 5))  # nosec B311 # jitter: not in step
     return Problem(503, f"{detail}; retry in {seconds} s.", {"Retry-After": seconds})

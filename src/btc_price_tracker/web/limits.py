@@ -123,7 +123,7 @@ class Limits:
         """
         if rejected := self.rejected.note(reason):
             self._log(reason, rejected)
-        milliseconds = random.randint(10_000, 30_000)
+        milliseconds = random.randint(10_000, 30_000)  # nosec B311 # jitter
         if not browser:
             seconds = str(milliseconds // 1000)
             status = 429 if reason in _OF_CLIENT else 503

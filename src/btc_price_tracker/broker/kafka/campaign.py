@@ -79,7 +79,7 @@ class Campaign:
 
         One that began a moment ago shows now at the latest: a commit is complete before consumers see it.
         """
-        await self._options.clock.sleep(random.uniform(*TURN))
+        await self._options.clock.sleep(random.uniform(*TURN))  # nosec B311 # jitter
         return not self._note(await self._topic.read(consumer, 0))
 
     async def _begin(self, consumer: AIOKafkaConsumer) -> KafkaTerm:

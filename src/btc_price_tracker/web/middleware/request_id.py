@@ -13,7 +13,7 @@ _VALID = re.compile(rb"[A-Za-z0-9._~+/=-]{1,128}")
 
 def new_request_id() -> str:
     """Sixteen hexadecimal digits."""
-    return f"{random.getrandbits(64):016x}"
+    return f"{random.getrandbits(64):016x}"  # nosec B311 # not a secret
 
 
 class RequestId:

@@ -17,6 +17,6 @@ def current_ids() -> tuple[int, str | None]:
     """
     request_id = REQUEST_ID.get("")
     is_ours = _OURS.fullmatch(request_id) is not None
-    stream_id = int(request_id, 16) if is_ours else random.getrandbits(64)
+    stream_id = int(request_id, 16) if is_ours else random.getrandbits(64)  # nosec B311 # not a secret
     bind_contextvars(stream_id=f"{stream_id:016x}")
     return stream_id, None if is_ours else request_id or None

@@ -33,7 +33,7 @@ def greeting(hub: Hub) -> bytes:
 
     With jitter, since an EventSource adds none.
     """
-    return sse.with_retry(int(random.uniform(2000, 5000)), hub.sent_status)
+    return sse.with_retry(int(random.uniform(2000, 5000)), hub.sent_status)  # nosec B311 # jitter
 
 
 def is_recent(position: Position, shared: Streams) -> bool:
