@@ -52,7 +52,7 @@ def far_away(port: int) -> Iterator[None]:
         "--net",
         sys.executable,
         "-c",
-        "import sys; sys.stdin.readline();" + CLIENT,
+        CLIENT,
         str(port),
     ]
     asked = [STREAM, HALF, LARGE] * CLIENTS
