@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 import httptools
 
@@ -39,7 +40,7 @@ async def follow(ports: Sequence[int], transcript: Transcript) -> None:
         with contextlib.suppress(OSError):
             port = ports[turn % len(ports)]
             transport, stream = await loop.create_connection(
-                lambda: _Stream(transcript, port), "127.0.0.1", port
+                partial(_Stream, transcript, port), "127.0.0.1", port
             )
             try:
                 await stream.end()
