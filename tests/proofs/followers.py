@@ -5,6 +5,8 @@ import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
 
 import httptools
 
@@ -18,10 +20,11 @@ class Transcript:
     ids: list[int] = field(default_factory=list)
     gaps: list[tuple[int, int]] = field(default_factory=list)
     connections: int = 0
+    history: list[str] = field(default_factory=list)  # when it connected where, and after which id
 
     def copy(self) -> "Transcript":
         """What it is now."""
-        return Transcript(list(self.ids), list(self.gaps), self.connections)
+        return Transcript(list(self.ids), list(self.gaps), self.connections, list(self.history))
 
     def announced(self, tick_id: int) -> bool:
         """Whether the client was told that it can't be sent this price."""
@@ -35,10 +38,10 @@ async def follow(ports: Sequence[int], transcript: Transcript) -> None:
     while True:
         turn += 1
         with contextlib.suppress(OSError):
-            async with asyncio.timeout(SILENCE):
-                transport, stream = await loop.create_connection(
-                    lambda: _Stream(transcript), "127.0.0.1", ports[turn % len(ports)]
-                )
+            port = ports[turn % len(ports)]
+            transport, stream = await loop.create_connection(
+                partial(_Stream, transcript, port), "127.0.0.1", port
+            )
             try:
                 await stream.end()
             finally:
@@ -49,8 +52,9 @@ async def follow(ports: Sequence[int], transcript: Transcript) -> None:
 class _Stream(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, port: int) -> None:
         self._transcript = transcript
+        self._port = port
         self._parser = httptools.HttpResponseParser(self)
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
@@ -78,7 +82,9 @@ class _Stream(asyncio.Protocol):
         self._finish()
 
     def on_headers_complete(self) -> None:
-        if self._parser.get_status_code() == 200:
+        status, ids = self._parser.get_status_code(), self._transcript.ids
+        self._transcript.history.append(f"{datetime.now(UTC):%T.%f}: {self._port} {status} after {ids[-1:]}")
+        if status == 200:
             self._transcript.connections += 1
         else:
             self._finish()

@@ -151,5 +151,14 @@ def _compare_with_clients(stored: Sequence[int], transcripts: Sequence[Transcrip
         assert transcript.connections > 0
         first, last = transcript.ids[0], transcript.ids[-1]
         missing = [each for each in stored if first <= each <= last and each not in received]
-        assert [each for each in missing if not transcript.announced(each)] == []
-        assert [each for each in received - in_store if not transcript.announced(each)] == []
+        missed = [each for each in missing if not transcript.announced(each)]
+        assert missed == [], _around(transcript, missed[0])
+        unstored = [each for each in received - in_store if not transcript.announced(each)]
+        assert unstored == [], _around(transcript, min(unstored))
+
+
+def _around(transcript: Transcript, tick_id: int) -> str:
+    """What a client received, and where, about the time of a price."""
+    nearest = sorted(sorted(transcript.ids, key=lambda each: abs(each - tick_id))[:20])
+    gaps = [gap for gap in transcript.gaps if gap[1] > nearest[0]]
+    return f"{tick_id} of {nearest}, gaps {gaps}, connections {transcript.history[-12:]}"
