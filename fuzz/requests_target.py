@@ -4,7 +4,9 @@ import asyncio
 import re
 from typing import Any
 
+from btc_price_tracker.web.address.trusted import Trusted
 from btc_price_tracker.web.server.server import Server, server
+from btc_price_tracker.web.server.sockets import Peers
 
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3})")
 _LOOP = asyncio.new_event_loop()
@@ -53,7 +55,7 @@ async def _application(_: Any, receive: Any, send: Any) -> None:
 
 
 def _server() -> Server:
-    made = server(_application, 75, lambda: 0)
+    made = server(_application, 75, lambda: 0, Peers(Trusted(())))
     made.config.load()
     made.lifespan = made.config.lifespan_class(made.config)
     return made

@@ -24,7 +24,6 @@ from deploy.proxies import DEPLOY, need
 HELM = "v3.19.5"
 KUBERNETES = "1.34.0"
 SETTINGS = {name.upper() for name in Settings.model_fields}
-COMING = {"TRUSTED_PROXIES"}  # the lead: remove this at the merge of h/admission
 OTHERS = {"PATH", "PYTHONDONTWRITEBYTECODE"}
 EXPOSURE = 12  # tenths, by systemd's own measure, of 100
 
@@ -101,7 +100,7 @@ def test_the_composition_is_valid() -> None:
     text = (DEPLOY / "compose.yaml").read_text()
     PyCompose.from_yaml(yaml.safe_dump(yaml.safe_load(text))).validate()  # it knows no merge keys
     tracker = yaml.safe_load(text)["services"]["tracker"]
-    assert {name.removesuffix("_FILE") for name in tracker["environment"]} <= SETTINGS | COMING
+    assert {name.removesuffix("_FILE") for name in tracker["environment"]} <= SETTINGS
     assert tracker["deploy"]["replicas"] == 3
     for path in re.findall(r"^ +- \./(\S+?):", text, re.MULTILINE):
         assert path == "tls" or (DEPLOY / path).is_file()
