@@ -32,7 +32,7 @@ class Reason(StrEnum):
     MAX_CLIENTS_PER_IP = "max_clients_per_ip"
     CONNECT_RATE = "connect_rate"
     CONNECT_RATE_PER_IP = "connect_rate_per_ip"
-    ACCESS_TOKEN = "access_token"  # noqa: S105 - no token
+    ACCESS_TOKEN = "access_token"  # noqa: S105 # nosec B105 # no token
 
 
 _CAUSES = {
