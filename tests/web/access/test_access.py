@@ -237,7 +237,7 @@ async def test_token_has_its_own_limit_of_streams(server: Live) -> None:
     async with await Client.get(server.port, STREAM, **bearer(token)) as third:
         assert third.status == 429
         assert 10 <= int(third.headers["retry-after"]) <= 30
-        assert b"2 streams are open with this access token" in await third.body()
+        assert b"The most streams that your access token allows are open" in await third.body()
     async with await Client.get(server.port, STREAM, **bearer(token), **browser) as shed:
         assert shed.status == 200
         assert b"retry: " in await shed.body()
