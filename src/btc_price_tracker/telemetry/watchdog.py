@@ -1,10 +1,10 @@
 """Detects a stuck event loop and logs the stacks of all threads, once per stall.
 
-A Python thread does the logging. Code that holds the GIL, such as a regular expression, blocks that thread as well; for
-this case faulthandler's own thread, which doesn't need the GIL, writes the stacks to stderr as plain text.
+A Python thread does the logging. Code that holds the GIL, such as a regular expression, blocks that thread as well, and
+its stacks are not logged. The thread of faulthandler would need no GIL, but reads the frames of running threads: after
+a freeze, when all of them go on at once, it crashed the process.
 """
 
-import faulthandler
 import sys
 import threading
 import traceback
@@ -15,7 +15,6 @@ import structlog
 from btc_price_tracker.clock import Clock
 
 RECENT = 60  # measurements that `lag` covers
-STDERR = 2
 
 log = structlog.get_logger(__name__)
 
@@ -87,9 +86,7 @@ class Watchdog:
 
     def _keep_checking(self, stop: threading.Event) -> None:
         while not stop.wait(self._period):
-            faulthandler.dump_traceback_later(self._stall_after, file=STDERR)  # unless re-armed before
             self.check()
-        faulthandler.cancel_dump_traceback_later()
 
 
 def _stacks() -> str:
