@@ -30,9 +30,8 @@ ALLOWED = {
     "readers": {"access", "broker", "price", "sources", "store", "fanout", "telemetry", "web"},
     "web": {"access", "price", "settings", "store", "broker", "fanout", "telemetry"},
     "playback": {"price"},
-    "configured": {"price", "sources", "store", "broker", "telemetry", "settings"},
+    "configured": {"access", "price", "sources", "store", "broker", "telemetry", "web", "settings"},
     "app": {
-        "access",
         "configured",
         "price",
         "sources",

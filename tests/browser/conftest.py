@@ -84,7 +84,8 @@ def blank(demo: Server, chromium: Browser) -> Page:
     page = chromium.new_page()
     page.clock.install(time=START)
     serve_modules(page)
-    page.goto(f"{demo.url}/healthz")
+    page.route("**/blank", lambda route: route.fulfill(content_type="text/html", body=""))
+    page.goto(f"{demo.url}/blank")
     page.clock.pause_at(START + 3600)  # installed, it runs on
     return page
 

@@ -38,7 +38,8 @@ def in_zone(demo: Server, chromium: Browser) -> InZone:
     def go(zone: str) -> Page:
         page = chromium.new_page(timezone_id=zone)
         serve_modules(page)
-        page.goto(f"{demo.url}/healthz")
+        page.route("**/blank", lambda route: route.fulfill(content_type="text/html", body=""))
+        page.goto(f"{demo.url}/blank")
         return page
 
     return go

@@ -73,7 +73,7 @@ async def test_failing_source_warns_and_missing_quorum_fails() -> None:
     assert "KRAKEN_URL" in one.stdout
     assert all_.returncode == 1
     assert re.search(r"^fail price +stale: ", all_.stdout, re.MULTILINE)
-    assert "1 of 12 findings keep the service from working" in all_.stderr
+    assert "1 of 13 findings keep the service from working" in all_.stderr
 
 
 async def test_one_failure_hides_no_other_finding() -> None:

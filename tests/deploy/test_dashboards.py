@@ -16,6 +16,7 @@ from panels import Dashboard, grafana
 
 # What only alerts and ad hoc queries need, or what another metric on a dashboard says as well.
 NOT_SHOWN = {
+    "btc_tls_certificate_expiry_timestamp_seconds",  # only with TLS in process
     "btc_source_latency_seconds",  # the last one only: the histogram is shown
     "btc_source_requests_total",
     "btc_source_request_failures_total",

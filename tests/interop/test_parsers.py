@@ -39,7 +39,9 @@ async def reading(url: str) -> AsyncIterator[tuple[Httpx2, Program, Browser]]:
         ):
             chromium = await pw.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             page = await chromium.new_page()
-            await page.goto(url.replace("/prices/stream", "/healthz"))
+            # of the same origin, and without the Content-Security-Policy of an answer of the API
+            await page.route("**/blank", lambda route: route.fulfill(content_type="text/html", body=""))
+            await page.goto(url.partition("/prices/stream")[0] + "/blank")
             browser = Browser(page)
             await browser.read(url)
             yield httpx, npm, browser
