@@ -125,14 +125,16 @@ def requests() -> list[bytes]:
 
 
 async def answer(port: int, request: bytes) -> bytes:
-    """Everything that comes until a second passes without any."""
+    """Everything that comes until the response is complete, or a second passes without any."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     received = b""
     with contextlib.suppress(TimeoutError, OSError):
         writer.write(request)
         while data := await asyncio.wait_for(reader.read(2**20), 1):
             received += data
-            if b"\r\n\r\n" in received and b"text/event-stream" not in received and len(data) < 2**16:
+            head, _, body = received.partition(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", head)
+            if body.endswith(b"\r\n0\r\n\r\n") or (length and len(body) >= int(length[1])):
                 break
     writer.transport.abort()
     return received

@@ -19,7 +19,7 @@ PRICES = 120  # while the attack goes on
 PERIOD = 0.1  # seconds between prices
 CONNECTIONS = 500
 SECONDS = 10  # of the attack
-HELD = 192  # kilobytes at most for each attacker: 64 that wait, a response more; the allocator may keep them
+HELD = 256  # kilobytes at most for each attacker: 64 that wait, a response more; the allocator may keep them
 LIMITS = {"head_timeout": 2, "write_timeout": 2}
 
 pytestmark = pytest.mark.skipif(

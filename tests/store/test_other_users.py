@@ -70,7 +70,11 @@ def folder() -> Iterator[Path]:
 def error_of(folder: Path, *words: object) -> str:
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(folder), *map(str, words)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            # Another user can't write what measures coverage.
+            **{name: value for name, value in os.environ.items() if not name.startswith("COV")},
+            "PYTHONPATH": os.pathsep.join(sys.path),
+        },
         capture_output=True,
         text=True,
         timeout=120,
