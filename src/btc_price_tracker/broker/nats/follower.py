@@ -49,7 +49,7 @@ class Follower:
             async with attempt(self._timing.request):
                 await client.subscribe(f"{self._names.live}.>", cb=self._queue.put)
                 await client.subscribe(self._probe_subject, cb=self._queue.put)
-                await client.flush()
+            await log.bounds()  # once it answers, the server has the subscriptions; the client's PING overtakes them
             self.is_subscribed = True
             subscribed.set()
             self._newest = after
