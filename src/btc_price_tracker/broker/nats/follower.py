@@ -49,7 +49,8 @@ class Follower:
             async with attempt(self._timing.request):
                 await client.subscribe(f"{self._names.live}.>", cb=self._queue.put)
                 await client.subscribe(self._probe_subject, cb=self._queue.put)
-            await log.bounds()  # once it answers, the server has the subscriptions; the client's PING overtakes them
+            # Once this is answered, the server has the subscriptions; the PING of the client's flush overtakes them.
+            await log.bounds()
             self.is_subscribed = True
             subscribed.set()
             self._newest = after
