@@ -31,7 +31,9 @@ ALLOWED = {
     "web": {"access", "price", "settings", "store", "broker", "fanout", "telemetry"},
     "playback": {"price"},
     "configured": {"access", "price", "sources", "store", "broker", "telemetry", "web", "settings"},
+    "backend": {"broker", "configured", "fanout", "settings", "store", "telemetry"},
     "app": {
+        "backend",
         "configured",
         "price",
         "sources",

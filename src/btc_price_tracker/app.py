@@ -20,11 +20,10 @@ from msgspec import structs
 from starlette.types import ASGIApp
 
 from btc_price_tracker import pipeline
+from btc_price_tracker.backend import open_backend
 from btc_price_tracker.broker import Broker, Term
 from btc_price_tracker.broker.alone import Alone
-from btc_price_tracker.broker.held import held
 from btc_price_tracker.broker.link import Link
-from btc_price_tracker.broker.timed import TimedBroker
 from btc_price_tracker.broker.trial import round_trip
 from btc_price_tracker.clock import Clock, SystemClock
 from btc_price_tracker.configured import (
@@ -35,11 +34,9 @@ from btc_price_tracker.configured import (
     open_poller,
     policy_of,
     reloaded_certificate,
-    store_of,
     stream_limits_of,
 )
 from btc_price_tracker.errors import BrokerUnavailable
-from btc_price_tracker.fanout import sse
 from btc_price_tracker.fanout.current import INITIAL
 from btc_price_tracker.fanout.hub import Hub
 from btc_price_tracker.fanout.membership import HubLimits
@@ -54,11 +51,8 @@ from btc_price_tracker.settings.reloads import Reloads
 from btc_price_tracker.sources.poller import MAX_TIME_LIMIT, round_time_limit
 from btc_price_tracker.sources.upstream import Upstream
 from btc_price_tracker.store import OPERATION_TIMEOUT, Store
-from btc_price_tracker.store.last_success import LastSuccess
 from btc_price_tracker.store.outbox import Outbox, OutboxLimits
-from btc_price_tracker.store.restore import Restored, restore, restored_from
 from btc_price_tracker.store.retention import forget
-from btc_price_tracker.store.timed import TimedStore
 from btc_price_tracker.succession import Candidate, Publications
 from btc_price_tracker.telemetry.gc_pauses import GcPauses
 from btc_price_tracker.telemetry.metrics import Metrics
@@ -196,17 +190,11 @@ async def compose(
         metrics = Metrics()
         tracer = open_tracer(os.environ, instance)
         stack.push_async_callback(tracer.aclose)
-        store = await store_of(settings, clock, store_timeout)
-        stack.push_async_callback(store.close)
-        store_success = LastSuccess(clock, metrics.observer("btc_store_operation_seconds"))
-        timed = TimedStore(store, store_success.observe)
-        broker = TimedBroker(
-            broker_of(settings, clock, instance), metrics.observer("btc_broker_operation_seconds")
+        opening_backend = open_backend(
+            settings, clock, instance, metrics, outbox_limits=outbox_limits, store_timeout=store_timeout
         )
-        stack.push_async_callback(broker.aclose)
-        link = Link(clock)
-        restored = await _restore(settings, timed, clock, broker, link)
-        link.restore(restored.recent)
+        backend = await stack.enter_async_context(opening_backend)
+        broker, link, outbox, restored = backend.broker, backend.link, backend.outbox, backend.restored
         ring, last = Ring(settings.store_size, restored.floor, restored.frames), restored.last
         time_limit, enough = round_time_limit(settings.interval), enough_of(settings)
         opening = open_poller(settings, clock, time_limit, enough, recorded=recorded, tracer=tracer)
@@ -219,14 +207,12 @@ async def compose(
             reactor = Reactor(hub)
             stack.callback(reactor.close)
         canary = Canary(hub, reactor, clock)
-        outbox = Outbox(timed, clock, round(A_DAY / settings.interval), outbox_limits)
-        stack.push_async_callback(outbox.close)
         watchdog = Watchdog(clock)
         parts = Parts(
             streams=Streams(
                 hub,
                 ring,
-                timed,
+                backend.store,
                 outbox.lost_ranges,
                 reactor,
                 peer_wait=PEER_WAIT if settings.broker_url is not None else 0,
@@ -235,7 +221,7 @@ async def compose(
             request_rates=Rates(settings.request_rate_per_ip),
             peers=Peers(Trusted(settings.trusted_proxies)),
             outbox=outbox,
-            store_success=store_success,
+            store_success=backend.store_success,
             canary=canary,
             link=link,
             instance=instance,
@@ -257,7 +243,7 @@ async def compose(
         sources = [each for each in poller.all_sources() if isinstance(each, Upstream)]
         metrics.read_from(readers(parts, sources, rounds.meters, pauses))
         alone = Alone(partial(pipeline.show, hub=hub), size=round(A_DAY / settings.interval))
-        lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, timed, outbox))
+        lead, serve = _loops(settings, rounds, Candidate(broker, link, alone, hub, backend.store, outbox))
         detached = reactor.__len__ if reactor is not None else lambda: 0
         loops: list[Loop] = [*serve, hub.watch, outbox.recover, watchdog.watch, reloads.watch]
         loops.append(partial(end_revoked, access, hub))
@@ -266,7 +252,7 @@ async def compose(
         app = application(parts)
         yield Service(
             hub,
-            store,
+            backend.untimed_store,
             outbox,
             broker,
             link,
@@ -313,19 +299,6 @@ def _loops(
             partial(pipeline.poll_alone, rounds, new_policy, alone, hub, link, polling),
         ]
     return partial(pipeline.lead, broker, run_term, link), tuple(serve)
-
-
-async def _restore(settings: Settings, store: Store, clock: Clock, broker: Broker, link: Link) -> Restored:
-    """The recent ticks: from a shared broker where it has some, so that an instance costs the database nothing."""
-    if settings.broker_url is not None:
-        try:
-            ticks = [tick async for tick in held(broker, after=0)][-settings.store_size :]
-        except BrokerUnavailable as error:
-            link.fail(str(error))
-        else:
-            if ticks:
-                return restored_from(ticks, sse.price)
-    return await restore(store, settings.store_size, clock.now(), sse.price)
 
 
 def _on_stop_signal() -> asyncio.Event:

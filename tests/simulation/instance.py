@@ -6,6 +6,7 @@ from contextvars import copy_context
 from functools import partial
 
 from btc_price_tracker import app, pipeline
+from btc_price_tracker.backend import restore_recent
 from btc_price_tracker.broker.alone import Alone
 from btc_price_tracker.broker.link import Link
 from btc_price_tracker.broker.options import Timing
@@ -103,7 +104,7 @@ class Instance:
         settings, clock, timing = self._settings, self.clock, Timing()
         broker = SimulatedBroker(self._server, self.line, self.name, clock, timing)
         store, link = SimulatedStore(self._database), Link(clock)
-        restored = await app._restore(settings, store, clock, broker, link)
+        restored = await restore_recent(settings, store, clock, broker, link)
         link.restore(restored.recent)
         ring = Ring(settings.store_size, restored.floor, restored.frames)
         hub = Hub(ring, clock, settings.heartbeat, restored.last, INITIAL)
