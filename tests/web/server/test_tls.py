@@ -365,6 +365,45 @@ async def is_accepted(server: Live, context: ssl.SSLContext) -> bool:
         return False
 
 
+@contextlib.asynccontextmanager
+async def passed_on(server: Live, files: CertificateFiles, *preface: bytes) -> AsyncIterator[Client]:
+    """A stream whose proxy sends these pieces of a preface, then what the client sends to it."""
+    client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
+    async with client:
+        for piece in preface:
+            client.writer.write(piece)
+            await asyncio.sleep(0.005 if len(preface) > 1 else 0)
+        await client.writer.start_tls(files.client_context(), server_hostname="localhost")
+        client.writer.write(b"GET /prices/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await client.head()
+        yield client
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_proxy_that_passes_tls_on_introduces_the_client(files: CertificateFiles, version: int) -> None:
+    def preface(last: int) -> bytes:
+        if version == 1:
+            return f"PROXY TCP4 192.0.2.{last} 10.0.0.1 4711 443\r\n".encode()
+        addresses = bytes([192, 0, 2, last, 10, 0, 0, 1, 18, 103, 1, 187])
+        return b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + addresses
+
+    async with (
+        live(tls_cert=files.certificate, tls_key=files.key, max_clients_per_ip=1) as server,
+        passed_on(server, files, preface(1)[:9], preface(1)[9:]) as first,
+        passed_on(server, files, preface(1)) as second,
+        passed_on(server, files, preface(2)) as other,
+        passed_on(server, files) as proxy,
+    ):
+        assert [client.status for client in (first, second, other, proxy)] == [200, 429, 200, 200]
+
+
+async def test_invalid_preface_before_tls_ends_the_connection(server: Live, files: CertificateFiles) -> None:
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        async with passed_on(server, files, b"PROXY nonsense\r\n"):
+            pass
+    assert server.service.peers.refused.counts["preface"] == 1
+
+
 async def test_broken_renewal_keeps_the_old_certificate(tmp_path: Path) -> None:
     files = make_certificate(tmp_path)
     trusting = files.client_context()

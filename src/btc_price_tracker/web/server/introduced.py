@@ -39,10 +39,32 @@ class Introduced(Incoming):
 
     def data_received(self, data: bytes) -> None:
         """Read a preface where there may be one, then requests."""
-        if self._preface is not None:
-            data = self._read_preface(self._preface + data)
+        data = self.after_preface(data)
         if data:
             super().data_received(data)
+
+    def after_preface(self, data: bytes) -> bytes:
+        """What follows the preface, if there may be one; nothing as long as it isn't complete, or if it is invalid.
+
+        TLS asks for it as well: a proxy that passes TLS on introduces the client before the handshake.
+        """
+        if self._preface is None:
+            return data
+        data = self._preface + data
+        try:
+            preface = proxy_protocol.read(data)
+        except ValueError as error:
+            log.info("invalid PROXY protocol", client=self.client, reason=str(error))
+            self._sockets.refuse(Reason.PREFACE)
+            self.transport.abort()
+            return b""
+        self._preface = data if preface is None else None
+        if preface is None:
+            return b""
+        if preface.client is not None:
+            self._meet(preface.client)
+            self._preface = None  # one is enough
+        return b"" if self.transport.is_closing() else data[preface.size :]
 
     def on_headers_complete(self) -> None:
         """Check the head and start the request, as one whose client has sent a complete head."""
@@ -69,20 +91,3 @@ class Introduced(Incoming):
     def _leave(self) -> None:
         if self._place is not None:
             self._place.leave()
-
-    def _read_preface(self, data: bytes) -> bytes:
-        """The data after the preface; none as long as it isn't complete, or if it is invalid."""
-        try:
-            preface = proxy_protocol.read(data)
-        except ValueError as error:
-            log.info("invalid PROXY protocol", client=self.client, reason=str(error))
-            self._sockets.refuse(Reason.PREFACE)
-            self.transport.abort()
-            return b""
-        self._preface = data if preface is None else None
-        if preface is None:
-            return b""
-        if preface.client is not None:
-            self._meet(preface.client)
-            self._preface = None  # one is enough
-        return b"" if self.transport.is_closing() else data[preface.size :]

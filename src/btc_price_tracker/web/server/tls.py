@@ -45,6 +45,9 @@ class TlsTransport(asyncio.Transport, asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Continue the handshake, or pass on what the client has encrypted."""
         if not self._has_begun:
+            data = self._connection.after_preface(data)
+            if not data:
+                return
             self._has_begun = True
             self._is_plain = data[0] != HANDSHAKE
             if self._is_plain:
