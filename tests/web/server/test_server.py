@@ -62,6 +62,10 @@ async def connect(server: Live, receive_buffer: int | None = None) -> Client:
     return Client(*await asyncio.open_connection(sock=sock, limit=4096))
 
 
+def request(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+
+
 async def answer(client: Client) -> tuple[int, bytes]:
     """The next answer on a connection that is kept alive."""
     await client.head()
@@ -625,18 +629,38 @@ async def test_while_the_store_takes_its_time_the_status_is_there_and_who_goes_l
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/prices/stream", "/prices/stream?since=1"])
-async def test_a_request_that_is_over_is_forgotten_without_the_garbage_collector(
-    server: Live, path: str
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HTTP/1.1\r\n",
+        b"\0",
+        request("/healthz"),
+        request("/prices/stream"),
+        request("/prices/stream?since=1"),
+        request("/prices/next?after=9007199254740991"),
+        request("/openapi.json") * 100,
+        request("/prices/stream") * 3,
+        request("/openapi.json") * 3 + b"\0",
+    ],
+)
+async def test_a_client_that_has_left_is_forgotten_without_the_garbage_collector(
+    server: Live, sent: bytes
 ) -> None:
     await server.publish()
     gc.collect()
     gc.disable()
     try:
-        async with await Client.get(server.port, path):
-            pass
+        client = await connect(server)
+        client.writer.write(sent)
+        await eventually(lambda: server.server.server_state.connections)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        reset(client)
         await eventually(
-            lambda: not any(isinstance(thing, RequestResponseCycle) for thing in gc.get_objects())
+            lambda: (
+                not any(isinstance(thing, (Connection, RequestResponseCycle)) for thing in gc.get_objects())
+            )
         )
     finally:
         gc.enable()

@@ -52,6 +52,9 @@ class Connection(Introduced):
             self._running.message_event.set()
         if self._task is not None:
             self._task.cancel()
+        # Requests that never ran refer to this connection: without the garbage collector all would stay.
+        self.pipeline.clear()
+        self.cycle = None  # type: ignore[assignment] # as uvicorn's is at first
 
     def reject_plain(self) -> None:
         """Tell a client that it should have spoken TLS."""
