@@ -10,6 +10,8 @@ from databases import mongo, postgres
 from databases.mongo import MongoServer
 from databases.postgres import PostgresServer
 
+LONG = ("contracts", "browser", "simulation")  # folders whose files take a minute or more
+
 # How long an example takes says how busy the machine is.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
@@ -18,7 +20,7 @@ settings.load_profile("busy")
 @pytest.hookimpl(trylast=True)  # once the proofs are marked
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the long tests, so that no worker is left with them at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("proof") is None)
+    items.sort(key=lambda item: (item.get_closest_marker("proof") is None, item.path.parent.name not in LONG))
 
 
 @pytest.fixture(scope="session")
