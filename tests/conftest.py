@@ -1,6 +1,7 @@
 """Database servers, one of each a session, started only if a test asks for one."""
 
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -10,17 +11,22 @@ from databases import mongo, postgres
 from databases.mongo import MongoServer
 from databases.postgres import PostgresServer
 
-LONG = ("contracts", "browser", "simulation")  # folders whose files take a minute or more
+LONG = ("proofs", "contracts", "simulation", "browser")  # folders, the longest first
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
 
-@pytest.hookimpl(trylast=True)  # once the proofs are marked
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the long tests, so that no worker is left with them at the end."""
-    items.sort(key=lambda item: (item.get_closest_marker("proof") is None, item.path.parent.name not in LONG))
+    """Begin with the long files, so that no worker is left with one, but not at once: they wait most of their time."""
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    long = [path for folder in LONG for path in files if path.parent.name == folder]
+    short = [path for path in files if path.parent.name not in LONG]
+    order = [path for pair in zip_longest(long, short) for path in pair if path]
+    items[:] = [item for path in order for item in files[path]]
 
 
 @pytest.fixture(scope="session")
