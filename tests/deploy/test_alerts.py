@@ -28,7 +28,8 @@ BEGIN, END, LAST = (
     180,
     270,
 )  # minutes at which the trouble begins and ends, and at which nothing is left of it
-PER_MINUTE = 4  # samples
+PER_MINUTE = 2  # samples
+INTERVAL = f"{60 // PER_MINUTE}s"
 TARGET = 'job="btc-price-tracker",instance="{}"'
 
 Minute = float
@@ -191,7 +192,7 @@ def test_file(case: Case, folder: Path) -> Path:
     waits = minutes(ALERTS[case.alert].get("for", "0m"))
     times = {
         BEGIN: False,
-        BEGIN + waits - 0.25: False,
+        BEGIN + waits - 1 / PER_MINUTE: False,
         BEGIN + waits + case.after: True,
         END: True,
         LAST: False,
@@ -205,9 +206,9 @@ def test_file(case: Case, folder: Path) -> Path:
         for time, fires in times.items()
     ]
     path = folder / "test.yml"
-    test = {"interval": "15s", "input_series": written(case), "promql_expr_test": checks}
+    test = {"interval": INTERVAL, "input_series": written(case), "promql_expr_test": checks}
     files = ["recording.yml", "alerts.yml"]
-    path.write_text(yaml.safe_dump({"rule_files": files, "evaluation_interval": "15s", "tests": [test]}))
+    path.write_text(yaml.safe_dump({"rule_files": files, "evaluation_interval": INTERVAL, "tests": [test]}))
     return path
 
 
