@@ -1,6 +1,9 @@
 """Database servers, one of each a session, started only if a test asks for one."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
+from functools import wraps
+from inspect import iscoroutinefunction
 from itertools import zip_longest
 from pathlib import Path
 
@@ -12,6 +15,8 @@ from databases.mongo import MongoServer
 from databases.postgres import PostgresServer
 
 LONG = ("proofs", "contracts", "simulation", "browser")  # folders, the longest first
+
+MARGIN = 20.0  # seconds
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,6 +32,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     short = [path for path in files if path.parent.name not in LONG]
     order = [path for pair in zip_longest(long, short) for path in pair if path]
     items[:] = [item for path in order for item in files[path]]
+    for item in items:
+        if isinstance(item, pytest.Function) and iscoroutinefunction(item.obj):
+            item.obj = _bounded(item.obj, _seconds(item) - MARGIN)
+
+
+def _seconds(item: pytest.Item) -> float:
+    """After how long pytest-timeout ends the process."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0] if marker else item.config.getini("timeout"))
+
+
+def _bounded(test: Callable[..., Awaitable[None]], seconds: float) -> Callable[..., Awaitable[None]]:
+    """Let a test that hangs fail where it hangs, before its process is ended."""
+
+    @wraps(test)
+    async def bounded(*arguments: object, **fixtures: object) -> None:
+        async with asyncio.timeout(seconds):
+            await test(*arguments, **fixtures)
+
+    return bounded
 
 
 @pytest.fixture(scope="session")
