@@ -108,6 +108,8 @@ async def run(settings: Settings, origin: str | None = None) -> None:
     address can't be had, and SettingsError where the certificate can't be used.
     """
     stop = _on_stop_signal()
+    if settings.tokens_file is not None or settings.tls_cert is not None:  # which are about to be read
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     sockets = listen(settings.host, settings.port, reuse_port=settings.reuse_port)
     async with compose(settings, SystemClock(), origin) as service, asyncio.TaskGroup() as tasks:
         if service.reloads:

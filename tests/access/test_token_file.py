@@ -48,6 +48,7 @@ def test_failing_change_leaves_the_file(path: Path) -> None:
     ("content", "fault"),
     [
         ("{", "line 1"),
+        (LINE.replace('"a"', '"caf\udce9"'), "line 1"),  # a byte that is no UTF-8
         (f"{LINE}\n\n[]", "line 3"),
         (LINE.replace("stream", "everything"), "everything"),
         (LINE.replace('"a"', '"a b"'), "name"),
@@ -60,7 +61,7 @@ def test_failing_change_leaves_the_file(path: Path) -> None:
     ],
 )
 def test_broken_file_is_reported_without_its_content(path: Path, content: str, fault: str) -> None:
-    path.write_text(content)
+    path.write_text(content, errors="surrogateescape")
     path.chmod(0o600)
     with pytest.raises(TokensError, match=re.escape(str(path))) as raised:
         read(path)

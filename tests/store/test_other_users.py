@@ -131,6 +131,10 @@ def test_root_uses_the_store_of_a_service(folder: Path, url: str) -> None:
     """`sudo btc-price-tracker export`, of a store in a folder of the user that the service runs as."""
     assert not error_of(folder, US, "0755", US, "nothing", "", US, url.format(folder))
     assert not error_of(folder, US, "0755", US, "nothing", "", 0, url.format(folder))
+    (folder / "prices.lock").unlink()
+    assert not error_of(folder, US, "0755", US, "nothing", "", 0, url.format(folder))
+    assert {path.stat().st_uid for path in folder.glob("prices*")} == {US}
+    assert not error_of(folder, US, "0755", US, "nothing", "", US, url.format(folder))
 
 
 @pytest.mark.parametrize(("url", "mode"), [(SQLITE, "0700"), (SQLITE, "0755"), (MEMORY, "0755")])

@@ -12,7 +12,7 @@ UNNAMED = "-"  # in metrics: without a token, or with one that has no name
 class Grant:
     """What one token allows now. Streams keep theirs, so that they notice when it changes."""
 
-    __slots__ = ("max_streams", "name", "opening", "requests", "scopes", "streams")
+    __slots__ = ("max_streams", "name", "requests", "scopes", "streams", "waiting")
 
     def __init__(self, name: str = UNNAMED, scopes: Scopes = NONE, max_streams: int = 0) -> None:
         self.name = name
@@ -20,7 +20,8 @@ class Grant:
         self.max_streams = max_streams  # 0: no limit
         self.streams = 0  # that are open
         self.requests = 0  # since the start
-        self.opening: set[asyncio.Task[object]] = set()  # streams that have not joined the hub yet
+        # Requests that wait, each with the scopes of which one suffices: those for streams until they are in the hub.
+        self.waiting: dict[asyncio.Task[object], Scopes] = {}
 
     @property
     def is_full(self) -> bool:
@@ -37,11 +38,11 @@ class Grant:
         self.scopes = NONE
 
     @contextmanager
-    def opens_stream(self) -> Iterator[None]:
-        """In this block, a stream is opened that a revocation can't find in the hub yet."""
+    def waits(self, scopes: Scopes) -> Iterator[None]:
+        """In this block, until `has_joined`, the current task is cancelled once none of these scopes is left."""
         task = asyncio.current_task()
         if task is not None:
-            self.opening.add(task)
+            self.waiting[task] = scopes
         try:
             yield
         finally:
@@ -51,4 +52,4 @@ class Grant:
         """The stream that the current task opens is in the hub."""
         task = asyncio.current_task()
         if task is not None:
-            self.opening.discard(task)
+            self.waiting.pop(task, None)

@@ -34,7 +34,7 @@ class Access:
             digest = digest_of(metrics_token)
             self._unnamed[digest] = Grant(scopes=ALL) if digest in self._unnamed else metrics
         self._named: dict[bytes, Grant] = {}
-        self._removed: list[Grant] = []  # whose streams may still be opening
+        self._removed: list[Grant] = []  # whose requests may still wait
 
     def requires_token(self, scopes: frozenset[Scope]) -> bool:
         """Whether what these scopes open is for bearers of tokens only."""
@@ -75,12 +75,12 @@ class Access:
         self.changed.set()
 
     def interrupt(self) -> int:
-        """Cancel the requests that are opening a stream which they may not have any more; returns their number."""
+        """Cancel the requests that wait for what they may not have any more; returns their number."""
         tasks = [
             task
             for grant in (*self._grants(), *self._removed)
-            if not grant.may_stream
-            for task in grant.opening
+            for task, scopes in grant.waiting.items()
+            if not scopes & grant.scopes
         ]
         self._removed.clear()
         for task in tasks:

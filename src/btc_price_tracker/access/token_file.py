@@ -14,7 +14,7 @@ import structlog
 
 from btc_price_tracker.access.token import Token
 from btc_price_tracker.errors import TokensError, describe_os_error
-from btc_price_tracker.store.atomic import PRIVATE, atomic_write
+from btc_price_tracker.store.atomic import PRIVATE, atomic_write, hand_over
 
 MAX_BYTES = 2**22  # about twenty thousand tokens
 LOCK_TIMEOUT = 10.0  # seconds
@@ -50,7 +50,7 @@ def changing(path: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[list[Token]]
     """
     try:
         target = Path(os.path.realpath(_checked(path)))
-        with _locked(target.with_name(f"{target.name}.lock"), timeout):
+        with _locked(target, timeout):
             tokens = read(target) if target.exists() else []
             yield tokens
             _write(target, tokens)
@@ -87,15 +87,17 @@ def _checked(path: Path) -> Path:
 def _token(path: Path, number: int, line: bytes) -> Token:
     try:
         return _decoder.decode(line)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        raise TokensError(f"{path}, line {number} is no token: {error}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise TokensError(f"{path}, line {number} is no token: {error}; correct or remove it") from None
 
 
 @contextmanager
-def _locked(path: Path, timeout: float) -> Iterator[None]:
-    """Hold an exclusive lock on a file, which is never deleted: see store/lock.py."""
+def _locked(target: Path, timeout: float) -> Iterator[None]:
+    """Hold the exclusive lock of a file, which is never deleted: see store/lock.py."""
+    path = target.with_name(f"{target.name}.lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
     try:
+        hand_over(descriptor, target)
         deadline = time.monotonic() + timeout
         while not _try_lock(descriptor):
             if time.monotonic() > deadline:
@@ -118,8 +120,5 @@ def _try_lock(descriptor: int) -> bool:
 
 def _write(path: Path, tokens: Iterable[Token]) -> None:
     with atomic_write(path, path.with_name(f"{path.name}.new")) as file:
-        if path.exists():  # root may change the file of the service's user, who must still be able to read it
-            status = path.stat()
-            os.fchown(file.fileno(), status.st_uid, status.st_gid)
         for token in tokens:
             file.write(msgspec.json.encode(token) + b"\n")

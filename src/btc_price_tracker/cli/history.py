@@ -25,7 +25,7 @@ PAGE_SIZE = 10_000  # rows, the maximum of a server
 _TIME_AGO = re.compile(r"-([0-9]{1,9})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
-_DECODE_ERRORS = (msgspec.MsgspecError, RecursionError)  # the latter for deep nesting
+_DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # the last for deep nesting
 _decoder = msgspec.json.Decoder(list[Row], float_hook=Decimal)  # exact to the cent
 
 

@@ -6,6 +6,7 @@ from typing import Any
 SHOWN = 80  # characters of a value
 
 _REMEDIES = {
+    "bool_parsing": "give 1 or 0",
     "float_parsing": "give a number",
     "finite_number": "give a number",
     "greater_than_equal": "give {ge} or more",

@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 
 from btc_price_tracker.errors import StoreError, StoreInUse
-from btc_price_tracker.store.atomic import PRIVATE
+from btc_price_tracker.store.atomic import PRIVATE, hand_over
 
 _CLEAN = b"closed\n"
 _OURS = re.compile(rb"(?:closed|[0-9]+)?\n?")
@@ -23,14 +23,15 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def _open(path: Path) -> FileIO:
-    """Open the lock file, created with private permissions; a symbolic link, whose target is unknown, is refused."""
+def _open(path: Path, guarded: Path) -> FileIO:
+    """Open the lock of a file, created with private permissions; a symbolic link, of unknown target, is refused."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise StoreError(f"{path} is a symbolic link; delete it") from error
         raise
+    hand_over(descriptor, guarded)
     return FileIO(descriptor, "ab+")
 
 
@@ -45,7 +46,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         """Acquire it. Raises StoreInUse if another process holds it, StoreError for a symbolic link, else OSError."""
-        self._file = _open(lock_path(path))
+        self._file = _open(lock_path(path), path)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             content = self._read()

@@ -1,6 +1,6 @@
 """Admission of clients: the one place that gives a request its slot, and takes it back.
 
-Every request passes `Admission`, the outermost layer but for the request id. Its slot is released when the response
+Every request passes `Admission`, unless it is for a host that isn't served. Its slot is released when the response
 ends. A response that streams counts towards the limits of streams from `Slot.admit_stream` on; once its socket has left
 the server, `Hub.leave` releases its slot instead.
 """

@@ -73,6 +73,16 @@ async def test_what_holds_no_price_is_open(server: Live) -> None:
     assert await status(server, "/readyz") in (200, 503)
 
 
+@pytest.mark.parametrize("suffix", ["%0A", "%0a", "%00", "%7F", "%0A?access_token=x"])
+async def test_no_control_character_makes_a_path_another(suffix: str) -> None:
+    """Starlette's routes end in `$`, which matches before a newline as well."""
+    async with live(metrics_token=METRICS) as server:
+        await server.publish()
+        for path in ROUTES:
+            assert await status(server, path + suffix) == 400, path
+            assert await status(server, f"http://localhost{path}{suffix}") == 400, path
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_everything_else_requires_a_token(server: Live, method: str) -> None:
     for path in [

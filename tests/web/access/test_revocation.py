@@ -103,6 +103,27 @@ async def test_a_stream_that_awaits_its_history_ends_as_well(
     await eventually(lambda: server.hub.counts.closed == {Reason.REVOKED: 1})
 
 
+@pytest.mark.parametrize("left", [NONE, {Scope.DOCS}, {Scope.STREAM}, {Scope.HISTORY}])
+async def test_wait_for_the_next_price_ends_with_the_last_scope_for_it(path: Path, left: set[Scope]) -> None:
+    async with live(tokens_file=path) as server:
+        last = await server.publish()
+        async with Client(*await asyncio.open_connection("127.0.0.1", server.port)) as client:
+            fields = f"Host: x\r\nAuthorization: Bearer {TOKENS['all']}\r\n\r\n"
+            client.writer.write(f"GET /prices/next?after={last} HTTP/1.1\r\n{fields}".encode())
+            await eventually(lambda: server.server.server_state.tasks)
+            write_tokens(path, all=frozenset(left))
+            server.service.reloads.all()
+            for _ in range(10):
+                await asyncio.sleep(0)
+            await server.publish()
+            if left & {Scope.STREAM, Scope.HISTORY}:
+                await client.head()
+                assert client.status == 200
+            else:
+                with pytest.raises((EOFError, ConnectionError)):
+                    await client.head()
+
+
 async def test_place_of_a_revoked_stream_is_free_again(path: Path) -> None:
     async with live(tokens_file=path, max_clients=1) as server:
         await server.publish()

@@ -47,6 +47,20 @@ async def test_beyond_the_rate_requests_get_429(client: httpx2.AsyncClient, cloc
     assert (await client.get("/prices/latest")).status_code == 200
 
 
+@pytest.mark.parametrize("token", ["wrong", None, "right"])
+async def test_requests_that_open_no_stream_count(clock: ManualClock, token: str | None) -> None:
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with (
+        live(clock, request_rate_per_ip=3, access_tokens="right") as server,
+        httpx2.AsyncClient(base_url=server.url, trust_env=False, timeout=30) as client,
+    ):
+        expected = 400 if token == "right" else 401
+        for status in (expected, expected, expected, 429):
+            response = await client.get("/prices/stream?bogus=1", headers=headers)
+            assert response.status_code == status
+            assert "ratelimit" in response.headers
+
+
 async def test_other_addresses_are_not_affected(client: httpx2.AsyncClient) -> None:
     requests = [("192.0.2.1", 200)] * 3 + [("192.0.2.1", 429), ("192.0.2.2", 200), ("2001:db8::1", 200)]
     for address, status in requests:

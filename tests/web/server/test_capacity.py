@@ -1,6 +1,8 @@
 """Connections never use the descriptors reserved for sources and store; those without a request are evicted first."""
 
 import asyncio
+import errno
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -81,6 +83,26 @@ async def test_accepting_pauses_without_idle_connections_and_resumes(server: Liv
     assert all(client.status == 200 for client in newcomers)
     assert server.server.servers
     close(newcomers)
+
+
+async def test_accepting_resumes_on_every_socket_although_descriptors_ran_out(
+    server: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everywhere, duplicate, failures = (
+        len(server.server.servers),
+        socket.socket.dup,
+        [OSError(errno.EMFILE, "")],
+    )
+
+    def dup(sock: socket.socket) -> socket.socket:
+        if server.server.servers and failures:  # after the first one
+            raise failures.pop()
+        return duplicate(sock)
+
+    monkeypatch.setattr(socket.socket, "dup", dup)
+    server.server._pause()
+    await eventually(lambda: not failures)
+    await eventually(lambda: len(server.server.servers) == everywhere)
 
 
 async def test_paused_server_shuts_down(server: Live) -> None:

@@ -306,6 +306,7 @@ async def test_http_on_the_https_port_is_told_so(server: Live) -> None:
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
     assert head.startswith(b"HTTP/1.1 400 ")
+    assert b"strict-transport-security" not in head.lower()  # RFC 6797, 7.2
     assert "https://" in json.loads(body)["detail"]
     assert [line["event"] for line in lines] == ["HTTP without TLS on the HTTPS port"]
     await eventually(lambda: not connections(server))

@@ -15,8 +15,9 @@ from btc_price_tracker.web.caching import make_private
 from btc_price_tracker.web.limits import SLOT
 from btc_price_tracker.web.problems import Problem
 
-_LIVE = frozenset({AccessScope.STREAM})
+LIVE = frozenset({AccessScope.STREAM})
 _HISTORY = frozenset({AccessScope.HISTORY})
+LIVE_OR_HISTORY = LIVE | _HISTORY
 _DOCS = frozenset({AccessScope.DOCS})
 
 # By path: one of the scopes suffices; None: open, since it holds no price. A path that ends in / stands for all below.
@@ -26,9 +27,9 @@ ROUTES: Mapping[str, Scopes | None] = {
     "/page/": None,
     "/healthz": None,
     "/readyz": None,
-    "/prices/stream": _LIVE,
-    "/prices/next": _LIVE | _HISTORY,
-    "/prices/latest": _LIVE | _HISTORY,
+    "/prices/stream": LIVE,
+    "/prices/next": LIVE_OR_HISTORY,
+    "/prices/latest": LIVE_OR_HISTORY,
     "/prices": _HISTORY,
     "/prices/": _HISTORY,
     "/sources": frozenset({AccessScope.SOURCES}),

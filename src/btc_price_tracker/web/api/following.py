@@ -4,6 +4,7 @@ All clients behind one cache then cost one request per price, whatever their num
 """
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -13,12 +14,13 @@ from pydantic import BaseModel, Field
 from btc_price_tracker.broker.link import Link
 from btc_price_tracker.fanout import sse
 from btc_price_tracker.store.outbox import Outbox
+from btc_price_tracker.web.access.check import LIVE_OR_HISTORY
 from btc_price_tracker.web.api.openapi import BAD_PARAMETER, PRICES, STORE_FAILS, UNCHANGED
 from btc_price_tracker.web.api.parameters import DIGITS
 from btc_price_tracker.web.api.reply import get
 from btc_price_tracker.web.caching import for_ever, is_unchanged
 from btc_price_tracker.web.gate import Gate
-from btc_price_tracker.web.limits import SLOT
+from btc_price_tracker.web.limits import SLOT, Slot
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.stream.position import MAX_ID
 from btc_price_tracker.web.stream.shared import Streams
@@ -119,8 +121,10 @@ def install(app: FastAPI, prices: NextPrices, wait: float = WAIT) -> None:
         canonical = f"after={query.after}"
         if request.url.query != canonical:
             raise Problem(400, f"Caches need one URL for each id; ask for ?{canonical}.")
-        request.scope[SLOT].admit_waiting()
-        found = await prices.after(query.after, wait)
+        slot: Slot = request.scope[SLOT]
+        slot.admit_waiting()
+        with slot.grant.waits(LIVE_OR_HISTORY) if slot.grant else nullcontext():
+            found = await prices.after(query.after, wait)
         if found is None:
             return Response(status_code=204, headers={"Cache-Control": "no-store"})
         tag = f'"{found.id}"'

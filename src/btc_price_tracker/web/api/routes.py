@@ -102,8 +102,11 @@ def application(parts: Parts) -> ASGIApp:
     )
     described = ContentPolicy(Compression(app))
     checked = AccessCheck(described, parts.access)
-    limited = RequestRate(checked, parts.request_rates, parts.rejected_requests, hub.monotonic)
-    admitted = Admission(StreamRoute(parts.streams, limited, cors, parts.access), parts.limits)
+    limited = partial(
+        RequestRate, rates=parts.request_rates, rejected=parts.rejected_requests, monotonic=hub.monotonic
+    )
+    stream = StreamRoute(parts.streams, checked, cors=cors, limited=limited, access=parts.access)
+    admitted = Admission(stream, parts.limits)
     measured = Measurement(restricted(admitted, parts.allowed_hosts), parts.requests, _templates(app))
     return RequestId(measured if parts.tracer is NO_TRACER else Traced(measured, parts.tracer, app.routes))
 

@@ -58,6 +58,7 @@ class Connection(Introduced):
 
     def reject_plain(self) -> None:
         """Tell a client that it should have spoken TLS."""
+        self._is_secure = False
         self._reject(Problem(400, "This port requires TLS: use https:// in the URL."))
 
     def eof_received(self) -> bool:  # type: ignore[override] # of asyncio's own protocol it is one

@@ -11,6 +11,8 @@ from btc_price_tracker.web.middleware.request_id import new_request_id
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server.limits import ConnectionLimits
 
+_HSTS = b"strict-transport-security"  # not to be sent without TLS (RFC 6797, 7.2)
+
 
 class Ending(HttpToolsProtocol):
     """A connection of uvicorn that ends in stages.
@@ -24,6 +26,7 @@ class Ending(HttpToolsProtocol):
     _unparsed = b""  # bytes received after requests that wait for their turn
     _rejection: Problem | None = None  # to be sent after the responses to earlier requests
     _is_broken = False  # a body is malformed or too large: its request has its response, and none can follow
+    _is_secure = True  # the client has not sent HTTP where TLS is due
     _is_ending = False  # the last response is written; the client is to close
 
     def __init__(
@@ -86,7 +89,8 @@ class Ending(HttpToolsProtocol):
         response = problem.response()
         lines = [f"HTTP/1.1 {problem.status} {response.phrase}".encode(), b"connection: close"]
         lines += [b"x-request-id: " + new_request_id().encode(), b"x-content-type-options: nosniff"]
-        fields = [*self.server_state.default_headers, *response.raw_headers]
+        ours = [field for field in self.server_state.default_headers if self._is_secure or field[0] != _HSTS]
+        fields = [*ours, *response.raw_headers]
         lines += [name + b": " + value for name, value in fields]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self._await_end()

@@ -14,6 +14,7 @@ VERSIONS = ("1.1", "1.0")
 # host and port of RFC 3986, 3.2: without userinfo, which has no place in either (RFC 9110, 4.2.4).
 _AUTHORITY = rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?"
 _HOST = re.compile(_AUTHORITY)
+_CONTROL = re.compile(rb"%(?:[01][0-9A-Fa-f]|7[Ff])")
 _ABSOLUTE = re.compile(rb"(?i:https?)://(" + _AUTHORITY + rb")((?:[/?].*)?)")
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -44,6 +45,9 @@ def check(method: bytes, version: str, fields: Fields, max_body: int) -> None:
 
 def target(method: bytes, url: bytes) -> Target:
     """The target of a request in any of the forms of RFC 9112, 3.2. Raises Problem if it is invalid."""
+    if b"%" in url and _CONTROL.search(url.partition(b"?")[0]):
+        # What decides about a path must agree with what serves it: `$` in a pattern of routes matches before a newline.
+        raise Problem(400, "The path has an encoded control character, as no path here.")
     if b"#" in url:
         raise Problem(400, "The request target has a fragment, which is not sent (RFC 9112, 3.2).")
     if url.startswith(b"/"):

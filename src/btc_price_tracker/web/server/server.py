@@ -116,8 +116,10 @@ class Server(uvicorn.Server):
         if self._capacity.full:
             self._capacity.make_room(asyncio.get_running_loop().time())
         else:
-            with contextlib.suppress(OSError):  # no descriptor left: the next check tries again
+            try:
                 await self._accept()
+            except OSError:  # no descriptor left: the next check tries again, on all addresses
+                self._pause()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

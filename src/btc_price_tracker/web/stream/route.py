@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from btc_price_tracker.access.registry import Access
 from btc_price_tracker.web import problems
-from btc_price_tracker.web.access.check import authorize
+from btc_price_tracker.web.access.check import LIVE, authorize
 from btc_price_tracker.web.limits import SLOT, Slot
 from btc_price_tracker.web.problems import Problem
 from btc_price_tracker.web.server.head import BLANKS
@@ -15,6 +15,8 @@ from btc_price_tracker.web.stream.browser import is_browser
 from btc_price_tracker.web.stream.position import position, with_sources
 from btc_price_tracker.web.stream.response import PriceStream
 from btc_price_tracker.web.stream.shared import Streams
+
+_FAULTS = (400, 401, 403)  # of the request: the other statuses are those of limits of streams
 
 
 class StreamRoute:
@@ -25,11 +27,19 @@ class StreamRoute:
     """
 
     def __init__(
-        self, streams: Streams, rest: ASGIApp, cors: Callable[[ASGIApp], ASGIApp], access: Access
+        self,
+        streams: Streams,
+        rest: ASGIApp,
+        *,
+        cors: Callable[[ASGIApp], ASGIApp],
+        limited: Callable[[ASGIApp], ASGIApp],
+        access: Access,
     ) -> None:
+        """`limited` gives a response the rate limit of other requests: one that opens no stream has it, too."""
         self._streams = streams
         self._access = access
-        self._rest = cors(rest)
+        self._rest = cors(limited(rest))
+        self._limited = limited
         self._with_cors = cors(self._respond)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,12 +56,13 @@ class StreamRoute:
             grant = authorize(self._access, scope) or self._access.everyone
             stream = self._open(scope)
         except Problem as problem:
-            await problem.response()(scope, receive, send)
+            response = problem.response()
+            await (self._limited(response) if problem.status in _FAULTS else response)(scope, receive, send)
         except Exception:
             await problems.bug()(scope, receive, send)
             raise  # as the framework does for its routes: the server logs it
         else:
-            with grant.opens_stream():
+            with grant.waits(LIVE):
                 await stream(scope, receive, send)
 
     def _open(self, scope: Scope) -> PriceStream:
