@@ -91,6 +91,7 @@ class KafkaServer(ServerProcess):
             headers = [("tick", str(tick_id).encode())]
             await producer.send_and_wait(name, b"\xff garbage", b"tick", partition=0, headers=headers)
             await producer.send_and_wait(name, b"garbage", partition=0)
+            await producer.send_and_wait(name, b"garbage", b"tick", partition=0, headers=[("tick", None)])
             await producer.send_and_wait(name, None, b"status", partition=0)
 
     async def forget(self, url: str) -> None:

@@ -56,6 +56,9 @@ class NatsServer(ServerProcess):
         stream = client.jetstream()
         await stream.publish(f"{name}.ticks", b"\xff garbage", headers={"Btc-Tick": str(tick_id)})
         await stream.publish(f"{name}.ticks", b"garbage")
+        await stream.publish(
+            f"{name}.ticks", b"garbage", headers={"Status": "999"}
+        )  # as if it were no message
         await stream.publish(f"{name}.status", b"")
         await client.publish(f"{name}.live.{name}.ticks", b"garbage")
         await client.close()

@@ -21,6 +21,23 @@ async def test_client_stops_although_the_caller_is_cancelled() -> None:
         await stopped.wait()
 
 
+async def test_limit_holds_although_the_caller_is_cancelled() -> None:
+    ended = asyncio.Event()
+
+    async def stop() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    caller = asyncio.create_task(finish(stop(), 0.01))
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    async with asyncio.timeout(30):
+        await ended.wait()
+
+
 async def test_client_that_does_not_stop_in_time_is_given_up() -> None:
     assert not await finish(asyncio.sleep(60), 0.01)
 

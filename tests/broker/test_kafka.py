@@ -4,13 +4,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from aiokafka.errors import ProducerFenced
 
 from broker import kafka_server
 from broker.kafka_server import KafkaServer
-from broker.updates import START, with_tick
+from broker.updates import START, with_tick, without_tick
+from btc_price_tracker.broker.kafka import campaign
+from btc_price_tracker.broker.kafka.topic import Record, Topic
 from btc_price_tracker.broker.opening import open_broker
 from btc_price_tracker.broker.options import History, Options, Timing
 from btc_price_tracker.errors import BrokerUnavailable, InvalidBrokerUrl, LeaseLost
@@ -86,6 +89,31 @@ async def test_candidate_whose_campaign_failed_does_not_wait_for_another_lease(s
     assert time.monotonic() - began < lease + failed_after
     for broker in brokers:
         await broker.aclose()
+
+
+async def test_records_behind_the_newest_tick_are_read_once(
+    server: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many hours without a price must not make a campaign take longer than its lease."""
+    monkeypatch.setattr(campaign, "STEP", 20)
+    broker = open_broker(f"kafka://u:p%40ss@127.0.0.1:{server.port}/behind", OPTIONS)
+    term = await broker.campaign()
+    await term.publish(with_tick(START))
+    for number in range(100):
+        await term.publish(without_tick(f"no price {number}"))
+    await term.resign()
+    offsets = list[int]()
+    read = Topic.read
+
+    async def counted(*arguments: Any) -> list[Record]:
+        records = await read(*arguments)
+        offsets.extend(record.offset for record in records)
+        return records
+
+    monkeypatch.setattr(Topic, "read", counted)
+    assert (await broker.campaign()).last == START
+    assert len(offsets) < 3 * len(set(offsets))
+    await broker.aclose()
 
 
 @pytest.mark.parametrize("error", [ProducerFenced, OSError])

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import nats
 import pytest
 
 from broker import nats_server
@@ -115,9 +116,20 @@ async def test_limits_of_the_stream_follow_the_settings(server: NatsServer) -> N
         term = await broker.campaign()
         await term.resign()
         await broker.aclose()
+        if ticks == 100:
+            await set_max_bytes(url, 10_000_000)
     streams = server.ask("jsz?streams=1&config=1")["account_details"][0]["stream_detail"]
-    limits = {stream["name"]: stream["config"]["max_msgs"] for stream in streams}
-    assert limits[url.rpartition("/")[2]] == 202
+    (config,) = (stream["config"] for stream in streams if stream["name"] == url.rpartition("/")[2])
+    assert (config["max_msgs"], config["max_bytes"]) == (202, 10_000_000)
+
+
+async def set_max_bytes(url: str, size: int) -> None:
+    """Do as an operator who sets what is none of ours, such as replicas; one server has no more than one of these."""
+    client = await nats.connect(url.rpartition("/")[0])
+    stream = client.jetstream()
+    config = (await stream.stream_info(url.rpartition("/")[2])).config
+    await stream.update_stream(config.evolve(max_bytes=size))
+    await client.close()
 
 
 async def test_lost_live_messages_are_read_from_the_stream(server: NatsServer) -> None:

@@ -43,7 +43,7 @@ class Broker(Protocol):
 
         Updates without a tick aren't held, except that the newest one comes first to a new follower if no tick has
         followed it. Raises BrokerUnavailable when the connection fails or falls silent; the caller starts again with
-        its newest id. An instance has one follower.
+        its newest id.
         """
 
     async def campaign(self) -> Term:

@@ -25,9 +25,13 @@ async def finish(stopping: Coroutine[Any, Any, None], seconds: float) -> bool:
     In a task: some swallow the cancellation, and a second one would leave the connection open.
     """
     task = asyncio.create_task(stopping)
-    done, _ = await asyncio.wait({task}, timeout=seconds)
-    if not done:
-        task.cancel()
-    elif not task.cancelled():
-        task.exception()  # taken note of: the connection may have failed already
-    return bool(done)
+    limit = asyncio.get_running_loop().call_later(seconds, task.cancel)
+
+    def take_note(task: asyncio.Task[None]) -> None:
+        limit.cancel()
+        if not task.cancelled():
+            task.exception()  # the connection may have failed already
+
+    task.add_done_callback(take_note)
+    await asyncio.wait({task}, timeout=seconds)
+    return task.done() and not task.cancelled()

@@ -17,7 +17,7 @@ async def keep_lease(
     tried again, sooner, as long as the lease lasts.
     """
     pause = timing.renewal
-    reason = "this process was suspended"
+    reason = "this process was suspended, or took too long to begin"
     while (left := granted + timing.lease - clock.monotonic()) > 0:
         await clock.sleep(min(pause, left))
         requested = clock.monotonic()

@@ -130,9 +130,8 @@ class Campaign:
         """The id of the newest tick; 0 without one."""
         for start in range(end - STEP, oldest - STEP, -STEP):
             consumer.seek(self._topic.partition, max(start, oldest))
-            found = [
-                record.tick_id for record in await self._read_to(consumer, end) if record.tick_id is not None
-            ]
+            records = await self._read_to(consumer, min(start + STEP, end))
+            found = [record.tick_id for record in records if record.tick_id is not None]
             if found:
                 return max(found)
         return 0

@@ -134,7 +134,7 @@ class Topic:
 
 def record_of(message: Any) -> Record:
     """The record in what the consumer got."""
-    headers = dict(message.headers)
+    headers = {name: value or b"" for name, value in message.headers}  # a value may be null
     tick = headers.get("tick", b"")
     tick_id = int(tick) if tick.isdigit() and len(tick) < 20 else None
     owner = headers.get("owner", b"").decode(errors="replace")

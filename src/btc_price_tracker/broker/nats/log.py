@@ -6,7 +6,7 @@ Needs NATS 2.11 or newer, for reading many messages with one request.
 import asyncio
 import json
 from collections.abc import AsyncGenerator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -58,15 +58,18 @@ class Log:
         self._stream = JetStreamContext(client, timeout=seconds)
 
     async def ensure(self, history: History) -> None:
-        """Create the stream, or give it the limits that `history` says."""
-        config = _configuration(self.names, history)
+        """Create the stream, or give it the limits that `history` says; what else an operator has set stays."""
+        wanted = _configuration(self.names, history)
         async with attempt(self._seconds):
             try:
-                await self._stream.add_stream(config)
+                await self._stream.add_stream(
+                    StreamConfig(name=self.names.stream, storage=StorageType.FILE, **wanted)
+                )
             except BadRequestError as error:
                 if error.err_code != _IN_USE:
                     raise
-                await self._stream.update_stream(config)
+                current = (await self._stream.stream_info(self.names.stream)).config
+                await self._stream.update_stream(current.evolve(**wanted))
 
     async def bounds(self) -> tuple[int, int]:
         """The sequences of the oldest and the newest message, of any subject."""
@@ -77,10 +80,6 @@ class Log:
     async def last(self, subject: str) -> Entry | None:
         """The newest message on a subject."""
         return await self._get(subject=subject)
-
-    async def at(self, sequence: int) -> Entry | None:
-        """The message at a sequence."""
-        return await self._get(seq=sequence)
 
     async def next(self, sequence: int, subject: str) -> Entry | None:
         """The oldest message on a subject at or behind a sequence."""
@@ -125,13 +124,11 @@ class Log:
             try:
                 subject = f"$JS.API.DIRECT.GET.{self.names.stream}"
                 await self.client.publish(subject, json.dumps(request).encode(), reply=inbox)
-                while "Status" not in (
-                    (answer := await answers.get()).headers or {}
-                ):  # 204 ends it, 404: none
+                while SEQUENCE in ((answer := await answers.get()).headers or {}):
                     page.append(entry_of(answer))
             finally:
                 await subscription.unsubscribe()
-        if (status := (answer.headers or {})["Status"]) not in {"204", "404"}:
+        if (status := (answer.headers or {}).get("Status")) not in {"204", "404"}:  # 204 ends it, 404: none
             raise BrokerUnavailable(f"nats: it can't read its stream {self.names.stream} (status {status})")
         return page
 
@@ -148,15 +145,13 @@ def number(headers: Mapping[str, str], name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
 
 
-def _configuration(names: Names, history: History) -> StreamConfig:
+def _configuration(names: Names, history: History) -> dict[str, Any]:
     """Republishing is the live path: only what the stream has accepted gets there, so a former leader can't."""
-    return StreamConfig(
-        name=names.stream,
-        subjects=[names.ticks, names.status, names.lease],
-        max_msgs=history.ticks + 2,
-        max_age=history.seconds,
-        storage=StorageType.FILE,
-        allow_rollup_hdrs=True,
-        allow_direct=True,
-        republish=RePublish(src=">", dest=f"{names.live}.>"),
-    )
+    return {
+        "subjects": [names.ticks, names.status, names.lease],
+        "max_msgs": history.ticks + 2,
+        "max_age": history.seconds,
+        "allow_rollup_hdrs": True,
+        "allow_direct": True,
+        "republish": RePublish(src=">", dest=f"{names.live}.>"),
+    }
