@@ -4,6 +4,7 @@ TrackerError
 ├── SettingsError              the settings are invalid: `faults`, one sentence each
 ├── StoreError                 an operation of the store failed
 │   ├── InvalidStoreUrl        … because its URL is malformed: retrying is useless
+│   ├── StoreInUse             … because another process has it open
 │   └── StoreClosed            … because it was closed
 ├── BrokerError                an operation of the broker failed
 │   ├── InvalidBrokerUrl       … because its URL is malformed: retrying is useless

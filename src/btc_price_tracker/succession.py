@@ -16,6 +16,8 @@ from btc_price_tracker.store import Store
 from btc_price_tracker.store.failure import failure
 from btc_price_tracker.store.outbox import Outbox
 
+OFFERED = 12 * 3600 * 1000  # ms of prices that a store may lack that fails: half of what the outbox holds
+
 log = structlog.get_logger(__name__)
 
 
@@ -58,7 +60,8 @@ class Candidate:
         """
         shared = self.link.delivered
         stored = await _last_stored(self.store)
-        await self._store_missing(term, stored or 0)
+        perhaps = max(term.last - OFFERED, self.outbox.newest, 0)
+        await self._store_missing(term, perhaps if stored is None else stored)
         last = max(term.last, stored or 0, self.link.newest)
         # A broker that holds nothing has perhaps lost what the store, which fails, has.
         publications = Publications(term, last, is_certain=term.last > 0 or stored is not None)
@@ -85,7 +88,7 @@ class Candidate:
             log.info("prices of the outage published", count=len(updates))
 
     async def _store_missing(self, term: Term, stored: int) -> None:
-        """Store what earlier leaders published and the store lacks.
+        """Store what earlier leaders published and the store, which ends at the id `stored`, lacks.
 
         The broker may have lost its memory: what came through it to this instance counts as well.
         """
@@ -103,7 +106,7 @@ class Candidate:
 
 
 async def _last_stored(store: Store) -> int | None:
-    """The newest id in the store; None where it fails: then everything that the broker holds is offered to it."""
+    """The newest id in the store; None where it fails."""
     try:
         return (await store.span()).last
     except Exception as error:  # noqa: BLE001 - a bug in a store mustn't end the term

@@ -134,9 +134,10 @@ structlog.get_logger("app").warning("the last")
 """
 
 
-def test_blocked_stderr_drops_lines_and_counts_them() -> None:
+@pytest.mark.parametrize("is_blocking", [True, False])
+def test_blocked_stderr_drops_lines_and_counts_them(*, is_blocking: bool) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", FLOOD, str(CAPACITY)],
+        [sys.executable, "-c", f"import os; os.set_blocking(2, {is_blocking})\n{FLOOD}", str(CAPACITY)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

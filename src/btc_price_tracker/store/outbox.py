@@ -71,6 +71,11 @@ class Outbox:
         """Seconds since the oldest queued tick was published; 0 if none is queued."""
         return max(self._clock.now() - self._queue[0].id, 0) / 1000 if self._queue else 0.0
 
+    @property
+    def newest(self) -> int:
+        """The id of the newest queued tick; 0 if none is queued."""
+        return self._queue[-1].id if self._queue else 0
+
     def get(self, tick_id: int) -> Tick | None:
         """The tick with this id if it is queued."""
         return next((tick for tick in self._queue if tick.id == tick_id), None)

@@ -6,6 +6,7 @@ to it blocks forever.
 
 import logging
 import os
+import select
 import threading
 from contextlib import suppress
 from queue import Full, Queue
@@ -58,7 +59,10 @@ class Writer(logging.Handler):
         unwritten = f"{line}\n".encode(errors="backslashreplace")
         with suppress(OSError):  # the reader is gone, or the disk is full: there is nowhere to report it
             while unwritten:
-                unwritten = unwritten[os.write(STDERR, unwritten) :]
+                try:
+                    unwritten = unwritten[os.write(STDERR, unwritten) :]
+                except BlockingIOError:  # whoever shares it may have made it so
+                    select.select([], [STDERR], [])
 
 
 def _notice(dropped: int) -> logging.LogRecord:
