@@ -13,7 +13,7 @@ from btc_price_tracker.errors import BrokerUnavailable, LeaseLost
 
 TAIL = 100  # offsets before the end that are read to learn who leads
 TURN = 0.1, 0.5  # seconds, between which a candidate waits for others
-STEP = 500  # offsets that are read at a time to find the newest tick
+STEP = 500  # offsets that are read at first to find the newest tick
 
 
 @dataclass(slots=True)
@@ -127,11 +127,17 @@ class Campaign:
         return bool(of_leaders)
 
     async def _newest_tick(self, consumer: AIOKafkaConsumer, oldest: int, end: int) -> int:
-        """The id of the newest tick; 0 without one."""
-        for start in range(end - STEP, oldest - STEP, -STEP):
-            consumer.seek(self._topic.partition, max(start, oldest))
-            records = await self._read_to(consumer, min(start + STEP, end))
-            found = [record.tick_id for record in records if record.tick_id is not None]
-            if found:
+        """The id of the newest tick; 0 without one.
+
+        In windows that double, since reading one also brings in what follows it: hours without a tick must not make a
+        campaign longer than its lease.
+        """
+        start, step = end, STEP
+        while start > oldest:
+            stop, start = start, max(start - step, oldest)
+            consumer.seek(self._topic.partition, start)
+            records = await self._read_to(consumer, stop)
+            if found := [record.tick_id for record in records if record.tick_id is not None]:
                 return max(found)
+            step *= 2
         return 0
