@@ -97,6 +97,8 @@ clean:  ## remove what make has made
 	rm -rf $(VENV) $(AUDIT) dist .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz
 
 $(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "There is no $(PYTHON). Name another Python, 3.11 or newer: make PYTHON=python3.12 ..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "btc-price-tracker needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." \
 	    "Name another: make PYTHON=python3.12 ..." >&2; exit 1; }

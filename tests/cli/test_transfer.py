@@ -97,6 +97,19 @@ def test_import_counts_new_prices_and_infers_the_format(tmp_path: Path) -> None:
     assert backup.read_text().startswith("id,timestamp,price")
 
 
+def test_import_into_memory_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("")
+    result = run("import", str(tmp_path / "prices.csv"), STORE_URL="memory://")
+    assert result.returncode == 1
+    assert "memory:// keeps nothing after an import" in result.stderr
+
+
+def test_file_that_cannot_be_written_is_named_as_it_was_given(tmp_path: Path) -> None:
+    result = run("export", f"{tmp_path}/nowhere/prices.csv", STORE_URL="memory://")
+    assert result.returncode == 1
+    assert f"{tmp_path}/nowhere/prices.csv: " in result.stderr
+
+
 @pytest.mark.parametrize("scheme", ["sqlite:///", "memory://"])
 @pytest.mark.parametrize("suffix", ["", ".lock"])
 async def test_export_to_store_files_is_refused(tmp_path: Path, scheme: str, suffix: str) -> None:

@@ -12,6 +12,7 @@ from typing import TextIO, TypeVar
 from btc_price_tracker import configured
 from btc_price_tracker.cli.startup import load_settings
 from btc_price_tracker.clock import SystemClock
+from btc_price_tracker.errors import StoreError
 from btc_price_tracker.settings import Settings
 from btc_price_tracker.store import Store
 from btc_price_tracker.store.atomic import atomic_write
@@ -40,6 +41,8 @@ def run_import(flags: dict[str, str]) -> int:
     path = flags.pop("file")
     form = format_of(path, flags.pop("format", None))
     settings = load_settings(flags)
+    if settings.store_url == "memory://":
+        raise StoreError("memory:// keeps nothing after an import; set STORE_URL to a file or a database")
     with open(
         0 if path == "-" else path, encoding="utf-8-sig"
     ) as file:  # spreadsheets write a byte order mark
@@ -63,10 +66,16 @@ def open_export(name: str, store_url: str) -> Iterator[TextIO]:
         return
     path = resolved(path)  # replace the target of a link, not the link
     refuse_store_file(path, store_url)
-    with atomic_write(path, path.with_name(f".{path.name}.{os.getpid()}")) as raw:
-        text = io.TextIOWrapper(raw, encoding="utf-8")
-        yield text
-        text.detach()  # flushes
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with atomic_write(path, temporary) as raw:
+            text = io.TextIOWrapper(raw, encoding="utf-8")
+            yield text
+            text.detach()  # flushes
+    except OSError as error:
+        if error.filename == str(temporary):
+            error.filename = name  # which the user knows
+        raise
 
 
 async def _with_store(settings: Settings, action: Callable[[Store], Awaitable[T]]) -> T:
