@@ -1,12 +1,15 @@
 """SIGHUP reads the tokens again where there are any, in a process of its own."""
 
 import asyncio
+import os
 import signal
+import sys
 from pathlib import Path
 
 import httpx2
 
 from command import run
+from ports import free_port
 from proofs.process import command
 from proofs.reader import Reader, request
 
@@ -40,3 +43,34 @@ async def test_sighup_reads_the_tokens_again_and_ends_revoked_streams(tmp_path: 
         assert await asyncio.wait_for(process.wait(), 30) == 0
         for reader in readers:
             reader.close()
+
+
+async def test_sighup_during_the_start_stops_no_server_that_has_something_to_read_again(
+    tmp_path: Path,
+) -> None:
+    """The start takes as long as a database that doesn't answer."""
+    run("token", "create", "a", TOKENS_FILE=str(tmp_path / "tokens"))
+    asked = asyncio.Event()
+
+    async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    port = free_port()
+    async with await asyncio.start_server(silence, "127.0.0.1", 0) as database:
+        url = f"postgresql://x@127.0.0.1:{database.sockets[0].getsockname()[1]}/x"
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "btc_price_tracker", "demo", "--store-url", url, "--port", str(port)),
+            env={**os.environ, "TOKENS_FILE": str(tmp_path / "tokens"), "LOG_LEVEL": "error"},
+        )
+        try:
+            await asyncio.wait_for(asked.wait(), 30)
+            process.send_signal(signal.SIGHUP)
+            async with httpx2.AsyncClient(trust_env=False, timeout=60) as client:
+                assert (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), 30) == 0
+        finally:
+            if process.returncode is None:
+                process.kill()
