@@ -61,7 +61,7 @@ def test_secret_as_a_flag_is_refused_and_never_shown() -> None:
 
 def test_missing_file_is_reported_without_an_error_number(tmp_path: Path) -> None:
     for arguments in (["import", f"{tmp_path}/none.csv"], ["export", f"{tmp_path}/none/x.csv"]):
-        result = run(*arguments, STORE_URL="memory://")
+        result = run(*arguments, STORE_URL=f"sqlite:///{tmp_path}/prices.db")
         assert result.returncode == 1
         assert result.stderr.startswith(f"btc-price-tracker: {tmp_path}/none")
         assert result.stderr.endswith(": no such file or directory\n")

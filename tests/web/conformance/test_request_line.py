@@ -43,7 +43,7 @@ TARGETS = (
     ends("RFC 9112 3.2", "a fragment", LINE % b"GET /healthz#top", 400),
     kept("RFC 3986 3.3", "two slashes", LINE % b"GET //x/healthz", 404),
     kept("RFC 3986 2.1", "bad percent-encoding", LINE % b"GET /%zz", 404),
-    kept("RFC 3986 2.1", "NUL, encoded", LINE % b"GET /%00", 404),
+    ends("RFC 3986 2.1", "NUL, encoded", LINE % b"GET /%00", 400),
     ends("RFC 3986 2", "NUL", LINE % b"GET /a\0b", 400),
     ends("RFC 3986 2", "a control character", LINE % b"GET /a\x01b", 400),
     ends("RFC 3986 2", "DEL", LINE % b"GET /a\x7fb", 400),
