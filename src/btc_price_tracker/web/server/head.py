@@ -47,7 +47,7 @@ def target(method: bytes, url: bytes) -> Target:
     """The target of a request in any of the forms of RFC 9112, 3.2. Raises Problem if it is invalid."""
     if b"%" in url and _CONTROL.search(url.partition(b"?")[0]):
         # What decides about a path must agree with what serves it: `$` in a pattern of routes matches before a newline.
-        raise Problem(400, "The path has an encoded control character, as no path here.")
+        raise Problem(400, "The path has an encoded control character, which no path here has.")
     if b"#" in url:
         raise Problem(400, "The request target has a fragment, which is not sent (RFC 9112, 3.2).")
     if url.startswith(b"/"):
