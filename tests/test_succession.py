@@ -18,7 +18,7 @@ from btc_price_tracker.price.model import Update
 from btc_price_tracker.store import Span
 from btc_price_tracker.store.memory import MemoryStore
 from btc_price_tracker.store.outbox import Outbox
-from btc_price_tracker.succession import OFFERED, Candidate
+from btc_price_tracker.succession import Candidate
 
 SIZE = 200  # ticks that the outbox holds
 
@@ -64,7 +64,3 @@ async def test_what_a_failing_store_probably_has_is_not_lost(monkeypatch: pytest
     assert [tick.id for tick in await store.page(START - 1, ticks[-1].id, 10 * SIZE)] == [
         tick.id for tick in ticks[-SIZE // 2 :]
     ]
-
-
-def test_half_of_an_outbox_is_offered() -> None:
-    assert OFFERED == 86_400_000 // 2

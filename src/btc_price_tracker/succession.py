@@ -60,8 +60,9 @@ class Candidate:
         """
         shared = self.link.delivered
         stored = await _last_stored(self.store)
-        perhaps = max(term.last - OFFERED, self.outbox.newest, 0)
-        await self._store_missing(term, perhaps if stored is None else stored)
+        # One that fails is taken to have all but the newest prices.
+        ends = max(term.last - OFFERED, self.outbox.newest) if stored is None else stored
+        await self._store_missing(term, ends)
         last = max(term.last, stored or 0, self.link.newest)
         # A broker that holds nothing has perhaps lost what the store, which fails, has.
         publications = Publications(term, last, is_certain=term.last > 0 or stored is not None)

@@ -124,7 +124,7 @@ async def test_limits_of_the_stream_follow_the_settings(server: NatsServer) -> N
 
 
 async def set_max_bytes(url: str, size: int) -> None:
-    """Do as an operator who sets what is none of ours, such as replicas; one server has no more than one of these."""
+    """Change a setting of the stream that isn't ours, as an operator does. (A single server can't have replicas.)"""
     client = await nats.connect(url.rpartition("/")[0])
     stream = client.jetstream()
     config = (await stream.stream_info(url.rpartition("/")[2])).config

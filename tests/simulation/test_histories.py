@@ -19,7 +19,7 @@ BATCH = 500
 BATCHES = int(os.environ.get("BATCHES", "20"))  # ten thousand histories take seven minutes of one core
 # Each was a bug once: see the history of the repository.
 BUGS = (12, 34, 65, 98, 368, 579, 997, 1436, 2426, 2608, 3306, 3747)
-# In these the store fails and the broker loses its memory at once: what only one instance still has gets lost unsaid.
+# In these the store fails while the broker loses its memory: docs/decisions/instances.md, "A limit".
 KNOWN = (907, 1597, 5430, 5435)
 
 FAULTS = st.builds(
@@ -40,7 +40,7 @@ def test_histories_that_showed_a_bug(seed: int) -> None:
     check(run(plan(seed)))
 
 
-@pytest.mark.xfail(strict=True, reason="not mended")
+@pytest.mark.xfail(strict=True, reason="the store fails while the broker loses its memory")
 @pytest.mark.parametrize("seed", KNOWN)
 def test_known_histories(seed: int) -> None:
     check(run(plan(seed)))

@@ -20,7 +20,7 @@ class Grant:
         self.max_streams = max_streams  # 0: no limit
         self.streams = 0  # that are open
         self.requests = 0  # since the start
-        # Requests that wait, each with the scopes of which one suffices: those for streams until they are in the hub.
+        # Waiting requests, with the scopes of which each needs one; one for a stream waits until it is in the hub.
         self.waiting: dict[asyncio.Task[object], Scopes] = {}
 
     @property

@@ -34,7 +34,7 @@ class Access:
             digest = digest_of(metrics_token)
             self._unnamed[digest] = Grant(scopes=ALL) if digest in self._unnamed else metrics
         self._named: dict[bytes, Grant] = {}
-        self._removed: list[Grant] = []  # whose requests may still wait
+        self._removed: list[Grant] = []  # some of their requests may still be waiting
 
     def requires_token(self, scopes: frozenset[Scope]) -> bool:
         """Whether what these scopes open is for bearers of tokens only."""

@@ -19,6 +19,7 @@ from btc_price_tracker.store.atomic import PRIVATE, atomic_write, hand_over
 MAX_BYTES = 2**22  # about twenty thousand tokens
 LOCK_TIMEOUT = 10.0  # seconds
 
+_REMEDY = "let the user of the service own the file, its lock and its folder, or name another file"
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe must not block
 _decoder = msgspec.json.Decoder(Token)
 
@@ -32,7 +33,7 @@ def read(path: Path) -> list[Token]:
     except FileNotFoundError:
         raise TokensError(f"{path} doesn't exist; `btc-price-tracker token create NAME` creates it") from None
     except OSError as error:
-        raise TokensError(f"{path} can't be read: {describe_os_error(error)}") from error
+        raise TokensError(f"{path} can't be read: {describe_os_error(error)}; {_REMEDY}") from error
     tokens = [
         _token(path, number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()
     ]
@@ -55,7 +56,7 @@ def changing(path: Path, timeout: float = LOCK_TIMEOUT) -> Iterator[list[Token]]
             yield tokens
             _write(target, tokens)
     except OSError as error:
-        raise TokensError(f"{path} can't be written: {describe_os_error(error)}") from error
+        raise TokensError(f"{path} can't be written: {describe_os_error(error)}; {_REMEDY}") from error
 
 
 def _read(path: Path) -> bytes:

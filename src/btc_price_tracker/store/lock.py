@@ -23,8 +23,9 @@ def lock_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.lock")
 
 
-def _open(path: Path, guarded: Path) -> FileIO:
+def _open(guarded: Path) -> FileIO:
     """Open the lock of a file, created with private permissions; a symbolic link, of unknown target, is refused."""
+    path = lock_path(guarded)
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
@@ -46,7 +47,7 @@ class Lock:
 
     def __init__(self, path: Path) -> None:
         """Acquire it. Raises StoreInUse if another process holds it, StoreError for a symbolic link, else OSError."""
-        self._file = _open(lock_path(path), path)
+        self._file = _open(path)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             content = self._read()

@@ -368,7 +368,7 @@ async def is_accepted(server: Live, context: ssl.SSLContext) -> bool:
 
 @contextlib.asynccontextmanager
 async def passed_on(server: Live, files: CertificateFiles, *preface: bytes) -> AsyncIterator[Client]:
-    """A stream whose proxy sends these pieces of a preface, then what the client sends to it."""
+    """A stream through a proxy that sends a PROXY protocol header in these pieces, then passes TLS on."""
     client = Client(*await asyncio.open_connection("127.0.0.1", server.port))
     async with client:
         for piece in preface:

@@ -16,7 +16,7 @@ from btc_price_tracker.web.stream.position import position, with_sources
 from btc_price_tracker.web.stream.response import PriceStream
 from btc_price_tracker.web.stream.shared import Streams
 
-_FAULTS = (400, 401, 403)  # of the request: the other statuses are those of limits of streams
+_CLIENT_ERRORS = (400, 401, 403)  # the other statuses are those of the limits on streams
 
 
 class StreamRoute:
@@ -56,8 +56,10 @@ class StreamRoute:
             grant = authorize(self._access, scope) or self._access.everyone
             stream = self._open(scope)
         except Problem as problem:
-            response = problem.response()
-            await (self._limited(response) if problem.status in _FAULTS else response)(scope, receive, send)
+            response: ASGIApp = problem.response()
+            if problem.status in _CLIENT_ERRORS:
+                response = self._limited(response)
+            await response(scope, receive, send)
         except Exception:
             await problems.bug()(scope, receive, send)
             raise  # as the framework does for its routes: the server logs it
