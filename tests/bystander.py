@@ -31,13 +31,13 @@ async def bystander(server: Live) -> AsyncIterator[Bystander]:
     ended = asyncio.Event()
     async with await Client.get(server.port, "/prices/stream") as stream, asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(_read(stream, seen))
-        tasks.create_task(_publish(server, seen, ended))
+        publishing = tasks.create_task(_publish(server, seen, ended))
         asking = tasks.create_task(_ask(server, seen, ended))
         try:
             yield seen
         finally:
             ended.set()
-            await asking
+            await asyncio.wait({publishing, asking})  # the last price may just be on its way
             async with asyncio.timeout(30):
                 while seen.received != seen.published:
                     await asyncio.sleep(0.01)

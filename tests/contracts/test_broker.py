@@ -325,11 +325,9 @@ async def test_candidate_follows_at_once_where_the_leader_resigns(service: Servi
     candidate = asyncio.create_task(service.open("b", PATIENT).campaign())
     await asyncio.sleep(0.5)  # it waits by now; if not, the test shows less
     assert not candidate.done()
-    started = time.monotonic()
     await leader.resign()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(10):  # the lease is of 60 s
         term = await candidate
-    assert time.monotonic() - started < 2
     assert term.number > leader.number
 
 
