@@ -414,9 +414,10 @@ async def test_silent_connection_is_given_up(service: Service) -> None:
 
 
 async def test_idle_connection_is_not_given_up(service: Service) -> None:
-    broker = service.open(timing=Timing(silence=0.6))
+    silence = 2  # seconds: more than a busy machine pauses
+    broker = service.open(timing=Timing(silence=silence))
     async with following(broker) as received:
-        await asyncio.sleep(2)
+        await asyncio.sleep(2.5 * silence)
         term = await broker.campaign()
         await term.publish(with_tick(START))
         await until(lambda: received)
